@@ -1,0 +1,55 @@
+"""Weight Atlas: from a grid of networks to a report. `snakemake --cores all` runs the tour; README.md has the rest."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# A config file on the command line takes the place of the tour's, instead of being laid over it.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    data="data",
+    cells="results/cells",
+    results=f"results/{PLAN.config.name}",
+    logs="logs",
+
+
+wildcard_constraints:
+    cell=r"[a-z]+-[a-z0-9_.-]+",
+    first=r"\d+",
+    last=r"\d+",
+    dataset=r"[a-z0-9_.-]+",
+    weights=r"[a-z0-9_.-]+",
+    group=r"[a-z0-9_.-]+",
+    study="|".join(map(re.escape, PLAN.config.asked)),
+
+
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/measure.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report/report.html",
+
+
+onstart:
+    print(before(), file=sys.stderr)
+
+
+onsuccess:
+    print(after(), file=sys.stderr)
+
+
+onerror:
+    print(after(), file=sys.stderr)

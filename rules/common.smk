@@ -1,0 +1,175 @@
+"""Every function that the rules use: the plan of the config, and from it their inputs, parameters and resources."""
+
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+BASE = Path(workflow.basedir)
+SCRIPTS = os.path.relpath(BASE / "scripts")
+sys.path.insert(0, str(BASE / "scripts"))
+
+from atlas.plan import blocks, code, cost, outcome, resolve, study
+from atlas.plan.identity import digest
+from atlas.prepare import look
+
+ATTEMPTS = 3
+
+# Jobs use the Python that runs Snakemake, whether or not its environment is activated.
+if not workflow.deployment_settings.deployment_method:
+    shell.prefix(f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; ')
+
+try:
+    PLAN = study.Plan(config)
+except resolve.Problem as problem:
+    sys.exit(f"config: {problem}")
+
+
+def script(name):
+    """The command's own file, relative to the working directory."""
+    return f"{SCRIPTS}/{name}"
+
+
+def imports(name, *modules):
+    """The files that the command and the named modules import, relative to the working directory."""
+    return [f"{SCRIPTS}/{file}" for file in code.closure(name, *modules) if file != name]
+
+
+def cell_imports(wildcards):
+    """The trainer's files and the one module of the cell's network."""
+    return imports("train.py", f"atlas/networks/{PLAN.cells[wildcards.cell].architecture}.py")
+
+
+def dataset_sources(wildcards):
+    """The files or directories that a data set is read from; none where nothing is at hand yet."""
+    data = PLAN.datasets[wildcards.dataset]
+    return [str(path) for path in look.files(data.spec, Path(PLAN.config.data_root)) if path.exists()]
+
+
+def dataset_spec(wildcards):
+    return json.dumps(PLAN.datasets[wildcards.dataset].spec, sort_keys=True)
+
+
+def weights_spec(wildcards):
+    spec = PLAN.weights[wildcards.weights]
+    return json.dumps({key: value for key, value in spec.items() if key != "weights_id"}, sort_keys=True)
+
+
+def cell_data(wildcards):
+    return f"data/{PLAN.cells[wildcards.cell].data.dataset_id}.safetensors"
+
+
+def cell_card(wildcards):
+    return f"data/{PLAN.cells[wildcards.cell].data.dataset_id}.json"
+
+
+def cell_weights(wildcards):
+    cell = PLAN.cells[wildcards.cell]
+    return f"data/weights/{cell.weights['weights_id']}.safetensors" if cell.weights else []
+
+
+def parent_blocks(wildcards):
+    """The directories of the parent's blocks that hold the replicates of this one."""
+    parent = PLAN.cells[wildcards.cell].parent
+    first, last = int(wildcards.first), int(wildcards.last)
+    held = [block for block in PLAN.blocks.get(parent, []) if block[0] <= last and block[1] >= first]
+    return [study.block_path(parent, block) for block in held]
+
+
+def parent_runs(wildcards):
+    return [f"{block}/run.json" for block in parent_blocks(wildcards)]
+
+
+def parent_snapshots(wildcards):
+    return [f"{block}/snapshots" for block in parent_blocks(wildcards)]
+
+
+def cell_settings(wildcards):
+    return json.dumps(PLAN.cells[wildcards.cell].settings, sort_keys=True)
+
+
+def cell_need(wildcards):
+    replicates = int(wildcards.last) - int(wildcards.first) + 1
+    return cost.need(PLAN.cells[wildcards.cell], replicates, PLAN.config.device)
+
+
+def cell_threads(wildcards):
+    return cell_need(wildcards).threads
+
+
+def cell_memory(wildcards, attempt):
+    return cell_need(wildcards).mem_mb * 2 ** (attempt - 1)
+
+
+def cell_runtime(wildcards, attempt):
+    return cell_need(wildcards).runtime * 2 ** (attempt - 1)
+
+
+def cell_gpu(wildcards):
+    return cell_need(wildcards).gpu
+
+
+def which_attempt(wildcards, attempt):
+    return attempt
+
+
+def block_files(name, cells=None):
+    """A file of every block that the config asks for (of the given cells)."""
+    chosen = PLAN.cells if cells is None else cells
+    return [f"{study.block_path(cell, block)}/{name}" for cell in chosen for block in PLAN.blocks[cell]]
+
+
+def group_runs(wildcards):
+    return block_files("run.json", PLAN.groups[wildcards.group])
+
+
+def group_snapshots(wildcards):
+    return block_files("snapshots", PLAN.groups[wildcards.group])
+
+
+def group_data(wildcards):
+    return f"data/{PLAN.cells[PLAN.groups[wildcards.group][0]].data.dataset_id}.safetensors"
+
+
+def group_card(wildcards):
+    return f"data/{PLAN.cells[PLAN.groups[wildcards.group][0]].data.dataset_id}.json"
+
+
+def group_imports(wildcards):
+    architecture = PLAN.cells[PLAN.groups[wildcards.group][0]].architecture
+    return imports("measure.py", f"atlas/networks/{architecture}.py")
+
+
+def group_layout(wildcards):
+    """What of the plan a group's measures depend on, labels apart."""
+    cells = PLAN.groups[wildcards.group]
+    return digest([[cell, PLAN.replicates[cell], PLAN.blocks[cell], PLAN.cells[cell].settings] for cell in cells])
+
+
+def plan_layout(wildcards):
+    return digest(PLAN.rows())
+
+
+def full_config(wildcards):
+    return json.dumps(config, sort_keys=True)
+
+
+def measure_directories(wildcards):
+    return [f"results/{PLAN.config.name}/measures/{group}" for group in PLAN.groups]
+
+
+def before():
+    """What is about to run, for the console."""
+    return outcome.before(PLAN)
+
+
+def after():
+    """What became of it, for the console: failed and diverged replicates, and where the report is."""
+    return outcome.after(PLAN, [os.path.relpath(path) for path in workflow.config_settings.configfiles])
+
+
+def report_sources():
+    """The templates, style and filters of the report, relative to the working directory."""
+    return sorted(os.path.relpath(path) for path in (BASE / "report").rglob("*") if path.is_file())

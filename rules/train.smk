@@ -1,0 +1,45 @@
+"""Training: one rule for every kind of start; other kinds of run inherit from it."""
+
+
+rule train:
+    input:
+        script=script("train.py"),
+        code=cell_imports,
+        card=cell_card,
+        data=ancient(cell_data),
+        weights=cell_weights,
+        runs=parent_runs,
+        snapshots=ancient(parent_snapshots),
+    output:
+        run="<cells>/{cell}/seeds_{first}-{last}/run.json",
+        metrics="<cells>/{cell}/seeds_{first}-{last}/metrics.csv",
+        snapshots=directory("<cells>/{cell}/seeds_{first}-{last}/snapshots"),
+    log:
+        "<logs>/train/{cell}/seeds_{first}-{last}.log",
+    benchmark:
+        "<logs>/benchmarks/train/{cell}/seeds_{first}-{last}.tsv"
+    wildcard_constraints:
+        cell=r"base-[a-z0-9_.-]+",
+    retries: ATTEMPTS - 1
+    conda:
+        "../envs/atlas.yaml"
+    threads: cell_threads
+    resources:
+        mem_mb=cell_memory,
+        runtime=cell_runtime,
+        gpu=cell_gpu,
+        attempt=which_attempt,
+        device=PLAN.config.device,
+        failures=PLAN.config.failures,
+    params:
+        cell=cell_settings,
+        weights=lambda wildcards, input: f"--weights {shlex.quote(str(input.weights))}" if input.weights else "",
+        parents=parent_blocks,
+        attempts=ATTEMPTS,
+    message:
+        "training {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
+    shell:
+        "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
+        "--card {input.card:q} {params.weights} --parents {params.parents:q} "
+        "--output $(dirname {output.run:q}) --log {log:q} --device {resources.device} "
+        "--attempt {resources.attempt} --attempts {params.attempts} --failures {resources.failures}"

@@ -1,0 +1,1 @@
+"""Training: one engine for every start, schedule and stage."""

@@ -1,0 +1,84 @@
+"""The trainer: the replicates of one block, one after another, in one process that imports torch once."""
+
+import os
+import platform
+import resource
+from pathlib import Path
+
+import torch
+
+from atlas import store
+from atlas.learn import data, engine, starts
+
+
+def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, scratch: Path) -> None:
+    """Train every seed that `scratch` has no record of, leaving `seed<k>.json`, metrics and snapshots there.
+
+    `files` has `data` and `card` (paths), `weights` (a safetensors file or None) and `parents` (block directories). A
+    seed whose parent was not trained is recorded as failed.
+    """
+    torch.set_num_threads(settings["network"]["threads"])
+    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device == "cuda" and chosen.type != "cuda":
+        raise RuntimeError("the config says `device: cuda`, but torch finds no GPU; set it to auto or cpu")
+    # On a GPU some of torch's backward passes have no deterministic form: they warn instead of stopping the run.
+    torch.use_deterministic_algorithms(True, warn_only=chosen.type == "cuda")
+    torch.backends.cudnn.benchmark = False
+    store.write_json(scratch / "machine.json", machine(chosen, settings["network"]["threads"]))
+    shape = settings["input"]["channels"], settings["input"]["size"]
+    pictures = data.load(files["data"], store.read_json(files["card"]), *shape, chosen)
+    for seed in seeds:
+        record = scratch / f"seed{seed}.json"
+        if record.exists():
+            print(f"seed {seed}: finished by an earlier attempt", flush=True)
+            continue
+        try:
+            file = _start_file(settings["start"], seed, files)
+            found = engine.Run(cell_id, settings, seed, pictures, chosen, scratch).train(file)
+        except starts.Missing as error:
+            found = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
+            print(f"seed {seed}: failed: {error}", flush=True)
+        store.write_json(record, found | {"peak_memory_mib": _peak(chosen)})
+
+
+def _start_file(start: dict, seed: int, files: dict) -> str | None:
+    """The safetensors file that a seed starts from: the same replicate of the parent, or the one weights file."""
+    if start["kind"] == "init":
+        return None
+    if start["kind"] == "weights":
+        return files["weights"]
+    for block in files["parents"]:
+        if seed in store.block_seeds(block):
+            record = store.read_json(Path(block) / "run.json")
+            mine = next(found for found in record["replicates"] if found["seed"] == seed)
+            if mine["status"] != "done":
+                raise starts.Missing(f"its parent {start['cell']} has status {mine['status']} for seed {seed}")
+            epoch = record["cell"]["training"]["epochs"] if start["take"] == "last" else start["take"]
+            return str(store.snapshot_path(block, seed, epoch))
+    raise starts.Missing(f"its parent {start['cell']} has no replicate {seed}")
+
+
+def machine(device: torch.device, threads: int) -> dict:
+    """What trained: device, threads and versions."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    if device.type == "cuda":
+        versions["cuda"] = torch.version.cuda
+    return {"device": device.type, "device_name": name, "threads": threads, "versions": versions}
+
+
+def _processor() -> str:
+    """The processor's own name where Linux tells it, else its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _peak(device: torch.device) -> float:
+    """Peak memory in MiB: of the device where it is a GPU, else resident memory of this process."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(kilobytes / (1024 if os.uname().sysname == "Linux" else 2**20), 1)

@@ -1,0 +1,250 @@
+"""The training engine: one start, then the same training, for every kind of run."""
+
+import csv
+import math
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from atlas import store
+from atlas.learn import starts, streams
+from atlas.learn.augment import Augment
+from atlas.learn.data import Pictures, Split
+from atlas.learn.rates import rate
+from atlas.networks import build
+from atlas.networks.table import Table
+
+COLUMNS = (
+    *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
+    *("test_loss", "test_accuracy", "seconds", "images_per_second"),
+)
+EVAL_BATCH = 500
+REPORT_SECONDS = 5.0
+
+
+class Run:
+    """One replicate of a cell: its model, its optimizer, and what is recorded of it."""
+
+    def __init__(self, cell_id: str, settings: dict, seed: int, pictures: Pictures, device: torch.device, out: Path):
+        self.cell_id, self.settings, self.seed, self.pictures = cell_id, settings, seed, pictures
+        self.device, self.out, self.training = device, out, settings["training"]
+        shape = settings["input"]["channels"], settings["input"]["size"]
+        self.model, self.table = build.build(settings["network"], *shape, settings["classes"])
+        self.augment = Augment(self.training["augment"])
+        self.steps = _steps(len(pictures.train), self.training["batch_size"], self.table)
+        self.images = nn.functional.pad(pictures.train.images, [self.augment.crop] * 4)
+        self.rows: list[dict] = []
+        self.best = (-1.0, 0)
+        self.now, self.seen, self.busy, self.began = 0.0, 0, 0.0, time.monotonic()
+
+    def train(self, file: str | None) -> dict:
+        """Train from the start (loaded from `file` where it is not drawn) to the end or to divergence.
+
+        Writes snapshots and `metrics.csv` below `out`; returns the replicate's record for `run.json`.
+        """
+        starts.begin(self.model, self.table, self.settings["start"], self.seed, file)
+        start = starts.fingerprint(self.model)
+        self.model.to(self.device, memory_format=torch.channels_last)
+        self._record(0, None, None, (math.nan, math.nan), 0.0)
+        epoch, diverged = 0, False
+        for number, stage in enumerate(self.training["stages"]):
+            optimizer = self._enter(stage)
+            for within in range(stage["epochs"]):
+                epoch += 1
+                began = time.monotonic()
+                trained = self._epoch(epoch, within, stage, optimizer)
+                diverged = not self._record(epoch, number, self.now, trained, time.monotonic() - began)
+                if diverged:
+                    break
+            if diverged:
+                break
+        return {
+            "seed": self.seed,
+            "status": "diverged" if diverged else "done",
+            "cause": f"the loss was not finite in epoch {epoch}" if diverged else None,
+            "epochs": epoch,
+            "best_epoch": self.best[1],
+            "wall_seconds": round(time.monotonic() - self.began, 3),
+            "images_per_second": round(self.seen / self.busy, 1) if self.busy else None,
+            "start_sha256": start,
+        }
+
+    def try_step(self) -> float:
+        """The loss of one step from a drawn start, and nothing kept: does this network take these pictures?"""
+        starts.initialise(self.model, self.table, self.settings["start"]["scheme"], self.seed)
+        self.model.to(self.device, memory_format=torch.channels_last).train()
+        optimizer, picked = self._enter(self.training["stages"][0]), torch.arange(len(self.pictures.train))
+        picked = picked[: self.training["batch_size"]].to(self.device)
+        sums = self._step(self._batch(picked, 1, 0), self.pictures.train.labels[picked], optimizer)
+        return float(sums[0]) / len(picked)
+
+    # ------------------------------------------------------------------------------------- one stage
+
+    def _enter(self, stage: dict) -> torch.optim.Optimizer:
+        """Freeze what the stage freezes, and give it a fresh optimizer that holds nothing frozen."""
+        self.frozen = [self.model.get_submodule(name) for name in frozen_layers(self.table, stage["frozen"])]
+        self.model.requires_grad_(True)
+        for module in self.frozen:
+            module.requires_grad_(False)
+        free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        settings = dict(self.training["optimizer"])
+        match settings.pop("type"):
+            case "sgd":
+                return torch.optim.SGD(free, **(settings | {"lr": stage["lr"]}))
+            case "adam":
+                return torch.optim.Adam(free, **(settings | {"lr": stage["lr"], "betas": tuple(settings["betas"])}))
+            case other:
+                raise ValueError(f"optimizer {other!r} is not known; allowed: sgd, adam")
+
+    def _epoch(self, epoch: int, within: int, stage: dict, optimizer) -> tuple[float, float]:
+        """Train one epoch; (mean loss, accuracy) over its batches, as they were trained on."""
+        self.model.train()
+        for module in self.frozen:
+            module.eval()
+        torch.manual_seed(streams.key(self.seed, "dropout", epoch))
+        size, labels = self.training["batch_size"], self.pictures.train.labels
+        order = torch.randperm(len(labels), generator=streams.generator(self.seed, "order", epoch)).to(self.device)
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        began = told = time.monotonic()
+        for step in range(self.steps):
+            self.now = rate(stage, within * self.steps + step, self.steps)
+            for group in optimizer.param_groups:
+                group["lr"] = self.now
+            picked = order[step * size : (step + 1) * size]
+            sums += self._step(self._batch(picked, epoch, step), labels[picked], optimizer)
+            if time.monotonic() - told > REPORT_SECONDS:
+                told = time.monotonic()
+                self._tell(epoch, step + 1, sums, told - began)
+        count = min(self.steps * size, len(labels))
+        loss, right = (sums / count).tolist()
+        self.seen, self.busy = self.seen + count, self.busy + time.monotonic() - began
+        return loss, right
+
+    def _step(self, batch: torch.Tensor, wanted: torch.Tensor, optimizer) -> torch.Tensor:
+        """One step of the optimizer; (summed loss, right answers) as float64 [2], still on the device."""
+        optimizer.zero_grad(set_to_none=True)
+        with self._precision():
+            outputs = self.model(batch)
+            loss = functional.cross_entropy(outputs.float(), wanted)
+        loss.backward()
+        optimizer.step()
+        return torch.stack([loss.detach().double() * len(wanted), (outputs.argmax(1) == wanted).sum().double()])
+
+    def _batch(self, picked: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
+        """The pictures of one step, changed and normalised: float32 [B, C, H, W], channels last."""
+        if not self.augment:
+            return self.pictures.batch(self.images[picked])
+        draw = streams.generator(self.seed, "augment", epoch, step)
+        images = self.augment.gather(self.images, picked, draw)
+        if self.augment.rotation:
+            # Turned before it is normalised, so that the corners are black, as the padding is.
+            images = self.augment.rotate(images.float(), draw)
+        return self.pictures.batch(images)
+
+    def _precision(self):
+        low = self.training["precision"] == "bfloat16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low)
+
+    # ---------------------------------------------------------------------------- what is recorded
+
+    @torch.inference_mode()
+    def _evaluate(self, split: Split) -> tuple[float, float]:
+        """(mean loss, accuracy) in evaluation mode."""
+        self.model.eval()
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        for images, labels in zip(split.images.split(EVAL_BATCH), split.labels.split(EVAL_BATCH), strict=True):
+            with self._precision():
+                outputs = self.model(self.pictures.batch(images)).float()
+            loss = functional.cross_entropy(outputs, labels, reduction="sum")
+            sums += torch.stack([loss.double(), (outputs.argmax(1) == labels).sum()])
+        return tuple((sums / len(split)).tolist())
+
+    def _record(self, epoch: int, stage: int | None, now: float | None, trained: tuple, seconds: float) -> bool:
+        """Evaluate, add a row to the metrics, keep the snapshots; False where the run has diverged."""
+        valid, test = self._evaluate(self.pictures.valid), self._evaluate(self.pictures.test)
+        values = (self.cell_id, self.seed, epoch, stage, now, *trained, *valid, *test, seconds)
+        speed = len(self.pictures.train) / seconds if seconds else math.nan
+        self.rows.append(dict(zip(COLUMNS, (*values, speed), strict=True)))
+        with store.whole(self.out / f"metrics_seed{self.seed}.csv") as path, open(path, "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows({key: _text(value) for key, value in row.items()} for row in self.rows)
+        finite = math.isfinite(valid[0]) and (epoch == 0 or math.isfinite(trained[0]))
+        if finite:
+            self._keep(epoch, valid[1])
+        self._say(epoch, trained, valid, test)
+        return finite
+
+    def _keep(self, epoch: int, accuracy: float) -> None:
+        """Write this epoch's snapshot where it is asked for, and `best` where it is the best so far."""
+        kept, last = self.settings["snapshots"], self.training["epochs"]
+        asked = kept == "all" or epoch in ((0, last) if kept == "ends" else kept)
+        best = epoch > 0 and accuracy > self.best[0]
+        here, first = store.snapshot_path(self.out, self.seed, epoch), store.snapshot_path(self.out, self.seed, "best")
+        if asked:
+            self._save(here, epoch)
+        if best:
+            self.best = (accuracy, epoch)
+            first.unlink(missing_ok=True)
+            first.hardlink_to(here) if asked else self._save(first, epoch)
+
+    def _save(self, path: Path, epoch: int) -> None:
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self.model.state_dict().items()}
+        store.save_tensors(path, tensors, {"cell_id": self.cell_id, "seed": self.seed, "epoch": epoch})
+
+    # ---------------------------------------------------------------------------------- what is told
+
+    def _tell(self, epoch: int, step: int, sums: torch.Tensor, seconds: float) -> None:
+        """The live line within an epoch: loss and accuracy so far, images/s, time left."""
+        count = step * self.training["batch_size"]
+        loss, right = (sums / count).tolist()
+        left = (self.training["epochs"] - epoch + 1 - step / self.steps) * seconds * self.steps / step
+        place = f"epoch {epoch}/{self.training['epochs']} {step / self.steps:4.0%}"
+        speed = f"{count / seconds:,.0f} images/s"
+        print(f"seed {self.seed}  {place}  loss {loss:.4f}  train {right:.2%}  {speed}  {clock(left)} left", flush=True)
+
+    def _say(self, epoch: int, trained: tuple, valid: tuple, test: tuple) -> None:
+        """The line at the end of an epoch."""
+        last, spent = self.training["epochs"], time.monotonic() - self.began
+        left = f"  {clock(spent / epoch * (last - epoch))} left" if epoch else ""
+        train = f"  loss {trained[0]:.4f}  train {trained[1]:.2%}" if epoch else ""
+        speed = f"  {self.seen / self.busy:,.0f} images/s" if self.busy else ""
+        accuracies = f"valid {valid[1]:.2%}  test {test[1]:.2%}"
+        print(f"seed {self.seed}  epoch {epoch}/{last}{train}  {accuracies}{speed}{left}", flush=True)
+
+
+def frozen_layers(table: Table, frozen: int | list[str]) -> list[str]:
+    """The names of the layers that `frozen` names (so many weight layers from the input, or names and prefixes),
+    each with the BatchNorm that it feeds."""
+    layers = table.weight_layers
+    if isinstance(frozen, int):
+        chosen = layers[:frozen]
+    else:
+        chosen = [layer for layer in layers if any(f"{layer.name}.".startswith(f"{name}.") for name in frozen)]
+    return [row.name for layer in chosen for row in table.attached(layer)]
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a person would say them: 45 s, 3 min 20 s, 2 h 05 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+
+
+def _steps(count: int, batch: int, table: Table) -> int:
+    """Steps an epoch; a last batch of one picture is left out where BatchNorm could not take it."""
+    alone = count % batch == 1 and count > 1 and any(layer.kind == "BatchNorm2d" for layer in table.layers)
+    return -(-count // batch) - alone
+
+
+def _text(value) -> str:
+    """A number for a CSV file: nothing for what is not there, all digits of the rest."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)

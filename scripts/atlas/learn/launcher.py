@@ -1,0 +1,175 @@
+"""The launcher: what Snakemake starts for a training job. It imports no torch.
+
+It holds the block's lock, starts the trainer as its child, follows its output, and puts the finished files into place.
+A child that dies is an error (Snakemake starts the job again) until the last attempt, where its death is recorded.
+"""
+
+import collections
+import contextlib
+import csv
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from atlas import store
+
+FOLLOW_SECONDS = 30.0
+TAIL = 15
+
+
+class Block:
+    """One block of a cell: its directory, its scratch directory beside it, and its lock."""
+
+    def __init__(self, directory: Path, cell_id: str, settings: dict):
+        self.directory, self.cell_id, self.settings = directory, cell_id, settings
+        self.seeds = store.block_seeds(directory)
+        self.scratch = directory.with_name(f".{directory.name}")
+        self.interrupted = 0
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Hold the block's lock; wait, and say so, while another process trains it."""
+        path = self.directory.with_name(f".{self.directory.name}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        told = False
+        while True:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The holder before us may have removed the file that we have just locked.
+                if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
+                    break
+            except BlockingIOError:
+                if not told:
+                    print(f"{self.cell_id}: another process trains {self.directory.name}; waiting for it", flush=True)
+                told = True
+                time.sleep(1)
+            os.close(handle)
+        try:
+            yield handle
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(handle)
+
+    def follow(self, command: list[str], log: Path, handle: int) -> tuple[int, list[str]]:
+        """Run the trainer, its output into `log`; (exit status, the last lines). A line every half minute is shown."""
+        last, told = collections.deque(maxlen=TAIL), time.monotonic()
+        environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            open(log, "a", encoding="utf-8") as file,
+            # The child inherits the lock: should the launcher be killed, the lock lasts as long as the child.
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+                pass_fds=(handle,),
+            ) as child,
+        ):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda number, _: self._interrupt(number, child))
+            for line in child.stdout:
+                file.write(line)
+                file.flush()
+                last.append(line.rstrip())
+                if line.startswith("seed ") and time.monotonic() - told > FOLLOW_SECONDS:
+                    told = time.monotonic()
+                    print(f"{self.cell_id}  {line.rstrip()}", flush=True)
+        return child.returncode, list(last)
+
+    def _interrupt(self, number: int, child: subprocess.Popen) -> None:
+        self.interrupted = number
+        child.terminate()
+
+    def records(self) -> list[dict]:
+        """The records of the replicates that are finished, by seed."""
+        found = (self.scratch / f"seed{seed}.json" for seed in self.seeds)
+        return [store.read_json(path) for path in found if path.exists()]
+
+    def record_failure(self, cause: str) -> None:
+        """Record every replicate that is not finished as failed, with its cause."""
+        finished = {record["seed"] for record in self.records()}
+        for seed in self.seeds:
+            if seed not in finished:
+                failed = {"seed": seed, "status": "failed", "cause": cause, "epochs": 0, "best_epoch": None}
+                store.write_json(self.scratch / f"seed{seed}.json", failed)
+
+    def finish(self) -> dict:
+        """Put snapshots, metrics and run.json into place and remove the scratch directory; what run.json says."""
+        machine = self.scratch / "machine.json"
+        run = {"cell_id": self.cell_id, "kind": self.cell_id.split("-")[0], "seeds": list(self.seeds)}
+        run |= store.read_json(machine) if machine.exists() else {"device": None, "device_name": None, "versions": {}}
+        run |= {"replicates": self.records(), "cell": self.settings}
+        self.directory.mkdir(parents=True, exist_ok=True)
+        _join([self.scratch / f"metrics_seed{seed}.csv" for seed in self.seeds], self.directory / "metrics.csv")
+        snapshots = self.scratch / "snapshots"
+        snapshots.mkdir(exist_ok=True)
+        shutil.rmtree(self.directory / "snapshots", ignore_errors=True)
+        os.replace(snapshots, self.directory / "snapshots")
+        store.write_json(self.directory / "run.json", run)
+        shutil.rmtree(self.scratch)
+        return run
+
+
+def cause(status: int, last: list[str]) -> str:
+    """Why a trainer ended, in one line: the signal that killed it, or the last thing that it said."""
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (out of memory, or killed from outside)" if name == "SIGKILL" else ""
+        return f"killed by {name}{hint}"
+    said = next((line for line in reversed(last) if line.strip()), "nothing")
+    return f"exit status {status}: {said}"
+
+
+def summary(run: dict, metrics: Path, seconds: float) -> str:
+    """The line that a person sees when a block is finished."""
+    counts = collections.Counter(record["status"] for record in run["replicates"])
+    states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    with open(metrics, newline="", encoding="utf-8") as file:
+        rows = {(int(row["seed"]), int(row["epoch"])): row["test_accuracy"] for row in csv.DictReader(file)}
+    done = [record for record in run["replicates"] if record["status"] == "done"]
+    found = [float(rows[record["seed"], record["best_epoch"]]) for record in done]
+    accuracy = f", test accuracy {sum(found) / len(found):.1%}" if found else ""
+    return f"{run['cell_id']}: replicates {states}{accuracy}, {seconds:.0f} s"
+
+
+def launch(block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool) -> int:
+    """Train a block under its lock; the exit status for Snakemake. Prints what became of it in one line."""
+    began = time.monotonic()
+    with block.lock() as handle:
+        block.scratch.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True) if attempt == 1 else None
+        status, last = block.follow(command, log, handle)
+        if block.interrupted:
+            # Somebody stopped the launcher itself: that is no failure of the cell.
+            return 128 + block.interrupted
+        if status != 0:
+            why = cause(status, last)
+            print(
+                f"{block.cell_id}: attempt {attempt} of {attempts} failed, {why}; see {log}",
+                file=sys.stderr,
+                flush=True,
+            )
+            if stop or attempt < attempts:
+                return 1
+            block.record_failure(why)
+        print(summary(block.finish(), block.directory / "metrics.csv", time.monotonic() - began), flush=True)
+    return 0
+
+
+def _join(parts: list[Path], path: Path) -> None:
+    """One CSV file of several with the same header; missing ones are left out."""
+    lines: list[str] = []
+    for part in parts:
+        if part.exists():
+            found = part.read_text(encoding="utf-8").splitlines()
+            lines += found[1:] if lines else found
+    with store.whole(path) as whole:
+        whole.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,86 @@
+"""Where weights come from: an init scheme, published weights or a file, or a trained parent."""
+
+import hashlib
+
+import torch
+from torch import nn
+
+from atlas import store
+from atlas.learn import streams
+from atlas.networks.table import Table
+
+GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
+
+
+class Missing(RuntimeError):
+    """The weights to start from are not there."""
+
+
+def initialise(model: nn.Module, table: Table, scheme: str, seed: int, stream: str = "init") -> None:
+    """Draw every layer's start in place, layer by layer from the stream (seed, `stream`, layer name).
+
+    kaiming_*: He et al. 2015, fan in, ReLU gain sqrt(2); xavier_*: Glorot & Bengio 2010, gain 1; both with zero
+    biases. default: each torch layer's own `reset_parameters`. BatchNorm starts with gamma 1, beta 0, mean 0 and
+    variance 1.
+    """
+    for layer in table.layers:
+        if layer.parameters:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(streams.key(seed, stream, layer.name))
+                _draw(model.get_submodule(layer.name), scheme)
+
+
+@torch.no_grad()
+def _draw(module: nn.Module, scheme: str) -> None:
+    module.reset_parameters()
+    if scheme == "default" or isinstance(module, nn.BatchNorm2d):
+        return
+    match scheme:
+        case "kaiming_uniform":
+            nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
+        case "kaiming_normal":
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        case "xavier_uniform":
+            nn.init.xavier_uniform_(module.weight)
+        case "xavier_normal":
+            nn.init.xavier_normal_(module.weight)
+        case _:
+            raise ValueError(f"init scheme {scheme!r} is not known")
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | None) -> None:
+    """Give the model (on the CPU) its start in place: drawn, or drawn and then loaded from the safetensors `file`.
+
+    A loaded start keeps the drawn head where `head` is `fresh`. Grey pictures on weights for three channels:
+    `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
+    equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
+    """
+    initialise(model, table, start["scheme"], seed)
+    if start["kind"] == "init":
+        return
+    if file is None:
+        raise Missing(f"seed {seed}: there are no weights to start from")
+    loaded, own = store.load_tensors(file), model.state_dict()
+    head, first = f"{table.head.name}.", table.parameters()[0][0]
+    for name, target in own.items():
+        if name.startswith(head) and start["head"] == "fresh":
+            continue
+        if name not in loaded:
+            raise ValueError(f"{file}: has no tensor {name}; it is not of this network")
+        source = loaded[name]
+        if name == first and start["grey"] == "sum_conv1" and target.shape[1] == 1 and source.shape[1] == 3:
+            source = source.sum(dim=1, keepdim=True)
+        if source.shape != target.shape:
+            raise ValueError(f"{file}: {name} has the shape {list(source.shape)}; the network has {list(target.shape)}")
+        target.copy_(source)
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 over all parameters and buffers, in the order of the state dict."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,97 @@
+"""Means over replicates, with their number and their 95 % interval."""
+
+import math
+
+import pandas as pd
+from scipy.special import stdtrit
+
+# Every cell has a row for these, with n = 0 where no replicate gave a value: (measure, key).
+ALWAYS = (
+    ("accuracy", "last"),
+    ("accuracy", "best_valid"),
+    ("accuracy", "document"),
+    ("distance_from_start", "total"),
+    ("cosine_from_start", "total"),
+    ("relative_from_start", "total"),
+    ("norm_at_end", "total"),
+    ("unchanged", "total"),
+    ("structural", "total"),
+    ("mean_correlation", "features"),
+    ("mean_absolute", "features"),
+    ("images_per_second", "run"),
+    ("wall_seconds", "run"),
+)
+
+
+def interval(values):
+    """(n, mean, low, high, std) of replicates: mean, its 95 % interval by Student's t, and the sample deviation.
+
+    values: numbers; NaN and None are undefined, and neither counted nor averaged. low, high = mean -+ t(0.975; n - 1)
+    std / sqrt(n); they and std are NaN for n < 2, the mean for n = 0. Such an interval takes the replicates as
+    independent draws from a normal distribution.
+    """
+    values = [float(value) for value in values if value is not None and not math.isnan(value)]
+    n = len(values)
+    if n == 0:
+        return 0, math.nan, math.nan, math.nan, math.nan
+    mean = math.fsum(values) / n
+    if n == 1:
+        return 1, mean, math.nan, math.nan, math.nan
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
+    return n, mean, mean - half, mean + half, std
+
+
+def rows(runs, accuracy, movement, unchanged, features):
+    """Rows of summary.csv, as tuples (measure, cell_id, key, n, of, mean, low, high, std), cell by cell.
+
+    The arguments are DataFrames with the columns of the tables of their names. Replicates with status done are averaged
+    and no others; `of` is the number asked for, so that n < of shows what is missing.
+    Measures: those of ALWAYS and, for each interval between consecutive snapshots, distance with key "<from>-<to>".
+    unchanged and structural are fractions of the learnable parameters; *_from_start compare the last snapshot with
+    epoch 0.
+    """
+    done = runs[runs["status"] == "done"]
+    values = pd.concat(
+        [
+            _long(accuracy, "accuracy", accuracy["protocol"], "accuracy"),
+            *_movement(movement),
+            *_unchanged(unchanged),
+            *(_long(features, name, "features", name) for name in ("mean_correlation", "mean_absolute")),
+            *(_long(done, name, "run", name) for name in ("images_per_second", "wall_seconds")),
+        ]
+    ).merge(done[["cell_id", "seed"]], on=["cell_id", "seed"])
+    groups = {key: list(own) for key, own in values.groupby(["cell_id", "measure", "key"], sort=False)["value"]}
+    intervals = sorted((key for key in groups if key[1] == "distance"), key=lambda key: int(key[2].split("-")[0]))
+    found = []
+    for cell_id, asked in runs.groupby("cell_id", sort=False)["seed"].count().items():
+        wanted = [*ALWAYS, *(key[1:] for key in intervals if key[0] == cell_id)]
+        for measure, key in wanted:
+            n, *numbers = interval(groups.get((cell_id, measure, key), ()))
+            found.append((measure, cell_id, key, n, asked, *numbers))
+    return found
+
+
+def _long(frame, measure, key, column):
+    """One value a row: cell_id, seed, measure, key (a text or a column of texts), value."""
+    long = frame[["cell_id", "seed"]].assign(measure=measure, value=frame[column].astype(float))
+    return long.assign(key=key)
+
+
+def _movement(frame):
+    """From the start to the last snapshot, and from each snapshot to the next, for the whole network."""
+    total = frame[frame["layer"] == "total"]
+    start = total[total["interval"] == "start"]
+    end = start[start["to_epoch"] == start.groupby(["cell_id", "seed"])["to_epoch"].transform("max")]
+    for measure in ("distance", "cosine", "relative"):
+        yield _long(end, f"{measure}_from_start", "total", measure)
+    yield _long(end, "norm_at_end", "total", "norm_to")
+    step = total[total["interval"] == "consecutive"]
+    yield _long(step, "distance", step["from_epoch"].astype(str) + "-" + step["to_epoch"].astype(str), "distance")
+
+
+def _unchanged(frame):
+    """Fractions of all learnable parameters."""
+    total = frame[(frame["layer"] == "total") & (frame["parameter"] == "all")]
+    for measure in ("unchanged", "structural"):
+        yield _long(total.assign(**{measure: total[measure] / total["size"]}), measure, "total", measure)

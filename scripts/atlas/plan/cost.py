@@ -1,0 +1,75 @@
+"""What a training job needs: time, memory and disk, from its layer table, its data and its epochs.
+
+The estimates are deliberately simple: a multiply-accumulate and a moved activation each cost a fixed time on one CPU
+thread, fitted to the measured images/s of the networks here (`benchmarks/` has the command); a GPU is taken as a fixed
+multiple. They choose limits for a scheduler and tell a person what to expect; they decide nothing else.
+"""
+
+from dataclasses import dataclass
+
+from atlas.plan.resolve import Cell
+
+FLOPS = 110e9  # floating-point operations a second and CPU thread
+ACTIVATION = 4e-9  # seconds an activation, forward and backward
+PICTURE = 12e-6  # seconds a picture: gather, augment, normalise
+STEP = 0.9e-3  # seconds an optimizer step, whatever its size
+PARAMETER = 1.2e-9  # seconds a parameter and step: the optimizer's pass over memory
+START = 4.0  # seconds a job: interpreter, torch, data
+BFLOAT16 = 2.5  # how much faster bfloat16 is than float32, where the processor has the instructions
+GPU = 40.0  # speed of a GPU in CPU threads
+BASE_MB = 900  # resident memory of a process with torch
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one block asks of a machine."""
+
+    seconds: float
+    mem_mb: int
+    disk_bytes: int
+    threads: int
+    gpu: int
+
+    @property
+    def runtime(self) -> int:
+        """Minutes to ask a scheduler for: three times the estimate, at least 10."""
+        return max(10, int(self.seconds * 3 / 60) + 1)
+
+
+def snapshots_kept(cell: Cell) -> int:
+    """How many snapshots a replicate leaves, `best` included."""
+    kept, epochs = cell.settings["snapshots"], cell.settings["training"]["epochs"]
+    return 1 + {"all": epochs + 1, "ends": 2}.get(kept if isinstance(kept, str) else "", len(kept))
+
+
+def snapshot_bytes(cell: Cell) -> int:
+    """The size of one snapshot: parameters and buffers in float32."""
+    return 4 * (cell.table.parameter_count + cell.table.buffer_count)
+
+
+def need(cell: Cell, replicates: int, device: str) -> Need:
+    """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time)."""
+    training, counts = cell.settings["training"], cell.data.facts["counts"]
+    threads = cell.settings["network"]["threads"]
+    batch, epochs, parameters = training["batch_size"], training["epochs"], cell.table.parameter_count
+    forward = 2 * cell.table.macs / FLOPS + cell.table.activations * ACTIVATION / 3
+    trained = counts["train"] * epochs
+    steps = -(-counts["train"] // batch) * epochs
+    seen = (counts["valid"] + counts["test"]) * (epochs + 1)
+    speed = GPU if device == "cuda" else threads
+    forward /= BFLOAT16 if training["precision"] == "bfloat16" else 1.0
+    work = trained * (3 * forward + PICTURE) + seen * forward + steps * (STEP + parameters * PARAMETER)
+    pixels = cell.data.facts["channels"] * cell.data.size**2
+    memory = (
+        BASE_MB
+        + 6 * 4 * parameters / 1e6
+        + 2 * 4 * cell.table.activations * batch / 1e6
+        + sum(counts.values()) * pixels / 1e6
+    )
+    return Need(
+        seconds=START + replicates * work / speed,
+        mem_mb=int(memory),
+        disk_bytes=replicates * snapshots_kept(cell) * snapshot_bytes(cell),
+        threads=threads,
+        gpu=0 if device == "cpu" else 1,
+    )

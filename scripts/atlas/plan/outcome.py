@@ -1,0 +1,125 @@
+"""What a person reads on the console before, after and instead of a run: cells, jobs, expected time, disk, failures."""
+
+import collections
+import os
+import shlex
+
+from atlas import store
+from atlas.plan import cost
+from atlas.plan.study import Plan, block_path
+
+
+def missing(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
+    """The blocks that are still to be trained, as (cell id, block)."""
+    root = plan.root
+    return [
+        (cell_id, block)
+        for cell_id, found in plan.blocks.items()
+        for block in found
+        if not (root / block_path(cell_id, block) / "run.json").exists()
+    ]
+
+
+def wall_seconds(plan: Plan, jobs: list, cores: int | None = None) -> float:
+    """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores."""
+    needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
+    cores = cores or os.cpu_count() or 1
+    return max(
+        max((need.seconds for need in needs), default=0.0), sum(need.seconds * need.threads for need in needs) / cores
+    )
+
+
+def before(plan: Plan) -> str:
+    """One line: how much there is, how much of it is still to be trained, and about how long that takes."""
+    jobs = missing(plan)
+    replicates = sum(plan.replicates.values())
+    left = sum(block[1] - block[0] + 1 for _, block in jobs)
+    head = f"{plan.config.name}: {len(plan.cells)} cells, {replicates} replicates"
+    if not jobs:
+        return f"{head}; all are trained"
+    time = spoken(wall_seconds(plan, jobs))
+    return f"{head}; {left} to train in {len(jobs)} jobs, about {time} on {os.cpu_count()} cores"
+
+
+def table(plan: Plan) -> str:
+    """What `snakemake plan` prints: the cells of each study, then jobs, time, memory and disk."""
+    lines = []
+    for study in plan.config.asked:
+        entries = [entry for entry in plan.entries if entry.study == study]
+        roles = collections.Counter(entry.role for entry in entries)
+        apart = "".join(f", {count} {role} cells apart" for role, count in roles.items() if role != "grid")
+        lines.append(f"\nstudy {study}: {roles['grid']} cells in the grid{apart}")
+        for entry in entries:
+            cell, seeds = plan.cells[entry.cell_id], entry.replicates
+            need = cost.need(cell, seeds, plan.config.device)
+            labels = " x ".join(entry.labels.values())
+            lines.append(
+                f"  {entry.role:8} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
+                f"{spoken(need.seconds):>9}  {need.mem_mb:>6} MB  {size(need.disk_bytes):>9}  {entry.cell_id}"
+            )
+    jobs, disk = missing(plan), 0
+    for cell_id, cell in plan.cells.items():
+        disk += cost.need(cell, plan.replicates[cell_id], plan.config.device).disk_bytes
+    trained = sum(len(found) for found in plan.blocks.values()) - len(jobs)
+    lines += [
+        "",
+        f"cells     {len(plan.cells)} ({sum(plan.replicates.values())} trainings with their replicates)",
+        f"jobs      {len(jobs)} training jobs to do, {trained} done; {len(plan.datasets)} data sets; "
+        f"{len(plan.groups)} measure jobs",
+        f"time      about {spoken(wall_seconds(plan, jobs))} of training on {os.cpu_count()} cores (an estimate)",
+        f"disk      about {size(disk)} of snapshots",
+    ]
+    return "\n".join(lines)
+
+
+def troubles(plan: Plan) -> list[dict]:
+    """The replicates that failed or diverged: cell_id, block, seed, status, cause."""
+    found = []
+    for cell_id, blocks in plan.blocks.items():
+        for block in blocks:
+            path = plan.root / block_path(cell_id, block) / "run.json"
+            for record in store.read_json(path)["replicates"] if path.exists() else []:
+                if record["status"] != "done" and record["seed"] < plan.replicates[cell_id]:
+                    found.append({"cell_id": cell_id, "block": block_path(cell_id, block)} | record)
+    return found
+
+
+def retry(plan: Plan, configs: list[str]) -> str:
+    """The command that trains the failed replicates again, and all that was made from them; empty where none failed."""
+    failed = dict.fromkeys(f"{t['block']}/run.json" for t in troubles(plan) if t["status"] == "failed")
+    if not failed:
+        return ""
+    chosen = f" --configfile {shlex.join(configs)}" if configs else ""
+    return f"snakemake --cores all{chosen} --forcerun {shlex.join(failed)}"
+
+
+def after(plan: Plan, configs: list[str]) -> str:
+    """The console's last lines: what failed or diverged, the command that retries it, and where the report is."""
+    lines = [
+        f"  {trouble['status']}: {trouble['cell_id']} seed {trouble['seed']}: {trouble['cause']}"
+        for trouble in troubles(plan)
+    ]
+    if lines:
+        lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
+    if command := retry(plan, configs):
+        lines.append(f"To train the failed ones again:\n  {command}")
+    report = f"results/{plan.config.name}/report/report.html"
+    if (plan.root / report).exists():
+        lines.append(f"The report: {report}")
+    return "\n".join(lines)
+
+
+def spoken(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size(count: float) -> str:
+    """Bytes as a person would say them."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

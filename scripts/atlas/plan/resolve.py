@@ -1,0 +1,384 @@
+"""From the labels of one cell to its settings in full, its id, and the cell that it starts from."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from atlas import networks
+from atlas.plan import spec
+from atlas.plan.identity import digest, slug
+from atlas.prepare import look
+
+AXES = ("dataset", "network", "init", "optimizer")
+PUBLISHED = ("resnet18", "vgg11_bn", "vgg16", "vgg19")
+
+
+class Problem(ValueError):
+    """Something in the config that cannot be run, in one line."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set as the config defines it: what `prepare` needs to make it, and what it will hold."""
+
+    label: str
+    dataset_id: str
+    spec: dict
+    facts: dict
+
+    @property
+    def size(self) -> int:
+        """The longer side of its pictures in pixels."""
+        size = self.facts["size"]
+        return max(size) if isinstance(size, list | tuple) else size
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A combination of settings, fully resolved, without the seed."""
+
+    cell_id: str
+    kind: str
+    settings: dict
+    data: Data
+    table: networks.Table
+    parent: str | None = None
+    weights: dict | None = None
+
+    @property
+    def architecture(self) -> str:
+        return self.settings["network"]["architecture"]
+
+
+class Resolver:
+    """Turns labels into cells; one for a config, so that data sets are looked at and tables are built once."""
+
+    def __init__(self, config: spec.Config, root: Path = Path()):
+        self.config, self.root = config, root
+        self.cells: dict[str, Cell] = {}
+        self.source_labels: dict[str, dict[str, str]] = {}
+        self._data: dict[str, Data] = {}
+        self._tables: dict[tuple, networks.Table] = {}
+        self._networks: dict[str, dict] = {}
+
+    # ------------------------------------------------------------------------------------- the parts
+
+    def data(self, label: str, key: str = "dataset") -> Data:
+        """The data set called `label`; Problem where there is none, or where its files are not there."""
+        if label not in self._data:
+            chosen = self._one(self.config.datasets, label, key, "datasets")
+            full, identity = _dataset(chosen, Path(self.config.data_root))
+            dataset_id = f"{slug(_source_name(chosen))}-{digest(identity)}"
+            card = self.root / "data" / f"{dataset_id}.json"
+            try:
+                facts = _card_facts(card) if card.exists() else look.facts(full, Path(self.config.data_root))
+            except ValueError as error:
+                raise Problem(f"datasets.{label}: {error}") from None
+            self._data[label] = Data(label, dataset_id, full, facts)
+        return self._data[label]
+
+    def network(self, label: str) -> dict:
+        """The network called `label`: architecture, width, options and threads."""
+        if label not in self._networks:
+            chosen = self._one(self.config.networks, label, "network", "networks")
+            architecture, options = chosen.architecture or label, dict(chosen.model_extra)
+            try:
+                networks.check_options(architecture, options)
+            except ValueError as error:
+                raise Problem(f"networks.{label}: {error}") from None
+            known = {name: default for name, (_, default) in networks.options(architecture).items()}
+            self._networks[label] = {
+                "architecture": architecture,
+                "width": chosen.width,
+                "options": known | options,
+                "threads": chosen.threads,
+            }
+        return self._networks[label]
+
+    def table(self, network: dict, channels: int, size: int, classes: int, label: str) -> networks.Table:
+        """The layer table for an input of `channels` x `size` x `size`; Problem where the input is too small."""
+        key = (digest(network), channels, size, classes)
+        if key not in self._tables:
+            try:
+                self._tables[key] = networks.table(network, channels, size, classes)
+            except ValueError as error:
+                raise Problem(f"networks.{label}: {error}") from None
+        return self._tables[key]
+
+    def training(self, optimizer: str, changes: list[dict], sets: list[dict], where: str) -> tuple[dict, dict]:
+        """(the training in full, its identity): the optimizer called so, with the changes put on top in order."""
+        chosen = self._one(self.config.optimizers, optimizer, "optimizer", "optimizers")
+        training = check(spec.Training, merge(_asked(self.config.training), *changes), f"{where}.training")
+        chosen = check(spec.Optimizer, merge(_asked(chosen), *sets), f"{where}.set")
+        stages = training.stages or [spec.Stage(epochs=training.epochs)]
+        full = training.model_dump() | {
+            "optimizer": chosen.model_dump(),
+            "epochs": sum(stage.epochs for stage in stages),
+            "stages": [_stage(stage, training.schedule, chosen.lr, where) for stage in stages],
+        }
+        del full["schedule"]
+        identity = _identity(training) | {"optimizer": _identity(chosen)}
+        if training.stages:
+            identity.pop("epochs", None)
+        return full, identity
+
+    def _one(self, named: dict, label: str, key: str, section: str):
+        if label not in named:
+            raise Problem(f"{key}: {label!r} is not one of the {section}; allowed: {', '.join(named) or 'none'}")
+        return named[label]
+
+    # ------------------------------------------------------------------------------------- the cells
+
+    def cell(
+        self, labels: dict[str, str], changes: list[dict], sets: list[dict], where: str, above: tuple = ()
+    ) -> Cell:
+        """The cell of these labels, with everything it starts from; Problem with one line where it cannot be."""
+        data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
+        training, training_identity = self.training(labels["optimizer"], changes, sets, where)
+        init = self._init(labels, where)
+        start, start_identity, channels, parent, weights = self._start(init, data, network, labels, where, above)
+        size = networks.padded(network["architecture"], data.size)
+        table = self.table(network, channels, size, len(data.facts["classes"]), labels["network"])
+        self._fits(start, parent, table, where)
+        _check_frozen(training["stages"], table, where)
+        snapshots = _check_snapshots(self.config.snapshots, training["epochs"])
+        identity = {
+            "dataset": data.dataset_id,
+            "network": _network_identity(network),
+            "start": start_identity,
+            "training": training_identity,
+        } | ({"snapshots": snapshots} if snapshots != "all" else {})
+        scheme = init.weights or ("file" if init.file else "source" if init.source else init.scheme)
+        words = (data.dataset_id.rsplit("-", 1)[0], network["architecture"], scheme, training["optimizer"]["type"])
+        cell_id = f"base-{slug(*words)}-{digest(identity)}"
+        if cell_id not in self.cells:
+            settings = {
+                "dataset_id": data.dataset_id,
+                "classes": len(data.facts["classes"]),
+                "input": {"channels": channels, "size": size},
+                "network": network,
+                "start": start,
+                "training": training,
+                "snapshots": snapshots,
+            }
+            self.cells[cell_id] = Cell(cell_id, "base", settings, data, table, parent, weights)
+        return self.cells[cell_id]
+
+    def _init(self, labels: dict, where: str) -> spec.Init:
+        """The init called so: the config's (the first whose `where` matches), or the scheme of that name."""
+        label = labels["init"]
+        if label not in self.config.inits:
+            if label in spec.SCHEMES:
+                return spec.Init(scheme=label)
+            known = [*self.config.inits, *(name for name in spec.SCHEMES if name not in self.config.inits)]
+            raise Problem(f"{where}.init: {label!r} is not one of the inits; allowed: {', '.join(known)}")
+        choices = self.config.inits[label]
+        for choice in choices if isinstance(choices, list) else [choices]:
+            if matches(choice.where, labels, f"inits.{label}.where"):
+                return choice
+        raise Problem(
+            f"inits.{label}: no entry is for dataset {labels['dataset']!r} with network {labels['network']!r}; "
+            f"add one, or leave the cell out with {where}.exclude"
+        )
+
+    def _start(self, init: spec.Init, data: Data, network: dict, labels: dict, where: str, above: tuple):
+        """(start in full, its identity, input channels, parent's id, weights to prepare)."""
+        channels = data.facts["channels"]
+        if init.source:
+            return self._from_source(init, data, labels, above)
+        if not (init.weights or init.file):
+            start = {"kind": "init", "scheme": init.scheme}
+            return start, start, channels, None, None
+        if init.weights:
+            plain = set(_network_identity(network)) <= {"architecture", "threads"}
+            if network["architecture"] not in PUBLISHED or not plain:
+                raise Problem(
+                    f"inits.{labels['init']}.weights: 'imagenet' is not published for network {labels['network']!r}; "
+                    f"allowed: {', '.join(PUBLISHED)} at width 1 with default options, or a `source`"
+                )
+            weights = {"published": network["architecture"], "sha256": init.sha256}
+            weights_id = f"{slug(network['architecture'], 'imagenet')}-{digest(weights)}"
+        else:
+            weights = {"file": init.file, "sha256": init.sha256}
+            weights_id = f"{slug(Path(init.file).stem)}-{digest(weights)}"
+        start = {"kind": "weights", "weights_id": weights_id, **_graft(init)}
+        wide = 3 if init.weights and channels == 1 and init.grey == "replicate" else channels
+        return start, start, wide, None, {"weights_id": weights_id, **weights}
+
+    def _from_source(self, init: spec.Init, data: Data, labels: dict, above: tuple):
+        """The start from the weights of a source cell: the same network, trained on another data set."""
+        where = f"sources.{init.source}"
+        source = self._one(self.config.sources, init.source, f"inits.{labels['init']}.source", "sources")
+        if init.source in above:
+            raise Problem(f"{where}: is a cycle of parents ({' -> '.join([*above, init.source])}); allowed: none")
+        inner = {
+            "dataset": source.dataset,
+            "network": labels["network"],
+            "init": source.init,
+            "optimizer": source.optimizer,
+        }
+        parent = self.cell(inner, [source.training], [], where, (*above, init.source))
+        self.source_labels[parent.cell_id] = inner
+        if isinstance(init.take, int):
+            _check_take(init.take, parent.settings, f"inits.{labels['init']}.take")
+        start = {"kind": "parent", "cell": parent.cell_id, "take": init.take, **_graft(init)}
+        channels = data.facts["channels"]
+        if channels == 1 and parent.settings["input"]["channels"] == 3 and init.grey == "replicate":
+            channels = 3
+        return start, start, channels, parent.cell_id, None
+
+    def _fits(self, start: dict, parent: str | None, table: networks.Table, where: str) -> None:
+        """Refuse a parent whose tensors, the head's apart, are not those of the network."""
+        if parent is None:
+            return
+        theirs, head = dict(self.cells[parent].table.parameters()), table.head.name
+        first = table.parameters()[0][0]
+        for name, shape in table.parameters():
+            grey = name == first and start["grey"] == "sum_conv1" and shape[1] == 1
+            fresh = name.startswith(f"{head}.") and start["head"] == "fresh"
+            if not fresh and not grey and tuple(theirs.get(name, ())) != tuple(shape):
+                raise Problem(
+                    f"{where}.init: {name} has the shape {list(shape)} here and {list(theirs.get(name, ()))} in the "
+                    f"source cell {parent}; give both data sets the same channels and size"
+                )
+
+
+# ------------------------------------------------------------------------------------------- small pieces
+
+
+def check(model, value, where: str):
+    """`value` as `model`, or a Problem with the one line that says what is wrong."""
+    try:
+        return TypeAdapter(model).validate_python(value)
+    except ValidationError as error:
+        raise Problem(spec.line(error, where, value)) from None
+
+
+def merge(*parts: dict) -> dict:
+    """The parts on top of each other; dictionaries are merged, everything else is replaced."""
+    result: dict = {}
+    for part in parts:
+        for key, value in part.items():
+            both = isinstance(value, dict) and isinstance(result.get(key), dict)
+            same = both and value.get("type", result[key].get("type")) == result[key].get("type")
+            result[key] = merge(result[key], value) if same else value
+    return result
+
+
+def matches(where: dict, labels: dict, key: str) -> bool:
+    """Whether the labels are those that `where` names (one or several a key)."""
+    for axis, allowed in where.items():
+        if axis not in labels:
+            raise Problem(f"{key}: {axis!r} is not an axis; allowed: {', '.join(labels)}")
+        if labels[axis] not in (allowed if isinstance(allowed, list) else [allowed]):
+            return False
+    return True
+
+
+def _card_facts(card: Path) -> dict:
+    """What a prepared data set holds, from its card."""
+    card = json.loads(card.read_text(encoding="utf-8"))
+    return {
+        "classes": card["classes"],
+        "channels": card["channels"],
+        "size": card["size"],
+        "counts": {split: sum(counts) for split, counts in card["counts"].items()},
+    }
+
+
+def _asked(model: BaseModel) -> dict:
+    return model.model_dump(exclude_unset=True)
+
+
+def _identity(model: BaseModel) -> dict:
+    """What of a model's settings differs from the defaults, and which branch of a union it is."""
+    found = model.model_dump(exclude_defaults=True)
+    for name in ("type", "source"):
+        if hasattr(model, name):
+            found[name] = getattr(model, name)
+    return found
+
+
+def _dataset(chosen, data_root: Path) -> tuple[dict, dict]:
+    """(the data set's spec in full, what of it changes the pictures). `instead` is taken where its files exist."""
+    instead = getattr(chosen, "instead", None)
+    if instead and all((data_root / path).exists() for path in _paths(instead)):
+        common = {key: value for key, value in _asked(chosen).items() if key in spec.Pictures.model_fields}
+        chosen = spec.Folder(**merge(common, _asked(instead)))
+    identity = _identity(chosen)
+    for delivery in ("title", "download", "archive", "instead"):
+        identity.pop(delivery, None)
+    full = chosen.model_dump()
+    for label in ("title", "instead"):
+        full.pop(label, None)
+    return full, identity
+
+
+def _paths(folder: spec.Folder) -> list[str]:
+    return [folder.path] if folder.path else [*folder.train, *(folder.valid or []), *(folder.test or [])]
+
+
+def _source_name(chosen) -> str:
+    """What a data set is called in the names of files: by where it comes from, not by its label."""
+    if chosen.source == "folder":
+        return Path(chosen.path or chosen.train[0]).name.split(".")[0]
+    return chosen.dataset if chosen.source == "torchvision" else chosen.source
+
+
+def _network_identity(network: dict) -> dict:
+    defaults = {name: default for name, (_, default) in networks.options(network["architecture"]).items()}
+    options = {name: value for name, value in network["options"].items() if value != defaults[name]}
+    found = {"architecture": network["architecture"]} | ({"options": options} if options else {})
+    found |= {key: network[key] for key in ("width", "threads") if network[key] != 1}
+    return found
+
+
+def _graft(init: spec.Init) -> dict:
+    return {"scheme": init.scheme, "head": init.head, "grey": init.grey}
+
+
+def _stage(stage: spec.Stage, schedule, lr: float, where: str) -> dict:
+    """A stage in full: its own rate and schedule, or those of the training."""
+    chosen = stage.schedule or schedule
+    if chosen.type == "table" and len(chosen.rates) < stage.epochs:
+        raise Problem(
+            f"{where}.training.schedule.rates: {len(chosen.rates)} rates for {stage.epochs} epochs; allowed: one each"
+        )
+    return {
+        "epochs": stage.epochs,
+        "lr": stage.lr or lr,
+        "schedule": chosen.model_dump(),
+        "frozen": stage.frozen,
+    }
+
+
+def _check_frozen(stages: list[dict], table: networks.Table, where: str) -> None:
+    names = [layer.name for layer in table.weight_layers]
+    for stage in stages:
+        frozen = stage["frozen"]
+        if isinstance(frozen, int) and frozen >= len(names):
+            raise Problem(
+                f"{where}.training.stages.frozen: {frozen} of {len(names)} weight layers leaves nothing to train; "
+                f"allowed: 0 to {len(names) - 1}"
+            )
+        for name in frozen if isinstance(frozen, list) else []:
+            if not any(layer == name or layer.startswith(f"{name}.") for layer in names):
+                raise Problem(f"{where}.training.stages.frozen: {name!r} is no layer; allowed: {', '.join(names)}")
+
+
+def _check_snapshots(snapshots, epochs: int):
+    if isinstance(snapshots, list):
+        for epoch in snapshots:
+            if epoch > epochs:
+                raise Problem(f"snapshots: epoch {epoch} is not among the {epochs} epochs; allowed: 0 to {epochs}")
+        return sorted({0, *snapshots, epochs})
+    return snapshots
+
+
+def _check_take(epoch: int, settings: dict, where: str) -> None:
+    kept, epochs = settings["snapshots"], settings["training"]["epochs"]
+    there = epoch <= epochs if kept == "all" else epoch in ((0, epochs) if kept == "ends" else kept)
+    if not there:
+        raise Problem(f"{where}: epoch {epoch} of the source cell is not kept; allowed: last, best, or a kept epoch")

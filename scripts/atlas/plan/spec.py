@@ -1,0 +1,390 @@
+"""The config as typed models: every key, its type, its default and its range.
+
+`config/schema.json` is generated from these models (a test holds the two together), and so are the one-line
+messages for a wrong config. Defaults live here and nowhere else: a cell carries its settings in full.
+"""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+
+def _number(value):
+    # YAML 1.1 reads 1e-3 as text: what is written as a number is taken as one.
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[Number, Field(gt=0)]
+Share = Annotated[Number, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
+Names = Annotated[list[Name], Field(min_length=1)]
+SCHEMES = ("kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default")
+Scheme = Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default"]
+
+
+class Model(BaseModel):
+    """A part of the config: unknown keys are refused, and no type is guessed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given):
+        if isinstance(given, dict) and cls.model_config["extra"] == "forbid":
+            for key, value in given.items():
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key {key!r} (value {value!r}); allowed: {', '.join(cls.model_fields)}")
+        return given
+
+
+def _relative(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("is not a path below data_root")
+    return path
+
+
+# ---------------------------------------------------------------------------------------------- data
+
+
+class Counts(Model):
+    """Pictures a class, at most, in each split."""
+
+    train: Positive | None = None
+    valid: Positive | None = None
+    test: Positive | None = None
+
+
+class Fractions(Model):
+    """Shares of a source that has no split of its own."""
+
+    train: Rate = 0.7
+    valid: Rate = 0.15
+    test: Rate = 0.15
+
+    @model_validator(mode="after")
+    def _one(self):
+        if abs(self.train + self.valid + self.test - 1) > 1e-9:
+            raise ValueError(f"train + valid + test is {self.train + self.valid + self.test:g}; allowed: 1")
+        return self
+
+
+class Pictures(Model):
+    """What every source of pictures has in common."""
+
+    title: str | None = None
+    channels: Literal[1, 3] | None = None
+    classes: list[str | int] | None = None
+    labels: Literal["original", "compact"] = "original"
+    per_class: Counts | None = None
+    split: Fractions = Fractions()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Digits(Pictures):
+    """scikit-learn's bundled 1,797 scans of digits, enlarged."""
+
+    source: Literal["digits"]
+    size: Annotated[int, Field(ge=8, le=512)] = 28
+
+
+class Folder(Pictures):
+    """Pictures in one directory a class, plain or zipped, below data_root."""
+
+    source: Literal["folder"]
+    path: str | None = None
+    train: list[str] | None = None
+    valid: list[str] | None = None
+    test: list[str] | None = None
+    size: Annotated[int, Field(ge=8, le=512)] | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _below(cls, path):
+        return path and _relative(path)
+
+    @field_validator("train", "valid", "test")
+    @classmethod
+    def _all_below(cls, paths):
+        return paths and [_relative(path) for path in paths]
+
+    @model_validator(mode="after")
+    def _somewhere(self):
+        if (self.path is None) == (self.train is None):
+            raise ValueError("names neither or both of `path` and `train`; allowed: exactly one of them")
+        return self
+
+
+class Torchvision(Pictures):
+    """A data set that torchvision reads (and downloads, where allowed)."""
+
+    source: Literal["torchvision"]
+    dataset: Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
+    download: bool = True
+    archive: str | None = None
+    instead: Folder | None = None
+    size: Annotated[int, Field(ge=8, le=512)] | None = None
+
+
+Dataset = Annotated[Digits | Folder | Torchvision, Field(discriminator="source")]
+
+
+# ------------------------------------------------------------------------------------------ networks
+
+
+class Network(Model):
+    """An architecture with its width and its options; the rest of its keys are the architecture's own."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    architecture: Name | None = None
+    width: Annotated[Number, Field(gt=0, le=4)] = 1.0
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+# ------------------------------------------------------------------------------------------ training
+
+
+class SGD(Model):
+    """torch.optim.SGD."""
+
+    type: Literal["sgd"]
+    lr: Rate = 0.01
+    momentum: Annotated[Number, Field(ge=0)] = 0.0
+    nesterov: bool = False
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _momentum(self):
+        if self.nesterov and not self.momentum:
+            raise ValueError("asks for nesterov without momentum; allowed: momentum > 0 with nesterov")
+        return self
+
+
+class Adam(Model):
+    """torch.optim.Adam."""
+
+    type: Literal["adam"]
+    lr: Rate = 0.001
+    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.9, 0.999]
+    eps: Rate = 1e-8
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+
+
+Optimizer = Annotated[SGD | Adam, Field(discriminator="type")]
+
+
+class Constant(Model):
+    """The optimizer's rate throughout."""
+
+    type: Literal["constant"] = "constant"
+    warmup: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class RateTable(Model):
+    """One rate an epoch, as a document prints them."""
+
+    type: Literal["table"]
+    rates: Annotated[list[Rate], Field(min_length=1)]
+    warmup: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class MultiStep(Model):
+    """torch.optim.lr_scheduler.MultiStepLR: the rate times `gamma` at each milestone (in epochs)."""
+
+    type: Literal["multistep"]
+    milestones: Annotated[list[Positive], Field(min_length=1)]
+    gamma: Rate = 0.1
+    warmup: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class Cosine(Model):
+    """torch.optim.lr_scheduler.CosineAnnealingLR, step by step, down to `floor` times the rate."""
+
+    type: Literal["cosine"]
+    floor: Share = 0.0
+    warmup: Annotated[Number, Field(ge=0)] = 0.0
+
+
+class OneCycle(Model):
+    """torch.optim.lr_scheduler.OneCycleLR with cosine annealing; `lr` is the largest rate; momentum stays."""
+
+    type: Literal["onecycle"]
+    rise: Annotated[Number, Field(gt=0, lt=1)] = 0.3
+    start_divisor: Annotated[Number, Field(gt=1)] = 25.0
+    end_divisor: Annotated[Number, Field(gt=1)] = 10000.0
+
+
+Schedule = Annotated[Constant | RateTable | MultiStep | Cosine | OneCycle, Field(discriminator="type")]
+
+
+class Stage(Model):
+    """A stretch of epochs with its own rate and its own frozen layers (a number counted from the input, or names)."""
+
+    epochs: Positive
+    lr: Rate | None = None
+    schedule: Schedule | None = None
+    frozen: Annotated[int, Field(ge=0)] | list[str] = 0
+
+
+class Augment(Model):
+    """Label-preserving changes of the training pictures, drawn anew each epoch on the device."""
+
+    crop: Annotated[int, Field(ge=0, le=64)] = 0
+    flip: bool = False
+    rotation: Annotated[Number, Field(ge=0, le=180)] = 0.0
+
+
+class Training(Model):
+    """How a cell is trained, its optimizer apart."""
+
+    epochs: Positive = 20
+    batch_size: Positive = 128
+    schedule: Schedule = Constant()
+    stages: Annotated[list[Stage], Field(min_length=1)] | None = None
+    augment: Augment = Augment()
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+# ------------------------------------------------------------------------------------------- studies
+
+
+class Init(Model):
+    """Where the weights of a cell come from: a scheme, published weights, a file, or a source cell."""
+
+    scheme: Scheme = "kaiming_uniform"
+    weights: Literal["imagenet"] | None = None
+    file: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    source: Name | None = None
+    take: Literal["last", "best"] | Annotated[int, Field(ge=0)] = "last"
+    grey: Literal["replicate", "sum_conv1"] = "replicate"
+    head: Literal["fresh", "copied"] = "fresh"
+    where: dict[str, Name | list[Name]] = {}
+
+    @model_validator(mode="after")
+    def _one(self):
+        given = [key for key in ("weights", "file", "source") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"names {' and '.join(given)}; allowed: one of weights, file, source")
+        return self
+
+
+class Source(Model):
+    """A cell of another data set whose trained weights start a cell here; its network is that of the cell."""
+
+    dataset: Name
+    init: Name
+    optimizer: Name
+    training: dict[str, Any] = {}
+
+
+class Overrides(Model):
+    """Settings that a level of an extra axis, or an adjustment, puts on top."""
+
+    dataset: Name | None = None
+    network: Name | None = None
+    init: Name | None = None
+    optimizer: Name | None = None
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Adjust(Model):
+    """Changes for the cells whose labels match `where`: `set` for the optimizer, `training` for the rest."""
+
+    where: Annotated[dict[str, Name | list[Name]], Field(min_length=1)]
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Grid(Model):
+    """The four axes of every study, by the names given in the config."""
+
+    dataset: Names
+    network: Names
+    init: Names
+    optimizer: Names
+
+
+class Study(Model):
+    """One study: a grid of cells and what is common to them."""
+
+    title: str | None = None
+    text: str | None = None
+    grid: Grid
+    vary: dict[Name, Annotated[dict[Name, Overrides], Field(min_length=1)]] = {}
+    adjust: list[Adjust] = []
+    exclude: list[Annotated[dict[str, Name | list[Name]], Field(min_length=1)]] = []
+    replicates: Positive | None = None
+    training: dict[str, Any] = {}
+
+
+class Config(Model):
+    """One config file: a name, and the studies that it asks for, at a scale."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
+    title: str = "Weight Atlas"
+    text: str | None = None
+    data_root: str = "data/downloads"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    failures: Literal["record", "stop"] = "record"
+    replicates: Positive = 3
+    replicates_per_job: Positive = 3
+    snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    networks: Annotated[dict[Name, Network], Field(min_length=1)]
+    inits: dict[Name, Init | list[Init]] = {}
+    optimizers: Annotated[dict[Name, Optimizer], Field(min_length=1)]
+    sources: dict[Name, Source] = {}
+    training: Training = Training()
+    definitions: Annotated[dict[Name, Study], Field(min_length=1)]
+    studies: Literal["all"] | Name | list[Name] = "all"
+
+    @model_validator(mode="after")
+    def _studies(self):
+        if "data" in self.definitions:
+            raise ValueError("definitions: 'data' is the chapter of the data sets; allowed: any other name")
+        for name in self.asked:
+            if name not in self.definitions:
+                raise ValueError(f"studies: {name!r} is not defined; allowed: all, {', '.join(self.definitions)}")
+        return self
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of the studies that this config asks for, in order."""
+        if self.studies == "all":
+            return list(self.definitions)
+        names = self.studies.split(",") if isinstance(self.studies, str) else self.studies
+        return list(dict.fromkeys(names))
+
+
+def line(error: ValidationError, where: str, given: Any) -> str:
+    """The first thing that is wrong with `given`, in one line: the key (after `where`), the value, what is allowed."""
+    first = error.errors()[0]
+    key = ".".join(filter(None, [where, *_keys(first["loc"], given, first["type"] == "missing")])) or "config"
+    message, value = first["msg"].removeprefix("Value error, "), repr(first["input"])
+    if first["type"] == "missing":
+        return f"{key}: is missing; the config must give it"
+    if first["type"] == "value_error":
+        return message if key == "config" else f"{key}: {message}"
+    return (
+        f"{key}: {value if len(value) <= 80 else value[:77] + '...'} is not allowed; {message[0].lower()}{message[1:]}"
+    )
+
+
+def _keys(loc: tuple, given: Any, missing: bool) -> list[str]:
+    """The keys of the config in pydantic's location, which also names the branches of unions."""
+    found = []
+    for position, step in enumerate(loc):
+        if isinstance(given, dict) and step in given or isinstance(given, list) and isinstance(step, int):
+            given = given[step]
+            found.append(str(step))
+        elif missing and position == len(loc) - 1:
+            found.append(str(step))
+    return found

@@ -1,0 +1,158 @@
+"""The plan of a config: every cell of every study that it asks for, its blocks, and its measure group."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from atlas.plan import blocks, spec
+from atlas.plan.identity import digest, slug
+from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, matches
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell as one study names it: its labels on the study's axes, and why it is there (`grid` or `source`)."""
+
+    study: str
+    role: str
+    labels: dict[str, str]
+    cell_id: str
+    replicates: int
+
+
+class Plan:
+    """What a config asks for: `entries` (study by study), `cells` by id, and the blocks that train them."""
+
+    def __init__(self, config: dict, root: Path = Path()):
+        """Check `config` (a plain dictionary) and expand it; Problem with one line where something is wrong."""
+        self.config: spec.Config = check(spec.Config, config, "")
+        self.root = root
+        self._resolver = Resolver(self.config, root)
+        for label in self.config.networks:
+            self._resolver.network(label)
+        self.entries: list[Entry] = []
+        for name in self.config.asked:
+            self.entries.extend(self._study(name, self.config.definitions[name]))
+        self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
+
+    # --------------------------------------------------------------------------------------- expansion
+
+    def _study(self, name: str, study: spec.Study) -> Iterator[Entry]:
+        where, replicates = f"definitions.{name}", study.replicates or self.config.replicates
+        found: dict[str, Entry] = {}
+        for labels, levels in self._combinations(study, where):
+            if any(matches(rule, labels, f"{where}.exclude") for rule in study.exclude):
+                continue
+            adjust = [rule for rule in study.adjust if matches(rule.where, labels, f"{where}.adjust.where")]
+            changes = [study.training, *(part.training for part in (*levels, *adjust))]
+            sets = [part.set for part in (*levels, *adjust)]
+            cell = self._resolver.cell(labels, changes, sets, where)
+            found.setdefault(cell.cell_id, Entry(name, "grid", labels, cell.cell_id, replicates))
+        if not found:
+            raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
+        yield from self._sources(name, found, replicates)
+        yield from found.values()
+
+    def _combinations(self, study: spec.Study, where: str) -> Iterator[tuple[dict, list]]:
+        """The labels of each combination, and the overrides of its levels on the extra axes."""
+        for axis in study.vary:
+            if axis in AXES:
+                raise Problem(f"{where}.vary: {axis!r} is an axis of the grid; allowed: another name")
+        grid = [getattr(study.grid, axis) for axis in AXES]
+        for combination in itertools.product(*study.vary.values(), *grid):
+            extra = dict(zip(study.vary, combination, strict=False))
+            levels = [study.vary[axis][level] for axis, level in extra.items()]
+            labels = dict(zip(AXES, combination[len(extra) :], strict=True))
+            for level in levels:
+                labels |= {axis: getattr(level, axis) for axis in AXES if getattr(level, axis)}
+            yield labels | extra, levels
+
+    def _sources(self, study: str, found: dict[str, Entry], replicates: int) -> Iterator[Entry]:
+        """The cells that the study's cells start from and that its grid does not hold, parents first."""
+        listed: dict[str, Entry] = {}
+        for entry in list(found.values()):
+            parent = self._resolver.cells[entry.cell_id].parent
+            while parent:
+                if parent not in found:
+                    labels = self._resolver.source_labels[parent]
+                    listed.setdefault(parent, Entry(study, "source", labels, parent, replicates))
+                parent = self._resolver.cells[parent].parent
+        yield from reversed(listed.values())
+
+    # ------------------------------------------------------------------------------------------ derived
+
+    @cached_property
+    def replicates(self) -> dict[str, int]:
+        """How many replicates of each cell are asked for: the most that any study wants."""
+        most: dict[str, int] = {}
+        for entry in self.entries:
+            most[entry.cell_id] = max(most.get(entry.cell_id, 0), entry.replicates)
+        for cell_id in reversed(list(self.cells)):
+            parent = self.cells[cell_id].parent
+            if parent:
+                most[parent] = max(most[parent], most[cell_id])
+        return most
+
+    @cached_property
+    def blocks(self) -> dict[str, list[blocks.Block]]:
+        """The blocks of each cell: finished ones first, new ones for the rest."""
+        finished = blocks.on_disk(self.root / "results" / "cells")
+        per_job = self.config.replicates_per_job
+        return {
+            cell_id: blocks.cover(self.replicates[cell_id], per_job, finished.get(cell_id, []))
+            for cell_id in self.cells
+        }
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """The measure groups: the cells that share data set, network and input, by the group's name."""
+        found: dict[str, list[str]] = {}
+        for cell_id in self.cells:
+            found.setdefault(self.group(cell_id), []).append(cell_id)
+        return found
+
+    def group(self, cell_id: str) -> str:
+        """The name of the cell's measure group."""
+        cell = self.cells[cell_id]
+        shared = [cell.data.dataset_id, cell.settings["network"], cell.settings["input"]]
+        return f"{slug(cell.data.dataset_id.rsplit('-', 1)[0], cell.architecture)}-{digest(shared, 8)}"
+
+    @cached_property
+    def datasets(self) -> dict:
+        """The data sets in use, by id."""
+        return {cell.data.dataset_id: cell.data for cell in self.cells.values()}
+
+    @cached_property
+    def weights(self) -> dict[str, dict]:
+        """The weights files to prepare, by id."""
+        return {cell.weights["weights_id"]: cell.weights for cell in self.cells.values() if cell.weights}
+
+    def rows(self) -> list[dict]:
+        """`cells.csv`: one row a study and cell."""
+        rows = []
+        for entry in self.entries:
+            cell = self.cells[entry.cell_id]
+            rows.append(
+                {"cell_id": entry.cell_id, "study": entry.study, "kind": cell.kind, "role": entry.role}
+                | entry.labels
+                | {
+                    "replicates": entry.replicates,
+                    "blocks": ";".join(block_path(entry.cell_id, block) for block in self.blocks[entry.cell_id]),
+                    "parent": cell.parent or "",
+                    "group": self.group(entry.cell_id),
+                    "dataset_id": cell.data.dataset_id,
+                    "card": f"data/{cell.data.dataset_id}.json",
+                    "data": f"data/{cell.data.dataset_id}.safetensors",
+                    "parameters": cell.table.parameter_count,
+                    "cell": json.dumps(cell.settings, sort_keys=True),
+                }
+            )
+        return rows
+
+
+def block_path(cell_id: str, block: blocks.Block) -> str:
+    """Where a block's files are, relative to the working directory."""
+    return f"results/cells/{cell_id}/{blocks.name(block)}"

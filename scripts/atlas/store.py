@@ -1,0 +1,155 @@
+"""The file formats at the bottom of everything: whole files, JSON, safetensors, and where snapshots lie.
+
+torch is imported by :func:`load_tensors` alone (and by :func:`save_tensors` where it is given torch tensors).
+"""
+
+import json
+import os
+import re
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+
+# Names of numpy and torch dtypes in the safetensors format (https://huggingface.co/docs/safetensors), widest first:
+# tensors are written in this order, so that each starts at a multiple of its item size.
+DTYPES = {
+    "float64": "F64",
+    "int64": "I64",
+    "float32": "F32",
+    "int32": "I32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int16": "I16",
+    "uint8": "U8",
+    "int8": "I8",
+    "bool": "BOOL",
+}
+
+
+@contextmanager
+def whole(path):
+    """Yield a temporary path beside `path`; rename it to `path` at the end, or remove it on an exception.
+
+    A reader thus sees the old file, the new file or none, never half of one. The temporary name keeps the suffix
+    (libraries choose a format by it) and carries the process id, so that two processes do not write over each other.
+    Missing folders are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_json(path):
+    """Return what the JSON file at `path` holds; ValueError in one line where it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); remove the file, so that it is made again") from None
+
+
+def write_json(path, obj):
+    """Write `obj` as UTF-8 JSON, whole. NaN and infinity are no JSON: they raise ValueError; write None for them."""
+    text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
+    with whole(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def save_tensors(path, tensors, metadata=None):
+    """Write a dict of numpy arrays or torch tensors (any device) as a safetensors file, whole.
+
+    `metadata` is a dict; its values are written as strings. The same tensors and metadata give the same bytes, which
+    the safetensors library does not promise (it writes metadata in an order that changes from run to run).
+    Raises ValueError for a dtype outside :data:`DTYPES`.
+    """
+    header = {"__metadata__": {str(key): str(value) for key, value in sorted((metadata or {}).items())}}
+    dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()}
+    for name, dtype in dtypes.items():
+        if dtype not in DTYPES:
+            raise ValueError(f"{path}: tensor {name} has dtype {dtype}; allowed: {', '.join(DTYPES)}")
+    order = sorted(tensors, key=lambda name: (list(DTYPES).index(dtypes[name]), name))
+    start = 0
+    for name in order:
+        shape, end = list(tensors[name].shape), start + tensors[name].nbytes
+        header[name] = {"dtype": DTYPES[dtypes[name]], "shape": shape, "data_offsets": [start, end]}
+        start = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+    with whole(path) as part, open(part, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            file.write(_as_bytes(tensors[name]))
+
+
+def _as_bytes(tensor):
+    """The tensor's elements in C order as a flat buffer of bytes; no copy where it is contiguous and on the CPU."""
+    import numpy as np
+
+    if hasattr(tensor, "detach"):
+        import torch
+
+        return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return memoryview(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8))
+
+
+def load_tensors(path):
+    """Return {name: torch tensor} of a safetensors file, mapped into memory (pages are read when they are touched;
+    writing to a tensor changes the process's copy, never the file)."""
+    from safetensors.torch import load_file
+
+    tensor_header(path)
+    return load_file(path)
+
+
+def load_arrays(path):
+    """Return {name: numpy array} of a safetensors file, read into memory, without torch."""
+    from safetensors.numpy import load_file
+
+    tensor_header(path)
+    return load_file(path)
+
+
+def tensor_header(path):
+    """Return (metadata, {name: shape}) of a safetensors file: dict of str, dict of tuples. Reads the header only.
+
+    The format: 8 bytes, little-endian, the length of a JSON header; the header; the tensors' bytes. ValueError in one
+    line where the file is cut short or is no safetensors file.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    problem = ValueError(
+        f"{path}: not a whole safetensors file ({size} bytes); remove it (to be made again) or replace it"
+    )
+    with open(path, "rb") as file:
+        first = file.read(8)
+        length = struct.unpack("<Q", first)[0] if len(first) == 8 else size
+        if 8 + length > size:
+            raise problem
+        try:
+            header = json.loads(file.read(length))
+            metadata = header.pop("__metadata__", {})
+            shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+            data = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            raise problem from None
+    if 8 + length + data != size:
+        raise problem
+    return metadata, shapes
+
+
+def snapshot_path(block, seed, epoch):
+    """The path of a snapshot below the block directory `block`; `epoch` is a number or "best"."""
+    name = "best" if epoch == "best" else f"epoch_{int(epoch)}"
+    return Path(block) / "snapshots" / f"seed{int(seed)}" / f"{name}.safetensors"
+
+
+def block_seeds(block):
+    """The seeds of a block directory as a range: "seeds_0-2" (or a path that ends so) -> range(0, 3)."""
+    match = re.fullmatch(r"seeds_(\d+)-(\d+)", Path(block).name)
+    if match is None:
+        raise ValueError(f"{block}: not a block directory; its name must be seeds_<first>-<last>")
+    return range(int(match[1]), int(match[2]) + 1)

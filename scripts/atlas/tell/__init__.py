@@ -1,0 +1,1 @@
+"""Telling: figures and tables of the report, drawn from result tables. No torch."""

@@ -1,0 +1,110 @@
+"""An exhibit: one figure or table of the report with its words and the numbers behind it, and how it becomes files."""
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from atlas.store import whole, write_json
+from atlas.tell import style
+
+
+class NothingToShow(Exception):
+    """Raised by an exhibit's function where its tables hold nothing to draw; the message says why, in a sentence."""
+
+
+@dataclass
+class Exhibit:
+    """One figure or table.
+
+    name is kebab-case and names the files; caption and alt are plain text without Markdown. data is what the figure
+    draws (or the table as printed), one tidy row a mark. figure is None for a table. raster: save as PNG, not SVG.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    data: pd.DataFrame
+    figure: Figure | None = None
+    raster: bool = False
+
+    @property
+    def file(self):
+        """Name of the picture's file, None for a table."""
+        if self.figure is None:
+            return None
+        return f"{self.name}.{'png' if self.raster else 'svg'}"
+
+
+def build(parts, tables):
+    """Call the functions `parts` (name -> function of tables that returns a list of exhibits) in order: list[Exhibit].
+
+    A part with nothing to show is left out, and its reason goes to `tables.left_out`, for the report to say so.
+    """
+    made = []
+    for name, function in parts.items():
+        try:
+            made += function(tables)
+        except NothingToShow as why:
+            tables.left_out.append(f"The exhibit {name} is left out: {why}")
+    return made
+
+
+def write(folder, chapter, title, exhibits, facts):
+    """Write <name>.svg|png and <name>.csv for every exhibit, and exhibits.json last, into `folder` (made if absent)."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for exhibit in exhibits:
+        with whole(folder / f"{exhibit.name}.csv") as path:
+            path.write_text(csv_text(exhibit.data), encoding="utf-8")
+        if exhibit.figure is not None:
+            with whole(folder / exhibit.file) as path:
+                path.write_bytes(picture(exhibit))
+        entries.append(
+            {
+                "name": exhibit.name,
+                "title": exhibit.title,
+                "caption": exhibit.caption,
+                "alt": exhibit.alt,
+                "kind": "table" if exhibit.figure is None else "figure",
+                "file": exhibit.file,
+                "csv": f"{exhibit.name}.csv",
+                "columns": [str(column) for column in exhibit.data.columns],
+            }
+        )
+    told = {"chapter": chapter, "title": title, "exhibits": entries, "facts": plain(facts)}
+    write_json(folder / "exhibits.json", told)
+
+
+def csv_text(data):
+    """The table as CSV text: ten significant digits, empty cells for what is undefined, the same bytes every time."""
+    return data.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def picture(exhibit):
+    """The figure's bytes: SVG, or PNG at twice the size in CSS pixels. No date, no version: the same every time."""
+    style.apply()
+    buffer = io.BytesIO()
+    if exhibit.raster:
+        exhibit.figure.savefig(buffer, format="png", dpi=2 * style.CSS_DPI, metadata={"Software": None})
+    else:
+        exhibit.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def plain(value):
+    """`value` with numpy scalars made Python's own and NaN and infinity made None, since JSON has neither."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

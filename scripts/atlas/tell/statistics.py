@@ -1,0 +1,104 @@
+"""Exhibits on single layers: mean, standard deviation and range of every weight and bias, at the start and the end."""
+
+import numpy as np
+import pandas as pd
+
+from atlas.tell import style
+from atlas.tell.dots import ABOVE
+from atlas.tell.exhibit import Exhibit, NothingToShow
+from atlas.tell.runs import shortfall, with_cells
+from atlas.tell.tables import summarise
+from atlas.tell.training import slug
+
+MEASURES = {"mean": "mean", "std": "standard deviation", "range": "range (max − min)"}
+
+
+def statistics(tables):
+    """Three heatmaps (mean, standard deviation, range) for each network and data set; list[Exhibit]."""
+    data = start_and_end(tables)
+    made = []
+    many = {column: len(tables.values(column)) > 1 for column in ("dataset", "network")}
+    for (network, dataset), part in data.groupby(["network", "dataset"], sort=False):
+        kept = [text for text, column in ((network, "network"), (dataset, "dataset")) if many[column]]
+        name = "-".join(["statistics", *(slug(text) for text in kept)])
+        title = ": ".join(["Weights and biases by layer", *([", ".join(kept)] if kept else [])])
+        part = part.reset_index(drop=True)
+        fig, _ = maps(tables, part)
+        made.append(Exhibit(name, title, words(tables, part, network, dataset), alt(part, network, dataset), part, fig))
+    return made
+
+
+def start_and_end(tables):
+    """Means over replicates by cell, layer, parameter, moment (start, end) and statistic, weights and biases alone."""
+    found = tables.done("statistics")
+    found = found[found["parameter"].isin(["weight", "bias"])]
+    if found.empty:
+        raise NothingToShow("statistics.csv has no weight or bias.")
+    ends = found.groupby(["cell_id", "seed"])["epoch"].transform("max")
+    found = found.assign(moment=np.select([found["epoch"] == 0, found["epoch"] == ends], ["start", "end"], ""))
+    long = found[found["moment"] != ""].melt(
+        ["cell_id", "seed", "layer", "parameter", "moment"], list(MEASURES), "statistic", "value"
+    )
+    data = with_cells(tables, summarise(long, ["cell_id", "layer", "parameter", "moment", "statistic"], "value"))
+    order = {name: place for place, name in enumerate(tables.values("network"))}
+    return data.sort_values("network", key=lambda column: column.map(order), kind="stable").reset_index(drop=True)
+
+
+def maps(tables, data):
+    """The three heatmaps of one network and data set: rows weights, then biases; columns cells, start and end."""
+    cells = data.drop_duplicates("cell_id")["cell_id"]
+    labels = tables.cells.set_index("cell_id").loc[cells, "label"]
+    rows = list(data[["layer", "parameter"]].drop_duplicates().itertuples(index=False, name=None))
+    rows = sorted(rows, key=lambda row: row[1] == "bias")
+    weights = sum(parameter == "weight" for _, parameter in rows)
+    columns = pd.MultiIndex.from_tuples([(cell, moment) for cell in cells for moment in ("start", "end")])
+    first = {cell: f"{labels[cell]}, start" if tables.axes else "start" for cell in cells}
+    names = [first[cell] if moment == "start" else moment for cell, moment in columns]
+    fig = style.figure(0.165 * len(rows) + 0.068 * max(map(len, names)) + 1.2)
+    grid = fig.subplots(1, 3, sharey=True)
+    images = []
+    for axes, (statistic, title) in zip(grid, MEASURES.items(), strict=True):
+        part = data[data["statistic"] == statistic]
+        part = part.pivot(index=["layer", "parameter"], columns=["cell_id", "moment"], values="mean")
+        part = part.reindex(index=pd.MultiIndex.from_tuples(rows), columns=columns)
+        signed = statistic == "mean"
+        norm = style.signed_scale(part) if signed else style.positive_scale(part)
+        texts = [f"{layer}.{parameter}" for layer, parameter in rows]
+        image = style.heatmap(axes, part, norm, style.DIVERGING if signed else style.SEQUENTIAL, texts, names)
+        for edge in range(2, len(columns), 2):
+            axes.axvline(edge - 0.5, color="white", linewidth=2)
+        if 0 < weights < len(rows):
+            axes.axhline(weights - 0.5, color="white", linewidth=4)
+        axes.set_title(title)
+        style.colourbar(fig, image, axes, None, location="bottom", aspect=18, pad=0.02)
+        images.append(image)
+    if any(np.ma.getmaskarray(image.get_array()).any() for image in images):
+        fig.legend(handles=[style.undefined_patch("no value")], **ABOVE)
+    return fig, images
+
+
+def words(tables, data, network, dataset):
+    """The caption."""
+    text = (
+        f"Mean, standard deviation and range of every weight and bias of {network} on {dataset}, each cell at its "
+        "start (epoch 0) and at its last epoch: means over the finished replicates (intervals are in the CSV). Rows "
+        "are first all weights, then all biases, in the network's order. The mean is coloured symmetrically about "
+        "0. A scale is logarithmic where its values span more than a factor of 20, and exactly 0 (biases that start "
+        f"at 0) has a colour of its own. {shortfall(tables, network=network, dataset=dataset)}"
+    )
+    return text.strip()
+
+
+def alt(data, network, dataset):
+    """The picture in words: how the standard deviation of the weights went from start to end."""
+    weights = data[(data["parameter"] == "weight") & (data["statistic"] == "std")]
+    pairs = weights.pivot_table(index=["layer", "cell_id"], columns="moment", values="mean", sort=False).dropna()
+    if pairs.empty or set(pairs.columns) != {"start", "end"}:
+        return f"Heatmaps of mean, standard deviation and range by layer of {network} on {dataset}."
+    change = (pairs["end"] - pairs["start"]).groupby("layer", sort=False).mean()
+    grew = int((change > 0).sum())
+    return (
+        f"Heatmaps by layer of {network} on {dataset}. From start to end the standard deviation of the weights grew "
+        f"in {grew} of {len(change)} layers (mean over cells), most in {change.idxmax()} (by "
+        f"{style.number(change.max(), 3)})."
+    )

@@ -1,0 +1,152 @@
+"""The result tables of one study, with the user's labels joined, and the arithmetic that every exhibit shares."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from atlas.store import tensor_header
+from atlas.tell.exhibit import NothingToShow
+
+LABELS = ("dataset", "network", "init", "optimizer")
+# The columns of cells.csv that are no labels; whatever else it has is an axis that the study adds.
+PLAIN = (
+    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "group"),
+    *("dataset_id", "card", "data", "parameters", "cell"),
+)
+
+
+class Tables:
+    """The tables of a study's cells. Files are read when they are asked for, once.
+
+    cells: one row a cell, in the config's order, all text except `replicates` (asked for), with the added columns
+      label: the settings in which this study's cells differ, data set and network apart ("kaiming · sgd");
+      tint, panel: the same settings split in two, for colour and for small multiples or line style.
+    axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show.
+    sources: the Tables of the study's source cells, None where it has none.
+    """
+
+    def __init__(self, study, cells, tables, measures, role="grid"):
+        """study: its name; cells: path of cells.csv; tables, measures: directories; role: "grid", or "source" for the
+        cells that were trained as starts for others and are told apart from the grid."""
+        every = pd.read_csv(cells, dtype=str, keep_default_na=False)
+        self.study = study
+        self.cells = every[(every["study"] == study) & (every["role"] == role)].reset_index(drop=True)
+        if self.cells.empty:
+            known = ", ".join(sorted(set(every["study"])))
+            raise ValueError(f"{cells}: no cell of study {study!r} in the role {role!r}; its studies are: {known}")
+        self.cells["replicates"] = self.cells["replicates"].astype(int)
+        self.sources = None
+        if role == "grid" and ((every["study"] == study) & (every["role"] == "source")).any():
+            self.sources = Tables(study, cells, tables, measures, role="source")
+        self.folder, self.measures = Path(tables), Path(measures)
+        self.left_out = []
+        self._read = {}
+        extra = [column for column in every.columns if column not in PLAIN and column not in LABELS]
+        self.axes = [axis for axis in ("init", "optimizer", *extra) if self.cells[axis].nunique() > 1]
+        if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
+            self.axes.append("kind")
+        self._name()
+
+    def _name(self):
+        """Fill label, tint and panel."""
+        levels = {axis: self.cells[axis].nunique() for axis in self.axes}
+        few = [axis for axis in reversed(self.axes) if levels[axis] <= 4]
+        panel = min(few, key=levels.get) if len(self.axes) > 1 and few else None
+        tint = [axis for axis in self.axes if axis != panel]
+        self.panel_axis = panel
+        self.cells["label"] = joined(self.cells, self.axes)
+        self.cells["tint"] = joined(self.cells, tint)
+        self.cells["panel"] = self.cells[panel] if panel else ""
+        if not self.axes:
+            self.cells["label"] = self.cells["network"]
+
+    def read(self, name):
+        """The table <name>.csv: the rows of this study's cells, with dataset, network, label, tint and panel joined.
+
+        Raises NothingToShow where the file is missing or has no such row.
+        """
+        if name not in self._read:
+            path = self.folder / f"{name}.csv"
+            frame = pd.read_csv(path) if path.exists() else pd.DataFrame({"cell_id": []})
+            joined_columns = [*LABELS, "label", "tint", "panel"]
+            frame = frame[frame["cell_id"].isin(self.cells["cell_id"])]
+            self._read[name] = frame.merge(self.cells[["cell_id", *joined_columns]], on="cell_id", how="left")
+        if self._read[name].empty:
+            raise NothingToShow(f"{name}.csv has no row of study {self.study}.")
+        return self._read[name]
+
+    def done(self, name):
+        """As `read`, the finished replicates only: diverged and failed ones are told apart, never averaged in."""
+        runs = self.read("runs")
+        runs = runs.loc[runs["status"] == "done", ["cell_id", "seed"]]
+        frame = self.read(name).merge(runs, on=["cell_id", "seed"])
+        if frame.empty:
+            raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
+        return frame
+
+    def status(self):
+        """One row a cell, indexed by cell_id: asked, done, diverged, failed, missing (numbers of replicates)."""
+        try:
+            runs = self.read("runs")
+            counts = pd.crosstab(runs["cell_id"], runs["status"])
+        except NothingToShow:
+            counts = pd.DataFrame()
+        counts = counts.reindex(index=self.cells["cell_id"], columns=["done", "diverged", "failed"], fill_value=0)
+        counts.insert(0, "asked", self.cells.set_index("cell_id")["replicates"])
+        counts["missing"] = (counts["asked"] - counts[["done", "diverged", "failed"]].sum(axis=1)).clip(lower=0)
+        return counts.fillna(0).astype(int)
+
+    def values(self, column):
+        """The distinct values of a column of `cells`, in the config's order."""
+        return list(dict.fromkeys(self.cells[column]))
+
+    def where(self, **settings):
+        """The cells with these settings, as a DataFrame."""
+        chosen = self.cells
+        for column, value in settings.items():
+            chosen = chosen[chosen[column] == value]
+        return chosen
+
+    def matrices(self):
+        """cell_id -> (seed, path) of the correlation matrices that the measure kept (one replicate a cell)."""
+        found = {}
+        for group in self.values("group"):
+            path = self.measures / group / "features.safetensors"
+            for key in sorted(tensor_header(path)[1]) if path.exists() else ():
+                cell, _, seed = key.rpartition("/seed")
+                if cell in set(self.cells["cell_id"]):
+                    found.setdefault(cell, (int(seed), path))
+        return found
+
+    def matrix(self, cell_id):
+        """The d x d correlation matrix of a cell, float32, NaN where undefined. Only this one is read from its file."""
+        from safetensors import safe_open
+
+        seed, path = self.matrices()[cell_id]
+        with safe_open(path, framework="numpy") as file:
+            return file.get_tensor(f"{cell_id}/seed{seed}").astype(np.float32)
+
+
+def joined(cells, axes):
+    """The columns `axes` of each row joined by middle dots; an empty text where there are none."""
+    return cells[list(axes)].agg(" · ".join, axis=1) if axes else pd.Series("", index=cells.index)
+
+
+def summarise(frame, by, value):
+    """Mean of column `value` over the rows of each group, with its 95 % interval: columns *by, n, mean, low, high.
+
+    The interval is Student's t with n - 1 degrees of freedom; low and high are NaN for n < 2. Undefined values are
+    left out of n. Groups keep the order of their first row.
+    """
+    groups = frame.groupby(list(by), sort=False)[value]
+    out = groups.agg(n="count", mean="mean", std="std").reset_index()
+    half = stats.t.ppf(0.975, (out["n"] - 1).where(out["n"] > 1)) * out["std"] / np.sqrt(out["n"].where(out["n"] > 1))
+    out["low"], out["high"] = out["mean"] - half, out["mean"] + half
+    return out.drop(columns="std")
+
+
+def last(frame, column="epoch"):
+    """The rows of the largest `column` of each replicate (cell_id, seed)."""
+    return frame[frame[column] == frame.groupby(["cell_id", "seed"])[column].transform("max")]

@@ -1,0 +1,46 @@
+"""Write the table of all cells of a config, and the config in full.
+
+python scripts/cells.py --config JSON --cells results/tour/cells.csv --resolved results/tour/config.json
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+from atlas import store
+from atlas.plan import resolve, study
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--config", required=True, type=json.loads, help="the config as JSON")
+    parser.add_argument("--cells", required=True, type=Path)
+    parser.add_argument("--resolved", required=True, type=Path)
+    args = parser.parse_args()
+    try:
+        plan = study.Plan(args.config)
+    except resolve.Problem as problem:
+        sys.exit(f"config: {problem}")
+    rows = plan.rows()
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with store.whole(args.cells) as path, open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    store.write_json(args.resolved, describe(plan))
+    return 0
+
+
+def describe(plan: study.Plan) -> dict:
+    """The config with its defaults filled in, and the studies that it asks for."""
+    full = plan.config.model_dump(mode="json")
+    full["asked"] = plan.config.asked
+    titles = {label: dataset.title or label for label, dataset in plan.config.datasets.items()}
+    full["titles"] = {data.dataset_id: titles[data.label] for data in plan.datasets.values()}
+    return full
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Collect what one config asked for: runs, metrics, accuracies, the groups' measures, and their summary, as tables."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from atlas import store
+from atlas.measure import accuracy, cells, runs, summary, tables
+
+
+def main(arguments=None):
+    """Read the arguments and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", required=True, type=Path, help="results/<name>/cells.csv")
+    parser.add_argument("--measures", required=True, type=Path, nargs="*", help="the directories that measure.py wrote")
+    parser.add_argument("--output", required=True, type=Path, help="results/<name>/tables")
+    chosen = parser.parse_args(arguments)
+    collect(cells.read(chosen.cells), chosen.measures, chosen.output)
+
+
+def collect(wanted, measures, output):
+    """Write every table to `output`; rows in the order of the cells and of their seeds.
+
+    wanted: the cells as `atlas.measure.cells.read` gives them; measures: directories with the CSV files of measure.py.
+    """
+    asked = [(cell_id, cell["blocks"], cell["seeds"]) for cell_id, cell in wanted.items()]
+    found = {"runs": [row for cell in asked for row in runs.rows(*cell)]}
+    blocks = [Path(block) for _, own, _ in asked for block in own]
+    found["metrics"] = ordered(wanted, "metrics", [block / "metrics.csv" for block in blocks])
+    for name in tables.MEASURES:
+        found[name] = ordered(wanted, name, [folder / f"{name}.csv" for folder in measures])
+    for name, rows in found.items():
+        tables.write(output / f"{name}.csv", name, rows)
+    pictures = {cell_id: counts(cell["card"]) for cell_id, cell in wanted.items()}
+    rows = accuracy.rows(frame(output / "metrics.csv"), found["runs"], pictures)
+    tables.write(output / "accuracy.csv", "accuracy", rows)
+    frames = (frame(output / f"{name}.csv") for name in ("runs", "accuracy", "movement", "unchanged", "features"))
+    tables.write(output / "summary.csv", "summary", summary.rows(*frames))
+
+
+def ordered(wanted, table, paths):
+    """The rows of several CSV files of one kind, as text: the cells and seeds that are asked for, in their order.
+
+    A file that is not there has no rows: its replicates show in runs.csv.
+    """
+    asked = [(cell_id, str(seed)) for cell_id, cell in wanted.items() for seed in cell["seeds"]]
+    place = {replicate: at for at, replicate in enumerate(asked)}
+    rows = [row for path in paths if path.exists() for row in tables.rows(path, table)]
+    return sorted((row for row in rows if tuple(row[:2]) in place), key=lambda row: place[tuple(row[:2])])
+
+
+def frame(path):
+    """A table as a DataFrame; a seed is a whole number in a table without rows too."""
+    return pd.read_csv(path, dtype={"cell_id": str, "seed": int})
+
+
+def counts(card):
+    """(number of validation pictures, of test pictures) from a data set's card."""
+    split = store.read_json(card)["counts"]
+    return sum(split["valid"]), sum(split["test"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Draw the exhibits of a chapter (a study, or the data) from result tables: figures, their CSVs, and exhibits.json.
+
+    draw.py study --study dynamics --cells results/tour/cells.csv --tables results/tour/tables \
+        --measures results/tour/measures --output results/tour/figures/dynamics
+    draw.py data --cards data/digits.json --data data/digits.safetensors --output results/tour/figures/data
+"""
+
+import argparse
+import importlib
+import importlib.util
+import sys
+
+from atlas.tell import data, exhibit
+from atlas.tell.tables import Tables
+
+
+def chapter_module(study):
+    """The module atlas.tell.<study> where it exists and tells a study, atlas.tell.study otherwise."""
+    name = f"atlas.tell.{study.replace('-', '_')}"
+    found = study.replace("-", "_").isidentifier() and importlib.util.find_spec(name) is not None
+    module = importlib.import_module(name if found else "atlas.tell.study")
+    return module if hasattr(module, "PARTS") else importlib.import_module("atlas.tell.study")
+
+
+def draw_study(options):
+    """Write the exhibits of the study that the options name."""
+    try:
+        tables = Tables(options.study, options.cells, options.tables, options.measures)
+    except ValueError as error:
+        sys.exit(f"draw.py: {error}")
+    module = chapter_module(options.study)
+    exhibits = module.exhibits(tables)
+    title = getattr(module, "TITLE", options.study[:1].upper() + options.study[1:])
+    exhibit.write(options.output, options.study, title, exhibits, module.facts(tables))
+
+
+def draw_data(options):
+    """Write the exhibits of the data sets that the options name."""
+    try:
+        exhibits = data.exhibits(options.cards, options.data)
+    except ValueError as error:
+        sys.exit(f"draw.py: {error}")
+    exhibit.write(options.output, "data", data.TITLE, exhibits, data.facts(options.cards, options.data))
+
+
+def main(arguments=None):
+    """Parse the command line and draw; input that does not fit ends in one line on stderr and exit status 1."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    chapters = parser.add_subparsers(required=True, metavar="study|data")
+    study = chapters.add_parser("study", help="the exhibits of one study")
+    study.add_argument("--study", required=True, help="the study's name in cells.csv")
+    study.add_argument("--cells", required=True, help="cells.csv")
+    study.add_argument("--tables", required=True, help="directory of the merged tables")
+    study.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
+    study.add_argument("--output", required=True, help="directory to write to")
+    study.set_defaults(run=draw_study)
+    pictures = chapters.add_parser("data", help="pictures and counts of the data sets")
+    pictures.add_argument("--cards", required=True, nargs="+", help="data/<dataset_id>.json")
+    pictures.add_argument("--data", required=True, nargs="+", help="data/<dataset_id>.safetensors, in the same order")
+    pictures.add_argument("--output", required=True, help="directory to write to")
+    pictures.set_defaults(run=draw_data)
+    options = parser.parse_args(arguments)
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Prepare a data set (tensor file and card) or a file of weights. See `prepare.py dataset --help`."""
+
+import argparse
+import json
+import sys
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    dataset = commands.add_parser("dataset", help="read pictures into one tensor file, and write its card")
+    dataset.add_argument("--dataset-id", required=True, help="the name that the card carries")
+    dataset.add_argument("--card", required=True, help="the JSON card to write")
+    weights = commands.add_parser("weights", help="check a file of weights and convert it to safetensors")
+    for command in (dataset, weights):
+        command.add_argument("--spec", required=True, type=json.loads, metavar="JSON", help="what to prepare")
+        command.add_argument("--data-root", default=None, help="the folder that sources lie below")
+        command.add_argument("--output", required=True, help="the safetensors file to write")
+    return parser
+
+
+def main(argv=None):
+    """Run one command; return the exit status: 0, or 1 after one line on stderr that says what to do."""
+    options = arguments().parse_args(argv)
+    try:
+        if options.command == "dataset":
+            from atlas.prepare.dataset import prepare_dataset
+
+            prepare_dataset(options.spec, options.dataset_id, options.data_root, options.output, options.card)
+        else:
+            from atlas.prepare.weights import prepare_weights
+
+            prepare_weights(options.spec, options.data_root, options.output)
+    except ValueError as error:
+        print(f"prepare: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

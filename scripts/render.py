@@ -1,0 +1,35 @@
+"""Write the report of one config: report.html (one page with everything in it) and report.qmd beside it.
+
+    python scripts/render.py --cells results/tour/cells.csv --tables results/tour/tables \
+        --figures results/tour/figures --cards data/*.json --config results/tour/config.json \
+        --templates report --output results/tour/report/report.html
+
+Quarto renders where `quarto` is on PATH, otherwise Pandoc with the filter in the templates' folder.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from atlas.tell import render
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=Path, required=True, help="cells.csv: what the config asks for")
+    parser.add_argument("--tables", type=Path, required=True, help="the folder of the tables (runs.csv and others)")
+    parser.add_argument("--figures", type=Path, required=True, help="the folder of the exhibits, one folder a chapter")
+    parser.add_argument("--cards", type=Path, nargs="+", required=True, help="the data sets' cards")
+    parser.add_argument("--config", type=Path, required=True, help="the resolved config")
+    parser.add_argument("--templates", type=Path, required=True, help="the folder with report.qmd.j2")
+    parser.add_argument("--output", type=Path, required=True, help="where report.html goes")
+    options = vars(parser.parse_args(arguments))
+    try:
+        renderer = render.report(**options)
+    except ValueError as error:
+        sys.exit(f"render.py: {error}")
+    print(f"{options['output']}: rendered by {renderer}")
+
+
+if __name__ == "__main__":
+    main()

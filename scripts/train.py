@@ -1,0 +1,47 @@
+"""Train one block of a cell: the launcher by default, the trainer itself with --child.
+
+    python scripts/train.py --cell-id ID --cell JSON --data data/X.safetensors --card data/X.json \\
+        --output results/cells/ID/seeds_0-2 --log logs/train.log
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from atlas.learn import launcher
+
+
+def arguments(argv=None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--cell-id", required=True, help="the cell's id")
+    parser.add_argument("--cell", required=True, type=json.loads, help="its settings in full, as JSON")
+    parser.add_argument("--data", required=True, help="the prepared data set")
+    parser.add_argument("--card", required=True, help="its card")
+    parser.add_argument("--weights", help="prepared weights to start from")
+    parser.add_argument("--parents", nargs="*", default=[], help="the blocks of the parent cell")
+    parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")
+    parser.add_argument("--log", required=True, type=Path, help="where the trainer's lines go")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--attempt", type=int, default=1)
+    parser.add_argument("--attempts", type=int, default=1, help="at the last attempt a failure is recorded")
+    parser.add_argument("--failures", default="record", choices=["record", "stop"])
+    parser.add_argument("--child", action="store_true", help="train in this process")
+    return parser.parse_args(argv)
+
+
+def main() -> int:
+    args = arguments()
+    block = launcher.Block(args.output, args.cell_id, args.cell)
+    if args.child:
+        from atlas.learn import block as trainer
+
+        files = {"data": args.data, "card": args.card, "weights": args.weights, "parents": args.parents}
+        trainer.train(args.cell_id, args.cell, block.seeds, files, args.device, block.scratch)
+        return 0
+    command = [sys.executable, *sys.argv, "--child"]
+    return launcher.launch(block, command, args.log, args.attempt, args.attempts, args.failures == "stop")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""A copy of the workflow in a directory of its own (with a space in its name), and a way to run it there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs", "requirements.txt")
+
+
+class Workflow:
+    """The workflow's files in `root`, with one config, run as a user would from there."""
+
+    def __init__(self, root: Path, config: dict):
+        self.root, self.config = root, config
+        for part in PARTS:
+            source = ROOT / part
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, root / part, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
+        self.write(config)
+
+    def write(self, config: dict) -> None:
+        (self.root / "config/tiny.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def run(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess:
+        """snakemake with the config, without the environment activated; its output in one stream."""
+        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)]
+        command += ["--configfile", "config/tiny.yaml"]
+        environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
+        return done
+
+    def jobs(self, *arguments: str) -> set[str]:
+        """What a dry run would do, by the jobs' messages (`training base-.., replicates 0 to 2`)."""
+        return set(re.findall(r"^Job \d+: (.+)$", self.run("--dry-run", *arguments).stdout, re.M))
+
+    def weights(self) -> dict[str, bytes]:
+        """The bytes of every snapshot, by its path."""
+        found = (self.root / "results/cells").rglob("*.safetensors")
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in found}
+
+
+def tiny() -> dict:
+    """A config whose every part is small: 7 cells of two epochs on 120 digits."""
+    few = {"source": "digits", "per_class": {"train": 12, "valid": 4, "test": 4}}
+    return {
+        "name": "tiny",
+        "device": "cpu",
+        "replicates": 3,
+        "replicates_per_job": 3,
+        "datasets": {
+            "digits": few,
+            "digits-0-4": few | {"classes": ["0", "1", "2", "3", "4"], "labels": "compact"},
+        },
+        "networks": {"lenet1": {}, "resnet18-small": {"architecture": "resnet18", "width": 0.0625}},
+        "optimizers": {"sgd": {"type": "sgd", "lr": 0.02, "momentum": 0.9}, "adam": {"type": "adam"}},
+        "sources": {"digits-0-4": {"dataset": "digits-0-4", "init": "kaiming_uniform", "optimizer": "sgd"}},
+        "inits": {"pretrained": {"source": "digits-0-4"}},
+        "training": {"epochs": 2, "batch_size": 32},
+        "definitions": {
+            "dynamics": {
+                "title": "Parameter dynamics",
+                "grid": {
+                    "dataset": ["digits"],
+                    "network": ["lenet1", "resnet18-small"],
+                    "init": ["kaiming_uniform", "pretrained"],
+                    "optimizer": ["sgd", "adam"],
+                },
+                "exclude": [{"network": "resnet18-small", "init": "pretrained"}],
+            }
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Workflow:
+    """The tiny workflow after a whole run. Tests that change it put it back."""
+    root = tmp_path_factory.mktemp("a run")
+    workflow = Workflow(root, tiny())
+    workflow.first = workflow.run("all")
+    return workflow

@@ -1,0 +1,294 @@
+"""From a config to cells: what is refused and how, what counts for a cell's id, and which blocks train it."""
+
+import copy
+import itertools
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from atlas.plan import blocks, code, cost, outcome, resolve, spec, study
+from atlas.plan.identity import digest, slug
+
+ROOT = Path(__file__).resolve().parents[2]
+D = ("definitions", "dynamics")
+
+
+def tour():
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+def changed(*changes):
+    """The tour's config with (path, value) changes; the value None removes the key."""
+    config = copy.deepcopy(tour())
+    for path, value in changes:
+        *above, last = path
+        place = config
+        for key in above:
+            place = place.setdefault(key, {}) if isinstance(place, dict) else place[key]
+        if value is None:
+            place.pop(last)
+        else:
+            place[last] = value
+    return config
+
+
+def plan(*changes, root=Path("nowhere")):
+    return study.Plan(changed(*changes), root)
+
+
+WRONG = {
+    "unknown key": ([(("epochz",), 3)], ["epochz", "3", "datasets"]),
+    "unknown nested key": ([(("training", "epoch"), 3)], ["training", "'epoch'", "epochs"]),
+    "wrong type": ([(("replicates",), "three")], ["replicates", "'three'", "integer"]),
+    "zero replicates": ([(("replicates",), 0)], ["replicates", "0", "greater than 0"]),
+    "negative epochs": ([(("training", "epochs"), -3)], ["training.epochs", "-3", "greater than 0"]),
+    "a flag as text": ([(("optimizers", "sgd", "nesterov"), "yes")], ["optimizers.sgd.nesterov", "'yes'", "boolean"]),
+    "unknown network": ([(("networks", "lenet5"), {"architecture": "lenet9"})], ["lenet9", "resnet18"]),
+    "unknown stem": ([(("networks", "resnet18-quarter", "stem"), "big")], ["'big'", "'imagenet'", "'cifar'"]),
+    "unknown option": ([(("networks", "lenet5", "depth"), 3)], ["networks.lenet5", "depth", "3"]),
+    "unknown optimizer": ([(("optimizers", "sgd", "type"), "adagrad")], ["optimizers.sgd", "adagrad", "'adam'"]),
+    "text for a number": ([(("optimizers", "sgd", "momentum"), "fast")], ["optimizers.sgd.momentum", "'fast'"]),
+    "nesterov alone": (
+        [(("optimizers", "sgd"), {"type": "sgd", "nesterov": True})],
+        ["optimizers.sgd", "momentum > 0"],
+    ),
+    "one beta": ([(("optimizers", "adam", "betas"), [0.9])], ["optimizers.adam.betas", "[0.9]", "2"]),
+    "missing folder": (
+        [
+            (("datasets", "mine"), {"source": "folder", "path": "nothere", "size": 28}),
+            ((*D, "grid", "dataset"), ["mine"]),
+        ],
+        ["datasets.mine", "nothere", "data_root"],
+    ),
+    "missing files": (
+        [(("datasets", "digits"), {"source": "torchvision", "dataset": "MNIST", "download": False})],
+        ["datasets.digits", "MNIST", "download: true"],
+    ),
+    "folder without a place": ([(("datasets", "digits", "source"), "folder")], ["datasets.digits", "`path`"]),
+    "unknown class": ([(("datasets", "digits", "classes"), ["11"])], ["datasets.digits", "'11'", "0 to 9"]),
+    "a path outside": (
+        [(("datasets", "digits"), {"source": "folder", "path": "../x", "size": 28})],
+        ["datasets.digits.path", "data_root"],
+    ),
+    "unknown data set": ([((*D, "grid", "dataset"), ["mnist"])], ["'mnist'", "digits, digits-0-4"]),
+    "unknown init": ([((*D, "grid", "init"), ["kaiming"])], ["'kaiming'", "kaiming_uniform"]),
+    "empty axis": ([((*D, "grid", "network"), [])], ["grid.network", "[]", "at least 1"]),
+    "unknown axis": ([((*D, "grid", "inits"), ["default"])], ["grid", "'inits'", "init"]),
+    "nothing left": ([((*D, "exclude"), [{"dataset": "digits"}])], ["exclude", "at least one"]),
+    "exclude by no axis": ([((*D, "exclude"), [{"datset": "digits"}])], ["exclude", "'datset'", "dataset"]),
+    "unknown study": ([(("studies",), "dynamix")], ["studies", "'dynamix'", "dynamics"]),
+    "a name with slashes": ([(("name",), "../x")], ["name", "'../x'"]),
+    "no name": ([(("name",), None)], ["name", "missing"]),
+    "a cycle of parents": ([(("sources", "digits-0-4", "init"), "pretrained")], ["sources.digits-0-4", "cycle"]),
+    "unknown source": (
+        [(("inits", "pretrained"), {"source": "no"})],
+        ["inits.pretrained.source", "'no'", "digits-0-4"],
+    ),
+    "two origins": (
+        [(("inits", "pretrained"), {"source": "digits-0-4", "weights": "imagenet"})],
+        ["inits.pretrained", "weights and source", "one of"],
+    ),
+    "weights nobody published": (
+        [(("inits", "pretrained"), {"weights": "imagenet"})],
+        ["imagenet", "lenet5", "source"],
+    ),
+    "frozen beyond the end": (
+        [(("training", "stages"), [{"epochs": 3, "frozen": 9}])],
+        ["stages.frozen", "9", "0 to 4"],
+    ),
+    "a table too short": ([(("training", "schedule"), {"type": "table", "rates": [0.1]})], ["rates", "8 epochs"]),
+    "unknown schedule": ([(("training", "schedule"), {"type": "cosin"})], ["training.schedule", "cosin", "'cosine'"]),
+    "a snapshot too late": ([(("snapshots",), [99])], ["snapshots", "99", "0 to 8"]),
+    "unknown device": ([(("device",), "gpu")], ["device", "'gpu'", "'cuda'"]),
+    "shares above one": (
+        [(("datasets", "digits", "split"), {"train": 0.9})],
+        ["datasets.digits.split", "1.2", "allowed: 1"],
+    ),
+    "unknown study key": ([((*D, "training"), {"batchsize": 3})], ["training", "'batchsize'", "batch_size"]),
+    "an axis twice": (
+        [((*D, "vary"), {"init": {"a": {"init": "default"}}})],
+        ["vary", "'init'", "another name"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG, ids=str)
+def test_a_wrong_config_is_refused_in_one_line(case):
+    changes, words = WRONG[case]
+    with pytest.raises(resolve.Problem) as found:
+        plan(*changes)
+    message = str(found.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_the_tour_plans_without_torch():
+    lines = (
+        "import sys, yaml; from atlas.plan import study, outcome; "
+        "plan = study.Plan(yaml.safe_load(open('config/config.yaml'))); print(outcome.table(plan)); "
+        "print({'torch', 'torchvision', 'pandas', 'matplotlib', 'sklearn'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", lines],
+        cwd=ROOT,
+        env={"PYTHONPATH": "scripts"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_grid_is_the_product_and_sources_stand_apart():
+    found = plan()
+    grid = [entry for entry in found.entries if entry.role == "grid"]
+    assert len(grid) == 1 * 2 * 3 * 2
+    sources = [entry for entry in found.entries if entry.role == "source"]
+    assert {entry.labels["network"] for entry in sources} == {"lenet5", "resnet18-quarter"}
+    assert {found.cells[e.cell_id].parent for e in grid if e.labels["init"] == "pretrained"} == {
+        e.cell_id for e in sources
+    }
+    order = list(found.cells)
+    assert all(order.index(cell.parent) < order.index(name) for name, cell in found.cells.items() if cell.parent)
+
+
+def test_exclude_and_adjust_and_vary():
+    found = plan(((*D, "exclude"), [{"network": "lenet5", "init": ["pretrained", "kaiming_normal"]}]))
+    assert sum(e.role == "grid" for e in found.entries) == 12 - 4
+    adjusted = plan(
+        ((*D, "adjust"), [{"where": {"optimizer": "adam"}, "set": {"lr": 1e-4}, "training": {"epochs": 2}}])
+    )
+    for entry in adjusted.entries:
+        training = adjusted.cells[entry.cell_id].settings["training"]
+        expected = (1e-4, 2) if entry.labels["optimizer"] == "adam" else (0.02, 8)
+        assert (training["optimizer"]["lr"], training["epochs"]) == expected
+    levels = {"small": {"training": {"batch_size": 8}}, "large": {"training": {"batch_size": 256}, "set": {"lr": 0.5}}}
+    varied = plan(((*D, "vary"), {"batch": levels}))
+    assert sum(e.role == "grid" for e in varied.entries) == 24
+    by_level = {
+        e.labels["batch"]: varied.cells[e.cell_id].settings["training"] for e in varied.entries if e.role == "grid"
+    }
+    assert by_level["large"]["batch_size"] == 256 and by_level["large"]["optimizer"]["lr"] == 0.5
+
+
+def ids(*changes):
+    return set(plan(*changes).cells)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [(("title",), "Another"), (("text",), "words")],
+        [(("datasets", "digits", "title"), "Scans")],
+        [((*D, "title"), "Motion")],
+        [(("device",), "auto"), (("failures",), "stop")],
+        [(("replicates",), 5), (("replicates_per_job",), 1)],
+        [(("optimizers", "sgd", "nesterov"), False)],
+        [(("optimizers", "adam", "betas"), [0.9, 0.999])],
+        [(("training", "schedule"), {"type": "constant"})],
+        [(("networks", "resnet18-quarter", "stem"), "imagenet")],
+        [(("name",), "other")],
+    ],
+)
+def test_labels_resources_and_defaults_do_not_change_a_cell(changes):
+    assert ids(*changes) == ids()
+
+
+def test_a_label_renamed_does_not_change_a_cell():
+    config = tour()
+    config["networks"]["small"] = config["networks"].pop("lenet5") | {"architecture": "lenet5"}
+    config["definitions"]["dynamics"]["grid"]["network"][0] = "small"
+    config["optimizers"]["descent"] = config["optimizers"].pop("sgd")
+    config["definitions"]["dynamics"]["grid"]["optimizer"][0] = "descent"
+    config["sources"]["digits-0-4"]["optimizer"] = "descent"
+    assert set(study.Plan(config, Path("nowhere")).cells) == ids()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [(("training", "batch_size"), 32)],
+        [(("datasets", "digits", "seed"), 1), (("datasets", "digits-0-4", "seed"), 1)],
+        [(("networks", "lenet5", "threads"), 2), (("networks", "resnet18-quarter", "threads"), 2)],
+        [(("training", "augment"), {"flip": True})],
+        [(("training", "schedule"), {"type": "cosine"})],
+        [(("training", "precision"), "bfloat16")],
+        [(("snapshots",), "ends")],
+    ],
+)
+def test_what_changes_the_result_changes_every_cell(changes):
+    assert not ids(*changes) & ids()
+
+
+def test_one_learning_rate_changes_its_cells_and_their_children_alone():
+    before, after = plan(), plan((("optimizers", "adam", "lr"), 0.002))
+    kept = set(before.cells) & set(after.cells)
+    assert {before.cells[c].settings["training"]["optimizer"]["type"] for c in kept} == {"sgd"}
+    assert len(kept) == 6 + 2
+    moved = plan((("sources", "digits-0-4", "training"), {"epochs": 2}))
+    lost = set(before.cells) - set(moved.cells)
+    assert {before.cells[c].settings["start"]["kind"] for c in lost} == {"init", "parent"}
+    assert len(lost) == 2 + 4
+
+
+def test_ids_are_readable_unique_and_safe():
+    for cell_id in ids():
+        assert re.fullmatch(r"base-digits-(lenet5|resnet18)-[a-z_]+-(sgd|adam)-[0-9a-f]{10}", cell_id)
+    assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1}) != digest({"a": 2, "b": 2})
+    assert slug("A b/c", "$(x)") == "a-b-c-x"
+
+
+def test_blocks_cover_every_seed_once_and_keep_what_is_finished():
+    assert blocks.cover(3, 3, []) == [(0, 2)]
+    assert blocks.cover(5, 3, [(0, 2)]) == [(0, 2), (3, 4)]
+    assert blocks.cover(3, 3, [(0, 4)]) == [(0, 4)]
+    assert blocks.cover(7, 2, [(3, 4)]) == [(0, 1), (2, 2), (3, 4), (5, 6)]
+    for replicates, per_job in itertools.product(range(1, 9), range(1, 5)):
+        first = blocks.cover(replicates, per_job, [])
+        assert [s for a, b in first for s in range(a, b + 1)] == list(range(replicates))
+        # Whatever part of it is finished, the rest keeps its shape: a job started elsewhere plans the same blocks.
+        for count in range(len(first) + 1):
+            for finished in itertools.combinations(first, count):
+                assert blocks.cover(replicates, per_job, sorted(finished)) == first
+
+
+def test_more_replicates_train_only_the_new_ones(tmp_path):
+    for cell_id in plan().cells:
+        done = tmp_path / "results/cells" / cell_id / "seeds_0-2"
+        done.mkdir(parents=True)
+        (done / "run.json").write_text('{"replicates": []}')
+    more = plan((("replicates",), 5), root=tmp_path)
+    assert all(found == [(0, 2), (3, 4)] for found in more.blocks.values())
+    assert {block for _, block in outcome.missing(more)} == {(3, 4)}
+
+
+def test_the_closure_of_the_trainer_leaves_out_what_it_does_not_need():
+    trainer = code.closure("train.py", "atlas/networks/lenet5.py")
+    assert {"train.py", "atlas/learn/engine.py", "atlas/networks/table.py", "atlas/networks/lenet5.py"} <= set(trainer)
+    assert not [file for file in trainer if "/plan/" in file or "/tell/" in file or "/measure/" in file]
+    assert "atlas/networks/resnet18.py" not in trainer
+    assert "atlas/networks/_vgg.py" in code.closure("train.py", "atlas/networks/vgg19.py")
+    for command in ("measure.py", "draw.py", "render.py", "collect.py"):
+        assert not [file for file in code.closure(command) if "/learn/" in file]
+
+
+def test_cost_grows_with_the_work_and_a_cpu_asks_for_no_gpu():
+    found = plan()
+    by_network = {cell.architecture: cell for cell in found.cells.values()}
+    small, large = cost.need(by_network["lenet5"], 3, "cpu"), cost.need(by_network["resnet18"], 3, "cpu")
+    assert large.seconds > small.seconds > cost.need(by_network["lenet5"], 1, "cpu").seconds
+    assert large.disk_bytes == 3 * 10 * 4 * (
+        by_network["resnet18"].table.parameter_count + by_network["resnet18"].table.buffer_count
+    )
+    assert small.gpu == 0 and cost.need(by_network["lenet5"], 3, "cuda").gpu == 1
+
+
+def test_every_default_is_allowed_where_it_stands():
+    """A config that writes out every default is the same config."""
+    full = spec.Config.model_validate(tour()).model_dump(mode="json")
+    assert set(study.Plan(full, Path("nowhere")).cells) == ids()

@@ -1,0 +1,114 @@
+"""When something fails: what is recorded, what goes on, and how it is tried again."""
+
+import csv
+import json
+import shlex
+
+import pytest
+
+from tests.conftest import Workflow, tiny
+
+FATAL = '''"""LeNet-1 that kills its process while a file named `kill` lies in the working directory."""
+
+import os
+import signal
+
+from atlas.networks import lenet1
+
+MINIMUM = lenet1.MINIMUM
+
+
+def layers(table, classes, *, width=1.0):
+    lenet1.layers(table, classes, width=width)
+
+
+def skeleton(classes):
+    from atlas.networks import table
+    from atlas.networks.build import Rows
+
+    if os.path.exists("kill"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Rows(table({"architecture": "lenet1"}, 1, 28, classes))
+'''
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """A run with a cell that is killed at every attempt, one that diverges, and one that works."""
+    config = tiny()
+    config["networks"] = {"lenet1": {}, "fatal": {}}
+    config["optimizers"] = {"sgd": config["optimizers"]["sgd"], "wild": {"type": "sgd", "lr": 1.0e6}}
+    study = config["definitions"]["dynamics"]
+    study["grid"] |= {
+        "network": ["lenet1", "fatal"],
+        "init": ["kaiming_uniform", "pretrained"],
+        "optimizer": ["sgd", "wild"],
+    }
+    study["exclude"] = [{"network": "fatal", "optimizer": "wild"}, {"network": "lenet1", "init": "pretrained"}]
+    root = tmp_path_factory.mktemp("troubled run")
+    workflow = Workflow(root, config)
+    (root / "scripts/atlas/networks/fatal.py").write_text(FATAL)
+    (root / "kill").touch()
+    workflow.first = workflow.run("all", check=False)
+    return workflow
+
+
+def statuses(workflow):
+    """{(architecture, init kind, optimizer's rate): statuses of the replicates}."""
+    found = {}
+    for path in (workflow.root / "results/cells").glob("*/seeds_*/run.json"):
+        run = json.loads(path.read_text())
+        cell = run["cell"]
+        key = (cell["network"]["architecture"], cell["start"]["kind"], cell["training"]["optimizer"]["lr"])
+        found.setdefault(key, []).append([record["status"] for record in run["replicates"]])
+    return found
+
+
+def test_the_others_are_trained_and_the_report_says_which_failed(troubled):
+    assert troubled.first.returncode == 0, troubled.first.stdout[-4000:]
+    found = statuses(troubled)
+    assert found["lenet1", "init", 0.02] == [["done"] * 3]
+    assert found["lenet1", "init", 1e6] == [["diverged"] * 3]
+    assert found["fatal", "init", 0.02] == [["failed"] * 3] * 2
+    assert found["fatal", "parent", 0.02] == [["failed"] * 3]
+    page = (troubled.root / "results/tiny/report/report.html").read_text()
+    assert "SIGKILL" in page and "diverged" in page and "--forcerun" in page
+
+
+def test_every_attempt_was_made_and_the_console_ends_with_the_command(troubled):
+    text = troubled.first.stdout
+    for attempt in (1, 2, 3):
+        assert f"attempt {attempt} of 3 failed, killed by SIGKILL" in text
+    last = text.splitlines()[-12:]
+    assert any("--forcerun" in line for line in last) and any("report.html" in line for line in last)
+
+
+def test_summaries_leave_out_what_failed_and_say_so(troubled):
+    with open(troubled.root / "results/tiny/tables/summary.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["measure"] == "accuracy" and row["key"] == "last"]
+    counts = sorted((row["n"], row["of"]) for row in rows)
+    assert ("3", "3") in counts and ("0", "3") in counts
+
+
+def test_the_named_command_trains_the_failed_ones_again(troubled):
+    line = next(line for line in troubled.first.stdout.splitlines() if "--forcerun" in line)
+    words = shlex.split(line)
+    assert words[:3] == ["snakemake", "--cores", "all"]
+    (troubled.root / "kill").unlink()
+    done = troubled.run(*words[words.index("--forcerun") :])
+    found = statuses(troubled)
+    assert found["fatal", "init", 0.02] == [["done"] * 3] * 2 and found["fatal", "parent", 0.02] == [["done"] * 3]
+    assert "training base-digits-lenet1-" not in done.stdout
+    assert "Nothing to be done" in troubled.run("all").stdout
+
+
+def test_failures_stop_makes_it_an_error(tmp_path):
+    config = tiny()
+    config["networks"], config["failures"] = {"fatal": {}}, "stop"
+    config["definitions"]["dynamics"]["grid"] |= {"network": ["fatal"], "init": ["default"], "optimizer": ["sgd"]}
+    config["definitions"]["dynamics"]["exclude"] = []
+    workflow = Workflow(tmp_path, config)
+    (tmp_path / "scripts/atlas/networks/fatal.py").write_text(FATAL)
+    (tmp_path / "kill").touch()
+    done = workflow.run("all", check=False)
+    assert done.returncode != 0 and not list((tmp_path / "results/cells").glob("*/seeds_*/run.json"))

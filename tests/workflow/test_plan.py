@@ -1,0 +1,64 @@
+"""What the workflow says before it does anything."""
+
+import copy
+
+import pytest
+
+from tests.conftest import Workflow, tiny
+from tests.unit.test_plan import WRONG
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    return Workflow(tmp_path_factory.mktemp("fresh"), tiny())
+
+
+def test_the_plan_prints_cells_jobs_time_and_disk(fresh):
+    text = fresh.run("plan").stdout
+    for word in (
+        "study dynamics: 6 cells in the grid, 1 source cells apart",
+        "21 trainings",
+        "7 training jobs",
+        "disk",
+    ):
+        assert word in text
+    assert not (fresh.root / "results").exists() and not (fresh.root / "data").exists()
+
+
+def test_a_dry_run_lists_every_job(fresh):
+    jobs = fresh.jobs()
+    assert sum(job.startswith("training") for job in jobs) == 7
+    assert sum(job.startswith("preparing") for job in jobs) == 2
+    assert not (fresh.root / "results").exists()
+
+
+def test_the_smoke_test_tries_each_pair(fresh):
+    text = fresh.run("smoke").stdout
+    assert text.count("  works   digits-lenet1") == 2 and text.count("  works   digits-resnet18") == 1
+    assert not (fresh.root / "results").exists()
+
+
+@pytest.mark.parametrize("case", ["unknown nested key", "missing folder", "a cycle of parents"])
+def test_a_wrong_config_ends_in_one_line_before_any_job(fresh, case):
+    config = copy.deepcopy(tiny())
+    for path, value in WRONG[case][0]:
+        *above, last = path
+        place = config
+        for key in above:
+            place = place[key]
+        place[last] = value
+    fresh.write(config)
+    try:
+        done = fresh.run("all", check=False)
+    finally:
+        fresh.write(tiny())
+    lines = [line for line in done.stdout.splitlines() if "Using workflow specific profile" not in line]
+    assert done.returncode != 0 and len(lines) == 1, done.stdout
+    assert all(word in lines[0] for word in WRONG[case][1])
+    assert not (fresh.root / "results").exists()
+
+
+def test_lint_is_content(fresh):
+    done = fresh.run("--lint", check=False)
+    assert done.returncode == 0, done.stdout
+    assert "Congratulations" in done.stdout
