@@ -311,6 +311,18 @@ local function cite(element)
   return out
 end
 
+-- A hard space between a number and its percent sign, so that no line begins with the sign.
+local function percent(inlines)
+  for at = 2, #inlines - 1 do
+    local before, after = inlines[at - 1], inlines[at + 1]
+    local number = before.t == "Str" and before.text:match("%d$")
+    if number and inlines[at].t == "Space" and after.t == "Str" and after.text:match("^%%") then
+      inlines[at] = pandoc.Str("\u{a0}")
+    end
+  end
+  return inlines
+end
+
 function Pandoc(doc)
   doc.blocks = doc.blocks:walk({ Div = function(div) return callout(div) or tabset(div) end })
   doc.blocks = doc.blocks:walk({
@@ -329,7 +341,7 @@ function Pandoc(doc)
       end
     end,
   })
-  doc.blocks = doc.blocks:walk({ Image = image, Cite = cite })
+  doc.blocks = doc.blocks:walk({ Inlines = percent }):walk({ Image = image, Cite = cite })
   if #problems > 0 then
     error(table.concat(problems, "; "), 0)
   end

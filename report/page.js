@@ -61,7 +61,7 @@
   let waiting = false;
   function mark() {
     waiting = false;
-    const passed = headings.filter((heading) => heading.getBoundingClientRect().top < innerHeight / 4);
+    const passed = headings.filter((heading) => heading.getBoundingClientRect().top < 90);
     const current = links.get((passed.pop() || headings[0] || {}).id);
     if (!current || current.hasAttribute("aria-current")) return;
     for (const link of links.values()) link.removeAttribute("aria-current");

@@ -37,6 +37,12 @@ def imports(name, *modules):
     return [f"{SCRIPTS}/{file}" for file in code.closure(name, *modules) if file != name]
 
 
+def study_imports(wildcards):
+    """The files that draw a study: those of the command, and the study's own module where it has one."""
+    own = f"atlas/tell/{wildcards.study.replace('-', '_')}.py"
+    return imports("draw.py", *([own] if (BASE / "scripts" / own).exists() else []))
+
+
 def cell_imports(wildcards):
     """The trainer's files and the one module of the cell's network."""
     return imports("train.py", f"atlas/networks/{PLAN.cells[wildcards.cell].architecture}.py")
@@ -156,6 +162,15 @@ def full_config(wildcards):
     return json.dumps(config, sort_keys=True)
 
 
+def command(wildcards):
+    """The command that a user types for this config."""
+    return outcome.command(config_files())
+
+
+def config_files():
+    return [os.path.relpath(path) for path in workflow.config_settings.configfiles]
+
+
 def measure_directories(wildcards):
     return [f"results/{PLAN.config.name}/measures/{group}" for group in PLAN.groups]
 
@@ -167,7 +182,7 @@ def before():
 
 def after():
     """What became of it, for the console: failed and diverged replicates, and where the report is."""
-    return outcome.after(PLAN, [os.path.relpath(path) for path in workflow.config_settings.configfiles])
+    return outcome.after(PLAN, config_files())
 
 
 def report_sources():

@@ -18,11 +18,12 @@ rule cells:
     params:
         config=full_config,
         layout=plan_layout,
+        command=command,
     message:
         "listing the cells"
     shell:
-        "python {input.script:q} --config {params.config:q} --cells {output.cells:q} "
-        "--resolved {output.config:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+        "python {input.script:q} --config {params.config:q} --command {params.command:q} "
+        "--cells {output.cells:q} --resolved {output.config:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
 rule measure:

@@ -7,6 +7,7 @@ rule draw_data:
         code=imports("draw.py"),
         cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
         data=ancient([f"data/{dataset}.safetensors" for dataset in PLAN.datasets]),
+        config="<results>/config.json",
     output:
         directory("<results>/figures/data"),
     log:
@@ -18,14 +19,14 @@ rule draw_data:
     message:
         "drawing the data sets"
     shell:
-        "python {input.script:q} data --cards {input.cards:q} --data {input.data:q} --output {output:q} "
-        "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "python {input.script:q} data --cards {input.cards:q} --data {input.data:q} --config {input.config:q} "
+        "--output {output:q} > {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
 
 
 rule draw:
     input:
         script=script("draw.py"),
-        code=imports("draw.py"),
+        code=study_imports,
         cells="<results>/cells.csv",
         tables="<results>/tables",
         measures=measure_directories,

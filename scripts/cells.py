@@ -16,6 +16,7 @@ from atlas.plan import resolve, study
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", required=True, type=json.loads, help="the config as JSON")
+    parser.add_argument("--command", default="snakemake --cores all", help="what a user types for this config")
     parser.add_argument("--cells", required=True, type=Path)
     parser.add_argument("--resolved", required=True, type=Path)
     args = parser.parse_args()
@@ -29,7 +30,7 @@ def main() -> int:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-    store.write_json(args.resolved, describe(plan))
+    store.write_json(args.resolved, describe(plan) | {"command": args.command})
     return 0
 
 

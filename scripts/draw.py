@@ -10,16 +10,18 @@ import importlib
 import importlib.util
 import sys
 
-from atlas.tell import data, exhibit
+from atlas import store
+from atlas.tell import data, exhibit, study
 from atlas.tell.tables import Tables
 
 
-def chapter_module(study):
-    """The module atlas.tell.<study> where it exists and tells a study, atlas.tell.study otherwise."""
-    name = f"atlas.tell.{study.replace('-', '_')}"
-    found = study.replace("-", "_").isidentifier() and importlib.util.find_spec(name) is not None
-    module = importlib.import_module(name if found else "atlas.tell.study")
-    return module if hasattr(module, "PARTS") else importlib.import_module("atlas.tell.study")
+def chapter_module(name):
+    """The module atlas.tell.<name> where it exists and tells a study (has PARTS), atlas.tell.study otherwise."""
+    file = name.replace("-", "_")
+    if not file.isidentifier() or importlib.util.find_spec(f"atlas.tell.{file}") is None:
+        return study
+    module = importlib.import_module(f"atlas.tell.{file}")
+    return module if hasattr(module, "PARTS") else study
 
 
 def draw_study(options):
@@ -37,26 +39,28 @@ def draw_study(options):
 def draw_data(options):
     """Write the exhibits of the data sets that the options name."""
     try:
-        exhibits = data.exhibits(options.cards, options.data)
+        cards = data.cards(options.cards, store.read_json(options.config).get("titles", {}) if options.config else {})
+        exhibits = data.exhibits(cards, options.data)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
-    exhibit.write(options.output, "data", data.TITLE, exhibits, data.facts(options.cards, options.data))
+    exhibit.write(options.output, "data", data.TITLE, exhibits, data.facts(cards))
 
 
 def main(arguments=None):
     """Parse the command line and draw; input that does not fit ends in one line on stderr and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     chapters = parser.add_subparsers(required=True, metavar="study|data")
-    study = chapters.add_parser("study", help="the exhibits of one study")
-    study.add_argument("--study", required=True, help="the study's name in cells.csv")
-    study.add_argument("--cells", required=True, help="cells.csv")
-    study.add_argument("--tables", required=True, help="directory of the merged tables")
-    study.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
-    study.add_argument("--output", required=True, help="directory to write to")
-    study.set_defaults(run=draw_study)
+    one = chapters.add_parser("study", help="the exhibits of one study")
+    one.add_argument("--study", required=True, help="the study's name in cells.csv")
+    one.add_argument("--cells", required=True, help="cells.csv")
+    one.add_argument("--tables", required=True, help="directory of the merged tables")
+    one.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
+    one.add_argument("--output", required=True, help="directory to write to")
+    one.set_defaults(run=draw_study)
     pictures = chapters.add_parser("data", help="pictures and counts of the data sets")
     pictures.add_argument("--cards", required=True, nargs="+", help="data/<dataset_id>.json")
     pictures.add_argument("--data", required=True, nargs="+", help="data/<dataset_id>.safetensors, in the same order")
+    pictures.add_argument("--config", help="config.json, for the titles of the data sets")
     pictures.add_argument("--output", required=True, help="directory to write to")
     pictures.set_defaults(run=draw_data)
     options = parser.parse_args(arguments)

@@ -1,20 +1,26 @@
 """Print what a config would train, how long it would take and how much disk it needs; with --smoke, try it.
 
 python scripts/plan.py --config JSON
+python scripts/plan.py --schema > config/schema.json
 """
 
 import argparse
 import json
 import sys
 
-from atlas.plan import outcome, resolve, study
+from atlas.plan import outcome, resolve, spec, study
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--config", required=True, type=json.loads, help="the config as JSON")
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--config", type=json.loads, help="the config as JSON")
+    wanted.add_argument("--schema", action="store_true", help="print the JSON schema of a config instead")
     parser.add_argument("--smoke", action="store_true", help="train each pair of network and data for one step")
     args = parser.parse_args()
+    if args.schema:
+        print(json.dumps(spec.Config.model_json_schema(), indent=1))
+        return 0
     try:
         plan = study.Plan(args.config)
     except resolve.Problem as problem:

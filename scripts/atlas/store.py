@@ -25,6 +25,12 @@ DTYPES = {
     "bool": "BOOL",
 }
 
+# The columns of a block's metrics.csv: one row an epoch and replicate.
+METRICS = (
+    *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
+    *("test_loss", "test_accuracy", "seconds", "images_per_second"),
+)
+
 
 @contextmanager
 def whole(path):

@@ -24,7 +24,7 @@ def edited(workflow, path, jobs=True):
 
 
 def kinds(jobs):
-    """The jobs by what they are: train, with the architecture; measure, with it too; and the rest by their first word."""
+    """The jobs by what they are: training and measuring with the architecture, the rest by their first word."""
     found = set()
     for job in jobs:
         network = re.search(r"lenet1|resnet18", job)
@@ -44,11 +44,10 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 def test_touching_any_file_runs_nothing(finished):
     for part in ("Snakefile", "rules", "scripts", "config", "report", "envs", "profiles", "data", "results"):
-        path = finished.root / part
-        for file in (
-            [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file() and "__pycache__" not in f.parts]
-        ):
-            os.utime(file)
+        for file in [finished.root / part, *(finished.root / part).rglob("*")]:
+            # Snakemake's own time stamp of a directory is no file of the workflow's.
+            if file.is_file() and file.name != ".snakemake_timestamp":
+                os.utime(file)
     assert finished.jobs() == set()
 
 
@@ -69,7 +68,8 @@ EDITS = {
     "scripts/atlas/networks/lenet5.py": set(),
     "scripts/atlas/learn/engine.py": TRAIN | MEASURE | TELL,
     "scripts/train.py": TRAIN | MEASURE | TELL,
-    "scripts/atlas/plan/cost.py": {"listing"},
+    "scripts/atlas/plan/resolve.py": {"listing"},
+    "scripts/atlas/plan/cost.py": set(),
     "scripts/plan.py": set(),
     "README.md": set(),
 }

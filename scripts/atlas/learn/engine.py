@@ -17,10 +17,8 @@ from atlas.learn.rates import rate
 from atlas.networks import build
 from atlas.networks.table import Table
 
-COLUMNS = (
-    *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
-    *("test_loss", "test_accuracy", "seconds", "images_per_second"),
-)
+# A loss above so many nats is no training any more, though it may stay finite for ever (units die, biases explode).
+DIVERGED = 1000.0
 EVAL_BATCH = 500
 REPORT_SECONDS = 5.0
 
@@ -64,7 +62,7 @@ class Run:
         return {
             "seed": self.seed,
             "status": "diverged" if diverged else "done",
-            "cause": f"the loss was not finite in epoch {epoch}" if diverged else None,
+            "cause": f"the loss was not finite, or above {DIVERGED:g}, in epoch {epoch}" if diverged else None,
             "epochs": epoch,
             "best_epoch": self.best[1],
             "wall_seconds": round(time.monotonic() - self.began, 3),
@@ -167,16 +165,16 @@ class Run:
         valid, test = self._evaluate(self.pictures.valid), self._evaluate(self.pictures.test)
         values = (self.cell_id, self.seed, epoch, stage, now, *trained, *valid, *test, seconds)
         speed = len(self.pictures.train) / seconds if seconds else math.nan
-        self.rows.append(dict(zip(COLUMNS, (*values, speed), strict=True)))
+        self.rows.append(dict(zip(store.METRICS, (*values, speed), strict=True)))
         with store.whole(self.out / f"metrics_seed{self.seed}.csv") as path, open(path, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, store.METRICS)
             writer.writeheader()
             writer.writerows({key: _text(value) for key, value in row.items()} for row in self.rows)
-        finite = math.isfinite(valid[0]) and (epoch == 0 or math.isfinite(trained[0]))
-        if finite:
+        sound = epoch == 0 or all(loss < DIVERGED for loss in (trained[0], valid[0]))
+        if sound:
             self._keep(epoch, valid[1])
         self._say(epoch, trained, valid, test)
-        return finite
+        return sound
 
     def _keep(self, epoch: int, accuracy: float) -> None:
         """Write this epoch's snapshot where it is asked for, and `best` where it is the best so far."""

@@ -165,11 +165,9 @@ def launch(block: Block, command: list[str], log: Path, attempt: int, attempts: 
 
 
 def _join(parts: list[Path], path: Path) -> None:
-    """One CSV file of several with the same header; missing ones are left out."""
-    lines: list[str] = []
+    """One CSV file of the replicates'; its header stands even where none got as far as a row."""
+    lines = [",".join(store.METRICS)]
     for part in parts:
-        if part.exists():
-            found = part.read_text(encoding="utf-8").splitlines()
-            lines += found[1:] if lines else found
+        lines += part.read_text(encoding="utf-8").splitlines()[1:] if part.exists() else []
     with store.whole(path) as whole:
         whole.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -7,8 +7,7 @@ from atlas import store
 COLUMNS = {
     "runs": "cell_id seed status cause epochs best_epoch wall_seconds images_per_second peak_memory_mib "
     "device device_name threads torch",
-    "metrics": "cell_id seed epoch stage rate train_loss train_accuracy valid_loss valid_accuracy "
-    "test_loss test_accuracy seconds images_per_second",
+    "metrics": " ".join(store.METRICS),
     "accuracy": "cell_id seed status protocol epoch accuracy loss",
     "statistics": "cell_id seed epoch layer parameter size mean std min max range norm",
     "movement": "cell_id seed layer from_epoch to_epoch interval norm_from norm_to distance cosine relative",

@@ -84,13 +84,17 @@ def troubles(plan: Plan) -> list[dict]:
     return found
 
 
+def command(configs: list[str]) -> str:
+    """What a user types to run these config files (none: the tour)."""
+    return f"snakemake --cores all --configfile {shlex.join(configs)}" if configs else "snakemake --cores all"
+
+
 def retry(plan: Plan, configs: list[str]) -> str:
     """The command that trains the failed replicates again, and all that was made from them; empty where none failed."""
     failed = dict.fromkeys(f"{t['block']}/run.json" for t in troubles(plan) if t["status"] == "failed")
     if not failed:
         return ""
-    chosen = f" --configfile {shlex.join(configs)}" if configs else ""
-    return f"snakemake --cores all{chosen} --forcerun {shlex.join(failed)}"
+    return f"{command(configs)} --forcerun {shlex.join(failed)}"
 
 
 def after(plan: Plan, configs: list[str]) -> str:
@@ -101,8 +105,8 @@ def after(plan: Plan, configs: list[str]) -> str:
     ]
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
-    if command := retry(plan, configs):
-        lines.append(f"To train the failed ones again:\n  {command}")
+    if again := retry(plan, configs):
+        lines.append(f"To train the failed ones again:\n  {again}")
     report = f"results/{plan.config.name}/report/report.html"
     if (plan.root / report).exists():
         lines.append(f"The report: {report}")

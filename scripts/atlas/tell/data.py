@@ -15,22 +15,27 @@ SEED = 0
 SPLITS = ("train", "valid", "test")
 
 
+def cards(paths, titles):
+    """The data sets' cards, each with the title that the config gives it (`titles`, by id) or its own."""
+    read = [read_json(path) for path in paths]
+    return [card | {"title": titles.get(card["dataset_id"], card["title"])} for card in read]
+
+
 def exhibits(cards, data):
-    """One picture a data set and the table of counts: list[Exhibit]. cards, data: paths of the files, in step."""
-    read = [read_json(card) for card in cards]
-    if [card["dataset_id"] for card in read] != [path_id(path) for path in data]:
+    """One picture a data set and the table of counts: list[Exhibit]. cards: see `cards`; data: their files."""
+    ids = [card["dataset_id"] for card in cards]
+    if ids != [path_id(path) for path in data]:
         raise ValueError(
-            f"--data {' '.join(map(str, data))}: not the files of --cards {' '.join(map(str, cards))}; give one "
+            f"--data {' '.join(map(str, data))}: not the files of the cards {' '.join(ids)}; give one "
             "<dataset_id>.safetensors for each <dataset_id>.json, in the same order"
         )
-    return [pictures(card, path) for card, path in zip(read, data, strict=True)] + [counts(read)]
+    return [pictures(card, path) for card, path in zip(cards, data, strict=True)] + [counts(cards)]
 
 
-def facts(cards, data):
+def facts(cards):
     """datasets: what the cards say of each, with its totals; sentences: one a data set."""
-    read = [read_json(card) for card in cards]
-    datasets = [{**card, "totals": totals(card)} for card in read]
-    return {"datasets": datasets, "sentences": [sizes(card) for card in read]}
+    datasets = [{**card, "totals": totals(card)} for card in cards]
+    return {"datasets": datasets, "sentences": [sizes(card) for card in cards]}
 
 
 def path_id(path):

@@ -11,7 +11,7 @@ from atlas.tell.dots import ABOVE
 from atlas.tell.exhibit import Exhibit, NothingToShow
 from atlas.tell.movement import steps, three
 from atlas.tell.runs import extremes, intervals, shortfall, with_cells
-from atlas.tell.tables import last, summarise
+from atlas.tell.tables import joined, last, summarise
 from atlas.tell.training import slug
 
 BINS = np.linspace(-1, 1, 41)
@@ -21,10 +21,15 @@ PIXELS = 360
 
 
 def feature_correlation(tables):
-    """Correlation matrices and histograms, networks down, one replicate a network and panel setting; list[Exhibit]."""
-    kept = tables.matrices()
-    shown = tables.cells[tables.cells["cell_id"].isin(kept)]
-    shown = shown.drop_duplicates(["dataset", "network", "panel"])
+    """Correlation matrices and histograms, one exhibit a data set, one replicate a network and optimizer (or the
+    setting that makes the small multiples, where the optimizer is the same): list[Exhibit]."""
+    across = "optimizer" if "optimizer" in tables.axes else tables.panel_axis
+    shown = tables.cells[tables.cells["cell_id"].isin(tables.matrices())]
+    shown = shown.assign(
+        across=shown[across] if across else "",
+        rest=joined(shown, [axis for axis in tables.axes if axis != across]),
+    )
+    shown = shown.drop_duplicates(["dataset", "network", "across"])
     if shown.empty:
         raise NothingToShow("no features.safetensors holds a matrix of its cells.")
     many = shown["dataset"].nunique() > 1
@@ -38,39 +43,34 @@ def feature_correlation(tables):
 
 
 def correlation_exhibit(tables, dataset, cells, name, title):
-    """The exhibit of one data set."""
-    networks, panels = list(dict.fromkeys(cells["network"])), list(dict.fromkeys(cells["panel"]))
-    fig = style.figure(2.35 * len(networks) + 1.1)
-    grid = fig.subplots(len(networks), len(panels) + 1, squeeze=False)
-    colours = dict(zip(tables.values("panel"), style.colours(len(tables.values("panel"))), strict=True))
-    norms, rows, maps, constants = end_norms(tables), [], [], 0
-    for axes in grid.flat:
+    """The exhibit of one data set; `cells` has the columns across (small multiples) and rest (the other settings)."""
+    networks, columns = list(dict.fromkeys(cells["network"])), list(dict.fromkeys(cells["across"]))
+    fig = style.figure(2.4 * len(networks) + 1.25)
+    grid = fig.subplots(len(networks), len(columns) + 1, squeeze=False)
+    colours = dict(zip(columns, style.colours(len(columns)), strict=True))
+    norms, kept, parts, maps, constants = end_norms(tables), tables.matrices(), [], [], 0
+    for axes in grid[:, :-1].flat:
         axes.set_visible(False)
-    for cell in cells.itertuples():
-        down, right = networks.index(cell.network), panels.index(cell.panel)
-        matrix = tables.matrix(cell.cell_id)
-        seed = tables.matrices()[cell.cell_id][0]
-        norm = norms.get((cell.cell_id, seed))
+    for cell in cells.to_dict("records"):
+        down, right = networks.index(cell["network"]), columns.index(cell["across"])
+        matrix = tables.matrix(cell["cell_id"])
+        seed = kept[cell["cell_id"]][0]
+        norm = norms.get((cell["cell_id"], seed), float("nan"))
         maps.append(draw_matrix(grid[down, right], matrix, norm))
-        if right == 0:
-            grid[down, 0].set_ylabel(cell.network, fontweight="bold", labelpad=6)
-        if down == 0:
-            grid[down, right].set_title(cell.panel or cell.tint)
-        data = histogram(matrix)
         constants += int((~np.isfinite(np.diag(matrix))).sum())
-        axes = grid[down, -1]
-        axes.set_visible(True)
-        axes.stairs(data["share"] * 100, BINS, color=colours[cell.panel], linewidth=1.5)
-        front = {"dataset": dataset, "network": cell.network, **{axis: getattr(cell, axis) for axis in tables.axes}}
-        rows.append(data.assign(**front, seed=seed, features=len(matrix), norm=norm)[[*front, *EXTRA, *data.columns]])
-    grid[0, -1].set_title("all pairs")
-    finish(fig, grid, maps, colours if len(panels) > 1 else {}, constants)
-    data = pd.concat(rows, ignore_index=True)
-    caption = correlation_caption(tables, dataset, cells, norms, constants)
-    return Exhibit(name, title, caption, correlation_alt(tables, dataset, cells, data), data, fig, raster=True)
-
-
-EXTRA = ("seed", "features", "norm")
+        data = histogram(matrix)
+        grid[down, -1].stairs(data["share"] * 100, BINS, color=colours[cell["across"]], linewidth=1.5)
+        front = {column: cell[column] for column in ("cell_id", "dataset", "network", *tables.axes)}
+        front |= {"seed": seed, "features": len(matrix), "norm": norm}
+        parts.append(data.assign(**front)[[*front, *data.columns]])
+    for down, network in enumerate(networks):
+        grid[down, 0].set_ylabel(network, fontweight="bold", labelpad=6)
+    for axes, column in zip(grid[0], [*columns, "all pairs"], strict=True):
+        axes.set_title(column)
+    finish(fig, grid, maps, colours if len(columns) > 1 else {}, constants)
+    data = pd.concat(parts, ignore_index=True)
+    caption = correlation_caption(tables, dataset, cells, data, constants)
+    return Exhibit(name, title, caption, correlation_alt(dataset, cells, data), data, fig, raster=True)
 
 
 def draw_matrix(axes, matrix, norm):
@@ -81,7 +81,7 @@ def draw_matrix(axes, matrix, norm):
     image.set_interpolation("auto" if 2 * len(matrix) > PIXELS else "none")
     axes.set_aspect("equal")
     size = f"{len(matrix)} features"
-    axes.set_xlabel(f"{size}, ‖θ₁‖ = {style.number(norm)}" if norm is not None else size)
+    axes.set_xlabel(f"{size}, ‖θ₁‖ = {style.number(norm)}" if np.isfinite(norm) else size)
     return image
 
 
@@ -143,47 +143,40 @@ def end_norms(tables):
     return moved.set_index(["cell_id", "seed"])["norm_to"].to_dict()
 
 
-def correlation_caption(tables, dataset, cells, norms, constants):
+def correlation_caption(tables, dataset, cells, data, constants):
     """The caption, with ‖θ₁‖ of every network shown."""
-    kept = tables.matrices()
-    tints, seeds = list(dict.fromkeys(cells["tint"])), sorted({kept[cell][0] for cell in cells["cell_id"]})
-    named = []
-    for cell in cells.itertuples():
-        norm = norms.get((cell.cell_id, kept[cell.cell_id][0]))
-        text = " ".join(part for part in (cell.network, cell.panel, cell.tint if len(tints) > 1 else "") if part)
-        named.append(f"{text} {style.number(norm) or 'unknown'}")
+    rests, seeds = list(dict.fromkeys(cells["rest"])), sorted(set(data["seed"]))
+    found = data.drop_duplicates("cell_id").set_index("cell_id")
+    names = cell_names(cells, len(rests) > 1)
+    norms = [f"{names[cell]} {style.number(norm) or 'unknown'}" for cell, norm in found["norm"].items()]
+    which = f"{rests[0]}, " if len(rests) == 1 and rests[0] else ""
     text = (
         f"Pearson correlation between the features of the second-last layer on {dataset}, over the test pictures after "
-        f"the last epoch, in one replicate each ({f'{tints[0]}, ' if tints == [tints[0]] and tints[0] else ''}"
-        f"seed {', '.join(map(str, seeds))}). Norms of the trained parameters, ‖θ₁‖: {'; '.join(named)}. Features are "
-        "ordered by similarity (average linkage), so that blocks along the diagonal are groups that fire together; the "
-        "order has no other meaning. At the right, the share of all pairs by correlation: a mass right of 0 means "
-        "features that repeat each other."
+        f"the last epoch, in one replicate each ({which}seed {', '.join(map(str, seeds))}). Norms of the trained "
+        f"parameters, ‖θ₁‖: {'; '.join(norms)}. Features are ordered by similarity (average linkage), so that blocks "
+        "along the diagonal are groups that fire together; the order has no other meaning. At the right, the share of "
+        "all pairs by correlation: a mass right of 0 means features that repeat each other."
     )
     if constants:
         text += f" {constants} constant features have no correlation: hatched, and left out of the histogram."
-    if any(len_features(tables, cell) > LARGEST for cell in cells["cell_id"]):
+    if (found["features"] > LARGEST).any():
         text += f" Matrices of more than {LARGEST} features are drawn as block means."
     return text
 
 
-def len_features(tables, cell_id):
-    """The number of features of a cell's matrix, from the file's header."""
-    from atlas.store import tensor_header
-
-    seed, path = tables.matrices()[cell_id]
-    return tensor_header(path)[1][f"{cell_id}/seed{seed}"][0]
-
-
-def correlation_alt(tables, dataset, cells, data):
-    """The picture in words: the share of pairs above 0.5 in every matrix shown."""
-    parts = []
+def cell_names(cells, whole=False):
+    """cell_id -> its network and small multiple, and the other settings too where `whole`."""
+    names = {}
     for cell in cells.itertuples():
-        own = data[(data["network"] == cell.network)]
-        for axis in tables.axes:
-            own = own[own[axis] == getattr(cell, axis)]
-        share = own.loc[own["low"] >= 0.5 - 1e-9, "share"].sum()
-        parts.append(f"{cell.network} {cell.panel}".strip() + f" {style.percent(share)}")
+        parts = (cell.network, cell.across, cell.rest if whole else "")
+        names[cell.cell_id] = " ".join(part for part in parts if part)
+    return names
+
+
+def correlation_alt(dataset, cells, data):
+    """The picture in words: the share of pairs above 0.5 in every matrix shown."""
+    high = data[data["low"] > 0.499].groupby("cell_id", sort=False)["share"].sum()
+    parts = [f"{name} {style.percent(high[cell])}" for cell, name in cell_names(cells).items()]
     return f"Heatmaps and histograms of feature correlations on {dataset}. Pairs with r above 0.5: {', '.join(parts)}."
 
 

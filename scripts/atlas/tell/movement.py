@@ -31,8 +31,8 @@ def movement(tables):
     caption = (
         "Distance of all learnable parameters from their start, ‖θ − θ₀‖ (Euclidean norm), against epoch: means "
         f"over the finished replicates. {intervals('Bars', data)} Points of one epoch are set side by side. A curve "
-        "that flattens has found its place, a straight one is still on its way. "
-        f"{shared_scale(tables)}{shortfall(tables)}"
+        "that flattens: later epochs take the parameters little farther away. "
+        f"{scales(tables, data)}{shortfall(tables)}"
     )
     alt = f"Line charts. {extremes(tables, ends, 'The distance from the start at the last epoch', three)}"
     return [Exhibit("movement", "Distance from the start", caption.strip(), alt, data, fig)]
@@ -52,7 +52,7 @@ def interval_norms(tables):
         "How far the parameters move in each stretch between two snapshots, the distance ‖θ(end) − θ(begin)‖ over "
         f"all learnable parameters: means over the finished replicates. {intervals('Bars', data)} A falling line: "
         "most of the way is made early. Distances of successive stretches add up to more than the distance from the "
-        f"start unless the path is straight. {shared_scale(tables)}{shortfall(tables)}"
+        f"start unless the path is straight. {scales(tables, data)}{shortfall(tables)}"
     )
     alt = f"Line charts. {extremes(tables, first, f'The distance in the first stretch ({names[0]})', three)}"
     return [Exhibit("interval-norms", "Distance moved in each interval", caption.strip(), alt, data, fig)]
@@ -81,7 +81,7 @@ def lines(tables, data, xlabel, ylabel, names=None):
             axes.set_title(" · ".join([network] * (len(networks) > 1) + [dataset] * (len(datasets) > 1)))
         grid[down, 0].set_ylabel(ylabel)
         shown = data[data["network"] == network]
-        style.log_if_wide(grid[down, 0].yaxis, shown["mean"])
+        style.log_if_wide(grid[down, 0], shown["mean"])
         if grid[down, 0].get_yscale() == "linear":
             grid[down, 0].set_ylim(bottom=0)
         else:
@@ -89,7 +89,7 @@ def lines(tables, data, xlabel, ylabel, names=None):
     for axes in grid[-1]:
         axes.set_xlabel(xlabel)
         if names:
-            every = -(-len(names) // 6)
+            every = -(-len(names) // {1: 12, 2: 7}.get(len(datasets), 5))
             axes.set_xticks(range(0, len(names), every), names[::every])
         else:
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -192,8 +192,9 @@ def norms(tables):
         rows.append(row)
     caption = (
         "Norms of all learnable parameters θ, at the start (θ₀) and after the last epoch: means over the finished "
-        f"replicates. {intervals('Parentheses', means['distance'])} A cosine near 1 is a path that hardly turned "
-        "away from its start. "
+        f"replicates. {intervals('Parentheses', means['distance'])} A t interval knows no "
+        "bounds, and may leave what a norm or a cosine can be. With a cosine near 1, θ still points where "
+        "θ₀ pointed. "
     )
     alt = f"Table of norms of {plural(len(rows), 'cell')}."
     return [Exhibit("norms", "Norms", (caption + shortfall(tables)).strip(), alt, pd.DataFrame(rows))]
@@ -204,7 +205,8 @@ def three(value):
     return style.number(value, 3)
 
 
-def shared_scale(tables):
-    """A sentence on the axes, where there are several panels."""
+def scales(tables, data):
+    """Sentences on the axes, where there are several panels, and on bars that the axes cut."""
     one = len(tables.values("dataset")) == 1 and len(tables.values("network")) == 1
-    return "" if one else "Panels of one network share their scale; networks differ. "
+    cut = "A bar that reaches down to 0 is cut by the axis. " if (data["low"] <= 0).any() else ""
+    return cut + ("" if one else "Panels of one network share their scale; networks differ. ")

@@ -315,9 +315,9 @@ def code(text):
 
 
 def fence(text):
-    """Plain text as a block of code."""
-    ticks = max([3, *(len(run) + 1 for run in re.findall("`+", str(text)))])
-    return Markup("`" * ticks + f"text\n{str(text).strip()}\n" + "`" * ticks)
+    """Plain text as a block of code, in which Quarto looks for no shortcodes."""
+    ticks = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", str(text)))])
+    return Markup(f'{ticks} {{.text shortcodes="false"}}\n{str(text).strip()}\n{ticks}')
 
 
 def slug(text):
@@ -350,9 +350,9 @@ def _fixed(value, decimals):
 
 
 def duration(seconds):
-    """Seconds as 4.2 s, 12 min 30 s or 3 h 05 min."""
+    """Seconds as 4.23 s, 12 min 30 s or 3 h 05 min."""
     if seconds < 60:
-        return Markup(f"{number(seconds, 2)}\u00a0s")
+        return Markup(f"{number(seconds)}\u00a0s")
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return Markup(f"{minutes}\u00a0min\u00a0{rest:02d}\u00a0s")
@@ -374,7 +374,7 @@ def column(values):
         numbers = [None if text.lower() in ("", "nan", "none") else float(text) for text in texts]
     except ValueError:
         numbers = []
-    if not any(number is not None for number in numbers):
+    if all(value is None for value in numbers):
         return [escape(text) or Markup(DASH) for text in texts], False
     show = _format([(text, value) for text, value in zip(texts, numbers, strict=True) if value is not None])
     return [

@@ -18,8 +18,9 @@ WORDS = {"dataset": "data set", "init": "start"}
 
 
 def accuracy_means(tables):
-    """Accuracy by cell and protocol: the labels, protocol, n, of, mean, low, high (shares, 0..1)."""
+    """Accuracy by cell and protocol: the labels, protocol, n, of, mean, low, high (shares, cut at 0 and 1)."""
     found = summarise(tables.done("accuracy"), ["cell_id", "protocol"], "accuracy")
+    found[["low", "high"]] = found[["low", "high"]].clip(0, 1)
     return with_cells(tables, found[found["n"] > 0])
 
 
@@ -56,7 +57,7 @@ def accuracy(tables):
         "valid and test together, which flatters, since it is chosen on the very pictures that it reports (many "
         "documents do so). "
         + ("Each data set has its own scale. " if len(rows.panels) > 1 else "")
-        + ("The t interval knows no upper bound; where it passes 100 % it is cut. " if (data["high"] > 1).any() else "")
+        + ("An interval that would pass 100 % is cut there. " if (data["high"] == 1).any() else "")
         + shortfall(tables)
     )
     return [Exhibit("accuracy", "Test accuracy", caption.strip(), accuracy_alt(tables, data), data, fig)]
@@ -87,7 +88,7 @@ def accuracy_table(tables, name="accuracy-table", title="Test accuracy in number
     table = pd.DataFrame(rows)
     caption = (
         "Accuracy in percent by cell: mean over the finished replicates. Replicates: finished of requested. "
-        f"{intervals('Parentheses', data)} "
+        f"{intervals('Parentheses', data)} An interval that would pass 100 % is cut there. "
     )
     alt = f"Table of accuracies of {plural(len(table), 'cell')} by three protocols."
     return [Exhibit(name, title, (caption + shortfall(tables)).strip(), alt, table)]

@@ -76,16 +76,17 @@ def best_cells(tables):
     found = []
     for dataset, cells in means.groupby("dataset", sort=False):
         top = cells.loc[cells["mean"].idxmax()]
+        name = cell_name(tables, top["cell_id"])
         interval = f" (95 % interval {style.percent(top['low'])} to {style.percent(top['high'])})"
         found.append(
             {
                 "dataset": dataset,
                 "cell_id": top["cell_id"],
-                "cell": cell_name(tables, top["cell_id"]),
+                "cell": name,
                 **{column: top[column] for column in ("mean", "low", "high", "n", "of")},
                 "sentence": f"On {dataset} the highest mean accuracy ({PROTOCOLS['last'][0]}) is "
                 f"{style.percent(top['mean'])}{interval if top['n'] > 1 else ''}, that of "
-                f"{cell_name(tables, top['cell_id'])} ({top['n']} of {plural(top['of'], 'replicate')}).",
+                f"{name.removeprefix(f'{dataset}, ')} ({top['n']} of {plural(top['of'], 'replicate')}).",
             }
         )
     return found

@@ -131,7 +131,7 @@ def signed_scale(values):
     top = found[-1]
     if np.quantile(found, 0.25) * WIDE >= top:
         return Normalize(-top, top)
-    return SymLogNorm(top / 1000, linscale=0.5, vmin=-top, vmax=top)
+    return SymLogNorm(top / 1000, linscale=1, vmin=-top, vmax=top)
 
 
 def positive_scale(values):
@@ -145,14 +145,14 @@ def positive_scale(values):
 
 
 def colourbar(fig, image, axes, label, **options):
-    """A slim colour bar with few ticks: on a logarithmic scale 0 and round numbers (`log_ticks`)."""
+    """A slim colour bar with few ticks: on a logarithmic scale `log_ticks`, and 0 where the scale begins there."""
     bar = fig.colorbar(image, ax=axes, label=label, **options)
     bar.outline.set_visible(False)
     bar.ax.grid(False)
     if isinstance(image.norm, SymLogNorm):
         signed = image.norm.vmin < 0
         steps = log_ticks(image.norm.linthresh, image.norm.vmax, 2 if signed else 3)
-        bar.set_ticks([-step for step in reversed(steps) if signed] + [0.0] + steps)
+        bar.set_ticks([-step for step in reversed(steps)] + steps if signed else [0.0, *steps])
         bar.ax.minorticks_off()
     else:
         bar.locator = MaxNLocator(4)
@@ -174,13 +174,13 @@ def log_ticks(low, high, most):
     return found[::-1][::every][::-1]
 
 
-def log_if_wide(axis, values):
-    """Make an axis logarithmic, with plain numbers as labels, where the positive `values` span more than WIDE."""
+def log_if_wide(axes, values):
+    """Make the y axis logarithmic, with plain numbers as labels, where the positive `values` span more than WIDE."""
     found = magnitudes(values)
     if found[-1] > WIDE * found[0]:
-        axis._set_axes_scale("log")
-        axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-        axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
 def short(value):
@@ -206,7 +206,8 @@ def number(value, digits=4):
         return "0"
     if abs(value) < 1e-4:
         return short(value)
-    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}".replace("-", "−")
+    power = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return f"{value:.{max(0, digits - 1 - power)}f}".replace("-", "−")
 
 
 def percent(share, digits=1):

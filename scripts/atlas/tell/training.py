@@ -53,7 +53,7 @@ def curves(tables, dataset, name, title):
                 heading = [network] * (len(networks) > 1 or not split) + [panel] * split
                 grid[down, right].set_title(" · ".join(heading))
             if measure == "loss":
-                style.log_if_wide(grid[down, right].yaxis, runs.loc[chosen, [f"{split_}_loss" for split_ in SPLITS]])
+                style.log_if_wide(grid[down, right], runs.loc[chosen, [f"{split_}_loss" for split_ in SPLITS]])
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
     handles = [Line2D([], [], color=colours[tint], label=tint) for tint in tints if tint]

@@ -51,6 +51,9 @@ def unchanged(tables):
     data = shares(tables)
     fig, rows = dots.panels(tables, "share of parameters (%)", row=0.25)
     by_cell = data.set_index("cell_id")
+    # How long a bar may be before it meets its number: that takes a third of a panel if there are three, else less.
+    across = min(len(rows.panels), dots.PANELS)
+    room, digits = 100 - 11 * across, 1 if across == 3 else 2
     for cell, axes, at in rows.places():
         if cell.cell_id not in by_cell.index:
             continue
@@ -62,11 +65,13 @@ def unchanged(tables):
         axes.barh(width=structural, color=STRUCTURAL, hatch="////", edgecolor="white", **bar)
         if row["high"] - row["low"] > VISIBLE:
             axes.plot([row["low"] * 100, row["high"] * 100], [at, at], color=style.INK, linewidth=1.4)
-        text = axes.text(2, at, style.percent(row["unchanged"], 2), va="center", fontsize=9, color=style.INK)
-        if kept > 1:
+        number = style.percent(row["unchanged"], digits)
+        text = axes.text(98.5, at, number, ha="right", va="center", fontsize=9, color=style.INK)
+        if max(kept, row["high"] * 100) > room:
             text.set_bbox({"facecolor": "white", "alpha": 0.9, "linewidth": 0, "pad": 1})
     for axes in rows.panels.values():
         axes.set_xlim(0, 100)
+        axes.set_title("unchanged", loc="right", fontsize=9, fontweight="normal", color=style.QUIET)
     rows.counts()
     parts = {
         "unchanged, structural": (STRUCTURAL, "////"),
@@ -77,10 +82,10 @@ def unchanged(tables):
     rows.legend(fig, handles)
     caption = (
         "Share of the learnable parameters whose float32 value after the last epoch is exactly that of the start "
-        "(number: mean over the finished replicates). "
-        "The hatched part is structural: convolution weights whose taps only ever meet zero padding, counted in closed "
-        "form from the network's shape. No gradient reaches them, whatever the optimizer or the start, so they say "
-        "nothing on how training works; what training leaves alone by itself is the plain blue part. "
+        "(number: mean over the finished replicates). The hatched part is structural: convolution weights whose "
+        "taps only ever meet zero padding, counted in closed form from the network's shape. No gradient reaches "
+        "them, whatever the optimizer or the start, so they say nothing on how training works; what training leaves "
+        "alone by itself is the plain blue part (weights of units that never fire, for instance). "
     )
     if (data["high"] - data["low"] > VISIBLE).any():
         caption += f"{intervals('Black lines', data)} "

@@ -1,0 +1,139 @@
+"""The environments: requirements.in, its pins in requirements.txt, and the conda environment of the rules."""
+
+import ast
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.markers import Marker, default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+PINS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+PYTHON = "3.11"
+
+
+def direct():
+    """The packages of requirements.in."""
+    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").splitlines()
+    return [canonicalize_name(line) for line in lines if line and not line.startswith("#")]
+
+
+def pins():
+    """[(name, version, marker or None, hashes)] of requirements.txt."""
+    found = []
+    for entry in re.split(r"\n(?=[a-z0-9])", re.sub(r"^\s*#.*\n", "", PINS, flags=re.M)):
+        head, *rest = entry.replace("\\\n", "\n").strip().split("\n")
+        requirement = Requirement(head)
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", head
+        hashes = [line.strip() for line in rest if line.strip()]
+        found.append((canonicalize_name(requirement.name), specifier.version, requirement.marker, hashes))
+    return found
+
+
+def pinned(python=PYTHON):
+    """{name: version} that holds on Linux for this Python."""
+    here = default_environment() | {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+    }
+    return {name: version for name, version, marker, _ in pins() if marker is None or marker.evaluate(here)}
+
+
+def imported(*folders):
+    """The packages that the Python files of these folders import, by the names that they are installed by."""
+    modules = set()
+    for file in (file for folder in folders for file in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                modules.add(node.module.split(".")[0])
+    owners = metadata.packages_distributions()
+    ours = {"atlas", "tests"} | {file.stem for folder in ("scripts", "tests") for file in (ROOT / folder).rglob("*.py")}
+    foreign = modules - set(sys.stdlib_module_names) - ours
+    return {canonicalize_name(owners[module][0]) for module in foreign}
+
+
+# -------------------------------------------------------------------------------------- requirements.in, .txt
+
+
+def test_every_direct_package_is_pinned():
+    names = direct()
+    assert names and len(set(names)) == len(names)
+    assert set(names) <= set(pinned())
+
+
+def test_every_pin_has_hashes_and_stands_once():
+    found = pins()
+    assert len(found) > len(direct())
+    for name, version, _, hashes in found:
+        assert Version(version), name
+        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", line) for line in hashes), name
+    assert len({(name, str(marker)) for name, _, marker, _ in found}) == len(found)
+
+
+@pytest.mark.parametrize("file", ["requirements.in", "requirements.txt", "envs/atlas.yaml"])
+def test_no_host_and_no_path_of_a_machine(file):
+    text = (ROOT / file).read_text(encoding="utf-8")
+    text = text.replace("--no-emit-index-url", "")
+    for word in ("http:", "https:", "file:", "index-url", "--find-links", "--trusted-host", " @ "):
+        assert word not in text, word
+    assert not re.search(r"(?<![\w.])/\w", text)
+    assert not re.search(r"\b[\w-]+\.(com|org|net|io|dev|local|internal)\b", text)
+
+
+def test_what_the_commands_import_is_pinned():
+    assert imported("scripts", "tests") <= set(pinned())
+
+
+def test_a_marker_chooses_between_versions():
+    assert [version for name, version, _, _ in pins() if name == "numpy"] != [pinned()["numpy"]]
+    assert Version(pinned()["numpy"]) < Version(pinned("3.12")["numpy"])
+    assert Marker("python_version < '3.12'").evaluate({"python_version": PYTHON})
+
+
+# ------------------------------------------------------------------------------------------- envs/atlas.yaml
+
+
+def environment():
+    """(the Python of the environment, {package: version})."""
+    dependencies = yaml.safe_load((ROOT / "envs/atlas.yaml").read_text(encoding="utf-8"))["dependencies"]
+    (python,) = [word.removeprefix("python=") for word in dependencies if isinstance(word, str) and "python" in word]
+    (packages,) = [part["pip"] for part in dependencies if isinstance(part, dict)]
+    return python, {canonicalize_name(name): version for name, version in (word.split("==") for word in packages)}
+
+
+def test_the_environment_has_what_the_commands_import_and_no_more():
+    assert set(environment()[1]) == imported("scripts")
+
+
+def test_its_versions_are_those_of_the_requirements():
+    python, packages = environment()
+    known = pinned(python)
+    assert packages == {name: known[name] for name in packages}
+
+
+def test_its_python_is_the_one_that_the_requirements_are_for():
+    assert environment()[0] == PYTHON
+    assert f"--python-version {PYTHON} " in PINS.splitlines()[1]
+    assert f"python{PYTHON} -m venv" in (ROOT / "README.md").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'requires-python = ">={PYTHON}"' in project
+
+
+def test_every_rule_uses_it_and_no_other_lies_beside_it():
+    named = [
+        name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r'"(\.\./envs/.*)"', path.read_text())
+    ]
+    assert set(named) == {"../envs/atlas.yaml"}
+    assert [path.name for path in (ROOT / "envs").iterdir()] == ["atlas.yaml"]

@@ -1,0 +1,852 @@
+"""The report: escaping, numbers, the filters' constructs, the choice of renderer, and the page of a small sample."""
+
+import csv
+import html.parser
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import urllib.parse
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from atlas.tell import render
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "report"
+NASTY = "<script>alert(1)</script> *x*| _y_ `z` [a](b) {#fig-x} ::: {{< video >}} @fig-x $q$ &lt; \\ ^u^ ~s~ \"'#"
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="720" height="200" viewBox="0 0 720 200">'
+    '<rect width="720" height="200" fill="white"/><circle cx="{x}" cy="100" r="60" fill="#0072B2"/></svg>\n'
+)
+
+
+# ------------------------------------------------------------------------------------------- a sample of results
+
+
+def write_csv(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cell(study, role, dataset, network, optimizer, rate, replicates=3, **extra):
+    cell_id = f"base-{dataset}-{network}-{optimizer}-0123abcd"
+    settings = {
+        "dataset": {"source": "digits"},
+        "network": {"architecture": network, "width": 1.0, "options": {}, "threads": 1},
+        "start": {"kind": "init", "scheme": "kaiming_uniform"},
+        "training": {
+            "optimizer": {"type": optimizer, "lr": rate},
+            "epochs": 4,
+            "stages": [{"epochs": 4, "lr": rate, "frozen": []}],
+        },
+        "snapshots": "all",
+    }
+    return {
+        "cell_id": cell_id,
+        "study": study,
+        "kind": "base",
+        "role": role,
+        "dataset": dataset,
+        "network": network,
+        "init": "kaiming_uniform",
+        "optimizer": optimizer,
+        **extra,
+        "replicates": replicates,
+        "blocks": f"results/cells/{cell_id}/seeds_0-1;results/cells/{cell_id}/seeds_2-2",
+        "parent": "",
+        "group": f"{dataset}-{network}",
+        "dataset_id": f"{dataset}-1a2b3c",
+        "card": f"data/{dataset}-1a2b3c.json",
+        "data": f"data/{dataset}-1a2b3c.safetensors",
+        "parameters": 61706,
+        "cell": json.dumps(settings),
+    }
+
+
+def run(cell, seed, status="done", cause=""):
+    done = status == "done"
+    return {
+        "cell_id": cell["cell_id"],
+        "seed": seed,
+        "status": status,
+        "cause": cause,
+        "epochs": 4 if done else 1,
+        "best_epoch": 3 if done else "",
+        "wall_seconds": 10.5 + seed if done else "",
+        "images_per_second": 2000 + seed if done else "",
+        "peak_memory_mib": 512.25 if done else "",
+        "device": "cpu",
+        "device_name": "A processor",
+        "threads": 1,
+        "torch": "2.11.0",
+    }
+
+
+def draw(folder, chapter, exhibits, facts):
+    """Write a chapter's exhibits in the format of exhibits.json: (name, kind, rows) with plain pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for at, (name, title, kind, rows) in enumerate(exhibits):
+        write_csv(folder / f"{name}.csv", rows)
+        file = {"svg": f"{name}.svg", "png": f"{name}.png", "table": None}[kind]
+        if kind == "svg":
+            (folder / file).write_text(SVG.format(x=100 + 100 * at))
+        elif kind == "png":
+            Image.new("RGB", (400, 120), (30 + 40 * at, 90, 160)).save(folder / file)
+        entries.append(
+            {
+                "name": name,
+                "title": title,
+                "caption": f"The caption of {title}, with {NASTY}.",
+                "alt": f'A picture of "{title}" | <b>bold</b> & more.',
+                "kind": "table" if kind == "table" else "figure",
+                "file": file,
+                "csv": f"{name}.csv",
+                "columns": list(rows[0]),
+            }
+        )
+    chapter = {"chapter": chapter, "title": chapter.title(), "exhibits": entries, "facts": facts}
+    (folder / "exhibits.json").write_text(json.dumps(chapter))
+
+
+def sample(root, troubles=True):
+    """A small set of results below `root`; returns the arguments of render.report as a dict of paths."""
+    cells = [
+        cell("dynamics", "source", "fashion", "lenet5", "sgd", 0.1),
+        cell("dynamics", "grid", "digits", "lenet5", "sgd", 0.1),
+        cell("dynamics", "grid", "digits", "resnet18", "adam", 0.001),
+        cell("own_study", "grid", "digits", "lenet5", "sgd", 0.1, replicates=2, level="a_b"),
+    ]
+    runs = [run(cell, seed) for cell in cells[:3] for seed in range(3)]
+    if troubles:
+        runs[4] = run(cells[1], 1, "failed", f"Traceback:\n\x1b[31mRuntimeError\x1b[0m: {NASTY}")
+        runs[6] = run(cells[2], 0, "diverged", "the loss is nan at epoch 2")
+        del runs[8]
+    results = root / "results" / "sample"
+    write_csv(results / "cells.csv", cells)
+    write_csv(results / "tables" / "runs.csv", runs)
+    for name in ("movement", "unchanged", "features", "statistics"):
+        write_csv(results / "tables" / f"{name}.csv", [{"cell_id": cells[0]["cell_id"], "seed": 0}])
+    numbers = [{"network": "lenet5", "n": 3, "of": 3, "mean": 0.98 + at / 7, "empty_one": ""} for at in range(40)]
+    draw(
+        results / "figures" / "dynamics",
+        "dynamics",
+        [
+            ("accuracy", "Test accuracy", "svg", numbers),
+            ("accuracy-table", "Test accuracy in numbers", "table", numbers),
+            ("unchanged", "Exactly unchanged", "svg", numbers[:3]),
+            ("feature-correlation", "Correlation", "png", numbers[:2]),
+            ("surprise", "Something new", "svg", numbers[:2]),
+        ],
+        {
+            "sentences": ["A sentence with a number in it."],
+            "unchanged": [{"sentence": "The answer is 42 %."}],
+            "left_out": ["The exhibit norms is left out: <no> rows."],
+        },
+    )
+    draw(results / "figures" / "own_study", "own_study", [("accuracy", "Accuracy", "svg", numbers[:5])], {})
+    pictures = [("pictures-digits-1a2b3c", "Digits", "png", [{"class": 0, "index": 7}])]
+    draw(results / "figures" / "data", "data", [*pictures, ("counts", "Counts", "table", numbers[:4])], {})
+    cards = []
+    for name in ("digits", "fashion"):
+        card = {
+            "dataset_id": f"{name}-1a2b3c",
+            "title": f"The {name} | <i>set</i>",
+            "source": name,
+            "classes": ["zero", "one"],
+            "channels": 1,
+            "size": [28, 28],
+            "counts": {"train": [1100, 1101], "valid": [20, 20], "test": [30, 31]},
+            "mean": [0.30412],
+            "std": [0.32756],
+            "notes": [f"How it was made: {NASTY}"],
+            "sha256": "ab" * 32,
+        }
+        cards.append(root / "data" / f"{name}-1a2b3c.json")
+        cards[-1].parent.mkdir(exist_ok=True)
+        cards[-1].write_text(json.dumps(card))
+    config = {
+        "name": "sample",
+        "title": f"A title with {NASTY}",
+        "text": "What this is.\n\nAnd *more* of it.",
+        "studies": {
+            "dynamics": {"title": "Parameter dynamics", "text": "1. Do they move?\n\n- At all?"},
+            "own_study": {"title": None, "text": None},
+        },
+    }
+    (results / "config.json").write_text(json.dumps(config))
+    return {
+        "cells": results / "cells.csv",
+        "tables": results / "tables",
+        "figures": results / "figures",
+        "cards": cards,
+        "config": results / "config.json",
+        "templates": TEMPLATES,
+        "output": results / "report" / "report.html",
+    }
+
+
+# ------------------------------------------------------------------------------------------- reading HTML back
+
+
+class Reader(html.parser.HTMLParser):
+    """The tags of a page in order as (tag, attributes), and its text without script and style."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.text, self.texts, self._open = [], "", {}, []
+        self.feed(page)
+        self.text = squeezed(self.text)
+        self.texts = {name: squeezed(text) for name, text in self.texts.items()}
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("img", "link", "meta", "br", "hr", "input", "col", "!doctype"):
+            self._open.append(dict(attributes).get("id") if tag not in ("script", "style") else "")
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        self._open.pop()
+
+    def handle_data(self, data):
+        if "" in self._open:
+            return
+        self.text += data
+        for name in filter(None, self._open):
+            self.texts[name] = self.texts.get(name, "") + data
+
+    def all(self, tag, **attributes):
+        return [found for name, found in self.tags if name == tag and attributes.items() <= found.items()]
+
+
+def squeezed(text):
+    """Text as a browser lays it out: a line break of the source is a space (a hard space stays one)."""
+    return re.sub(r"[ \n]+", " ", text).strip()
+
+
+@pytest.fixture(autouse=True)
+def no_quarto(monkeypatch, tmp_path):
+    """Only Pandoc renders, whatever this machine has."""
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+
+
+@pytest.fixture
+def convert(tmp_path):
+    """Render Markdown (body, front matter) as the report is; returns its Reader."""
+    folder = tmp_path / "document"
+    folder.mkdir()
+    for name in ("filter.lua", "embed.lua", "page.js", "style.css", "template.html", "references.bib"):
+        shutil.copyfile(TEMPLATES / name, folder / name)
+    (folder / "a.svg").write_text(SVG.format(x=1))
+
+    def body(text, head="title: T\nlang: en\nbibliography: references.bib"):
+        (folder / "report.qmd").write_text(f"---\n{head}\n---\n\n{text}\n", encoding="utf-8")
+        assert render.render(folder) == "pandoc"
+        return Reader((folder / "report.html").read_text(encoding="utf-8"))
+
+    body.folder = folder
+    return body
+
+
+# ------------------------------------------------------------------------------------------- escaping
+
+
+TEXTS = [
+    NASTY,
+    "<b>bold</b>",
+    "*x*|",
+    "1. one",
+    "(a) one",
+    "- one",
+    "+ one",
+    ": one",
+    "# one",
+    "> one",
+    "--- ... 'it' \"is\"",
+    "Table: a caption?",
+    "***",
+    "===",
+    "a@fig-b and @nobody2020",
+    "http://example.org/a_b_c",
+    "50 % of x_1^2 \\alpha $5 {.class} [^1] ![x](y)",
+    "‖θ − θ₀‖ · ünïcode 漢字",
+    "{{< include x >}} {{% y %}}",
+    "|",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_comes_out_literally_wherever_it_stands(convert, text):
+    table = render.table(["h " + text, "n"], [[text, "1"], ["plain", "2"]], text, "tbl-t")
+    page = convert(
+        f"{render.escape(text)}\n\n# {render.escape(text)} {{#here}}\n\n"
+        f"![{render.escape(text)}](a.svg){{#fig-f fig-alt={render.attribute(text)}}}\n\n{table}\n",
+        f"title: {render.quoted(text)}\nlang: en\nbibliography: references.bib",
+    )
+    shown = page.text.replace("\u00a0%", " %")
+    # The page's title (twice), the paragraph, the heading and its entry in the contents, two captions, two cells.
+    assert shown.count(text) == 9
+    assert page.all("img")[0]["alt"] == text
+    assert not page.all("b") and not page.all("em") and len(page.all("script")) == 1
+    assert len(page.all("td")) == 4
+
+
+def test_text_becomes_one_line_without_control_characters():
+    assert render.escape("a\n b\t\x1b[31mred\x1b[0m\x00") == "a b red"
+    assert render.escape("a\u00a0b\u202fc") == "a\u00a0b\u202fc"
+
+
+def test_paragraphs_stay_apart_and_literal(convert):
+    page = convert(render.paragraphs("1. first\nstill first\n\n- second"))
+    assert page.all("p") and not page.all("li")
+    assert "1. first still first" in page.text and "- second" in page.text
+
+
+@pytest.mark.parametrize("text", ["plain", "two\nlines", "```\nfence ````` in it", "<b>{{< x >}}"])
+def test_code_comes_out_literally(convert, text):
+    page = convert(render.fence(text))
+    assert squeezed(text) in page.text and len(page.all("pre")) == 1
+    assert render.code("a_b-c.1/d") == "`a_b-c.1/d`"
+    assert render.code("a`|{{<") == "a\\`\\|\\{\\{\\<"
+
+
+def test_templates_escape_by_themselves(tmp_path):
+    (tmp_path / "report.qmd.j2").write_text(
+        "{% macro m(x) %}[{{ x }}](y){% endmacro %}{{ m(v) }} {{ n }} {{ m(m(v)) }}"
+    )
+    assert render.document(tmp_path, {"v": "*a*", "n": 3}) == "[\\*a\\*](y) 3 [[\\*a\\*](y)](y)"
+    (tmp_path / "report.qmd.j2").write_text("{{ nobody }}")
+    with pytest.raises(Exception, match="nobody"):
+        render.document(tmp_path, {})
+
+
+# ------------------------------------------------------------------------------------------- numbers
+
+
+def read_back(text):
+    """A number as it is shown, as float: an independent reading of it."""
+    text = text.replace("−", "-").replace(",", "")
+    mantissa, _, power = text.partition(" × 10^")
+    return float(mantissa) * 10.0 ** float(power.rstrip("^") or 0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.0123456, 1234.567, 5.4321e-7, -9.87e12, 0.99951, 61706, 1e-4, 123456.7])
+def test_number_keeps_three_digits(value):
+    shown = render.number(value)
+    assert read_back(shown) == pytest.approx(value, rel=5e-3, abs=1e-300)
+    assert "-" not in shown
+
+
+def test_number_of_nothing_is_a_dash():
+    assert {render.number(value) for value in (None, "", float("nan"), "nan")} == {"–"}
+
+
+def test_column_of_measurements_has_one_number_of_decimals():
+    cells, numeric = render.column(["0.9812345678", "-0.5", "", "nan", "0.25"])
+    assert numeric and cells == ["0.9812", "−0.5000", "–", "–", "0.2500"]
+
+
+def test_column_over_many_magnitudes_keeps_digits_of_each():
+    values = ["123456.789", "0.00000123456", "0.5"]
+    cells, numeric = render.column(values)
+    assert numeric and [read_back(cell) for cell in cells] == pytest.approx(
+        [float(value) for value in values], rel=5e-3
+    )
+
+
+def test_columns_of_settings_counts_and_text():
+    assert render.column(["0.001", "0.1", "1e-08"]) == (["0.001", "0.1", "1e−08"], True)
+    assert render.column(["61706", "-3", ""]) == (["61,706", "−3", "–"], True)
+    assert render.column(["none", "sgd", ""]) == (["none", "sgd", "–"], False)
+    assert render.column(["", "nan"]) == (["–", "nan"], False)
+    assert render.column([]) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(4.23, "4.23 s"), (59.6, "59.6 s"), (750, "12 min 30 s"), (61, "1 min 01 s"), (11100, "3 h 05 min")],
+)
+def test_duration(seconds, shown):
+    assert render.duration(seconds).replace("\u00a0", " ") == shown
+
+
+def test_settings_are_split_into_shared_and_own():
+    cells = [json.loads(cell("s", "grid", "d", "n", "sgd", rate)["cell"]) for rate in (0.1, 0.2)]
+    cells = [{"cell_id": str(at), "settings": settings} for at, settings in enumerate(cells)]
+    shared, own = render.settings(cells)
+    assert shared["training.epochs"] == "4" and shared["network.options"] == "none"
+    assert shared["training.stages[0].epochs"] == "4" and "dataset.source" not in shared
+    assert own == {
+        str(at): {"training.optimizer.lr": rate, "training.stages[0].lr": rate}
+        for at, rate in enumerate(("0.1", "0.2"))
+    }
+
+
+# ------------------------------------------------------------------------------------------- the filter's constructs
+
+
+@pytest.mark.parametrize("kind", ["note", "tip", "warning", "important", "caution"])
+def test_callout(convert, kind):
+    page = convert(f"::: {{.callout-{kind}}}\nSome *text*.\n:::")
+    assert page.all("div", **{"class": f"callout callout-{kind}", "role": "note"})
+    assert kind.title() in page.text and "Some text." in page.text and ":::" not in page.text
+
+
+def test_callout_titles_and_folding(convert):
+    page = convert(
+        '::: {.callout-note title="By *attribute*"}\nx\n:::\n\n'
+        '::: {.callout-tip collapse="true" #folded}\n## By heading\n\ny\n:::\n\n'
+        '::: {.callout-warning collapse="false"}\nz\n:::'
+    )
+    details = page.all("details", id="folded") + page.all("details", **{"class": "callout callout-warning"})
+    assert len(details) == 2 and "open" not in details[0] and "open" in details[1]
+    assert "By attribute" in page.text and len(page.all("em")) == 1
+    assert "By heading" in page.texts["folded"]
+    assert not page.all("h2") and not page.all("h3")
+
+
+def test_callout_numbers_follow_the_document(convert):
+    page = convert(
+        "See @tbl-b, @fig-a and @fig-c.\n\n::: {.callout-note}\n![A](a.svg){#fig-a}\n\n"
+        "| x |\n|---|\n| 1 |\n\n: B {#tbl-b}\n:::\n\n"
+        "::: {.panel-tabset}\n## One\n\n![C](a.svg){#fig-c}\n\n## Two\n\ntwo\n:::"
+    )
+    assert "See Table\u00a01, Figure\u00a01 and Figure\u00a02." in page.text
+    assert "Figure 1: A" in page.text and "Table 1: B" in page.text and "Figure 2: C" in page.text
+
+
+def test_tabset_is_a_tablist_of_tabs_and_panels(convert):
+    page = convert(
+        "::: {.panel-tabset}\n## One\n\nfirst\n\n### Deeper\n\n## *Two*\n\nsecond\n:::\n\n# After {#sec-after}"
+    )
+    tabs, panels = page.all("button", role="tab"), page.all("div", role="tabpanel")
+    assert len(page.all("div", role="tablist")) == 1 and len(tabs) == len(panels) == 2
+    assert [tab["aria-controls"] for tab in tabs] == [panel["id"] for panel in panels]
+    assert [panel["aria-labelledby"] for panel in panels] == [tab["id"] for tab in tabs]
+    assert [tab["aria-selected"] for tab in tabs] == ["true", "false"]
+    assert [tab["tabindex"] for tab in tabs] == ["0", "-1"]
+    assert "first" in page.texts[panels[0]["id"]] and "second" in page.texts[panels[1]["id"]]
+    assert "Two" in page.texts[tabs[1]["id"]]
+
+
+def test_cross_references_are_numbered_links(convert):
+    page = convert(
+        "# One {#sec-one}\n\n## Two {#sec-two}\n\n# Three {#sec-three}\n\n![Cap](a.svg){#fig-one}\n\n"
+        "| a |\n|---|\n| 1 |\n\n: Tab {#tbl-one}\n\n![Other](a.svg){#fig-two}\n\n"
+        "A @fig-one B @Fig-two C @tbl-one D @sec-two E [-@sec-three] F [@fig-one; @fig-two] G."
+    )
+    space = "\u00a0"
+    expected = (
+        f"A Figure{space}1 B Figure{space}2 C Table{space}1 D Section{space}1.1 E 2 F Figure{space}1, Figure{space}2 G."
+    )
+    assert expected in page.text
+    assert page.text.count("Figure 1: Cap") == 1 and "Table 1: Tab" in page.text and "2 Three" in page.text
+    links = [link["href"] for link in page.all("a", **{"class": "crossref"})]
+    assert links == ["#fig-one", "#fig-two", "#tbl-one", "#sec-two", "#sec-three", "#fig-one", "#fig-two"]
+    ids = {found["id"] for _, found in page.tags if "id" in found}
+    assert {link[1:] for link in links} <= ids
+    assert len(page.all("h1")) == 1 and len(page.all("h2")) == 2 and len(page.all("h3")) == 1
+
+
+def test_unnumbered_sections_are_not_counted(convert):
+    page = convert("# One {#sec-one}\n\n# Free {.unnumbered}\n\n# Two {#sec-two}\n\nSee @sec-two.")
+    assert "See Section\u00a02." in page.text and "3" not in page.text
+
+
+def test_figures_have_their_alternative_text(convert):
+    page = convert('![A *cap*](a.svg){#fig-a fig-alt="What \\"it\\" shows" width=50}\n\n![](a.svg){fig-alt="Bare"}')
+    first, second = page.all("img")
+    assert first["alt"] == 'What "it" shows' and first["width"] == "50" and second["alt"] == "Bare"
+    assert not {"fig-alt", "data-fig-alt"} & set(first)
+    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in (first, second))
+    assert "Figure 1: A cap" in page.text and page.all("figure", id="fig-a")
+
+
+def test_figure_divs_have_lettered_parts_and_columns(convert):
+    page = convert(
+        "::: {#fig-all layout-ncol=2}\n![One](a.svg){#fig-one}\n\n![Two](a.svg)\n\nTogether\n:::\n\n"
+        "@fig-all, @fig-one.\n\n::: {layout-ncol=3}\none\n\ntwo\n:::\n\n::: {#fig-box}\nWords in a box.\n\nA box\n:::"
+    )
+    assert "Figure\u00a01, Figure\u00a01 (a)." in page.text
+    assert "(a) One" in page.text and "(b) Two" in page.text and "Figure 1: Together" in page.text
+    assert "Figure 2: A box" in page.text
+    assert [box["style"] for box in page.all("div", **{"class": "columns"})] == ["--columns: 2", "--columns: 3"]
+    assert page.all("figure", id="fig-all") and page.all("figure", id="fig-one")
+
+
+def test_tables_have_a_box_and_a_caption_outside_of_it(convert):
+    wide = "| " + " | ".join(f"column {at}" for at in range(40)) + " |"
+    page = convert(
+        f"{wide}\n|{'---|' * 40}\n{wide}\n\n: Wide {{#tbl-wide}}\n\n"
+        "::: {#tbl-div}\n| a |\n|---|\n| 1 |\n\nBy div\n:::\n\n| bare |\n|---|\n| 1 |\n\nSee @tbl-div."
+    )
+    boxes = page.all("div", role="region", tabindex="0")
+    assert len(boxes) == 3 and boxes[2]["aria-label"] == "Table"
+    for box, caption in zip(boxes, ("Table 1: Wide", "Table 2: By div"), strict=False):
+        assert page.texts[box["aria-labelledby"]] == caption
+    assert not page.all("col") and not page.all("caption")
+    assert "See Table\u00a02." in page.text
+
+
+def test_citations_are_citeprocs(convert):
+    page = convert(
+        "As [@he2015] and @kingma2015 say of @fig-a.\n\n![A](a.svg){#fig-a}\n\n# References\n\n::: {#refs}\n:::"
+    )
+    assert re.search(r"As \(He et al\. 2015\) and Kingma and Ba \(2015\) say of Figure\s1\.", page.text)
+    assert "Delving Deep into Rectifiers" in page.texts["refs"]
+
+
+def test_percent_signs_stay_with_their_numbers(convert):
+    page = convert("It is 61.86 % of all, and 5 % more. Two % signs.")
+    assert "61.86\u00a0% of all, and 5\u00a0% more. Two % signs." in page.text
+
+
+def test_math_is_mathml(convert):
+    page = convert("$$\\bar{x} \\pm \\frac{s}{\\sqrt{n}}$$")
+    assert len(page.all("math")) == 1 and page.all("mfrac") and "$$" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("See @fig-nobody.", "@fig-nobody refers to nothing"),
+        ("See [@tbl-nobody].", "@tbl-nobody refers to nothing"),
+        ("See @sec-nobody.", "@sec-nobody refers to nothing"),
+        ("# Free {#sec-free .unnumbered}\n\nSee @sec-free.", "@sec-free refers to nothing"),
+        ("See @eq-one.\n\n$$x$$ {#eq-one}", "@eq-one refers to nothing"),
+        ("![A](a.svg){#fig-a}\n\n![B](a.svg){#fig-a}", "#fig-a is used twice"),
+        ("See @nobody2020.", "nobody2020"),
+        ("![A](nobody.svg)", "nobody.svg"),
+        ("[numbers](nobody.csv)", "nobody.csv"),
+        ("::: {#tbl-a}\nno table\n\nCaption\n:::", "#tbl-a"),
+    ],
+)
+def test_what_a_reader_would_stumble_over_is_an_error(convert, text, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        convert(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_references_to_nothing_are_named_at_once(convert):
+    with pytest.raises(ValueError, match="@fig-a refers to nothing.*@fig-b refers to nothing"):
+        convert("@fig-a and @fig-b")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a,b\n1,2\n",
+        bytes(range(256)) * 3,
+        'x,"quoted, ""twice""",%41&#;?=+\r\nünï,漢字,\n'.encode(),
+        b"",
+    ],
+)
+def test_csv_files_are_carried_byte_for_byte(convert, content):
+    (convert.folder / "deep").mkdir(exist_ok=True)
+    (convert.folder / "deep" / "a.csv").write_bytes(content)
+    page = convert(
+        '[numbers](deep/a.csv){download="other.csv"} [again](deep/a.csv) [not](https://example.org/a.csv) [a](a.txt)'
+    )
+    links = [link for link in page.all("a") if link["href"].startswith("data:")]
+    assert [link["download"] for link in links] == ["other.csv", "a.csv"]
+    for link in links:
+        kind, _, data = link["href"].partition(",")
+        assert kind == "data:text/csv;charset=utf-8"
+        assert urllib.parse.unquote_to_bytes(data) == content
+    assert {"https://example.org/a.csv", "a.txt"} <= {link["href"] for link in page.all("a")}
+
+
+# ------------------------------------------------------------------------------------------- Quarto
+
+
+def fake_quarto(monkeypatch, folder, script):
+    """Put a `quarto` first on PATH that notes its arguments and its folder, then runs the shell script."""
+    folder.mkdir()
+    program = folder / "quarto"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{folder}/arguments"\nls > "{folder}/files"\n{script}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+
+
+def test_quarto_renders_where_it_is(monkeypatch, tmp_path):
+    fake_quarto(monkeypatch, tmp_path / "bin", "echo 'WARNING: a harmless one' >&2; echo made by quarto > report.html")
+    arguments = sample(tmp_path)
+    assert render.report(**arguments) == "quarto"
+    assert arguments["output"].read_text() == "made by quarto\n"
+    assert (tmp_path / "bin" / "arguments").read_text().split() == ["render", "report.qmd", "--to", "html"]
+    files = (tmp_path / "bin" / "files").read_text().split()
+    assert {"report.qmd", "figures", "style.css", "embed.lua", "references.bib", "runs.csv", "cells.csv"} <= set(files)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (
+            "echo 'WARNING: Unable to resolve crossref @fig-x' >&2; echo x > report.html",
+            "Unable to resolve crossref @fig-x",
+        ),
+        ("echo 'WARN: Citeproc: citation x not found'; echo x > report.html", "citation x not found"),
+        ("echo 'ERROR: no idea' >&2; exit 3", "quarto failed (3): ERROR: no idea"),
+        ("true", "made no report.html"),
+    ],
+)
+def test_quarto_may_not_warn_of_a_fault(monkeypatch, tmp_path, script, words):
+    fake_quarto(monkeypatch, tmp_path / "bin", script)
+    arguments = sample(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        render.report(**arguments)
+    assert "\n" not in str(caught.value)
+    assert not arguments["output"].exists() and not arguments["output"].with_suffix(".qmd").exists()
+
+
+# Keys of https://quarto.org/docs/reference/formats/html.html and of its filters, crossref and bibliography pages.
+DOCUMENTED = {"title", "subtitle", "date", "lang", "from", "bibliography", "link-citations", "tbl-colwidths", "filters"}
+DOCUMENTED_HTML = {
+    "toc",
+    "toc-depth",
+    "toc-location",
+    "number-sections",
+    "embed-resources",
+    "html-math-method",
+    "theme",
+    "css",
+}
+
+
+def test_front_matter_is_quartos(tmp_path):
+    arguments = sample(tmp_path)
+    render.report(**arguments)
+    source = arguments["output"].with_suffix(".qmd").read_text(encoding="utf-8")
+    head = yaml.safe_load(source.split("---\n")[1])
+    assert set(head) - {"format"} <= DOCUMENTED and set(head["format"]) == {"html"}
+    assert set(head["format"]["html"]) <= DOCUMENTED_HTML
+    assert head["format"]["html"]["embed-resources"] is True and head["format"]["html"]["html-math-method"] == "mathml"
+    assert head["filters"] == ["embed.lua"]
+    # No cell that runs code, no shortcode, no label with an underscore, and every fenced div is closed.
+    assert "```{" not in source and "{{<" not in source
+    assert not re.search(r"\{#[\w-]*_", source)
+    fences = re.findall(r"^(:{3,})(.*)$", source, re.MULTILINE)
+    assert sum(bool(rest.strip()) for _, rest in fences) == sum(not rest.strip() for _, rest in fences) > 4
+
+
+# ------------------------------------------------------------------------------------------- the whole report
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(the arguments, the source, the page) of the sample's report."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "")
+        arguments = sample(tmp_path_factory.mktemp("sample"))
+        assert render.report(**arguments) == "pandoc"
+    page = arguments["output"].read_text(encoding="utf-8")
+    return arguments, arguments["output"].with_suffix(".qmd").read_text(encoding="utf-8"), page
+
+
+def test_report_is_one_page_with_everything_in_it(made):
+    arguments, _, page = made
+    reader = Reader(page)
+    assert sorted(path.name for path in arguments["output"].parent.iterdir()) == ["report.html", "report.qmd"]
+    sources = [found[key] for _, found in reader.tags for key in ("src", "srcset", "poster") if key in found]
+    assert sources and all(source.startswith("data:") for source in sources)
+    assert [link["href"] for link in reader.all("link")] == ["data:,"]
+    assert "@import" not in page and "url(http" not in page
+    ids = [found["id"] for _, found in reader.tags if "id" in found]
+    assert len(ids) == len(set(ids))
+    for link in reader.all("a"):
+        assert re.match(r"#|data:text/csv|https://(doi|arxiv)\.org/", link["href"])
+        assert not link["href"].startswith("#") or link["href"][1:] in ids
+    assert all(image["alt"] for image in reader.all("img"))
+    assert reader.all("html")[0]["lang"] == "en" and reader.all("main") and reader.all("nav")
+
+
+def test_report_shows_text_literally_and_no_markers(made):
+    reader = Reader(made[2])
+    text = reader.text
+    assert text.count(f"A title with {NASTY}") == 2  # title and heading
+    assert text.count(f"How it was made: {NASTY}") == 2
+    assert f"Traceback: RuntimeError: {NASTY}" in text
+    assert "1. Do they move?" in text and "- At all?" in text and "And *more* of it." in text
+    assert "The digits | <i>set</i>" in text and "<no> rows." in text
+    plain = text.replace(NASTY, "")
+    for marker in (":::", "{#", "@fig", "@tbl", "@sec", "{{<", "{.", "![", "](", "**", "${", "{{", "{%"):
+        assert marker not in plain
+    assert len(reader.all("script")) == 1 and not reader.all("i")
+    assert (
+        reader.all("img")[-1]["alt"].startswith('A picture of "')
+        and "<b>bold</b> & more." in reader.all("img")[-1]["alt"]
+    )
+
+
+def test_report_counts_replicates(made):
+    """4 cells with 3, 3, 3 and 2 replicates: 11; of dynamics one failed, one diverged and one is missing, of the own
+    study (whose cell has the same id as the first one of the grid) none is its own."""
+    arguments, _, page = made
+    cells, runs = read_csv(arguments["cells"]), read_csv(arguments["tables"] / "runs.csv")
+    most = {}
+    for row in cells:
+        most[row["cell_id"]] = max(most.get(row["cell_id"], 0), int(row["replicates"]))
+    done = sum(run["status"] == "done" for run in runs)
+    text = Reader(page).text
+    assert (len(most), sum(most.values()), done) == (3, 9, 6)
+    assert "6 of 9 replicates done" in text and "3 of 9 replicates not done" in text
+    assert "1 diverged, 1 failed, 1 missing." in text
+    assert "1 cell with 1 of 2 replicates done" in text  # the own study asks for seeds 0 and 1, and seed 1 failed
+    assert (
+        "2 cells with 3 of 6 replicates done, and 1 source cell, whose weights others start from, with 3 of 3." in text
+    )
+    seconds = sum(float(run["wall_seconds"]) for run in runs if run["status"] == "done")
+    assert f"{int(seconds // 60)}\u00a0min\u00a0{round(seconds) % 60:02d}\u00a0s of training" in text
+
+
+def test_report_says_how_to_retry(made):
+    arguments, _, page = made
+    text = Reader(page).text
+    failed = next(run for run in read_csv(arguments["tables"] / "runs.csv") if run["status"] == "failed")
+    assert f"--forcerun results/cells/{failed['cell_id']}/seeds_0-1/run.json 6 How it was run" in text
+    assert text.count("--forcerun") == 1
+    config = json.loads(arguments["config"].read_text()) | {"command": "snakemake --cores all --configfile x.yaml"}
+    other = arguments["config"].with_name("other.json")
+    other.write_text(json.dumps(config))
+    context = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards")), other)
+    assert "snakemake --cores all --configfile x.yaml --forcerun results/cells/" in render.document(TEMPLATES, context)
+
+
+def test_report_shows_means_with_their_number(made):
+    text = Reader(made[2]).texts["tbl-runs-dynamics"]
+    # The resnet18's one finished replicate is seed 1; of the grid's lenet5 seeds 0 and 2 are done, of the source all.
+    assert "resnet18 kaiming_uniform adam grid 61,706 4 1 of 3 11.5\u00a0s 2,001 512" in text
+    assert "digits lenet5 kaiming_uniform sgd grid 61,706 4 2 of 3 11.5\u00a0s 2,001 512" in text
+    assert "fashion lenet5 kaiming_uniform sgd source 61,706 4 3 of 3 11.5\u00a0s 2,001 512" in text
+
+
+def test_report_has_every_chapter_and_exhibit(made):
+    arguments, source, page = made
+    reader = Reader(page)
+    for path in arguments["figures"].glob("*/exhibits.json"):
+        for exhibit in json.loads(path.read_text())["exhibits"]:
+            kind = "tbl" if exhibit["kind"] == "table" else "fig"
+            label = f"{kind}-{render.slug(path.parent.name)}-{exhibit['name']}"
+            assert source.count(f"{{#{label}") == 1 and reader.all("figure", id=label)
+            assert f"The caption of {exhibit['title']}, with" in reader.texts[label]
+    carried = [urllib.parse.unquote_to_bytes(a["href"].partition(",")[2]) for a in reader.all("a") if "download" in a]
+    files = [*arguments["figures"].glob("*/*.csv"), arguments["cells"], arguments["tables"] / "runs.csv"]
+    assert sorted(carried) == sorted(path.read_bytes() for path in files)
+    assert "The first 30 of 40 rows" in reader.text
+    headings = [
+        "In short",
+        "The data",
+        "Parameter dynamics",
+        "own_study",
+        "What is missing",
+        "How it was run",
+        "Methods",
+    ]
+    found = [re.sub(r"^\d+ ", "", reader.texts[name]) for name in reader.texts if re.match(r"sec-\w+$", name)]
+    assert all(any(heading in text for text in found) for heading in headings[:2] + headings[4:])
+    assert "Further exhibits" in reader.text and "The answer is 42\u00a0%." in reader.text
+
+
+def test_nothing_missing_is_said(tmp_path):
+    arguments = sample(tmp_path, troubles=False)
+    render.report(**arguments)
+    text = Reader(arguments["output"].read_text(encoding="utf-8")).text
+    assert "Nothing: all 9 replicates that were asked for are done." in text
+    assert "not done" not in text and "--forcerun" not in text
+
+
+def test_pictures_of_two_pixels_a_point_are_shown_at_half_their_width(made):
+    widths = [image["width"] for image in Reader(made[2]).all("img") if "width" in image]
+    assert widths == ["200", "200"]  # the PNGs of the sample are 400 pixels wide
+
+
+def test_methods_tell_what_was_measured_alone(tmp_path):
+    arguments = sample(tmp_path)
+    (arguments["tables"] / "features.csv").write_text("cell_id,seed\n")
+    render.report(**arguments)
+    text = Reader(arguments["output"].read_text(encoding="utf-8")).text
+    assert "Correlation of features" not in text and "Statistics of layers" in text
+
+
+def test_studies_may_stand_in_the_config_as_definitions(tmp_path):
+    arguments = sample(tmp_path)
+    config = json.loads(arguments["config"].read_text())
+    config |= {"definitions": config["studies"], "asked": ["own_study", "dynamics"], "studies": "all"}
+    arguments["config"].write_text(json.dumps(config))
+    context = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))
+    assert [(study["name"], study["title"]) for study in context["studies"]] == [
+        ("own_study", "own_study"),
+        ("dynamics", "Parameter dynamics"),
+    ]
+
+
+# ------------------------------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda paths: (paths["tables"] / "runs.csv").unlink(), "runs.csv: is not there"),
+        (lambda paths: paths["cards"].pop(), "none is for the data set fashion-1a2b3c"),
+        (lambda paths: (paths["figures"] / "dynamics" / "unchanged.svg").unlink(), "unchanged.svg: is not there"),
+        (lambda paths: (paths["figures"] / "dynamics" / "unchanged.csv").unlink(), "unchanged.csv: is not there"),
+        (lambda paths: paths["config"].write_text("{"), "not valid JSON"),
+    ],
+)
+def test_input_that_is_not_there_is_named(tmp_path, spoil, words):
+    arguments = sample(tmp_path)
+    spoil(arguments)
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        render.report(**arguments)
+    assert "\n" not in str(caught.value) and not arguments["output"].exists()
+
+
+def test_page_has_a_largest_size(tmp_path, monkeypatch):
+    arguments = sample(tmp_path)
+    monkeypatch.setattr(render, "PAGE_LIMIT", 10_000)
+    with pytest.raises(ValueError, match=r"report\.html: 0\.\d MB; allowed: 0 MB.*figures/"):
+        render.report(**arguments)
+    assert not arguments["output"].exists()
+
+
+def test_large_csv_files_are_named_instead(tmp_path, monkeypatch):
+    arguments = sample(tmp_path)
+    large = arguments["figures"] / "dynamics" / "accuracy.csv"
+    monkeypatch.setattr(render, "CSV_LIMIT", large.stat().st_size - 1)
+    render.report(**arguments)
+    page = Reader(arguments["output"].read_text(encoding="utf-8"))
+    assert "too large for this page" in page.text and str(large) in page.text
+    assert "dynamics-accuracy.csv" not in {link.get("download") for link in page.all("a")}
+
+
+def test_command_writes_the_report(tmp_path):
+    arguments = sample(tmp_path)
+    options = []
+    for key, value in arguments.items():
+        options += [f"--{key}", *map(str, value if isinstance(value, list) else [value])]
+    command = [sys.executable, str(ROOT / "scripts" / "render.py"), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "rendered by pandoc" in done.stdout, done.stderr
+    assert arguments["output"].exists()
+    arguments["cards"][0].unlink()
+    (arguments["tables"] / "runs.csv").unlink()
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("render.py: ") and done.stderr.count("\n") == 1
