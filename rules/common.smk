@@ -16,6 +16,7 @@ from atlas.plan.identity import digest
 from atlas.prepare import look
 
 ATTEMPTS = 3
+GIVEN = dict(workflow.config_settings.config or {})
 
 # Jobs use the Python that runs Snakemake, whether or not its environment is activated.
 if not workflow.deployment_settings.deployment_method:
@@ -25,6 +26,9 @@ try:
     PLAN = study.Plan(config)
 except resolve.Problem as problem:
     sys.exit(f"config: {problem}")
+
+
+URGENCY = cost.urgency(PLAN.cells, PLAN.config.device)
 
 
 def script(name):
@@ -48,10 +52,13 @@ def cell_imports(wildcards):
     return imports("train.py", f"atlas/networks/{PLAN.cells[wildcards.cell].architecture}.py")
 
 
-def dataset_sources(wildcards):
-    """The files or directories that a data set is read from; none where nothing is at hand yet."""
-    data = PLAN.datasets[wildcards.dataset]
-    return [str(path) for path in look.files(data.spec, Path(PLAN.config.data_root)) if path.exists()]
+def dataset_fingerprint(wildcards):
+    """What tells the source's pictures apart; that of the card where the source is not at hand (any more)."""
+    data, card = PLAN.datasets[wildcards.dataset], Path(f"data/{wildcards.dataset}.json")
+    try:
+        return look.fingerprint(look.describe(data.spec, Path(PLAN.config.data_root)))
+    except ValueError:
+        return json.loads(card.read_text())["fingerprint"] if card.exists() else None
 
 
 def dataset_spec(wildcards):
@@ -99,6 +106,10 @@ def cell_settings(wildcards):
 def cell_need(wildcards):
     replicates = int(wildcards.last) - int(wildcards.first) + 1
     return cost.need(PLAN.cells[wildcards.cell], replicates, PLAN.config.device)
+
+
+def cell_priority(wildcards):
+    return int(URGENCY[wildcards.cell])
 
 
 def cell_threads(wildcards):
@@ -162,13 +173,11 @@ def full_config(wildcards):
     return json.dumps(config, sort_keys=True)
 
 
-def command(wildcards):
-    """The command that a user types for this config."""
-    return outcome.command(config_files())
-
-
-def config_files():
-    return [os.path.relpath(path) for path in workflow.config_settings.configfiles]
+def command(wildcards=None):
+    """What a user types for this config: its files, and what was set on the command line."""
+    files = [os.path.relpath(path) for path in workflow.config_settings.configfiles]
+    words = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in GIVEN.items()]
+    return outcome.command(files, words)
 
 
 def measure_directories(wildcards):
@@ -182,7 +191,7 @@ def before():
 
 def after():
     """What became of it, for the console: failed and diverged replicates, and where the report is."""
-    return outcome.after(PLAN, config_files())
+    return outcome.after(PLAN, command())
 
 
 def report_sources():

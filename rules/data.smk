@@ -5,7 +5,6 @@ rule prepare:
     input:
         script=script("prepare.py"),
         code=imports("prepare.py"),
-        source=dataset_sources,
     output:
         data="<data>/{dataset}.safetensors",
         card="<data>/{dataset}.json",
@@ -21,6 +20,7 @@ rule prepare:
         root=PLAN.config.data_root,
     params:
         spec=dataset_spec,
+        source=dataset_fingerprint,
     message:
         "preparing the data set {wildcards.dataset}"
     shell:

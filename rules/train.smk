@@ -20,6 +20,7 @@ rule train:
         "<logs>/benchmarks/train/{cell}/seeds_{first}-{last}.tsv"
     wildcard_constraints:
         cell=r"base-[a-z0-9_.-]+",
+    priority: cell_priority
     retries: ATTEMPTS - 1
     conda:
         "../envs/atlas.yaml"

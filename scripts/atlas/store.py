@@ -153,6 +153,11 @@ def snapshot_path(block, seed, epoch):
     return Path(block) / "snapshots" / f"seed{int(seed)}" / f"{name}.safetensors"
 
 
+def track_path(block, seed):
+    """The path of what `track` recorded of a replicate: uint8 tensors named as the parameters."""
+    return Path(block) / "snapshots" / f"seed{int(seed)}" / "track.safetensors"
+
+
 def block_seeds(block):
     """The seeds of a block directory as a range: "seeds_0-2" (or a path that ends so) -> range(0, 3)."""
     match = re.fullmatch(r"seeds_(\d+)-(\d+)", Path(block).name)

@@ -11,7 +11,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from atlas import networks, store
-from atlas.learn import block, data, engine, rates, starts, streams
+from atlas.learn import block, data, engine, rates, starts, streams, track
 from atlas.learn.augment import Augment
 from atlas.networks import build
 
@@ -38,6 +38,7 @@ def settings(architecture="lenet5", *, width=0.5, stages=None, optimizer=SGD, au
             "stages": stages,
             "augment": augment,
             "precision": "float32",
+            "track": False,
         },
         "snapshots": "all",
     } | changes
@@ -363,3 +364,66 @@ def test_metrics_have_one_row_an_epoch(toy, tmp_path):
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert rows[0]["train_loss"] == "" and float(rows[2]["train_accuracy"]) > 0
     assert float(rows[2]["rate"]) == 0.05
+
+
+def test_track_records_dead_rounding_and_returned_values(toy, tmp_path, monkeypatch):
+    """Planted: a unit that never fires, a rate too small to change anything, a value moved and moved back."""
+    cell = settings()
+    cell["training"]["track"] = True
+
+    def kill(model, *_):
+        with torch.no_grad():
+            model.fc2.bias[3] = -1e9
+
+    begin = starts.begin
+    monkeypatch.setattr(starts, "begin", lambda model, *rest: (begin(model, *rest), kill(model)))
+    train(toy, tmp_path / "dead", cell)
+    bits = store.load_tensors(store.track_path(tmp_path / "dead", 0))
+    assert not bits["fc2.weight"][3].any() and not bits["fc2.bias"][3] and not bits["fc3.weight"][:, 3].any()
+    assert (bits["fc2.bias"] == 3).any() and set(bits) == {
+        n for n, _ in networks.table(cell["network"], 1, 32, 4).parameters()
+    }
+
+    monkeypatch.setattr(starts, "begin", begin)
+    slow = settings(stages=[stage(2, 1e-12)], optimizer=SGD | {"lr": 1e-12, "momentum": 0.0})
+    slow["training"]["track"] = True
+    train(toy, tmp_path / "slow", slow)
+    bits, first, last = (
+        store.load_tensors(path)
+        for path in (
+            store.track_path(tmp_path / "slow", 0),
+            store.snapshot_path(tmp_path / "slow", 0, 0),
+            store.snapshot_path(tmp_path / "slow", 0, 2),
+        )
+    )
+    # Zero biases are the exception: any nonzero update of a zero changes it.
+    weights = [name for name in bits if name.endswith("weight")]
+    assert all(torch.equal(first[name], last[name]) for name in weights)
+    assert any((bits[name] == 1).any() for name in weights) and not any((bits[name] > 1).any() for name in weights)
+
+    model = torch.nn.Linear(2, 1)
+    evidence = track.Evidence(model)
+    before = model.weight.detach().clone()
+    for value in (before + 1, before):
+        model.weight.grad = torch.tensor([[1.0, 0.0]])
+        evidence.gradients()
+        with torch.no_grad():
+            model.weight[0, 0] = value[0, 0]
+        evidence.values()
+    evidence.close()
+    evidence.save(tmp_path / "returned.safetensors")
+    assert torch.equal(model.weight, before)
+    assert store.load_tensors(tmp_path / "returned.safetensors")["weight"].tolist() == [[3, 0]]
+
+
+def test_track_changes_no_weight(toy, tmp_path):
+    plain, tracked = settings(), settings()
+    tracked["training"]["track"] = True
+    train(toy, tmp_path / "plain", plain)
+    train(toy, tmp_path / "tracked", tracked)
+    first, second = snapshot(tmp_path / "plain", 2), snapshot(tmp_path / "tracked", 2)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    start, bits = snapshot(tmp_path / "tracked", 0), store.load_tensors(store.track_path(tmp_path / "tracked", 0))
+    for name, tensor in bits.items():
+        # What differs at the end was changed, and nothing changes without a gradient here (no weight decay).
+        assert ((second[name] != start[name]) <= (tensor >= 2)).all() and (tensor != 2).all()

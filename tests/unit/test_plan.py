@@ -292,3 +292,13 @@ def test_every_default_is_allowed_where_it_stands():
     """A config that writes out every default is the same config."""
     full = spec.Config.model_validate(tour()).model_dump(mode="json")
     assert set(study.Plan(full, Path("nowhere")).cells) == ids()
+
+
+def test_the_longest_chain_comes_first():
+    found = plan()
+    seconds = {cell_id: cost.need(cell, 1, "cpu").seconds for cell_id, cell in found.cells.items()}
+    urgency = cost.urgency(found.cells, "cpu")
+    children = {cell_id: [c for c, cell in found.cells.items() if cell.parent == cell_id] for cell_id in found.cells}
+    for cell_id, value in urgency.items():
+        assert value == seconds[cell_id] + max((seconds[child] for child in children[cell_id]), default=0)
+    assert sum(bool(own) for own in children.values()) == 2

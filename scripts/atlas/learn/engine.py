@@ -14,6 +14,7 @@ from atlas.learn import starts, streams
 from atlas.learn.augment import Augment
 from atlas.learn.data import Pictures, Split
 from atlas.learn.rates import rate
+from atlas.learn.track import Evidence
 from atlas.networks import build
 from atlas.networks.table import Table
 
@@ -35,6 +36,7 @@ class Run:
         self.steps = _steps(len(pictures.train), self.training["batch_size"], self.table)
         self.images = nn.functional.pad(pictures.train.images, [self.augment.crop] * 4)
         self.rows: list[dict] = []
+        self.evidence: Evidence | None = None
         self.best = (-1.0, 0)
         self.now, self.seen, self.busy, self.began = 0.0, 0, 0.0, time.monotonic()
 
@@ -46,6 +48,7 @@ class Run:
         starts.begin(self.model, self.table, self.settings["start"], self.seed, file)
         start = starts.fingerprint(self.model)
         self.model.to(self.device, memory_format=torch.channels_last)
+        self.evidence = Evidence(self.model) if self.training["track"] else None
         self._record(0, None, None, (math.nan, math.nan), 0.0)
         epoch, diverged = 0, False
         for number, stage in enumerate(self.training["stages"]):
@@ -59,6 +62,8 @@ class Run:
                     break
             if diverged:
                 break
+        if self.evidence:
+            self.evidence.save(store.track_path(self.out, self.seed))
         return {
             "seed": self.seed,
             "status": "diverged" if diverged else "done",
@@ -116,6 +121,8 @@ class Run:
             if time.monotonic() - told > REPORT_SECONDS:
                 told = time.monotonic()
                 self._tell(epoch, step + 1, sums, told - began)
+        if self.evidence:
+            self.evidence.close()
         count = min(self.steps * size, len(labels))
         loss, right = (sums / count).tolist()
         self.seen, self.busy = self.seen + count, self.busy + time.monotonic() - began
@@ -128,7 +135,11 @@ class Run:
             outputs = self.model(batch)
             loss = functional.cross_entropy(outputs.float(), wanted)
         loss.backward()
+        if self.evidence:
+            self.evidence.gradients()
         optimizer.step()
+        if self.evidence:
+            self.evidence.values()
         return torch.stack([loss.detach().double() * len(wanted), (outputs.argmax(1) == wanted).sum().double()])
 
     def _batch(self, picked: torch.Tensor, epoch: int, step: int) -> torch.Tensor:

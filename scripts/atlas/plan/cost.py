@@ -73,3 +73,19 @@ def need(cell: Cell, replicates: int, device: str) -> Need:
         threads=threads,
         gpu=0 if device == "cpu" else 1,
     )
+
+
+def urgency(cells: dict[str, Cell], device: str) -> dict[str, float]:
+    """Seconds from the start of each cell to the end of the longest chain of cells that starts from it.
+
+    Jobs are started in this order, the most urgent first, so that what ends last is short. `cells` lists parents
+    before their children.
+    """
+    found: dict[str, float] = {}
+    after: dict[str, float] = {}
+    for cell_id in reversed(list(cells)):
+        found[cell_id] = need(cells[cell_id], 1, device).seconds + after.get(cell_id, 0.0)
+        parent = cells[cell_id].parent
+        if parent:
+            after[parent] = max(after.get(parent, 0.0), found[cell_id])
+    return found

@@ -84,20 +84,21 @@ def troubles(plan: Plan) -> list[dict]:
     return found
 
 
-def command(configs: list[str]) -> str:
-    """What a user types to run these config files (none: the tour)."""
-    return f"snakemake --cores all --configfile {shlex.join(configs)}" if configs else "snakemake --cores all"
+def command(files: list[str], settings: list[str]) -> str:
+    """What a user types to run these config files (none: the tour's) with these key=value settings on top."""
+    words = ["snakemake", "--cores", "all"]
+    words += ["--configfile", *files] if files else []
+    words += ["--config", *settings] if settings else []
+    return shlex.join(words)
 
 
-def retry(plan: Plan, configs: list[str]) -> str:
+def retry(plan: Plan, command: str) -> str:
     """The command that trains the failed replicates again, and all that was made from them; empty where none failed."""
     failed = dict.fromkeys(f"{t['block']}/run.json" for t in troubles(plan) if t["status"] == "failed")
-    if not failed:
-        return ""
-    return f"{command(configs)} --forcerun {shlex.join(failed)}"
+    return f"{command} --forcerun {shlex.join(failed)}" if failed else ""
 
 
-def after(plan: Plan, configs: list[str]) -> str:
+def after(plan: Plan, command: str) -> str:
     """The console's last lines: what failed or diverged, the command that retries it, and where the report is."""
     lines = [
         f"  {trouble['status']}: {trouble['cell_id']} seed {trouble['seed']}: {trouble['cause']}"
@@ -105,7 +106,7 @@ def after(plan: Plan, configs: list[str]) -> str:
     ]
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
-    if again := retry(plan, configs):
+    if again := retry(plan, command):
         lines.append(f"To train the failed ones again:\n  {again}")
     report = f"results/{plan.config.name}/report/report.html"
     if (plan.root / report).exists():

@@ -18,10 +18,13 @@ def _number(value):
         return value
 
 
-Number = Annotated[float, BeforeValidator(_number)]
+def _float(**limits):
+    return Annotated[float, Field(**limits), BeforeValidator(_number)]
+
+
 Positive = Annotated[int, Field(gt=0)]
-Rate = Annotated[Number, Field(gt=0)]
-Share = Annotated[Number, Field(ge=0, lt=1)]
+Rate = _float(gt=0)
+Share = _float(ge=0, lt=1)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Names = Annotated[list[Name], Field(min_length=1)]
 SCHEMES = ("kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default")
@@ -143,7 +146,7 @@ class Network(Model):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
     architecture: Name | None = None
-    width: Annotated[Number, Field(gt=0, le=4)] = 1.0
+    width: _float(gt=0, le=4) = 1.0
     threads: Annotated[int, Field(ge=1, le=64)] = 1
 
 
@@ -155,9 +158,9 @@ class SGD(Model):
 
     type: Literal["sgd"]
     lr: Rate = 0.01
-    momentum: Annotated[Number, Field(ge=0)] = 0.0
+    momentum: _float(ge=0) = 0.0
     nesterov: bool = False
-    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+    weight_decay: _float(ge=0) = 0.0
 
     @model_validator(mode="after")
     def _momentum(self):
@@ -173,7 +176,7 @@ class Adam(Model):
     lr: Rate = 0.001
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.9, 0.999]
     eps: Rate = 1e-8
-    weight_decay: Annotated[Number, Field(ge=0)] = 0.0
+    weight_decay: _float(ge=0) = 0.0
 
 
 Optimizer = Annotated[SGD | Adam, Field(discriminator="type")]
@@ -183,7 +186,7 @@ class Constant(Model):
     """The optimizer's rate throughout."""
 
     type: Literal["constant"] = "constant"
-    warmup: Annotated[Number, Field(ge=0)] = 0.0
+    warmup: _float(ge=0) = 0.0
 
 
 class RateTable(Model):
@@ -191,7 +194,7 @@ class RateTable(Model):
 
     type: Literal["table"]
     rates: Annotated[list[Rate], Field(min_length=1)]
-    warmup: Annotated[Number, Field(ge=0)] = 0.0
+    warmup: _float(ge=0) = 0.0
 
 
 class MultiStep(Model):
@@ -200,7 +203,7 @@ class MultiStep(Model):
     type: Literal["multistep"]
     milestones: Annotated[list[Positive], Field(min_length=1)]
     gamma: Rate = 0.1
-    warmup: Annotated[Number, Field(ge=0)] = 0.0
+    warmup: _float(ge=0) = 0.0
 
 
 class Cosine(Model):
@@ -208,16 +211,16 @@ class Cosine(Model):
 
     type: Literal["cosine"]
     floor: Share = 0.0
-    warmup: Annotated[Number, Field(ge=0)] = 0.0
+    warmup: _float(ge=0) = 0.0
 
 
 class OneCycle(Model):
     """torch.optim.lr_scheduler.OneCycleLR with cosine annealing; `lr` is the largest rate; momentum stays."""
 
     type: Literal["onecycle"]
-    rise: Annotated[Number, Field(gt=0, lt=1)] = 0.3
-    start_divisor: Annotated[Number, Field(gt=1)] = 25.0
-    end_divisor: Annotated[Number, Field(gt=1)] = 10000.0
+    rise: _float(gt=0, lt=1) = 0.3
+    start_divisor: _float(gt=1) = 25.0
+    end_divisor: _float(gt=1) = 10000.0
 
 
 Schedule = Annotated[Constant | RateTable | MultiStep | Cosine | OneCycle, Field(discriminator="type")]
@@ -237,7 +240,7 @@ class Augment(Model):
 
     crop: Annotated[int, Field(ge=0, le=64)] = 0
     flip: bool = False
-    rotation: Annotated[Number, Field(ge=0, le=180)] = 0.0
+    rotation: _float(ge=0, le=180) = 0.0
 
 
 class Training(Model):
@@ -249,6 +252,7 @@ class Training(Model):
     stages: Annotated[list[Stage], Field(min_length=1)] | None = None
     augment: Augment = Augment()
     precision: Literal["float32", "bfloat16"] = "float32"
+    track: bool = False
 
 
 # ------------------------------------------------------------------------------------------- studies
@@ -344,7 +348,7 @@ class Config(Model):
     sources: dict[Name, Source] = {}
     training: Training = Training()
     definitions: Annotated[dict[Name, Study], Field(min_length=1)]
-    studies: Literal["all"] | Name | list[Name] = "all"
+    studies: str | list[Name] = "all"
 
     @model_validator(mode="after")
     def _studies(self):

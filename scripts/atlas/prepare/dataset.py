@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from atlas.prepare.look import SOURCES, describe, shape
+from atlas.prepare.look import SOURCES, describe, fingerprint, shape
 from atlas.prepare.split import SPLITS, choose, kept, numbers, rule
 from atlas.store import save_tensors, write_json
 
@@ -31,7 +31,7 @@ def prepare_dataset(spec, dataset_id, data_root, output, card):
                 labels[start:end], split[start:end] = new[label], number
                 start = end
     facts = {"dataset_id": dataset_id, "title": source.title, "source": spec["source"]}
-    facts |= _measured(names, images, labels, split)
+    facts |= _measured(names, images, labels, split) | {"fingerprint": fingerprint(source)}
     facts["notes"] = source.notes + _notes(spec, source, images.shape, *changed.tolist())
     save_tensors(output, {"images": images, "labels": labels, "split": split}, {"dataset_id": dataset_id})
     write_json(card, facts)

@@ -1,5 +1,8 @@
 """What a data set will be, before it is made: its files and its facts. Quick, and without torch or scikit-learn."""
 
+import hashlib
+import json
+
 from atlas.prepare import digits, folder, published
 from atlas.prepare.source import below
 from atlas.prepare.split import SPLITS, choose, numbers
@@ -20,6 +23,16 @@ def files(spec, data_root):
 def describe(spec, data_root):
     """The :class:`atlas.prepare.source.Source` that a data set spec names."""
     return SOURCES[spec["source"]].describe(spec, data_root)
+
+
+def fingerprint(source):
+    """16 hex digits that change with the source's pictures: their classes, numbers and (in a folder) file names."""
+    names = {
+        part: [[picture.name for picture in of_class] for of_class in classes]
+        for part, classes in (source.pictures or {}).items()
+    }
+    text = json.dumps([source.classes, source.counts, names], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def shape(spec, source):

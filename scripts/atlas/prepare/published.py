@@ -95,11 +95,19 @@ def _plain(spec, data_root):
 
 
 def files(spec, data_root):
-    """The files that must exist: the archive, or torchvision's own files; none where they are downloaded."""
-    plain = _plain(spec, data_root)
-    if spec.get("archive") and not all(path.is_file() for path in plain):
-        return [below(data_root, spec["archive"], f"dataset {spec['dataset']}")]
+    """The files that must exist: torchvision's own, or the archive where it lies; none where they are downloaded."""
+    plain, archive = _plain(spec, data_root), _archive(spec, data_root)
+    if archive and not all(path.is_file() for path in plain):
+        return [archive]
     return [] if spec.get("download") else plain
+
+
+def _archive(spec, data_root):
+    """The path of the archive where the spec names one and it is there, else None."""
+    if not spec.get("archive"):
+        return None
+    path = below(data_root, spec["archive"], f"dataset {spec['dataset']}")
+    return path if path.is_file() else None
 
 
 def describe(spec, data_root):
@@ -111,10 +119,9 @@ def describe(spec, data_root):
     known = PUBLISHED[spec["dataset"]]
     for path in files(spec, data_root):
         if not path.is_file():
-            if spec.get("archive"):
-                remedy = "set data_root to the folder that holds it, or correct archive:"
-            else:
-                remedy = f"set data_root to the folder of {known.folder}, name an archive:, or set download: true"
+            name = spec.get("archive")
+            archive = f"put the archive {name} there" if name else "name an archive:"
+            remedy = f"set data_root to the folder of {known.folder}, {archive}, or set download: true"
             raise ValueError(f"dataset {spec['dataset']}: {path} not found (data_root is {data_root}); {remedy}")
     counts = {"train": known.train, "test": known.test}
     plain = _plain(spec, data_root)
@@ -183,9 +190,8 @@ def _root(spec, data_root, stack):
     unpacked archive, which messages name."""
     if all(path.is_file() for path in _plain(spec, data_root)):
         return Path(data_root), data_root
-    if spec.get("archive"):
+    if archive := _archive(spec, data_root):
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="atlas-"))
-        archive = Path(data_root) / spec["archive"]
         unpack(archive, folder)
         missing = [path for path in _plain(spec, folder) if not path.is_file()]
         if missing:

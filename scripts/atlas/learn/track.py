@@ -1,0 +1,57 @@
+"""Evidence on every parameter while a network trains: had it ever a nonzero gradient, did an update ever change it?
+
+Two bits a parameter, kept in one uint8 tensor a parameter tensor. A tensor all of whose bits are set is looked at no
+more, so that the cost falls to nearly nothing after the first epoch of a network without dead or structural weights.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from atlas import store
+
+GRADIENT, CHANGED = 1, 2
+
+
+class Evidence:
+    """The two bits of every parameter of `model`, gathered from its start on.
+
+    A value is *changed* when, after some step, it is not the one that it started with: the first step that changes it
+    shows, whether or not it ever comes back.
+    """
+
+    def __init__(self, model: nn.Module):
+        self.parameters = dict(model.named_parameters())
+        self.start = {name: value.detach().clone() for name, value in self.parameters.items()}
+        self.bits = {
+            bit: {name: torch.zeros_like(value, dtype=torch.bool) for name, value in self.start.items()}
+            for bit in (GRADIENT, CHANGED)
+        }
+        self.open = {bit: list(self.parameters) for bit in self.bits}
+
+    @torch.no_grad()
+    def gradients(self) -> None:
+        """Note the nonzero gradients of a step, after its backward pass."""
+        for name in self.open[GRADIENT]:
+            if self.parameters[name].grad is not None:
+                self.bits[GRADIENT][name] |= self.parameters[name].grad != 0
+
+    @torch.no_grad()
+    def values(self) -> None:
+        """Note the changed values, after the optimizer's step."""
+        for name in self.open[CHANGED]:
+            self.bits[CHANGED][name] |= self.parameters[name] != self.start[name]
+
+    def close(self) -> None:
+        """Look no more at tensors whose bits are all set: at the end of an epoch, since it waits for the device."""
+        for bit, names in self.open.items():
+            self.open[bit] = [name for name in names if not bool(self.bits[bit][name].all())]
+
+    def save(self, path: Path) -> None:
+        """Write uint8 tensors named as the parameters: 1 for a gradient that was not zero, 2 for a changed value."""
+        gradient, changed = self.bits[GRADIENT], self.bits[CHANGED]
+        found = {
+            name: (GRADIENT * gradient[name] + CHANGED * changed[name]).to(torch.uint8) for name in self.parameters
+        }
+        store.save_tensors(path, {name: tensor.contiguous() for name, tensor in found.items()})
