@@ -102,7 +102,7 @@ WRONG = {
     ),
     "a table too short": ([(("training", "schedule"), {"type": "table", "rates": [0.1]})], ["rates", "8 epochs"]),
     "unknown schedule": ([(("training", "schedule"), {"type": "cosin"})], ["training.schedule", "cosin", "'cosine'"]),
-    "a snapshot too late": ([(("snapshots",), [99])], ["snapshots", "99", "0 to 8"]),
+    "a snapshot too late": ([(("training", "snapshots"), [99])], ["snapshots", "99", "0 to 8"]),
     "unknown device": ([(("device",), "gpu")], ["device", "'gpu'", "'cuda'"]),
     "shares above one": (
         [(("datasets", "digits", "split"), {"train": 0.9})],
@@ -218,7 +218,7 @@ def test_a_label_renamed_does_not_change_a_cell():
         [(("training", "augment"), {"flip": True})],
         [(("training", "schedule"), {"type": "cosine"})],
         [(("training", "precision"), "bfloat16")],
-        [(("snapshots",), "ends")],
+        [(("training", "snapshots"), "ends")],
     ],
 )
 def test_what_changes_the_result_changes_every_cell(changes):

@@ -137,19 +137,19 @@ class Resolver:
         """The cell of these labels, with everything it starts from; Problem with one line where it cannot be."""
         data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
         training, training_identity = self.training(labels["optimizer"], changes, sets, where)
+        snapshots = _check_snapshots(training.pop("snapshots"), training["epochs"], where)
         init = self._init(labels, where)
         start, start_identity, channels, parent, weights = self._start(init, data, network, labels, where, above)
         size = networks.padded(network["architecture"], data.size)
         table = self.table(network, channels, size, len(data.facts["classes"]), labels["network"])
         self._fits(start, parent, table, where)
         _check_frozen(training["stages"], table, where)
-        snapshots = _check_snapshots(self.config.snapshots, training["epochs"])
         identity = {
             "dataset": data.dataset_id,
             "network": _network_identity(network),
             "start": start_identity,
             "training": training_identity,
-        } | ({"snapshots": snapshots} if snapshots != "all" else {})
+        }
         scheme = init.weights or ("file" if init.file else "source" if init.source else init.scheme)
         words = (data.dataset_id.rsplit("-", 1)[0], network["architecture"], scheme, training["optimizer"]["type"])
         cell_id = f"base-{slug(*words)}-{digest(identity)}"
@@ -368,11 +368,13 @@ def _check_frozen(stages: list[dict], table: networks.Table, where: str) -> None
                 raise Problem(f"{where}.training.stages.frozen: {name!r} is no layer; allowed: {', '.join(names)}")
 
 
-def _check_snapshots(snapshots, epochs: int):
+def _check_snapshots(snapshots, epochs: int, where: str):
     if isinstance(snapshots, list):
         for epoch in snapshots:
             if epoch > epochs:
-                raise Problem(f"snapshots: epoch {epoch} is not among the {epochs} epochs; allowed: 0 to {epochs}")
+                raise Problem(
+                    f"{where}.training.snapshots: epoch {epoch} is not among the {epochs} epochs; allowed: 0 to {epochs}"
+                )
         return sorted({0, *snapshots, epochs})
     return snapshots
 

@@ -253,6 +253,7 @@ class Training(Model):
     augment: Augment = Augment()
     precision: Literal["float32", "bfloat16"] = "float32"
     track: bool = False
+    snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
 
 
 # ------------------------------------------------------------------------------------------- studies
@@ -340,7 +341,6 @@ class Config(Model):
     failures: Literal["record", "stop"] = "record"
     replicates: Positive = 3
     replicates_per_job: Positive = 3
-    snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     networks: Annotated[dict[Name, Network], Field(min_length=1)]
     inits: dict[Name, Init | list[Init]] = {}
