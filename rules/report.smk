@@ -58,7 +58,7 @@ rule render:
         studies=[f"<results>/figures/{study}" for study in PLAN.config.asked],
         cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
     output:
-        page="<results>/report/report.html",
+        page=report("<results>/report/report.html", category="Report"),
         source="<results>/report/report.qmd",
     log:
         f"<logs>/render/{PLAN.config.name}.log",

@@ -1,0 +1,98 @@
+"""Training speed of each network on one CPU thread, beside what the plan expects (scripts/atlas/plan/cost.py).
+
+    python benchmarks/images_per_second.py [--repeats 5] [--seconds 4]
+
+Each repeat trains the networks in turn for about so many seconds, with the engine's own step and without evaluation.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import torch
+
+from atlas import networks
+from atlas.learn import engine, starts
+from atlas.learn.data import Pictures, Split
+from atlas.plan import cost
+
+CASES = {
+    "lenet5, 28 grey": ({"architecture": "lenet5"}, 1, 32),
+    "lenet5, 32 RGB": ({"architecture": "lenet5"}, 3, 32),
+    "resnet18, ImageNet stem, 32 RGB": ({"architecture": "resnet18"}, 3, 32),
+    "resnet18, CIFAR stem, 32 RGB": ({"architecture": "resnet18", "options": {"stem": "cifar"}}, 3, 32),
+    "vgg11_bn, 32 RGB": ({"architecture": "vgg11_bn"}, 3, 32),
+    "vgg19, 32 RGB": ({"architecture": "vgg19"}, 3, 32),
+}
+BATCH = 128
+
+
+def run(network: dict, channels: int, size: int) -> engine.Run:
+    """A replicate on one resident batch of random pictures, ready to step."""
+    split = Split(torch.randint(256, (BATCH, channels, size, size), dtype=torch.uint8), torch.randint(10, (BATCH,)))
+    stage = {"epochs": 1, "lr": 0.01, "schedule": {"type": "constant"}, "frozen": 0}
+    training = {
+        "optimizer": {"type": "sgd", "lr": 0.01, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
+        "epochs": 1,
+        "batch_size": BATCH,
+        "stages": [stage],
+        "augment": {"crop": 0, "flip": False, "rotation": 0.0},
+        "precision": "float32",
+        "track": False,
+    }
+    settings = {
+        "classes": 10,
+        "input": {"channels": channels, "size": size},
+        "network": {"width": 1.0, "options": {}, "threads": 1} | network,
+        "training": training,
+        "snapshots": "ends",
+    }
+    pictures = Pictures(split, split, split, [0.5], [0.25])
+    made = engine.Run("base-speed", settings, 0, pictures, torch.device("cpu"), Path())
+    starts.initialise(made.model, made.table, "kaiming_uniform", 0)
+    made.model.to(memory_format=torch.channels_last).train()
+    return made
+
+
+def measured(made: engine.Run, seconds: float) -> float:
+    """Images a second over at least two steps and about `seconds`."""
+    optimizer, picked, labels = made._enter(made.training["stages"][0]), torch.arange(BATCH), made.pictures.train.labels
+    made._step(made._batch(picked, 1, 0), labels, optimizer)
+    steps, began = 0, time.perf_counter()
+    while steps < 2 or time.perf_counter() - began < seconds:
+        made._step(made._batch(picked, 1, steps), labels, optimizer)
+        steps += 1
+    return steps * BATCH / (time.perf_counter() - began)
+
+
+def expected(table: networks.Table) -> float:
+    """Images a second that the plan's constants give."""
+    forward = 2 * table.macs / cost.FLOPS + table.activations * cost.ACTIVATION / 3
+    step = cost.STEP + table.parameter_count * cost.PARAMETER
+    return 1 / (3 * forward + cost.PICTURE + step / BATCH)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    ready = {name: run(*case) for name, case in CASES.items()}
+    found: dict[str, list[float]] = {name: [] for name in CASES}
+    for _ in range(args.repeats):
+        for name, made in ready.items():
+            found[name].append(measured(made, args.seconds))
+    print(f"torch {torch.__version__}, 1 thread, batch {BATCH}, median of {args.repeats}")
+    print("| network | images/s | plan expects | measured / expected |\n|---|---|---|---|")
+    for name, speeds in found.items():
+        speed, plan = statistics.median(speeds), expected(ready[name].table)
+        print(f"| {name} | {speed:,.0f} | {plan:,.0f} | {speed / plan:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
