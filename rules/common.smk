@@ -16,6 +16,7 @@ from atlas.plan.identity import digest
 from atlas.prepare import look
 
 ATTEMPTS = 3
+FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 GIVEN = dict(workflow.config_settings.config or {})
 
 # Jobs use the Python that runs Snakemake, whether or not its environment is activated.

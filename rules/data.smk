@@ -12,6 +12,7 @@ rule prepare:
         "<logs>/prepare/{dataset}.log",
     benchmark:
         "<logs>/benchmarks/prepare/{dataset}.tsv"
+    priority: FIRST
     conda:
         "../envs/atlas.yaml"
     resources:
@@ -39,6 +40,7 @@ rule weights:
         "<logs>/weights/{weights}.log",
     benchmark:
         "<logs>/benchmarks/weights/{weights}.tsv"
+    priority: FIRST
     conda:
         "../envs/atlas.yaml"
     resources:
