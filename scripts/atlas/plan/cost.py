@@ -62,7 +62,7 @@ def need(cell: Cell, replicates: int, device: str) -> Need:
     pixels = cell.data.facts["channels"] * cell.data.size**2
     memory = (
         BASE_MB
-        + 6 * 4 * parameters / 1e6
+        + (10 if training["track"] else 8) * 4 * parameters / 1e6
         + 2 * 4 * cell.table.activations * batch / 1e6
         + sum(counts.values()) * pixels / 1e6
     )

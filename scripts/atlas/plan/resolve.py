@@ -372,9 +372,7 @@ def _check_snapshots(snapshots, epochs: int, where: str):
     if isinstance(snapshots, list):
         for epoch in snapshots:
             if epoch > epochs:
-                raise Problem(
-                    f"{where}.training.snapshots: epoch {epoch} is not among the {epochs} epochs; allowed: 0 to {epochs}"
-                )
+                raise Problem(f"{where}.training.snapshots: there is no epoch {epoch}; allowed: 0 to {epochs}")
         return sorted({0, *snapshots, epochs})
     return snapshots
 

@@ -1,0 +1,34 @@
+"""The report of a whole run in a browser: what holds for a sample page holds for a real one."""
+
+import pytest
+
+from tests.integration.test_page import (  # noqa: F401  (the tests and their fixtures, on this module's page)
+    chromium,
+    opened,
+    pytestmark,
+    test_every_link_leads_somewhere,
+    test_no_errors_and_no_requests_outside,
+    test_page_is_never_wider_than_the_window,
+)
+
+
+@pytest.fixture(scope="module")
+def page(finished):
+    """The report that the tiny workflow has written."""
+    return finished.root / "results/tiny/report/report.html"
+
+
+def test_every_picture_shows_and_says_what_it_is(opened):
+    pictures = opened.execute_script(
+        "return [...document.images].map(image => [image.complete, image.naturalWidth, image.alt.trim()])"
+    )
+    assert len(pictures) > 10 and all(complete and width and alt for complete, width, alt in pictures)
+
+
+def test_the_page_says_what_was_done(page):
+    text = page.read_text(encoding="utf-8")
+    for word in ("Parameter dynamics", "21 of 21", "7", "resnet18-small", "lenet1"):
+        assert word in text
+    for marker in (":::", "{#", "@fig-", "@tbl-", "@sec-", "{{<", "{%"):
+        assert marker not in text.split("<body", 1)[1].split("<script", 1)[0]
+    assert page.stat().st_size < 20e6
