@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.integration.test_page import (  # noqa: F401  (the tests and their fixtures, on this module's page)
-    chromium,
-    opened,
-    pytestmark,
-    test_every_link_leads_somewhere,
-    test_no_errors_and_no_requests_outside,
-    test_page_is_never_wider_than_the_window,
-)
+from tests.integration import test_page as sample
+
+# The sample's tests and their fixtures, on this module's page.
+pytestmark = sample.pytestmark
+chromium, opened = sample.chromium, sample.opened
+test_every_link_leads_somewhere = sample.test_every_link_leads_somewhere
+test_no_errors_and_no_requests_outside = sample.test_no_errors_and_no_requests_outside
+test_page_is_never_wider_than_the_window = sample.test_page_is_never_wider_than_the_window
 
 
 @pytest.fixture(scope="module")
