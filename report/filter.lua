@@ -165,15 +165,18 @@ local function figure(element)
   return element
 end
 
--- Marks cells by their length: short ones stay on one line, long ones get room to wrap (style.css).
+-- Marks cells: numbers stay on one line, long texts get room to wrap (style.css).
 local function mark_cells(element)
   local bodies = element.bodies
   for _, body in ipairs(bodies) do
     for _, row in ipairs(body.body) do
       for _, cell in ipairs(row.cells) do
-        local length = utf8.len(pandoc.utils.stringify(cell.contents)) or 0
-        if length > 8 then
-          cell.attr.classes:insert(length <= 28 and "short" or "long")
+        local text = pandoc.utils.stringify(cell.contents)
+        local length = utf8.len(text) or 0
+        if length <= 32 and (text:match("^%d") or text:match("^\u{2212}")) then
+          cell.attr.classes:insert("short")
+        elseif length > 40 then
+          cell.attr.classes:insert("long")
         end
       end
     end

@@ -97,7 +97,10 @@
     button.type = "button";
     button.className = "zoom";
     button.title = "Show at full size";
-    image.replaceWith(button);
+    const frame = document.createElement("div");
+    frame.className = "figure-scroll";
+    image.replaceWith(frame);
+    frame.append(button);
     button.append(image);
     button.addEventListener("click", () => enlarge(image));
   }

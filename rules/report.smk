@@ -30,6 +30,9 @@ rule draw:
         cells="<results>/cells.csv",
         tables="<results>/tables",
         measures=measure_directories,
+        claims=os.path.relpath(BASE / "report" / "claims.yaml"),
+        documents=os.path.relpath(BASE / "report" / "documents.yaml"),
+        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
     output:
         directory("<results>/figures/{study}"),
     log:
@@ -42,7 +45,8 @@ rule draw:
         "drawing the study {wildcards.study}"
     shell:
         "python {input.script:q} study --study {wildcards.study} --cells {input.cells:q} --tables {input.tables:q} "
-        "--measures $(dirname {input.tables:q})/measures --output {output:q} "
+        "--measures $(dirname {input.tables:q})/measures --claims {input.claims:q} --documents {input.documents:q} "
+        "--cards {input.cards:q} --output {output:q} "
         "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
 
 

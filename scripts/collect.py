@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Collect what one config asked for: runs, metrics, accuracies, the groups' measures, and their summary, as tables."""
+"""Collect what one config asked for: runs, metrics, accuracies, the groups' measures, their summary, and tests."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from atlas import store
-from atlas.measure import accuracy, cells, runs, summary, tables
+from atlas.measure import accuracy, cells, comparisons, runs, summary, tables
 
 
 def main(arguments=None):
@@ -36,19 +36,32 @@ def collect(wanted, measures, output):
     pictures = {cell_id: counts(cell["card"]) for cell_id, cell in wanted.items()}
     rows = accuracy.rows(frame(output / "metrics.csv"), found["runs"], pictures)
     tables.write(output / "accuracy.csv", "accuracy", rows)
-    frames = (frame(output / f"{name}.csv") for name in ("runs", "accuracy", "movement", "unchanged", "features"))
-    tables.write(output / "summary.csv", "summary", summary.rows(*frames))
+    names = ("runs", "accuracy", "movement", "unchanged", "features", "parameters")
+    *frames, free = (frame(output / f"{name}.csv") for name in names)
+    tables.write(output / "summary.csv", "summary", summary.rows(*frames, free))
+    tables.write(output / "tests.csv", "tests", comparisons.rows(wanted, comparisons.outcomes(*frames)))
 
 
 def ordered(wanted, table, paths):
     """The rows of several CSV files of one kind, as text: the cells and seeds that are asked for, in their order.
 
-    A file that is not there has no rows: its replicates show in runs.csv.
+    A row of two replicates has the place of the first one. A file that is not there has no rows: its replicates show in
+    runs.csv.
     """
-    asked = [(cell_id, str(seed)) for cell_id, cell in wanted.items() for seed in cell["seeds"]]
-    place = {replicate: at for at, replicate in enumerate(asked)}
+    place = {}
+    for cell_id, cell in wanted.items():
+        for replicate in (None, *map(str, cell["seeds"])):
+            place[cell_id, replicate] = len(place)
     rows = [row for path in paths if path.exists() for row in tables.rows(path, table)]
-    return sorted((row for row in rows if tuple(row[:2]) in place), key=lambda row: place[tuple(row[:2])])
+    rows = [row for row in rows if all(replicate in place for replicate in replicates(table, row))]
+    return sorted(rows, key=lambda row: place[replicates(table, row)[0]])
+
+
+def replicates(table, row):
+    """The (cell, seed) that a row of a table tells of; the seed is None where it tells of the cell as such."""
+    if table == "parameters":
+        return [(row[0], None)]
+    return [tuple(row[:2]), tuple(row[2:4])] if table == "pairs" else [tuple(row[:2])]
 
 
 def frame(path):

@@ -1,7 +1,8 @@
 """Draw the exhibits of a chapter (a study, or the data) from result tables: figures, their CSVs, and exhibits.json.
 
     draw.py study --study dynamics --cells results/tour/cells.csv --tables results/tour/tables \
-        --measures results/tour/measures --output results/tour/figures/dynamics
+        --measures results/tour/measures --claims report/claims.yaml --documents report/documents.yaml \
+        --cards data/*.json --output results/tour/figures/dynamics
     draw.py data --cards data/digits.json --data data/digits.safetensors --output results/tour/figures/data
 """
 
@@ -9,9 +10,12 @@ import argparse
 import importlib
 import importlib.util
 import sys
+from pathlib import Path
+
+import yaml
 
 from atlas import store
-from atlas.tell import data, exhibit, study
+from atlas.tell import claims, data, exhibit, study
 from atlas.tell.tables import Tables
 
 
@@ -25,14 +29,20 @@ def chapter_module(name):
 
 
 def draw_study(options):
-    """Write the exhibits of the study that the options name."""
+    """Write the exhibits of the study that the options name, and claims.json where there is a ledger of claims."""
     try:
         tables = Tables(options.study, options.cells, options.tables, options.measures)
+        ledger = claims.ledger(options.claims, options.study) if options.claims else []
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
+    tables.cards = {card["dataset_id"]: card for card in map(store.read_json, options.cards)}
+    if options.documents:
+        tables.document = yaml.safe_load(Path(options.documents).read_text(encoding="utf-8")).get(options.study, {})
     module = chapter_module(options.study)
     exhibits = module.exhibits(tables)
     title = getattr(module, "TITLE", options.study[:1].upper() + options.study[1:])
+    judged = claims.judge(ledger, getattr(module, "CLAIMS", {}), tables)
+    store.write_json(Path(options.output) / "claims.json", judged)
     exhibit.write(options.output, options.study, title, exhibits, module.facts(tables))
 
 
@@ -55,6 +65,9 @@ def main(arguments=None):
     one.add_argument("--cells", required=True, help="cells.csv")
     one.add_argument("--tables", required=True, help="directory of the merged tables")
     one.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
+    one.add_argument("--claims", help="the ledger of the documents' claims, for those of the study")
+    one.add_argument("--documents", help="what the documents report, for what the study's reports")
+    one.add_argument("--cards", nargs="*", default=[], help="data/<dataset_id>.json, for the scopes of claims")
     one.add_argument("--output", required=True, help="directory to write to")
     one.set_defaults(run=draw_study)
     pictures = chapters.add_parser("data", help="pictures and counts of the data sets")

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 import collect
 import measure
 from atlas import networks, store
-from atlas.measure import accuracy, features, group, movement, statistics, summary, tables, unchanged
+from atlas.measure import accuracy, cells, features, group, movement, statistics, summary, tables, unchanged
 from atlas.networks import inputs
 
 SCRIPTS = Path(collect.__file__).parent
@@ -68,6 +68,19 @@ def write_block(folder, cell_id, settings, replicates, series=None):
     for seed, epochs in (series or {}).items():
         for epoch, tensors in epochs.items():
             store.save_tensors(store.snapshot_path(folder, seed, epoch), tensors, {"epoch": epoch})
+
+
+def write_cells(path, rows):
+    """A cells.csv of (cell_id, blocks, replicates, card, settings, study and labels), in one group "g"; role and kind
+    can be among the labels."""
+    columns = {}
+    for cell_id, blocks, replicates, card, settings, labels in rows:
+        row = {"cell_id": cell_id, "study": "s", "kind": "base", "role": "grid", "dataset": "d", "network": "n"}
+        row |= {"init": "i", "optimizer": "o"} | labels
+        row |= {"replicates": replicates, "blocks": ";".join(map(str, blocks)), "card": card, "group": "g"}
+        columns[len(columns)] = row | {"cell": json.dumps(settings)}
+    pd.DataFrame(columns.values()).to_csv(path, index=False)
+    return path
 
 
 def replicate(seed, status="done", epochs=3, **other):
@@ -193,8 +206,9 @@ def resnet(tmp_path_factory):
     series[5]["fc.bias"][4] = np.nextafter(series[5]["fc.bias"][4], np.float32(9))
     write_block(folder / "seeds_4-4", "base-r", settings, [replicate(4, epochs=5)], {4: series})
     data, card, _ = write_data(folder, count=40, channels=3, size=32)
-    asked = [{"cell_id": "base-r", "blocks": [str(folder / "seeds_4-4")], "seeds": [4], "cell": settings}]
-    measure.main([f"--cells={json.dumps(asked)}", f"--data={data}", f"--card={card}", f"--output={folder / 'out'}"])
+    cells = write_cells(folder / "cells.csv", [("base-r", [folder / "seeds_4-4"], 5, card, settings, {})])
+    flags = [f"--cells={cells}", "--group=g", f"--data={data}", f"--card={card}", f"--output={folder / 'out'}"]
+    measure.main(flags)
     return {name: collect.frame(folder / "out" / f"{name}.csv") for name in tables.MEASURES}, series, table
 
 
@@ -250,12 +264,14 @@ def test_unchanged_is_exact_and_structural_is_the_closed_form(resnet):
     assert found.loc[("layer4.1.conv2", "weight"), "unchanged"] == 32 * 32 * 3
     assert found.loc[("fc", "bias"), "unchanged"] == CLASSES - 1, "one unit in the last place is a change"
     # On 1x1 maps eight of nine taps meet padding alone; where a stride leads from 2x2 to 1x1, five of nine.
-    structural = found.drop(("total", "all"))["structural"]
+    structural = found.drop(("total", "all"))["taps"]
     ones = ("layer4.0.conv2", "layer4.1.conv1", "layer4.1.conv2")
     expected = {(layer, "weight"): 32 * 32 * 8 for layer in ones} | {("layer4.0.conv1", "weight"): 16 * 32 * 5}
     assert structural[structural > 0].to_dict() == expected
     total = found.loc[("total", "all")]
-    counts = found.drop(("total", "all"))[["size", "unchanged", "structural"]].sum()
+    columns = ["size", "unchanged", "taps", "structural", "changed"]
+    counts = found.drop(("total", "all"))[columns].sum()
+    assert found[["dead", "rounding", "returned", "contradicted"]].isna().all(axis=None), "no track file: unknown"
     assert total[counts.index].to_list() == counts.to_list() and total["size"] == table.parameter_count
 
 
@@ -263,7 +279,8 @@ def test_unchanged_counts_across_chunks():
     start = np.random.default_rng(8).normal(0, 1, statistics.CHUNK + 9).astype("float32")
     last = start.copy()
     last[[0, 77, statistics.CHUNK + 3]] += 1
-    assert unchanged.equal(torch.from_numpy(start), torch.from_numpy(last)) == len(start) - 3
+    found = unchanged.count(torch.from_numpy(start), torch.from_numpy(last))
+    assert found == (len(start) - 3, 0, 0, None, None, None, 3, None)
 
 
 # ------------------------------------------------------------------------------------------------ features
@@ -289,9 +306,12 @@ def test_features_of_lenet1(tmp_path):
         epochs[3]["conv2.bias"][3] = -1000
     write_block(tmp_path / "seeds_0-1", "base-l", settings, [replicate(0), replicate(1)], series)
     data, card, images = write_data(tmp_path, size=27)
-    asked = [{"cell_id": "base-l", "blocks": [tmp_path / "seeds_0-1"], "seeds": [0, 1], "cell": settings}]
+    asked = [{"cell_id": "base-l", "blocks": [tmp_path / "seeds_0-1"], "seeds": [0, 1], "cell": settings, "named": []}]
     group.measure(asked, data, store.read_json(card), tmp_path / "out")
-    found = collect.frame(tmp_path / "out" / "features.csv").set_index("seed")
+    found = collect.frame(tmp_path / "out" / "features.csv")
+    assert found["of"].tolist() == ["activations", "weights"] * 2
+    active, rows = (found[found["of"] == of].set_index("seed") for of in ("activations", "weights"))
+    found = active
     padded = np.pad(images, ((0, 0), (0, 0), (2, 3), (2, 3))).repeat(3, axis=1)
     for seed, epochs in series.items():
         values = by_hand(epochs[3], padded, 0.3, 0.2)
@@ -301,13 +321,36 @@ def test_features_of_lenet1(tmp_path):
         pairs = matrix[np.triu_indices(275, 1)]
         assert found.loc[seed, "pairs"] == len(pairs) == 275 * 274 / 2
         expected = pairs.mean(), np.abs(pairs).mean(), *np.quantile(pairs, [0.05, 0.25, 0.5, 0.75, 0.95])
-        assert found.loc[seed].iloc[4:].to_list() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        assert found.loc[seed].iloc[5:].to_list() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        own = np.corrcoef(epochs[3]["conv2.weight"].reshape(12, -1).astype("float64"))[np.triu_indices(12, 1)]
+        assert rows.loc[seed, ["features", "constant", "pairs"]].tolist() == [12, 0, 66]
+        expected = own.mean(), np.abs(own).mean(), *np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95])
+        assert rows.loc[seed].iloc[5:].to_list() == pytest.approx(expected, rel=1e-12)
         if seed == 0:
             kept = store.load_arrays(tmp_path / "out" / "features.safetensors")
             assert list(kept) == ["base-l/seed0"], "the first replicate only"
             kept = kept["base-l/seed0"]
             assert kept.dtype == np.float16 and np.allclose(kept[np.ix_(~constant, ~constant)], matrix, atol=1e-3)
             assert np.isnan(kept[constant]).all() and np.isnan(kept[:, constant]).all()
+
+
+def test_weight_rows_leave_out_structural_taps(resnet):
+    """The layer that makes ResNet18's features is the block's own; on 1x1 maps only a centre counts."""
+    found, series, _ = resnet
+    row = found["features"].set_index("of").loc["weights"]
+    centre = series[5]["layer4.1.conv2.weight"][:, :, 1, 1].astype("float64")
+    pairs = np.corrcoef(centre)[np.triu_indices(32, 1)]
+    assert row[["features", "constant", "pairs"]].tolist() == [32, 0, len(pairs)]
+    assert row[["mean_correlation", "mean_absolute"]].tolist() == pytest.approx([pairs.mean(), np.abs(pairs).mean()])
+    makers = {"lenet1": "conv2", "lenet5": "fc2", "vgg19": "classifier.3", "resnet18": "layer4.1.conv2"}
+    for architecture, name in makers.items():
+        assert features.maker(networks.table({"architecture": architecture}, 1, 32, 10)).name == name
+
+
+def correlations(values):
+    """The correlations of features with each other."""
+    centred = features.Centred(values)
+    return features.correlation(features.product(centred, centred), centred, centred)
 
 
 def test_features_are_taken_in_eval_mode():
@@ -317,10 +360,11 @@ def test_features_are_taken_in_eval_mode():
     module = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Linear(12, 10))
     images = torch.from_numpy(np.random.default_rng(10).integers(0, 256, (700, 3, 2, 2), dtype="uint8"))
     card = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
-    found = features.penultimate(module.train(), "3", images, card)
+    found, predictions = features.penultimate(module.train(), "3", images, card)
     expected = inputs.normalise(images, card["mean"], card["std"]).flatten(1) / math.sqrt(1 + 1e-5)
     assert found.shape == (700, 12) and torch.allclose(found, expected, rtol=1e-5)
     assert torch.equal(module[1].running_mean, torch.zeros(12))
+    assert torch.equal(predictions, module[3](found).argmax(1))
 
 
 def test_a_feature_that_only_rounds_is_constant():
@@ -330,8 +374,8 @@ def test_a_feature_that_only_rounds_is_constant():
     values[::2, 1] = np.nextafter(np.float32(0.3), np.float32(1))
     values[:, 2] = 1e-9 * values[:, 2]
     values[:, 3] = -2 * values[:, 0]
-    assert features.constant(torch.from_numpy(values)).tolist() == [False, True, False, False]
-    matrix = features.correlation(torch.from_numpy(values))
+    assert features.Centred(torch.from_numpy(values)).constant.tolist() == [False, True, False, False]
+    matrix = correlations(torch.from_numpy(values))
     assert torch.isnan(matrix[1]).all() and torch.isnan(matrix[:, 1]).all()
     assert matrix[0, 3] == pytest.approx(-1, abs=1e-12) and matrix.nan_to_num(0).abs().max() <= 1
     assert float(matrix[0, 2]) == pytest.approx(np.corrcoef(values[:, 0], values[:, 2])[0, 1], abs=1e-12)
@@ -339,7 +383,7 @@ def test_a_feature_that_only_rounds_is_constant():
 
 
 def test_features_without_a_defined_pair_are_undefined():
-    counted = features.describe(features.correlation(torch.ones(50, 3)))
+    counted = features.describe(correlations(torch.ones(50, 3)))
     assert counted[:3] == (3, 3, 0) and all(math.isnan(value) for value in counted[3:])
 
 
@@ -435,19 +479,16 @@ def told(tmp_path_factory):
         (path / "metrics.csv").write_text("\n".join([header, *(body[name] for name in names.split())]) + "\n")
     data, card, _ = write_data(folder, count=60)
     blocks = {"base-x": [x / "seeds_0-1", x / "seeds_2-3"], "base-y": [y / "seeds_0-1", y / "seeds_2-2"]}
-    asked = [{"cell_id": name, "blocks": list(map(str, own)), "cell": settings} for name, own in blocks.items()]
-    asked = [entry | {"seeds": [0, 1, 2]} for entry in asked]
-    store.write_json(folder / "cells.json", asked)
-    rows = [
-        {"cell_id": name, "study": study, "replicates": count, "blocks": ";".join(map(str, blocks[name])), "card": card}
-        | {"group": "both", "cell": json.dumps(settings)}
-        for name, study, count in (("base-x", "one", 2), ("base-y", "one", 3), ("base-x", "two", 3))
+    asked = (("base-x", "one", 2, "sgd"), ("base-y", "one", 3, "adam"), ("base-x", "two", 3, "sgd"))
+    cells = [
+        (name, blocks[name], count, card, settings, {"study": study, "optimizer": optimizer})
+        for name, study, count, optimizer in asked
     ]
-    pd.DataFrame(rows).to_csv(folder / "cells.csv", index=False)
+    write_cells(folder / "cells.csv", cells)
 
     def make(output):
         flags = [f"--data={data}", f"--card={card}", f"--output={output / 'measures'}"]
-        measure.main([f"--cells={folder / 'cells.json'}", *flags])
+        measure.main([f"--cells={folder / 'cells.csv'}", "--group=g", *flags])
         flags = ["--measures", str(output / "measures"), f"--output={output / 'tables'}"]
         collect.main([f"--cells={folder / 'cells.csv'}", *flags])
         return output
@@ -459,14 +500,20 @@ def read(told, name):
     return collect.frame(told[0] / "tables" / f"{name}.csv")
 
 
-def test_cells_csv_says_what_the_json_says(told):
-    folder = told[0].parent
-    wanted = store.read_json(folder / "cells.json")
-    found = measure.read(str(folder / "cells.csv"), "both")
-    assert [{key: cell[key] for key in wanted[0]} for cell in found] == wanted
-    assert measure.read(json.dumps(wanted), None) == wanted
-    with pytest.raises(ValueError, match="no group 'none'; its groups: both"):
-        measure.read(str(folder / "cells.csv"), "none")
+def test_a_group_is_a_part_of_cells_csv(told):
+    path = told[0].parent / "cells.csv"
+    found = {cell["cell_id"]: cell for cell in cells.grouped(path, "g")}
+    assert list(found) == ["base-x", "base-y"] and found["base-x"]["seeds"] == [0, 1, 2]
+    assert found["base-x"]["cell"] == cell() and [Path(x).name for x in found["base-x"]["blocks"]] == [
+        "seeds_0-1",
+        "seeds_2-3",
+    ]
+    labels = {"dataset": "d", "network": "n", "init": "i", "optimizer": "sgd"}
+    assert found["base-x"]["named"] == [
+        {"study": study, "kind": "base", "role": "grid", "labels": labels} for study in ("one", "two")
+    ]
+    with pytest.raises(ValueError, match="no group 'none'; its groups: g"):
+        cells.grouped(path, "none")
 
 
 def test_runs_say_what_became_of_every_replicate(told):
@@ -498,7 +545,7 @@ def test_a_diverged_replicate_is_measured_where_it_is_finite(told):
     moved = read(told, "movement")
     moved = moved[(moved["cell_id"] == "base-y") & (moved["seed"] == 0)]
     assert set(moved["to_epoch"]) == {1} and moved["distance"].notna().all()
-    for name in ("unchanged", "features"):
+    for name in ("unchanged", "tolerance", "features"):
         found = read(told, name)[["cell_id", "seed"]].drop_duplicates()
         assert list(found.itertuples(index=False, name=None)) == [("base-x", 0), ("base-x", 1), ("base-y", 1)]
 
@@ -509,15 +556,18 @@ def test_a_diverged_replicate_with_finite_snapshots_has_no_last_epoch(tmp_path):
     series = {0: {epoch: snapshot(layers(settings), random) for epoch in (0, 1)}}
     write_block(tmp_path / "seeds_0-0", "base-d", settings, [replicate(0, "diverged", 2)], series)
     data, card, _ = write_data(tmp_path, count=20)
-    asked = [{"cell_id": "base-d", "blocks": [tmp_path / "seeds_0-0"], "seeds": [0], "cell": settings}]
+    asked = [{"cell_id": "base-d", "blocks": [tmp_path / "seeds_0-0"], "seeds": [0], "cell": settings, "named": []}]
     group.measure(asked, data, store.read_json(card), tmp_path)
     counts = {name: len(tables.rows(tmp_path / f"{name}.csv", name)) for name in tables.MEASURES}
-    assert counts == {"statistics": 2 * 6, "movement": 2 * 4, "unchanged": 0, "features": 0}
+    expected = {"statistics": 2 * 6, "movement": 2 * 4, "parameters": 6 + 1}
+    assert counts == dict.fromkeys(tables.MEASURES, 0) | expected
 
 
 def test_summary_averages_finished_replicates_only(told):
     found = read(told, "summary").set_index(["cell_id", "measure", "key"]).sort_index()
-    assert (found["of"] == 3).all() and set(found.loc["base-x", "n"]) == {2}
+    unknown = found.index.get_level_values("measure").isin(["dead", "rounding", "returned"])
+    assert (found.loc[unknown, "n"] == 0).all(), "no track file"
+    assert (found["of"] == 3).all() and set(found[~unknown].loc["base-x", "n"]) == {2}
     status = read(told, "runs")
     speed = status[status["cell_id"] == "base-x"]["wall_seconds"].dropna()
     assert found.loc[("base-x", "wall_seconds", "run"), "mean"] == speed.mean() == 11.25
@@ -546,9 +596,11 @@ def test_summary_of_weights_against_numpy(told):
     check(found.loc[("base-x", "cosine_from_start", "total")], cosine)
     check(found.loc[("base-x", "norm_at_end", "total")], end)
     check(found.loc[("base-x", "unchanged", "total")], [np.mean(v[0] == v[3]) for v in vectors.values()])
-    check(found.loc[("base-x", "structural", "total")], [0.0, 0.0])
+    check(found.loc[("base-x", "changed", "total")], [np.mean(v[0] != v[3]) for v in vectors.values()])
+    for name, value in (("structural", 0.0), ("taps", 0.0), ("effective", 1.0)):
+        check(found.loc[("base-x", name, "total")], [value, value])
     own = read(told, "features")
-    own = own[own["cell_id"] == "base-x"]
+    own = own[(own["cell_id"] == "base-x") & (own["of"] == "activations")]
     for name in ("mean_correlation", "mean_absolute"):
         check(found.loc[("base-x", name, "features")], own[name])
     assert list(found.loc["base-x"].loc["distance"].index) == ["0-1", "1-2", "2-3"]
@@ -569,7 +621,7 @@ def check(row, values):
 def test_the_same_inputs_give_the_same_files(told, tmp_path):
     again = told[1](tmp_path)
     files = sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
-    assert len(files) == 5 + 8
+    assert len(files) == len(tables.MEASURES) + 2 + len(tables.COLUMNS)
     for path in files:
         assert (again / path).read_bytes() == (told[0] / path).read_bytes(), path
 
@@ -578,13 +630,16 @@ def test_a_config_whose_runs_all_failed_has_tables(tmp_path):
     failed = [replicate(seed, "failed", 0, cause="no memory") for seed in (0, 1)]
     write_block(tmp_path / "seeds_0-1", "base-f", cell(), failed)
     data, card, _ = write_data(tmp_path, count=20)
-    asked = [{"cell_id": "base-f", "blocks": [str(tmp_path / "seeds_0-1")], "seeds": [0, 1], "cell": cell()}]
-    group.measure(asked, data, store.read_json(card), tmp_path / "measures")
-    assert store.load_arrays(tmp_path / "measures" / "features.safetensors") == {}
-    cells = {"base-f": {"blocks": [str(tmp_path / "seeds_0-1")], "seeds": [0, 1], "card": card}}
+    entry = {"blocks": [str(tmp_path / "seeds_0-1")], "seeds": [0, 1], "card": card, "cell": cell(), "named": []}
+    group.measure([{"cell_id": "base-f"} | entry], data, store.read_json(card), tmp_path / "measures")
+    for name in ("features", "pairs"):
+        assert store.load_arrays(tmp_path / "measures" / f"{name}.safetensors") == {}
+    cells = {"base-f": entry}
     collect.collect(cells, [tmp_path / "measures"], tmp_path / "tables")
     found = collect.frame(tmp_path / "tables" / "summary.csv")
-    assert (found["n"] == 0).all() and (found["of"] == 2).all() and found["mean"].isna().all() and len(found) == 13
+    assert (found["n"] == 0).all() and (found["of"] == 2).all() and found["mean"].isna().all()
+    assert len(found) == len(summary.ALWAYS) == 19
+    assert len(collect.frame(tmp_path / "tables" / "tests.csv")) == 0
     assert len(collect.frame(tmp_path / "tables" / "accuracy.csv")) == 0
 
 
@@ -619,7 +674,7 @@ def test_a_snapshot_of_another_network_is_refused(tmp_path):
 def test_a_table_with_other_columns_is_refused(tmp_path):
     path = tmp_path / "features.csv"
     path.write_text("cell_id,seed\n")
-    with pytest.raises(ValueError, match="features.csv: columns cell_id,seed; allowed: cell_id,seed,features"):
+    with pytest.raises(ValueError, match="features.csv: columns cell_id,seed; allowed: cell_id,seed,of,features"):
         tables.rows(path, "features")
 
 

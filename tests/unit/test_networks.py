@@ -328,6 +328,65 @@ def test_structural_taps_of_a_whole_network(size, padded):
     assert (sum(map(table.structural, reached)) > 0) == padded
 
 
+# Tied columns -------------------------------------------------------------------------------------
+
+
+def equal_columns(gradient):
+    """How many columns of a gradient are distinct, and which column each one equals first, but for rounding."""
+    scale = gradient.abs().max()
+    assert scale > 0
+    rounded = (gradient / scale * 1e9).round()
+    _, first = torch.unique(rounded, dim=1, return_inverse=True)
+    return len(first.unique()), first
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 3, 5, 7, 9])
+@pytest.mark.parametrize("outputs", [1, 3, 7, (2, 5)])
+def test_tied_columns_are_those_with_one_gradient(inputs, outputs):
+    """Brute force over torch's own adaptive pool, in float64."""
+    torch.manual_seed(0)
+    table = Table(3, inputs)
+    table.adaptive_avgpool("pool", outputs)
+    table.relu("relu")
+    table.flatten("flat")
+    table.linear("fc", 4)
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(outputs), nn.ReLU(), nn.Flatten(), nn.Linear(*table["fc"].in_shape, 4))
+    model.double()(torch.rand(5, 3, inputs, inputs, dtype=torch.float64)).square().sum().backward()
+    distinct, _ = equal_columns(model[-1].weight.grad)
+    assert table.tied("fc") == 4 * (table["fc"].in_shape[0] - distinct)
+
+
+def test_dropout_between_pool_and_linear_unties():
+    table = Table(3, 1)
+    table.adaptive_avgpool("pool", 7)
+    table.dropout("drop", 0.5)
+    table.flatten("flat")
+    table.linear("fc", 4)
+    table.linear("out", 2)
+    assert table.tied("fc") == table.tied("out") == table.tied("pool") == 0
+
+
+@pytest.mark.parametrize(("size", "distinct"), [(32, 1), (64, 9), (224, 49)])
+def test_vgg19_copies_pixels(size, distinct):
+    """At 32 px one pixel is copied 49 times; at 64 px 2x2 pixels have 3x3 windows; at 224 px all 49 differ."""
+    full = networks.table({"architecture": "vgg19"}, 3, size, 10)
+    assert full["classifier.0"].parameter_count - 4096 == 102_760_448
+    assert 102_760_448 - full.tied("classifier.0") == 4096 * 512 * distinct
+    if size == 224:
+        return
+    torch.manual_seed(0)
+    model, table = build({"architecture": "vgg19", "width": 0.0625}, 3, size, 10)
+    model.double()(torch.randn(4, 3, size, size, dtype=torch.float64)).square().sum().backward()
+    gradient = model.get_submodule("classifier.0").weight.grad
+    out, columns = gradient.shape
+    alive = gradient.view(out, -1, 49).abs().amax((0, 2)) > 0
+    _, first = equal_columns(gradient)
+    first = first.view(-1, 49)[alive]
+    assert len(first) > 5 and all(len(own.unique()) == distinct for own in first)
+    assert len(first.unique()) == distinct * len(first), "columns of two channels are not equal"
+    assert table.tied("classifier.0") == out * (columns - distinct * columns // 49)
+
+
 # Errors and the user's own network ----------------------------------------------------------------
 
 

@@ -156,7 +156,7 @@ def sample(root, troubles=True):
         ],
         {
             "sentences": ["A sentence with a number in it."],
-            "unchanged": [{"sentence": "The answer is 42 %."}],
+            "answers": {"unchanged": ["The answer is 42 %."]},
             "left_out": ["The exhibit norms is left out: <no> rows."],
         },
     )

@@ -5,6 +5,8 @@ import math
 import pandas as pd
 from scipy.special import stdtrit
 
+# Columns of unchanged.csv, given as fractions of all learnable parameters; the last five are its classes.
+FRACTIONS = ("unchanged", "taps", "structural", "dead", "rounding", "returned", "changed")
 # Every cell has a row for these, with n = 0 where no replicate gave a value: (measure, key).
 ALWAYS = (
     ("accuracy", "last"),
@@ -14,8 +16,8 @@ ALWAYS = (
     ("cosine_from_start", "total"),
     ("relative_from_start", "total"),
     ("norm_at_end", "total"),
-    ("unchanged", "total"),
-    ("structural", "total"),
+    *((measure, "total") for measure in FRACTIONS),
+    ("effective", "total"),
     ("mean_correlation", "features"),
     ("mean_absolute", "features"),
     ("images_per_second", "run"),
@@ -42,22 +44,25 @@ def interval(values):
     return n, mean, mean - half, mean + half, std
 
 
-def rows(runs, accuracy, movement, unchanged, features):
+def rows(runs, accuracy, movement, unchanged, features, parameters):
     """Rows of summary.csv, as tuples (measure, cell_id, key, n, of, mean, low, high, std), cell by cell.
 
     The arguments are DataFrames with the columns of the tables of their names. Replicates with status done are averaged
     and no others; `of` is the number asked for, so that n < of shows what is missing.
     Measures: those of ALWAYS and, for each interval between consecutive snapshots, distance with key "<from>-<to>".
-    unchanged and structural are fractions of the learnable parameters; *_from_start compare the last snapshot with
-    epoch 0.
+    Those of FRACTIONS and effective are fractions of the learnable parameters; effective is a closed form, the same for
+    every replicate. *_from_start compare the last snapshot with epoch 0. The correlations are those of activations.
     """
     done = runs[runs["status"] == "done"]
+    active = features[features["of"] == "activations"]
+    free = parameters[parameters["layer"] == "total"].merge(done[["cell_id", "seed"]], on="cell_id")
     values = pd.concat(
         [
             _long(accuracy, "accuracy", accuracy["protocol"], "accuracy"),
             *_movement(movement),
             *_unchanged(unchanged),
-            *(_long(features, name, "features", name) for name in ("mean_correlation", "mean_absolute")),
+            _long(free.assign(effective=free["effective"] / free["size"]), "effective", "total", "effective"),
+            *(_long(active, name, "features", name) for name in ("mean_correlation", "mean_absolute")),
             *(_long(done, name, "run", name) for name in ("images_per_second", "wall_seconds")),
         ]
     ).merge(done[["cell_id", "seed"]], on=["cell_id", "seed"])
@@ -93,5 +98,5 @@ def _movement(frame):
 def _unchanged(frame):
     """Fractions of all learnable parameters."""
     total = frame[(frame["layer"] == "total") & (frame["parameter"] == "all")]
-    for measure in ("unchanged", "structural"):
+    for measure in FRACTIONS:
         yield _long(total.assign(**{measure: total[measure] / total["size"]}), measure, "total", measure)

@@ -11,13 +11,19 @@ COLUMNS = {
     "accuracy": "cell_id seed status protocol epoch accuracy loss",
     "statistics": "cell_id seed epoch layer parameter size mean std min max range norm",
     "movement": "cell_id seed layer from_epoch to_epoch interval norm_from norm_to distance cosine relative",
-    "unchanged": "cell_id seed layer parameter size unchanged structural",
-    "features": "cell_id seed features constant pairs mean_correlation mean_absolute q05 q25 q50 q75 q95",
+    "unchanged": "cell_id seed layer parameter size unchanged taps structural dead rounding returned changed "
+    "contradicted",
+    "parameters": "cell_id layer parameter size structural tied effective",
+    "tolerance": "cell_id seed layer criterion tolerance size changed",
+    "features": "cell_id seed of features constant pairs mean_correlation mean_absolute q05 q25 q50 q75 q95",
+    "pairs": "cell_a seed_a cell_b seed_b factor level_a level_b norm_a norm_b distance cosine cka agreement "
+    "correlation matched in_place features constant",
+    "tests": "outcome factor level_a level_b dataset network n difference low high t p q effect",
     "summary": "measure cell_id key n of mean low high std",
 }
 COLUMNS = {name: columns.split() for name, columns in COLUMNS.items()}
 # The tables that one measure job writes for its group of cells.
-MEASURES = ("statistics", "movement", "unchanged", "features")
+MEASURES = ("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "pairs")
 
 
 def write(path, table, rows, digits=None):

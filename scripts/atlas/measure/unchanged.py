@@ -1,29 +1,76 @@
-"""How many parameters training left exactly as they were, and how many of them it never could have changed."""
+"""How many parameters training left exactly as they were, and why: each in one class, by evidence.
+
+Every class has a condition of its own, and none is what the others leave:
+    changed     the end is not the start;
+    structural  unchanged, the weight of a convolution tap that only ever meets its own zero padding (closed form);
+    dead        unchanged, no such tap, and no step ever gave it a gradient other than zero;
+    rounding    unchanged, no such tap, with a gradient, and yet no step ever changed it: each update was rounded away;
+    returned    unchanged, no such tap, with a gradient, changed by some step, and back at its start in the end.
+The last three need what training recorded of each parameter (`track`); without it they are unknown.
+"""
+
+import torch
 
 from atlas.measure.statistics import CHUNK
 
+GRADIENT, CHANGED = 1, 2  # the bits of a track file: had ever a nonzero gradient, was ever changed
 
-def rows(table, start, last):
-    """(layer, parameter, size, unchanged, structural) of each learnable parameter, then of ("total", "all").
 
-    table: the network's layer table; start, last: snapshots, {torch name: float32 tensor}. unchanged counts x == y in
-    float32; structural counts the weights of convolution taps that only ever meet their own zero padding, which get no
-    gradient whatever the data (closed form, from the layer table).
+def rows(table, start, last, bits=None):
+    """(layer, parameter, size, unchanged, taps, structural, dead, rounding, returned, changed, contradicted) of each
+    learnable parameter, then of ("total", "all").
+
+    table: the network's layer table; start, last: snapshots, {torch name: float32 tensor}; bits: the replicate's track
+    file, {torch name: uint8 tensor}, or None, which leaves dead, rounding, returned and contradicted None.
+    unchanged counts x == y in float32; taps is the closed form's number of structural weights, changed or not;
+    contradicted counts those of them that had a gradient after all, which must be 0. Raises ValueError where a tensor
+    is missing or has another shape than in the table.
     """
     found = []
     for layer in table.layers:
         for name, shape in layer.parameters.items():
             full = f"{layer.name}.{name}"
-            have = tuple(start[full].shape)
-            if have != tuple(shape):
-                raise ValueError(f"{full} is {have} in the snapshot, {shape} in the layer table; train the cell again")
-            structural = table.structural(layer) if name == "weight" else 0
-            found.append((layer.name, name, start[full].numel(), equal(start[full], last[full]), structural))
-    totals = [sum(row[column] for row in found) for column in (2, 3, 4)]
-    return [*found, ("total", "all", *totals)]
+            for kind, tensors in (("snapshot", start), ("snapshot", last), ("track file", bits)):
+                _check(full, kind, tensors, tuple(shape))
+            taps = structural(table, layer) if name == "weight" and layer.kind == "Conv2d" else None
+            counts = count(start[full], last[full], taps, bits and bits[full])
+            found.append((layer.name, name, start[full].numel(), *counts))
+    columns = list(zip(*found, strict=True))[2:]
+    return [*found, ("total", "all", *(None if None in column else sum(column) for column in columns))]
 
 
-def equal(one, other):
-    """The number of positions at which two float32 tensors of one shape hold the same value."""
-    pairs = zip(one.reshape(-1).split(CHUNK), other.reshape(-1).split(CHUNK), strict=True)
-    return sum(int((left == right).sum()) for left, right in pairs)
+def structural(table, layer):
+    """Which weights of a convolution sit at structural taps: bool, of the weight's shape."""
+    return torch.from_numpy(~table.tap_mask(layer)).expand(layer.parameters["weight"])
+
+
+def count(start, last, taps=None, bits=None):
+    """(unchanged, taps, structural, dead, rounding, returned, changed, contradicted) of one parameter tensor.
+
+    start, last: float32; taps: bool, True at structural taps (None: there are none); bits: uint8 (None: not recorded).
+    All of one shape.
+    """
+    nowhere = torch.zeros(1, dtype=torch.bool).expand(start.numel())
+    taps = nowhere if taps is None else taps.reshape(-1)
+    recorded = bits is not None
+    bits = bits.reshape(-1) if recorded else nowhere.to(torch.uint8)
+    total = torch.zeros(8, dtype=torch.int64)
+    flat = (tensor.split(CHUNK) for tensor in (start.reshape(-1), last.reshape(-1), taps, bits))
+    for old, new, tap, bit in zip(*flat, strict=True):
+        same, gradient, moved = old == new, bit & GRADIENT != 0, bit & CHANGED != 0
+        free = same & ~tap
+        classes = [same & tap, free & ~gradient, free & gradient & ~moved, free & gradient & moved, old != new]
+        total += torch.stack([same.sum(), tap.sum(), *(own.sum() for own in classes), (tap & gradient).sum()])
+    unchanged, taps, padded, dead, rounding, returned, changed, contradicted = total.tolist()
+    if not recorded:
+        dead = rounding = returned = contradicted = None
+    return unchanged, taps, padded, dead, rounding, returned, changed, contradicted
+
+
+def _check(full, kind, tensors, shape):
+    """Raise ValueError where a tensor of a file is missing or has not the table's shape."""
+    if tensors is None:
+        return
+    have = tuple(tensors[full].shape) if full in tensors else "missing"
+    if have != shape:
+        raise ValueError(f"{full} is {have} in the {kind}, {shape} in the layer table; train the cell again")

@@ -284,9 +284,38 @@ class Table:
         out, channels = layer.parameters["weight"][:2]
         return out * channels * int((~self.tap_mask(layer)).sum())
 
+    # Tied columns
+
+    def tied(self, layer: str | Layer) -> int:
+        """Number of weights of a Linear whose gradient always equals that of another one; 0 for any other layer.
+
+        An AdaptiveAvgPool2d whose map is larger than its input copies pixels: output i of an axis is the mean of the
+        input from floor(i n / o) to ceil((i + 1) n / o) (torch's definition for n values and o outputs), so that some
+        outputs average the same ones. Where a Linear reads such a map flattened, the columns of the copies always get
+        one gradient: with E equal columns E - 1 are tied. Element by element functions between the two keep copies
+        equal; a dropout, which draws each value by itself, does not.
+        """
+        layer = self[layer]
+        if layer.kind != "Linear":
+            return 0
+        source = self._rows.get(layer.inputs[0])
+        while source is not None and source.kind in ("Flatten", "ReLU", "Tanh"):
+            source = self._rows.get(source.inputs[0])
+        if source is None or source.kind != "AdaptiveAvgPool2d":
+            return 0
+        axes = zip(source.in_shape[1:], source.out_shape[1:], strict=True)
+        distinct = source.out_shape[0] * math.prod(len(_windows(n, outputs)) for n, outputs in axes)
+        out, columns = layer.parameters["weight"]
+        return out * (columns - distinct)
+
 
 def _pair(value) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _windows(size: int, outputs: int) -> set[tuple[int, int]]:
+    """The distinct windows (first, behind the last) that AdaptiveAvgPool2d averages along one axis."""
+    return {(i * size // outputs, -((i + 1) * size // -outputs)) for i in range(outputs)}
 
 
 def _prefixes(name: str) -> list[str]:

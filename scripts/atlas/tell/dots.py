@@ -1,75 +1,44 @@
-"""The plot with one row a cell: dots with intervals or bars, a panel for each data set, n of N at the right."""
+"""The plot with one row a cell: dots with intervals or bars, a panel a network and data set, n of N at the right."""
 
 import math
 
-from atlas.tell import style
+from atlas.tell import panels, style
 
-PANELS = 3
 ROW = 0.27
 
 
-def panels(tables, xlabel, row=ROW):
-    """A figure with one panel a data set and one row a cell, networks as headings: (figure, Rows).
+def rows(tables, xlabel, row=ROW, aligned=True):
+    """A figure with one panel a network and data set and in it one row a cell: (figure, Rows).
 
-    row is the height of a row in inches. The rows are those of any data set, in the config's order; a panel leaves a
-    row empty that its data set does not have.
+    row is the height of a row in inches. aligned: panels of one data set get one scale (by Rows.align, after drawing).
     """
-    rows = Rows(tables)
-    names = tables.values("dataset")
-    across = min(len(names), PANELS)
-    down = math.ceil(len(names) / across)
-    fig = style.figure(down * (row * (rows.count + 0.6) + 0.55) + 0.55)
-    grid = fig.subplots(down, across, sharey=True, squeeze=False)
-    for axes, name in zip(grid.flat, names, strict=False):
-        rows.panels[name] = axes
-        axes.set_title(name)
-        axes.set_xlabel(xlabel)
-    for axes in list(grid.flat)[len(names) :]:
-        axes.set_axis_off()
-    rows.frame()
-    return fig, rows
+    strips = panels.strips(tables, tables.cells)
+    labels = {network: list(dict.fromkeys(tables.where(network=network)["label"])) for network, _ in strips}
+    heights = [row * (len(labels[network]) + 0.4) for network, _ in strips]
+    fig, axes = panels.layout(strips, heights, 0.75, sharey=True)
+    for key in panels.lowest(strips):
+        axes[key].set_xlabel(xlabel)
+    return fig, Rows(tables, axes, labels)
 
 
 class Rows:
-    """Where each cell's row lies: position[(network, label)] in row units, downwards; panels[dataset] -> Axes."""
+    """Where each cell's row lies: panels[(network, dataset)] -> Axes, labels[network] -> its rows from the top."""
 
-    def __init__(self, tables):
-        self.tables = tables
-        self.panels = {}
-        self.position = {}
-        self.headings = {}
-        cells = tables.cells
-        headed = cells["network"].nunique() > 1 and bool(tables.axes)
-        at = 0
-        for network in tables.values("network"):
-            if headed:
-                self.headings[network] = at
-                at += 1
-            for label in dict.fromkeys(cells.loc[cells["network"] == network, "label"]):
-                self.position[network, label] = at
-                at += 1
-        self.count = at
-
-    def frame(self):
-        """Row labels, headings in bold, and light bands behind every second row."""
-        ticks = {at: label for (_, label), at in self.position.items()}
-        ticks |= {at: network for network, at in self.headings.items()}
-        for axes in self.panels.values():
-            axes.set_ylim(self.count - 0.4, -0.6)
-            axes.set_yticks(list(ticks), list(ticks.values()))
-            axes.grid(axis="y", visible=False)
-            axes.spines["left"].set_visible(False)
-            for at in self.position.values():
-                if at % 2:
-                    axes.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
-            for label in axes.get_yticklabels():
-                if label.get_text() in self.headings:
-                    label.set_fontweight("bold")
+    def __init__(self, tables, axes, labels):
+        self.tables, self.panels, self.labels = tables, axes, labels
+        for (network, _), one in axes.items():
+            names = labels[network]
+            one.set_ylim(len(names) - 0.4, -0.6)
+            one.set_yticks(range(len(names)), names if tables.axes else [""] * len(names))
+            one.grid(axis="y", visible=False)
+            one.spines["left"].set_visible(False)
+            for at in range(1, len(names), 2):
+                one.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
 
     def places(self):
         """(cell row of `tables.cells` as a named tuple, its Axes, its vertical position), cell by cell."""
         for cell in self.tables.cells.itertuples():
-            yield cell, self.panels[cell.dataset], self.position[cell.network, cell.label]
+            yield cell, self.panels[cell.network, cell.dataset], self.labels[cell.network].index(cell.label)
 
     def dots(self, data, *, colour, marker, label, shift=0.0, scale=1.0):
         """A dot at the mean with its interval as a line; `data` has cell_id, mean, low, high; shift is in rows."""
@@ -82,6 +51,14 @@ class Rows:
                 axes.plot([low, high], [at + shift] * 2, color=colour, linewidth=1.4, solid_capstyle="butt")
             filled = {"color": colour, "markerfacecolor": colour if marker != "s" else "white"}
             axes.plot(mean, at + shift, marker, markersize=5, label=label, markeredgewidth=1.2, zorder=3, **filled)
+
+    def align(self):
+        """Give the panels of one data set one scale, the widest of theirs."""
+        for dataset in {dataset for _, dataset in self.panels}:
+            own = [axes for (_, name), axes in self.panels.items() if name == dataset]
+            low, high = min(axes.get_xlim()[0] for axes in own), max(axes.get_xlim()[1] for axes in own)
+            for axes in own:
+                axes.set_xlim(low, high)
 
     def counts(self):
         """n of N beside every row, with what became of replicates that did not finish (in the row where none did)."""

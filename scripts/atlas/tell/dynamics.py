@@ -1,8 +1,20 @@
-"""The chapter on parameter dynamics: what training changes, how far it goes, and how the learnt features correlate."""
+"""The chapter on parameter dynamics: what training changes, how far it goes, and whether features are learnt alike."""
 
-from atlas.tell import exhibit, features, movement, study, style, unchanged
+from atlas.tell import (
+    claims_dynamics,
+    exhibit,
+    factors,
+    features,
+    layers,
+    movement,
+    norms,
+    pairs,
+    study,
+    style,
+    tolerance,
+    unchanged,
+)
 from atlas.tell.exhibit import NothingToShow
-from atlas.tell.runs import whose
 from atlas.tell.tables import last, summarise
 
 TITLE = "Parameter dynamics"
@@ -13,14 +25,25 @@ PARTS = {
     "sources": study.PARTS["sources"],
     "training-curves": study.PARTS["training-curves"],
     "unchanged": unchanged.unchanged,
+    "unchanged-layers": unchanged.unchanged_layers,
+    "tolerance": tolerance.tolerance,
+    "effective": tolerance.effective,
     "movement": movement.movement,
     "interval-norms": movement.interval_norms,
-    "norms": movement.norms,
-    "movement-layers": movement.movement_layers,
+    "norms": norms.norms,
+    "norms-document": norms.norms_document,
+    "movement-layers": layers.movement_layers,
+    "rotation": layers.rotation,
     "feature-correlation": features.feature_correlation,
     "feature-correlation-summary": features.summary,
+    "feature-pairs": pairs.feature_pairs,
+    "feature-cross": pairs.cross_correlation,
+    "factors": factors.factors,
+    "factors-table": factors.factors_table,
     "statistics": study.PARTS["statistics"],
 }
+
+CLAIMS = claims_dynamics.TESTS
 
 
 def exhibits(tables):
@@ -29,51 +52,90 @@ def exhibits(tables):
 
 
 def facts(tables):
-    """Those of every study, and `unchanged` (see unchanged.facts), `moved` and `features` (see `spans`): lists of dicts
-    with a sentence, one a data set and network. `sentences` gets the same by network, data sets together."""
+    """Those of every study; the numbers behind the answers (`unchanged`, `moved`, `features`, `alike`, `factors`: lists
+    of dicts); and `answers`: question -> its one or two sentences, which `sentences` has too."""
     found = study.facts(tables)
-    for key, function in {"unchanged": unchanged.facts, "moved": moved, "features": correlated}.items():
+    found["answers"] = {}
+    for key, (numbers, answer) in QUESTIONS.items():
         try:
-            found[key] = function(tables)
-            found["sentences"] += [item["sentence"] for item in function(tables, by=("network",))]
+            found[key] = numbers(tables)
+            found["answers"][key] = answer(tables, found[key])
         except NothingToShow:
-            found[key] = []
+            found[key], found["answers"][key] = [], []
+    told = found["answers"]
+    found["sentences"] += told["unchanged"] + told["moved"] + told["features"][:1] + told["alike"]
     return found
 
 
-TRAVELLED = "The distance of the parameters of {} from their start, relative to its norm, is {}"
+def moved(tables):
+    """Relative distance from the start to the last epoch, by network and optimizer: see `spans`."""
+    return spans(last(movement.steps(tables, "start"), "to_epoch"), "relative")
 
 
-def moved(tables, by=("dataset", "network")):
-    """Relative distance from the start to the last epoch, by optimizer."""
-    rows = last(movement.steps(tables, "start"), "to_epoch")
-    return spans(rows, "relative", by, TRAVELLED)
+def correlated(tables):
+    """Mean absolute correlation of activations, by network and optimizer: see `spans`."""
+    found = tables.done("features")
+    return spans(found[found["of"] == "activations"], "mean_absolute")
 
 
-def correlated(tables, by=("dataset", "network")):
-    """Mean absolute correlation of features, by optimizer."""
-    return spans(tables.done("features"), "mean_absolute", by, "The mean absolute correlation of features of {} is {}")
-
-
-def spans(rows, column, by, text):
-    """One dict a group of cells (`by` columns): these columns, by_optimizer (optimizer -> lowest and highest of the
-    cells' means of `column`), sentence (`text`, filled with whose they are and the spans)."""
-    means = summarise(rows, ["dataset", "network", "optimizer", "cell_id"], column).dropna(subset="mean")
+def spans(rows, column):
+    """One dict a network: network, by_optimizer (optimizer -> lowest and highest of the cells' means of `column`)."""
+    means = summarise(rows, ["network", "optimizer", "cell_id"], column).dropna(subset="mean")
     found = []
-    for key, cells in means.groupby(list(by), sort=False):
+    for network, cells in means.groupby("network", sort=False):
         ends = cells.groupby("optimizer", sort=False)["mean"].agg(["min", "max"])
-        words = [f"{between(end['min'], end['max'])} with {name}" for name, end in ends.iterrows()]
         found.append(
-            {
-                **dict(zip(by, key, strict=True)),
-                "by_optimizer": {name: [end["min"], end["max"]] for name, end in ends.iterrows()},
-                "sentence": f"{text.format(whose(cells), ' and '.join(words))} (lowest and highest mean of a cell).",
-            }
+            {"network": network, "by_optimizer": {name: [end["min"], end["max"]] for name, end in ends.iterrows()}}
         )
     return found
 
 
+def told(found):
+    """ "0.28 to 0.42 with sgd and 0.16 to 0.18 with adam in lenet5; ..", of what `spans` returns."""
+    return "; ".join(
+        " and ".join(f"{between(*ends)} with {name}" for name, ends in item["by_optimizer"].items())
+        + f" in {item['network']}"
+        for item in found
+    )
+
+
+def way(_, found):
+    """The answer on distances."""
+    text = f"Relative to the norm of their start, parameters end at a distance of {told(found)}"
+    return [f"{text} (lowest and highest mean of a cell)."] if found else []
+
+
+def independence(tables, found):
+    """The answer on correlations: of activations, and of the weights beside them."""
+    answers = [f"The mean magnitude of the correlation between two features is {told(found)}."] if found else []
+    rows = tables.done("features")
+    means = rows.groupby("of")[["mean_correlation", "mean_absolute"]].mean()
+    if {"activations", "weights"} <= set(means.index):
+        active, weights = means.loc["activations"], means.loc["weights"]
+        answers.append(
+            f"Over all runs activations have a mean r of {three(active['mean_correlation'])} and a mean |r| of "
+            f"{three(active['mean_absolute'])}, the weights that make them {three(weights['mean_correlation'])} and "
+            f"{three(weights['mean_absolute'])}."
+        )
+    return answers
+
+
+def three(value):
+    """A number with three significant digits."""
+    return style.number(value, 3)
+
+
 def between(low, high):
     """ "0.31 to 0.35", or one number where they are equal to three digits."""
-    low, high = style.number(low, 3), style.number(high, 3)
+    low, high = three(low), three(high)
     return low if low == high else f"{low} to {high}"
+
+
+# question -> (the numbers, a list of dicts; the sentences that they make)
+QUESTIONS = {
+    "unchanged": (unchanged.facts, unchanged.answer),
+    "moved": (moved, way),
+    "features": (correlated, independence),
+    "alike": (pairs.likeness, lambda _, found: pairs.answer(found)),
+    "factors": (factors.facts, factors.answer),
+}

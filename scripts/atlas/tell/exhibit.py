@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from atlas.store import whole, write_json
 from atlas.tell import style
@@ -22,6 +23,8 @@ class Exhibit:
 
     name is kebab-case and names the files; caption and alt are plain text without Markdown. data is what the figure
     draws (or the table as printed), one tidy row a mark. figure is None for a table. raster: save as PNG, not SVG.
+    palette: a PNG of at most 256 colours, a third of the size, for maps on a scale (pictures of data keep all colours).
+    tab: what tells it from others of the same title, beside which it stands; columns: those that a table prints.
     """
 
     name: str
@@ -31,6 +34,9 @@ class Exhibit:
     data: pd.DataFrame
     figure: Figure | None = None
     raster: bool = False
+    palette: bool = False
+    tab: str = ""
+    columns: list | None = None
 
     @property
     def file(self):
@@ -69,12 +75,13 @@ def write(folder, chapter, title, exhibits, facts):
             {
                 "name": exhibit.name,
                 "title": exhibit.title,
+                "tab": exhibit.tab,
                 "caption": exhibit.caption,
                 "alt": exhibit.alt,
                 "kind": "table" if exhibit.figure is None else "figure",
                 "file": exhibit.file,
                 "csv": f"{exhibit.name}.csv",
-                "columns": [str(column) for column in exhibit.data.columns],
+                "columns": [str(column) for column in exhibit.columns or exhibit.data.columns],
             }
         )
     told = {"chapter": chapter, "title": title, "exhibits": entries, "facts": plain(facts)}
@@ -92,6 +99,10 @@ def picture(exhibit):
     buffer = io.BytesIO()
     if exhibit.raster:
         exhibit.figure.savefig(buffer, format="png", dpi=2 * style.CSS_DPI, metadata={"Software": None})
+        if exhibit.palette:
+            image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+            buffer = io.BytesIO()
+            image.save(buffer, format="png", optimize=True)
     else:
         exhibit.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()

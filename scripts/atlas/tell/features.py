@@ -35,17 +35,15 @@ def feature_correlation(tables):
     many = shown["dataset"].nunique() > 1
     made = []
     for dataset, cells in shown.groupby("dataset", sort=False):
-        name, title = "feature-correlation", "Correlation of features"
-        if many:
-            name, title = f"{name}-{slug(dataset)}", f"{title}: {dataset}"
-        made.append(correlation_exhibit(tables, dataset, cells, name, title))
+        name = f"feature-correlation-{slug(dataset)}" if many else "feature-correlation"
+        made.append(correlation_exhibit(tables, dataset, cells, name, dataset if many else ""))
     return made
 
 
-def correlation_exhibit(tables, dataset, cells, name, title):
+def correlation_exhibit(tables, dataset, cells, name, tab):
     """The exhibit of one data set; `cells` has the columns across (small multiples) and rest (the other settings)."""
     networks, columns = list(dict.fromkeys(cells["network"])), list(dict.fromkeys(cells["across"]))
-    fig = style.figure(2.4 * len(networks) + 1.25)
+    fig = style.figure(2.7 * len(networks) + 1.25)
     grid = fig.subplots(len(networks), len(columns) + 1, squeeze=False)
     colours = dict(zip(columns, style.colours(len(columns)), strict=True))
     norms, kept, parts, maps, constants = end_norms(tables), tables.matrices(), [], [], 0
@@ -70,7 +68,8 @@ def correlation_exhibit(tables, dataset, cells, name, title):
     finish(fig, grid, maps, colours if len(columns) > 1 else {}, constants)
     data = pd.concat(parts, ignore_index=True)
     caption = correlation_caption(tables, dataset, cells, data, constants)
-    return Exhibit(name, title, caption, correlation_alt(dataset, cells, data), data, fig, raster=True)
+    alt = correlation_alt(dataset, cells, data)
+    return Exhibit(name, "Correlation of features", caption, alt, data, fig, raster=True, palette=True, tab=tab)
 
 
 def draw_matrix(axes, matrix, norm):
@@ -151,11 +150,12 @@ def correlation_caption(tables, dataset, cells, data, constants):
     norms = [f"{names[cell]} {style.number(norm) or 'unknown'}" for cell, norm in found["norm"].items()]
     which = f"{rests[0]}, " if len(rests) == 1 and rests[0] else ""
     text = (
-        f"Pearson correlation between the features of the second-last layer on {dataset}, over the test pictures after "
-        f"the last epoch, in one replicate each ({which}seed {', '.join(map(str, seeds))}). Norms of the trained "
-        f"parameters, ‖θ₁‖: {'; '.join(norms)}. Features are ordered by similarity (average linkage), so that blocks "
-        "along the diagonal are groups that fire together; the order has no other meaning. At the right, the share of "
-        "all pairs by correlation: a mass right of 0 means features that repeat each other."
+        f"Pearson correlation between the features of the second-last layer on {dataset}, over the test pictures "
+        f"after the last epoch, in one replicate each ({which}seed {', '.join(map(str, seeds))}). Every matrix is "
+        f"one model with itself, ‖θ₁ − θ₂‖ = 0; the norm of its trained parameters, ‖θ₁‖ = ‖θ₂‖: {'; '.join(norms)}. "
+        "Features are ordered by similarity (average linkage), so that blocks along the diagonal are groups that "
+        "fire together; the order has no other meaning. At the right, the share of all pairs by correlation: a mass "
+        "right of 0 means features that repeat each other."
     )
     if constants:
         text += f" {constants} constant features have no correlation: hatched, and left out of the histogram."
@@ -180,33 +180,42 @@ def correlation_alt(dataset, cells, data):
     return f"Heatmaps and histograms of feature correlations on {dataset}. Pairs with r above 0.5: {', '.join(parts)}."
 
 
+QUANTITIES = {"mean_correlation": "mean r", "mean_absolute": "mean |r|"}
+KINDS = {"activations": (style.PALETTE[0], "o"), "weights": (style.PALETTE[1], "s")}
+
+
 def summary(tables):
-    """Mean correlation and mean absolute correlation by cell; [Exhibit]."""
+    """Mean correlation and mean absolute correlation of activations and of weight rows, by cell; [Exhibit]."""
     found = tables.done("features")
-    columns = {"mean_correlation": ("mean r", "o"), "mean_absolute": ("mean absolute r", "D")}
-    long = found.melt(["cell_id", "seed"], list(columns), "quantity", "value")
-    data = with_cells(tables, summarise(long, ["cell_id", "quantity"], "value"))
-    fig, rows = dots.panels(tables, "correlation of features", row=0.24)
-    for place, (column, (label, marker)) in enumerate(columns.items()):
-        part = data[data["quantity"] == column]
-        shift = 0.12 * (2 * place - 1)
-        rows.dots(part, colour=style.PALETTE[place], marker=marker, label=label, shift=shift)
+    long = found.rename(columns={"of": "kind"})
+    long = long.melt(["cell_id", "seed", "kind"], list(QUANTITIES), "quantity", "value")
+    data = with_cells(tables, summarise(long, ["cell_id", "kind", "quantity"], "value"))
+    absolute = data[(data["quantity"] == "mean_absolute") & (data["kind"] == "activations")].dropna(subset="mean")
+    if absolute.empty:
+        raise NothingToShow("features.csv has no defined correlation.")
+    fig, rows = dots.rows(tables, "correlation", row=0.3)
+    kinds = [kind for kind in KINDS if kind in set(data["kind"])]
+    for place, (quantity, words) in enumerate(QUANTITIES.items()):
+        for kind in kinds:
+            part = data[(data["quantity"] == quantity) & (data["kind"] == kind)]
+            look = {"colour": KINDS[kind][0], "marker": ("d", "o")[place], "label": f"{kind}: {words}"}
+            rows.dots(part, shift=0.2 * (2 * kinds.index(kind) - 1) * (len(kinds) > 1), **look)
     for axes in rows.panels.values():
         axes.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+    rows.align()
     rows.counts()
-    rows.legend(fig)
-    absolute = data[data["quantity"] == "mean_absolute"].dropna(subset="mean")
-    constant = int(found["constant"].sum())
+    rows.legend(fig, ncols=4)
+    constant = int(found.loc[found["of"] == "activations", "constant"].sum())
     caption = (
-        "Correlation between pairs of features of the second-last layer, over the test pictures after the last "
-        "epoch: its mean and the mean of its magnitude, means over the finished replicates. "
-        f"{intervals('Lines', data)} Independent features have both near 0. A mean far below the mean magnitude "
-        "means that positive and negative correlations cancel. "
+        "Correlation r between pairs of features of the second-last layer: of their activations over the test "
+        "pictures after the last epoch, and of their weights (the rows of the layer that makes the features). Its "
+        "mean (diamonds) and the mean of its magnitude (discs), means over the finished replicates. "
+        f"{intervals('Lines', data)} Independent features have both near 0; a mean far below the mean magnitude "
+        "means that positive and negative correlations cancel. Activations that correlate where weights do not: it "
+        "is the pictures that tie the features, not their weights. "
     )
     if constant:
         caption += f"{constant} features (all replicates together) are constant: no correlation, not averaged in. "
-    if absolute.empty:
-        raise NothingToShow("features.csv has no defined correlation.")
-    alt = f"Dot plot. {extremes(tables, absolute, 'The mean absolute correlation', three)}"
+    alt = f"Dot plot. {extremes(tables, absolute, 'The mean absolute correlation of activations', three)}"
     caption = (caption + shortfall(tables)).strip()
     return [Exhibit("feature-correlation-summary", "Correlation of features by cell", caption, alt, data, fig)]

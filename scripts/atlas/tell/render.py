@@ -96,7 +96,7 @@ def _asked(config):
     return {name: config["definitions"][name] for name in config["asked"]}
 
 
-_NOTHING = {"exhibits": [], "facts": {}, "sentences": [], "left_out": []}
+_NOTHING = {"exhibits": [], "facts": {}, "claims": [], "sentences": [], "left_out": []}
 
 
 def _rows(path, limit=None):
@@ -158,6 +158,8 @@ def _chapters(figures):
         for exhibit in chapter["exhibits"]:
             exhibit |= _places(exhibit, path.parent)
         facts = chapter.get("facts") or {}
+        ledger = path.with_name("claims.json")
+        chapter["claims"] = read_json(ledger) if ledger.exists() else []
         lists = {key: facts.get(key) or [] for key in ("sentences", "left_out")}
         found[path.parent.name] = chapter | {"facts": facts} | lists
     return found
@@ -431,6 +433,7 @@ def document(templates, context):
     environment.filters |= {"thousands": lambda value: _fixed(value, 0), "axis": lambda name: AXES.get(name, name)}
     environment.globals |= {"table": table, "settings": settings, "width": _width, "rows_of": _rows_of}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": _carried}
+    environment.globals |= {"families": _families}
     text = environment.get_template("report.qmd.j2").render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -441,6 +444,17 @@ def _width(exhibit):
         return Markup("")
     header = exhibit["path"].read_bytes()[:24]  # signature, length, "IHDR", width, height: https://www.w3.org/TR/png-3/
     return Markup(f" width={int.from_bytes(header[16:20], 'big') // 2}")
+
+
+def _families(exhibits):
+    """The exhibits in lists, in order: neighbours of one title that each have a tab together, any other alone."""
+    found = []
+    for exhibit in exhibits:
+        if found and exhibit.get("tab") and found[-1][0].get("tab") and found[-1][0]["title"] == exhibit["title"]:
+            found[-1].append(exhibit)
+        else:
+            found.append([exhibit])
+    return found
 
 
 def _rows_of(exhibit):

@@ -1,5 +1,7 @@
 """Exhibits on how the runs ended: test accuracy by cell, and the same as a table."""
 
+import math
+
 import pandas as pd
 
 from atlas.tell import dots, style
@@ -13,14 +15,15 @@ PROTOCOLS = {
     "document": ("best epoch, on valid and test", "s", style.PALETTE[2]),
 }
 
+HEADINGS = {"last": "last epoch", "best_valid": "best validation", "document": "document's own"}
+
 # Column headings of printed tables.
 WORDS = {"dataset": "data set", "init": "start"}
 
 
 def accuracy_means(tables):
-    """Accuracy by cell and protocol: the labels, protocol, n, of, mean, low, high (shares, cut at 0 and 1)."""
+    """Accuracy by cell and protocol: the labels, protocol, n, of, mean, low, high (shares)."""
     found = summarise(tables.done("accuracy"), ["cell_id", "protocol"], "accuracy")
-    found[["low", "high"]] = found[["low", "high"]].clip(0, 1)
     return with_cells(tables, found[found["n"] > 0])
 
 
@@ -36,10 +39,11 @@ def with_cells(tables, data):
 
 
 def accuracy(tables):
-    """Dots and intervals of test accuracy, a row a cell, a panel a data set; [Exhibit]."""
+    """Dots and intervals (cut at 0 and 100 %) of test accuracy, a row a cell; [Exhibit]."""
     data = accuracy_means(tables)
+    data[["low", "high"]] = data[["low", "high"]].clip(0, 1)
     present = [name for name in PROTOCOLS if name in set(data["protocol"])]
-    fig, rows = dots.panels(tables, "accuracy (%)")
+    fig, rows = dots.rows(tables, "accuracy (%)")
     for place, name in enumerate(present):
         words, marker, colour = PROTOCOLS[name]
         shift = 0.24 * (place - (len(present) - 1) / 2)
@@ -48,6 +52,7 @@ def accuracy(tables):
     for axes in rows.panels.values():
         left, right = axes.get_xlim()
         axes.set_xlim(max(left, -2), min(right, 101))
+    rows.align()
     rows.counts()
     rows.legend(fig)
     caption = (
@@ -56,7 +61,7 @@ def accuracy(tables):
         "ways: the last epoch and the best validation epoch, both on the untouched test set, and the best epoch on "
         "valid and test together, which flatters, since it is chosen on the very pictures that it reports (many "
         "documents do so). "
-        + ("Each data set has its own scale. " if len(rows.panels) > 1 else "")
+        + ("Each data set has its own scale. " if tables.cells["dataset"].nunique() > 1 else "")
         + ("An interval that would pass 100 % is cut there. " if (data["high"] == 1).any() else "")
         + shortfall(tables)
     )
@@ -76,27 +81,49 @@ def accuracy_table(tables, name="accuracy-table", title="Test accuracy in number
     try:
         data = accuracy_means(tables).set_index(["cell_id", "protocol"])
     except NothingToShow:
-        data = pd.DataFrame(columns=["mean", "low", "high"], index=pd.MultiIndex.from_arrays([[], []]))
+        data = pd.DataFrame(columns=["n", "mean", "low", "high"], index=pd.MultiIndex.from_arrays([[], []]))
     status = tables.status()
     rows = []
     for cell in tables.cells.to_dict("records"):
-        row = labels(tables, cell) | {"replicates": of_asked(status.loc[cell["cell_id"]])}
-        for protocol, (words, _, _) in PROTOCOLS.items():
+        row = labels(tables, cell) | {"done": of_asked(status.loc[cell["cell_id"]])}
+        for protocol, words in HEADINGS.items():
             key = (cell["cell_id"], protocol)
-            row[f"{words} (%)"] = mean_text(data.loc[key], 100, 1) if key in data.index else "none"
+            row[words] = mean_text(data.loc[key], 100, 1) if key in data.index else "none"
         rows.append(row)
     table = pd.DataFrame(rows)
+    columns = printed(tables, table)
     caption = (
-        "Accuracy in percent by cell: mean over the finished replicates. Replicates: finished of requested. "
-        f"{intervals('Parentheses', data)} An interval that would pass 100 % is cut there. "
+        f"Accuracy in percent{everywhere(tables)}: mean over the finished replicates{counted(columns)} at the last "
+        "epoch and at the best validation epoch, both on test, and at the epoch that is best on valid and test "
+        f"together, as many documents report it. {half(data)} "
     )
     alt = f"Table of accuracies of {plural(len(table), 'cell')} by three protocols."
-    return [Exhibit(name, title, (caption + shortfall(tables)).strip(), alt, table)]
+    return [Exhibit(name, title, (caption + shortfall(tables)).strip(), alt, table, columns=columns)]
 
 
 def labels(tables, cell):
     """The settings of a cell (a dict) as the first columns of a printed table."""
     return {WORDS.get(column, column): cell[column] for column in ("dataset", "network", *tables.axes)}
+
+
+def printed(tables, table):
+    """The columns of a table that begins with `labels`, without those that say the same of every cell: data set or
+    network where there is but one, and "done" where every replicate is."""
+    alone = [WORDS.get(name, name) for name in ("dataset", "network") if tables.cells[name].nunique() == 1]
+    total = tables.status().sum()
+    return [name for name in table.columns if name not in alone and (name != "done" or total["done"] < total["asked"])]
+
+
+def counted(columns):
+    """What the column "done" means, where a table prints it."""
+    return " (done: finished of requested)" if "done" in columns else ""
+
+
+def everywhere(tables):
+    """ " of lenet5 on digits": what all cells share and a table does not repeat; empty where they share neither."""
+    names = {name: tables.values(name) for name in ("network", "dataset")}
+    network = f" of {names['network'][0]}" if len(names["network"]) == 1 else ""
+    return network + (f" on {names['dataset'][0]}" if len(names["dataset"]) == 1 else "")
 
 
 def sources(tables):
@@ -106,11 +133,21 @@ def sources(tables):
     return accuracy_table(tables.sources, "sources", "Source cells, whose weights others start from")
 
 
-def mean_text(row, scale=1.0, decimals=None):
-    """ "98.3 (97.1 to 99.5)" of a row with mean, low, high; the mean alone where there is no interval."""
-    text = (lambda x: f"{x * scale:.{decimals}f}") if decimals is not None else (lambda x: style.number(x * scale))
-    mean, low, high = (float(row[column]) for column in ("mean", "low", "high"))
-    return text(mean) if pd.isna(low) else f"{text(mean)} ({text(low)} to {text(high)})"
+def mean_text(row, scale=1.0, decimals=None, digits=4):
+    """ "98.3 ± 1.2" of a row with mean, low, high: the mean and half its interval; the mean alone where there is none.
+
+    decimals: of both; by default so many that the mean has so many significant `digits`. Half an interval that these
+    decimals would make 0 gets one significant digit.
+    """
+    mean, low, high = (float(row[column]) * scale for column in ("mean", "low", "high"))
+    if decimals is None:
+        power = math.floor(math.log10(abs(mean))) if mean and math.isfinite(mean) else 0
+        decimals = max(0, digits - 1 - power)
+    text = f"{mean:.{decimals}f}"
+    if math.isfinite(low):
+        reach = (high - low) / 2
+        text += f" ± {reach:.{decimals}f}" if reach == 0 or reach >= 0.5 * 10**-decimals else f" ± {style.short(reach)}"
+    return text.replace("-", "−")
 
 
 def of_asked(status):
@@ -119,15 +156,20 @@ def of_asked(status):
     return text if status["done"] >= status["asked"] else f"{text} ({dots.fate(status)})"
 
 
+def half(data):
+    """What stands behind ± in a table of `data` (with a column n)."""
+    return intervals("The numbers after ± (half its width)", data)
+
+
 def intervals(what, data):
-    """A sentence on what the bars of `data` (with a column n) are, and how many replicates they rest on: "Lines are the
-    95 % Student t interval over n = 3 replicates."."""
+    """A sentence on what the bars of `data` (with a column n) are, and how many replicates they rest on: "Lines give
+    the 95 % Student t interval over n = 3 replicates."."""
     counts = sorted({int(n) for n in data["n"] if n >= 2}) if "n" in data else []
     if not counts:
         return "No cell has two finished replicates, so there is no interval."
     n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     alone = "; a cell with one finished replicate has none" if (data["n"] == 1).any() else ""
-    return f"{what} are the 95 % Student t interval over n = {n} replicates{alone}."
+    return f"{what} give the 95 % Student t interval over n = {n} replicates{alone}."
 
 
 def shortfall(tables, **settings):

@@ -21,10 +21,11 @@ def statistics(tables):
     for (network, dataset), part in data.groupby(["network", "dataset"], sort=False):
         kept = [text for text, column in ((network, "network"), (dataset, "dataset")) if many[column]]
         name = "-".join(["statistics", *(slug(text) for text in kept)])
-        title = ": ".join(["Weights and biases by layer", *([", ".join(kept)] if kept else [])])
+        title, tab = "Weights and biases by layer", ", ".join(kept)
         part = part.reset_index(drop=True)
         fig, _ = maps(tables, part)
-        made.append(Exhibit(name, title, words(tables, part, network, dataset), alt(part, network, dataset), part, fig))
+        caption = words(tables, part, network, dataset)
+        made.append(Exhibit(name, title, caption, alt(part, network, dataset), part, fig, tab=tab))
     return made
 
 

@@ -1,6 +1,6 @@
 """The exhibits and computed sentences of every study; the whole chapter of one that has no module of its own."""
 
-from atlas.tell import exhibit, movement, runs, style
+from atlas.tell import exhibit, layers, movement, runs
 from atlas.tell.dots import fate
 from atlas.tell.exhibit import NothingToShow
 from atlas.tell.runs import PROTOCOLS, accuracy_means, cell_name, plural
@@ -13,7 +13,7 @@ PARTS = {
     "sources": runs.sources,
     "training-curves": training_curves,
     "movement": movement.movement,
-    "movement-layers": movement.movement_layers,
+    "movement-layers": layers.movement_layers,
     "statistics": statistics,
 }
 
@@ -28,7 +28,7 @@ def facts(tables):
     sentence a cell with unfinished replicates), sentences (the study in short), left_out (`exhibits` fills it)."""
     total = {name: int(count) for name, count in tables.status().sum().items()}
     best = best_cells(tables)
-    sentences = [replicates_sentence(tables, total)] + [item["sentence"] for item in best]
+    sentences = [replicates_sentence(tables, total)] + best_sentence(best)
     found = {
         "study": tables.study,
         "cells": len(tables.cells),
@@ -42,10 +42,9 @@ def facts(tables):
     }
     if tables.sources is not None:
         found["sources"] = len(tables.sources.cells)
-        sentences.append(
-            f"{plural(len(tables.sources.cells), 'source cell')} trained the weights that others start from; told "
-            "apart."
-        )
+        count = len(tables.sources.cells)
+        are = "is" if count == 1 else "are"
+        sentences[0] += f" {plural(count, 'source cell')}, whose weights others start from, {are} told apart."
     return found
 
 
@@ -77,16 +76,19 @@ def best_cells(tables):
     for dataset, cells in means.groupby("dataset", sort=False):
         top = cells.loc[cells["mean"].idxmax()]
         name = cell_name(tables, top["cell_id"])
-        interval = f" (95 % interval {style.percent(top['low'])} to {style.percent(top['high'])})"
         found.append(
             {
                 "dataset": dataset,
                 "cell_id": top["cell_id"],
                 "cell": name,
                 **{column: top[column] for column in ("mean", "low", "high", "n", "of")},
-                "sentence": f"On {dataset} the highest mean accuracy ({PROTOCOLS['last'][0]}) is "
-                f"{style.percent(top['mean'])}{interval if top['n'] > 1 else ''}, that of "
-                f"{name.removeprefix(f'{dataset}, ')} ({top['n']} of {plural(top['of'], 'replicate')}).",
+                "words": f"{runs.mean_text(top, 100, 1)} % on {dataset} ({name.removeprefix(f'{dataset}, ')})",
             }
         )
     return found
+
+
+def best_sentence(best):
+    """One sentence on the best cells of all data sets, in a list; [] without any."""
+    words = "; ".join(item["words"] for item in best)
+    return [f"The highest mean test accuracy ({PROTOCOLS['last'][0]}) is {words}."] if best else []

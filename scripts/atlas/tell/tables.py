@@ -1,5 +1,6 @@
 """The result tables of one study, with the user's labels joined, and the arithmetic that every exhibit shares."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ PLAIN = (
     *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "group"),
     *("dataset_id", "card", "data", "parameters", "cell"),
 )
+# Only what is empty is missing: a label may be "None" or "nan".
+EMPTY = {"keep_default_na": False, "na_values": [""]}
 
 
 class Tables:
@@ -25,6 +28,8 @@ class Tables:
       tint, panel: the same settings split in two, for colour and for small multiples or line style.
     axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show.
     sources: the Tables of the study's source cells, None where it has none.
+    settings: cell_id -> the resolved cell, a dict. document: what the study's document reports, a dict, and cards:
+      dataset_id -> card; both are empty unless a command fills them.
     """
 
     def __init__(self, study, cells, tables, measures, role="grid"):
@@ -41,7 +46,8 @@ class Tables:
         if role == "grid" and ((every["study"] == study) & (every["role"] == "source")).any():
             self.sources = Tables(study, cells, tables, measures, role="source")
         self.folder, self.measures = Path(tables), Path(measures)
-        self.left_out = []
+        self.left_out, self.document, self.cards = [], {}, {}
+        self.settings = {cell.cell_id: json.loads(cell.cell) for cell in self.cells.itertuples()}
         self._read = {}
         extra = [column for column in every.columns if column not in PLAIN and column not in LABELS]
         self.axes = [axis for axis in ("init", "optimizer", *extra) if self.cells[axis].nunique() > 1]
@@ -86,6 +92,37 @@ class Tables:
             raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
         return frame
 
+    def pairs(self):
+        """pairs.csv: the pairs of this study's finished models, with their dataset and network; levels are text."""
+        path = self.folder / "pairs.csv"
+        text = {"level_a": str, "level_b": str}
+        frame = pd.read_csv(path, dtype=text, **EMPTY) if path.exists() else None
+        runs = self.read("runs")
+        done = set(map(tuple, runs.loc[runs["status"] == "done", ["cell_id", "seed"]].to_numpy().tolist()))
+        if frame is not None:
+            sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
+            frame = frame[[a in done and b in done for a, b in zip(*sides, strict=True)]]
+        if frame is None or frame.empty:
+            raise NothingToShow(f"pairs.csv has no pair of finished models of study {self.study}.")
+        named = self.cells[["cell_id", "dataset", "network"]].rename(columns={"cell_id": "cell_a"})
+        return frame.merge(named, on="cell_a")
+
+    def tests(self):
+        """tests.csv: the rows whose data sets, networks and levels are this study's; empty places are empty text."""
+        path = self.folder / "tests.csv"
+        text = {name: str for name in ("outcome", "factor", "level_a", "level_b", "dataset", "network")}
+        frame = pd.read_csv(path, dtype=text, **EMPTY) if path.exists() else pd.DataFrame(columns=[*text])
+        frame = frame.fillna(dict.fromkeys(text, ""))
+        if frame.empty:
+            raise NothingToShow("tests.csv has no test.")
+        own = {name: {*self.values(name), ""} for name in ("dataset", "network")}
+        kept = frame[[row.dataset in own["dataset"] and row.network in own["network"] for row in frame.itertuples()]]
+        levels = {name: set(self.cells[name]) for name in self.cells.columns}
+        kept = kept[[{row.level_a, row.level_b} <= levels.get(row.factor, set()) for row in kept.itertuples()]]
+        if kept.empty:
+            raise NothingToShow(f"tests.csv has no test of study {self.study}.")
+        return kept.reset_index(drop=True)
+
     def status(self):
         """One row a cell, indexed by cell_id: asked, done, diverged, failed, missing (numbers of replicates)."""
         try:
@@ -109,24 +146,41 @@ class Tables:
             chosen = chosen[chosen[column] == value]
         return chosen
 
+    def architectures(self):
+        """network label -> the architecture that it is a form of (the label itself where a cell does not say)."""
+        return {
+            cell.network: self.settings[cell.cell_id].get("network", {}).get("architecture", cell.network)
+            for cell in self.cells.itertuples()
+        }
+
     def matrices(self):
         """cell_id -> (seed, path) of the correlation matrices that the measure kept (one replicate a cell)."""
-        found = {}
-        for group in self.values("group"):
-            path = self.measures / group / "features.safetensors"
-            for key in sorted(tensor_header(path)[1]) if path.exists() else ():
-                cell, _, seed = key.rpartition("/seed")
-                if cell in set(self.cells["cell_id"]):
-                    found.setdefault(cell, (int(seed), path))
+        found, own = {}, set(self.cells["cell_id"])
+        for path, key in self.kept("features"):
+            cell, _, seed = key.rpartition("/seed")
+            if cell in own:
+                found.setdefault(cell, (int(seed), path))
         return found
+
+    def kept(self, name):
+        """(path, key) of every tensor in the <name>.safetensors of the study's measure groups."""
+        for group in self.values("group"):
+            path = self.measures / group / f"{name}.safetensors"
+            for key in sorted(tensor_header(path)[1]) if path.exists() else ():
+                yield path, key
 
     def matrix(self, cell_id):
         """The d x d correlation matrix of a cell, float32, NaN where undefined. Only this one is read from its file."""
-        from safetensors import safe_open
-
         seed, path = self.matrices()[cell_id]
-        with safe_open(path, framework="numpy") as file:
-            return file.get_tensor(f"{cell_id}/seed{seed}").astype(np.float32)
+        return tensor(path, f"{cell_id}/seed{seed}")
+
+
+def tensor(path, key):
+    """One tensor of a safetensors file as float32; nothing else of the file is read."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return file.get_tensor(key).astype(np.float32)
 
 
 def joined(cells, axes):

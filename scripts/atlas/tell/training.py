@@ -18,14 +18,12 @@ def training_curves(tables):
     tables.read("metrics")
     made = []
     for dataset in tables.values("dataset"):
-        name, title = "training-curves", "Training curves"
-        if many:
-            name, title = f"{name}-{slug(dataset)}", f"{title}: {dataset}"
-        made += curves(tables, dataset, name, title)
+        name = f"training-curves-{slug(dataset)}" if many else "training-curves"
+        made += curves(tables, dataset, name, dataset if many else "")
     return made
 
 
-def curves(tables, dataset, name, title):
+def curves(tables, dataset, name, tab):
     """The exhibit of one data set, [] where it has no epoch of any run."""
     runs = tables.read("metrics")
     runs = runs[runs["dataset"] == dataset]
@@ -69,7 +67,7 @@ def curves(tables, dataset, name, title):
         "lags behind. Where the test line turns while the dashed one goes on, the network memorises. "
         f"{shortfall(tables, dataset=dataset)}"
     )
-    return [Exhibit(name, title, caption.strip(), curve_alt(data, dataset), data, fig)]
+    return [Exhibit(name, "Training curves", caption.strip(), curve_alt(data, dataset), data, fig, tab=tab)]
 
 
 def curve_means(tables, runs):
