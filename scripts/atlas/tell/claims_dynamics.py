@@ -107,17 +107,15 @@ def close(claim, tables):
         return inside.verdict("No huge network was trained with SGD.", {})
     found = []
     for (dataset, network), own in huge.groupby(["dataset", "network"], sort=False):
+        beside = small[(small["dataset"] == dataset) & (small["rule"] == "sgd")]
+        others = {f"{network} with adam": own[own["rule"] == "adam"]}
+        others |= {f"{name} with sgd beside {network}": other for name, other in beside.groupby("network", sort=False)}
         one = own[own["rule"] == "sgd"]
-        others = {"with adam": own[own["rule"] == "adam"]}
-        others |= {f"{name} with sgd": other for name, other in small[(small["dataset"] == dataset)
-                   & (small["rule"] == "sgd")].groupby("network", sort=False)}  # fmt: skip
-        for name, other in others.items():
+        for what, other in others.items():
             if len(one) and len(other):
-                found.append({"network": network, "dataset": dataset, "what": f"than {network} with sgd, "
-                              f"{name}", **difference(one, other)})  # fmt: skip
-    words = gathered(found)
+                found.append({"network": network, "dataset": dataset, "what": what, **difference(one, other)})
     sgd = summarise(huge[huge["rule"] == "sgd"], ["cell_id"], "relative")["mean"]
-    text = f"Relative distance of huge networks with SGD: {numeric(sgd)}. Farther go: {words or 'no pair'}."
+    text = f"The relative distance of huge networks with SGD is {numeric(sgd)}. Difference to it: {gathered(found)}."
     if not len(within):
         return inside.verdict(f"Seen: {text}", {"differences": found})
     return Verdict(*decide(found, text), {"differences": found})
@@ -148,7 +146,7 @@ def correlated(claim, tables):
             }
         )
     words = gathered([{**item, "what": f"{item['what']} of {item['network']}"} for item in found])
-    text = f"Adam less SGD, {words or 'no pair'}."
+    text = f"Adam less SGD: {words}."
     if not within or not found:
         return inside.verdict(f"Seen: {text}", {"differences": found})
     mirrored = [item if item["huge"] else {**item, "mean": -item["mean"], "low": -item["high"], "high": -item["low"],
@@ -205,7 +203,7 @@ def rules(tables):
 def gathered(differences):
     """The differences in words, those of one `what` together: their range over the data sets, and how many are clear.
 
-    "mean r of resnet18 −0.174 to −0.059 (of 3 data sets above 0 in 0, below 0 in 1, by the 95 % interval)".
+    "mean r of resnet18 −0.174 to −0.059 (clearly below 0 in 1 of 3)": clear is an interval that leaves 0 out.
     """
     parts = []
     for what in dict.fromkeys(item["what"] for item in differences):
@@ -213,12 +211,13 @@ def gathered(differences):
         means = sorted(item["mean"] for item in own)
         amount = " to ".join(dict.fromkeys(f"{style.number(value, 3)}" for value in (means[0], means[-1])))
         above, below = sum(item["low"] > 0 for item in own), sum(item["high"] < 0 for item in own)
-        clear = [f"{word} 0 in {count}" for word, count in (("above", above), ("below", below)) if count]
-        of = f" of {len(own)}" if len(own) > 1 else ""
-        parts.append(
-            f"{what} {amount} ({f'clearly {" and ".join(clear)}{of}' if clear else 'not clearly other than 0'})"
-        )
-    return "; ".join(parts)
+        many = len(own) > 1
+        counts = (("above", above), ("below", below))
+        clear = [f"{word} 0{f' in {count}' if many else ''}" for word, count in counts if count]
+        of = f" of {len(own)}" if many else ""
+        words = f"clearly {' and '.join(clear)}{of}" if clear else "not clearly other than 0"
+        parts.append(f"{what} {amount} ({words})")
+    return "; ".join(parts) or "no pair"
 
 
 def seen(cells, column):
