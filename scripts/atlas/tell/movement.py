@@ -79,7 +79,7 @@ def lines(tables, data, xlabel, ylabel, names=None):
             places = places[:: -(-len(places) // {1: 12, 2: 7}.get(max(len(found) for _, found in strips), 4))]
             axes.set_xticks(places, [names[place] for place in places])
         else:
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     for network, dataset in panels.leftmost(strips):
         axes, shown = grid[network, dataset], data[data["network"] == network]
         axes.set_ylabel(ylabel)

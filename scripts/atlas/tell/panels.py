@@ -23,7 +23,8 @@ def layout(strips, heights, around, **share):
     """A figure with these strips: (figure, {(network, dataset): Axes}).
 
     heights: inches of each strip's panels; around: inches that legend and axis labels take; share: of Figure.subplots
-    within a strip ("sharey=True"). Titles say what differs: network, data set, both or neither.
+    within a strip ("sharey=True"). Titles say what differs: the data set of each panel, and the
+    network at the first of its strip.
     """
     across = max(len(names) for _, names in strips)
     fig = style.figure(sum(heights) + TITLE * len(strips) + around)
@@ -37,7 +38,8 @@ def layout(strips, heights, around, **share):
             axes = fig.add_subplot(cells[down, right], **tied)
             first.setdefault(network, axes)
             axes.tick_params(labelleft=right == 0 or not share.get("sharey"))
-            axes.set_title(" · ".join([network] * (len(networks) > 1) + [name] * (len(datasets) > 1)))
+            named = [network] * (len(networks) > 1 and right == 0) + [name] * (len(datasets) > 1)
+            axes.set_title(" · ".join(named))
             found[network, name] = axes
     return fig, found
 
