@@ -128,7 +128,8 @@ def test_a_browser_reads_the_csv_as_it_was(opened, page):
 
 def test_every_picture_shows_and_says_what_it_is(opened):
     pictures = opened.execute_script(
-        "return [...document.images].map(image => [image.complete, image.naturalWidth, image.alt, image.clientWidth])"
+        "return [...document.images].map(image => [image.complete, image.naturalWidth, image.alt,"
+        " (image.closest('.figure-scroll') || image).clientWidth])"
     )
     assert len(pictures) == 6
     for complete, natural, alt, shown in pictures:
@@ -143,7 +144,7 @@ def test_page_is_never_wider_than_the_window(opened):
         assert width <= window == opened.page_width
     # Nothing sticks out to the left either, and what is wide scrolls in a box of its own.
     outside = opened.execute_script(
-        "return [...document.querySelectorAll('main *')].filter(node => !node.closest('.table-scroll, pre, math')"
+        "return [...document.querySelectorAll('main *')].filter(node => !node.closest('.table-scroll, .figure-scroll, pre, math')"
         " && node.getBoundingClientRect().right > innerWidth + 1).map(node => node.outerHTML.slice(0, 80))"
     )
     assert outside == []
