@@ -144,7 +144,8 @@ def test_page_is_never_wider_than_the_window(opened):
         assert width <= window == opened.page_width
     # Nothing sticks out to the left either, and what is wide scrolls in a box of its own.
     outside = opened.execute_script(
-        "return [...document.querySelectorAll('main *')].filter(node => !node.closest('.table-scroll, .figure-scroll, pre, math')"
+        "return [...document.querySelectorAll('main *')]"
+        ".filter(node => !node.closest('.table-scroll, .figure-scroll, pre, math')"
         " && node.getBoundingClientRect().right > innerWidth + 1).map(node => node.outerHTML.slice(0, 80))"
     )
     assert outside == []
