@@ -128,12 +128,20 @@ def test_a_browser_reads_the_csv_as_it_was(opened, page):
 
 def test_every_picture_shows_and_says_what_it_is(opened):
     pictures = opened.execute_script(
-        "return [...document.images].map(image => [image.complete, image.naturalWidth, image.alt,"
-        " (image.closest('.figure-scroll') || image).clientWidth])"
+        "return [...document.images].map(image => [image.complete, image.naturalWidth, image.alt])"
     )
-    assert len(pictures) == 6
-    for complete, natural, alt, shown in pictures:
-        assert complete and natural > 0 and alt.strip() and 0 < shown <= opened.page_width
+    assert len(pictures) == 8
+    for complete, natural, alt in pictures:
+        assert complete and natural > 0 and alt.strip()
+    # Whole where the page is wide, else wide enough for their letters, in a box that scrolls.
+    boxes = opened.execute_script(
+        "return [...document.querySelectorAll('.figure-scroll')]"
+        ".map(box => [box.clientWidth, box.querySelector('img').clientWidth, getComputedStyle(box).overflowX])"
+    )
+    assert len(boxes) == len(pictures)
+    for box, image, overflow in boxes:
+        assert 0 < box <= opened.page_width
+        assert image <= box if opened.page_width == WIDE else (image >= 600 and overflow == "auto")
 
 
 def test_page_is_never_wider_than_the_window(opened):
@@ -145,7 +153,7 @@ def test_page_is_never_wider_than_the_window(opened):
     # Nothing sticks out to the left either, and what is wide scrolls in a box of its own.
     outside = opened.execute_script(
         "return [...document.querySelectorAll('main *')]"
-        ".filter(node => !node.closest('.table-scroll, .figure-scroll, pre, math')"
+        ".filter(node => !node.closest('.table-scroll, .figure-scroll, .tablist, pre, math')"
         " && node.getBoundingClientRect().right > innerWidth + 1).map(node => node.outerHTML.slice(0, 80))"
     )
     assert outside == []
@@ -163,7 +171,7 @@ def test_wide_tables_scroll_in_their_own_box(opened):
 
 def test_tabs_switch_by_click_and_by_key(opened):
     opened.execute_script("document.querySelectorAll('details').forEach(details => { details.open = true; })")
-    tablist = opened.find_element("css selector", "[role=tablist]")
+    tablist = opened.find_element("css selector", "details [role=tablist]")
     tabs = tablist.find_elements("css selector", "[role=tab]")
     panels = [opened.find_element("id", tab.get_attribute("aria-controls")) for tab in tabs]
 
@@ -181,6 +189,27 @@ def test_tabs_switch_by_click_and_by_key(opened):
     for key, expected in (("\ue014", 0), ("\ue012", 1), ("\ue011", 0), ("\ue010", 1)):  # right, left, home, end
         opened.switch_to.active_element.send_keys(key)
         assert shown() == expected and opened.switch_to.active_element == tabs[expected]
+
+
+def test_verdicts_have_contrast(opened):
+    """White or black on the chip's colour, in both schemes: https://www.w3.org/TR/WCAG22/#contrast-minimum"""
+    for scheme in ("light", "dark"):
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        found = opened.execute_script(
+            "return [...document.querySelectorAll('.verdict')].map(chip => [chip.textContent,"
+            " getComputedStyle(chip).backgroundColor, getComputedStyle(chip).color])"
+        )
+        assert {" ".join(text.split()) for text, *_ in found} == {
+            "artefact",
+            "reproduced",
+            "contradicted",
+            "not testable here",
+        }
+        assert len({colour for _, colour, _ in found}) == 4
+        for _, *colours in found:
+            dark, light = sorted(map(luminance, colours))
+            assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_contents_follow_the_reader(opened):

@@ -99,10 +99,10 @@ def run(cell, seed, status="done", cause=""):
 
 
 def draw(folder, chapter, exhibits, facts):
-    """Write a chapter's exhibits in the format of exhibits.json: (name, kind, rows) with plain pictures."""
+    """Write a chapter's exhibits in the format of exhibits.json: (name, title, kind, rows, tab) with plain pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
-    for at, (name, title, kind, rows) in enumerate(exhibits):
+    for at, (name, title, kind, rows, *tab) in enumerate(exhibits):
         write_csv(folder / f"{name}.csv", rows)
         file = {"svg": f"{name}.svg", "png": f"{name}.png", "table": None}[kind]
         if kind == "svg":
@@ -113,6 +113,7 @@ def draw(folder, chapter, exhibits, facts):
             {
                 "name": name,
                 "title": title,
+                "tab": tab[0] if tab else "",
                 "caption": f"The caption of {title}, with {NASTY}.",
                 "alt": f'A picture of "{title}" | <b>bold</b> & more.',
                 "kind": "table" if kind == "table" else "figure",
@@ -123,6 +124,13 @@ def draw(folder, chapter, exhibits, facts):
         )
     chapter = {"chapter": chapter, "title": chapter.title(), "exhibits": entries, "facts": facts}
     (folder / "exhibits.json").write_text(json.dumps(chapter))
+
+
+CLAIMS = [
+    {"id": f"002-{at}", "says": f"What they say, {NASTY}", "scope": "Only there.", "test": "exact", "verdict": verdict,
+     "reason": f"Because of {at} %, *so*.", "numbers": {}}
+    for at, verdict in enumerate(("artefact", "reproduced", "contradicted", "not testable here"), 1)
+]  # fmt: skip
 
 
 def sample(root, troubles=True):
@@ -152,6 +160,8 @@ def sample(root, troubles=True):
             ("accuracy-table", "Test accuracy in numbers", "table", numbers),
             ("unchanged", "Exactly unchanged", "svg", numbers[:3]),
             ("feature-correlation", "Correlation", "png", numbers[:2]),
+            ("feature-cross-a", "Cross", "svg", numbers[:2], "first, *a*"),
+            ("feature-cross-b", "Cross", "svg", numbers[:2], "second | b"),
             ("surprise", "Something new", "svg", numbers[:2]),
         ],
         {
@@ -160,6 +170,7 @@ def sample(root, troubles=True):
             "left_out": ["The exhibit norms is left out: <no> rows."],
         },
     )
+    (results / "figures" / "dynamics" / "claims.json").write_text(json.dumps(CLAIMS))
     draw(results / "figures" / "own_study", "own_study", [("accuracy", "Accuracy", "svg", numbers[:5])], {})
     pictures = [("pictures-digits-1a2b3c", "Digits", "png", [{"class": 0, "index": 7}])]
     draw(results / "figures" / "data", "data", [*pictures, ("counts", "Counts", "table", numbers[:4])], {})
@@ -763,6 +774,33 @@ def test_report_has_every_chapter_and_exhibit(made):
     found = [re.sub(r"^\d+ ", "", reader.texts[name]) for name in reader.texts if re.match(r"sec-\w+$", name)]
     assert all(any(heading in text for text in found) for heading in headings[:2] + headings[4:])
     assert "Further exhibits" in reader.text and "The answer is 42\u00a0%." in reader.text
+
+
+def test_claims_stand_in_short_and_in_full(made):
+    """Each verdict is a chip with its word, beside the document's sentence, once in short and once with a reason."""
+    reader = Reader(made[2])
+    for claim in CLAIMS:
+        name = render.slug(claim["verdict"])
+        assert len(reader.all("span", **{"class": f"verdict verdict-{name}"})) == 2
+        assert len(reader.all("div", **{"class": f"claim claim-{name}"})) == 1
+        assert reader.text.count(f"{claim['verdict']} {claim['id']} “{claim['says']}”") == 2
+        assert claim["reason"].replace(" %", "\u00a0%") in reader.text
+    assert reader.text.count("Scope: Only there. Test: exact.") == 4
+    assert "#sec-dynamics-claims" in {link["href"] for link in reader.all("a")}
+    short, full = reader.texts["sec-short"], reader.texts["sec-dynamics-claims"]
+    assert short and "What the document claims" in full
+
+
+def test_exhibits_of_one_title_stand_behind_tabs(made):
+    reader = Reader(made[2])
+    assert [heading for heading in reader.texts if heading == "sec-dynamics-cross"]
+    assert "first, *a*" in reader.text and "second | b" in reader.text
+    panels = [found["id"] for found in reader.all("div", role="tabpanel")]
+    for label in ("fig-dynamics-feature-cross-a", "fig-dynamics-feature-cross-b"):
+        assert reader.all("figure", id=label)
+        assert sum("The caption of Cross" in reader.texts[panel] for panel in panels) == 2
+    alone = [{"title": "a"}, {"title": "a", "tab": "x"}, {"title": "a", "tab": "y"}, {"title": "b", "tab": "z"}]
+    assert [len(family) for family in render._families(alone)] == [1, 2, 1]
 
 
 def test_nothing_missing_is_said(tmp_path):

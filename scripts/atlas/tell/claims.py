@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from atlas.tell.exhibit import NothingToShow, plain
+from atlas.tell.tables import PUBLISHED
 
 REPRODUCED, CONTRADICTED = "reproduced", "contradicted"
 ARTEFACT, UNTESTED = "artefact", "not testable here"
@@ -56,8 +57,6 @@ def judge(claims, tests, tables):
     return judged
 
 
-# What a data set's id begins with -> its name.
-NAMES = {"cifar10": "CIFAR-10", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST"}
 NO_TEST = "No test of this claim is part of the workflow."
 
 
@@ -122,7 +121,7 @@ def told(within, cells):
             lacking.setdefault(kind, {}).setdefault(cell.network if kind == "width" else cell.dataset, value)
     words = []
     if "data" in lacking:
-        names = " or ".join(NAMES.get(name, name) for name in within["pictures"])
+        names = " or ".join(PUBLISHED.get(name, name) for name in within["pictures"])
         words.append(f"{', '.join(lacking['data'])} instead of {names}")
     if "part" in lacking:
         parts = (f"{name} has {there:,} of {full:,}" for name, (there, full) in lacking["part"].items())

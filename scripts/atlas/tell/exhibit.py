@@ -5,9 +5,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from atlas.store import whole, write_json
 from atlas.tell import style
@@ -100,12 +103,34 @@ def picture(exhibit):
     if exhibit.raster:
         exhibit.figure.savefig(buffer, format="png", dpi=2 * style.CSS_DPI, metadata={"Software": None})
         if exhibit.palette:
-            image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-            buffer = io.BytesIO()
-            image.save(buffer, format="png", optimize=True)
+            buffer = reduced(buffer)
     else:
         exhibit.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def reduced(png):
+    """A PNG (buffer) with the nearest of `colours` for each of its pixels: a new buffer."""
+    pixels = np.asarray(Image.open(png).convert("RGBX")).view("<u4")[..., 0] & 0xFFFFFF  # one number a colour
+    found, places = np.unique(pixels, return_inverse=True)
+    palette = colours()
+    apart = np.stack([found & 255, found >> 8 & 255, found >> 16], axis=1)
+    nearest = cKDTree(palette).query(apart)[1].astype(np.uint8)
+    image = Image.fromarray(nearest[places].reshape(pixels.shape), "P")
+    image.putpalette(palette.tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    return buffer
+
+
+def colours():
+    """What a map with its labels and lines needs, uint8 [256, 3]: the diverging scale, greys from black to white, and
+    the lines' colours, each also half and a quarter as strong, for their smooth edges."""
+    scale = matplotlib.colormaps[style.DIVERGING](np.linspace(0, 1, 190))[:, :3]
+    greys = np.linspace(0, 1, 42)[:, None].repeat(3, axis=1)
+    lines = np.array([matplotlib.colors.to_rgb(colour) for colour in style.PALETTE])
+    lines = np.concatenate([1 - share * (1 - lines) for share in (1, 0.5, 0.25)])
+    return (np.concatenate([scale, greys, lines]) * 255).round().astype(np.uint8)
 
 
 def plain(value):

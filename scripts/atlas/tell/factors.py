@@ -13,12 +13,12 @@ from atlas.tell.runs import WORDS, mean_text, plural
 
 # outcome -> (words of a heading, words of a sentence, factor to draw by, unit)
 OUTCOMES = {
-    "unchanged": ("unchanged", "the unchanged share", 100, "points"),
-    "unchanged_other": ("unchanged,\nnot struct.", "the unchanged share that is not structural", 100, "points"),
-    "relative_distance": ("relative\ndistance", "the relative distance from the start", 1, ""),
-    "mean_absolute": ("mean |r|", "the mean |r| of features", 1, ""),
-    "mean_correlation": ("mean r", "the mean r of features", 1, ""),
-    "accuracy": ("accuracy", "the test accuracy", 100, "points"),
+    "unchanged": ("unchanged", "unchanged share", 100, "points"),
+    "unchanged_other": ("unchanged,\nnot struct.", "unchanged share beyond structure", 100, "points"),
+    "relative_distance": ("relative\ndistance", "distance from the start", 1, ""),
+    "mean_absolute": ("mean |r|", "mean |r|", 1, ""),
+    "mean_correlation": ("mean r", "mean r", 1, ""),
+    "accuracy": ("accuracy", "accuracy", 100, "points"),
 }
 LEVEL = 0.05
 ROW = 0.2
@@ -102,12 +102,12 @@ def forest(axes, row, at, scale):
 
 
 def ticks_of(low, high):
-    """0 and the largest round number (1, 2 or 5 times a power of ten) that the longer side of an axis holds."""
+    """0 and the largest number with one significant digit that the longer side of an axis holds."""
     reach = max(abs(low), abs(high))
     if not reach > 0:
         return [0.0]
-    power = 10.0 ** math.floor(math.log10(reach))
-    step = max(digit * power for digit in (1, 2, 5) if digit * power <= reach)
+    power = math.floor(math.log10(reach))
+    step = float(f"{math.floor(reach / 10.0**power)}e{power}")
     return sorted([0.0, step if high >= -low else -step])
 
 
@@ -149,7 +149,9 @@ def size(effect):
     """An effect size in three digits, ∞ where the differences do not vary, empty where there is none."""
     if math.isnan(effect):
         return ""
-    return ("−∞" if effect < 0 else "∞") if math.isinf(effect) else style.number(effect, 3)
+    if abs(effect) >= 1e4:
+        return ("−" if effect < 0 else "") + ("∞" if math.isinf(effect) else "9999+")
+    return style.number(effect, 3)
 
 
 def chance(p):
@@ -176,6 +178,6 @@ def answer(tables, found):
     for item in found:
         clear = [f"{OUTCOMES[name][1]} in {count}" for name, count in item["clear"].items()]
         of = plural(item["comparisons"], "comparison")
-        parts.append(f"by {WORDS.get(item['factor'], item['factor'])} {', '.join(clear) or 'none'} (of {of})")
+        parts.append(f"by {WORDS.get(item['factor'], item['factor'])} ({of}) {', '.join(clear) or 'nothing'}")
     tests = int(tables.tests()["p"].notna().sum())
-    return [f"What differs clearly, at q < {LEVEL} after correction for {plural(tests, 'test')}: {'; '.join(parts)}."]
+    return [f"Clear differences (q < {LEVEL}, corrected for {plural(tests, 'test')}): {'; '.join(parts)}."]

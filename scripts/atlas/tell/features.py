@@ -158,7 +158,7 @@ def correlation_caption(tables, dataset, cells, data, constants):
         "right of 0 means features that repeat each other."
     )
     if constants:
-        text += f" {constants} constant features have no correlation: hatched, and left out of the histogram."
+        text += f" {constants:,} constant features have no correlation: hatched, and left out of the histogram."
     if (found["features"] > LARGEST).any():
         text += f" Matrices of more than {LARGEST} features are drawn as block means."
     return text
@@ -215,7 +215,7 @@ def summary(tables):
         "is the pictures that tie the features, not their weights. "
     )
     if constant:
-        caption += f"{constant} features (all replicates together) are constant: no correlation, not averaged in. "
+        caption += f"{constant:,} features (all replicates together) are constant: no correlation, not averaged in. "
     alt = f"Dot plot. {extremes(tables, absolute, 'The mean absolute correlation of activations', three)}"
     caption = (caption + shortfall(tables)).strip()
     return [Exhibit("feature-correlation-summary", "Correlation of features by cell", caption, alt, data, fig)]

@@ -80,9 +80,8 @@ def layer_maps(tables, data, norm, label, cmap=style.SEQUENTIAL):
     cells = {network: list(dict.fromkeys(tables.where(network=network)["label"])) for network, _ in strips}
     texts = {network: cells[network] if tables.axes else [""] for network, _ in strips}
     below = [at + 1 == len(strips) or texts[strips[at + 1][0]] != texts[name] for at, (name, _) in enumerate(strips)]
-    longest = [0.085 * max(map(len, texts[name])) * shown for (name, _), shown in zip(strips, below, strict=True)]
-    heights = [0.17 * len(layers[name]) + more for (name, _), more in zip(strips, longest, strict=True)]
-    fig, grid = panels.layout(strips, heights, 0.9)
+    labels = sum(0.07 * max(map(len, texts[name])) for (name, _), shown in zip(strips, below, strict=True) if shown)
+    fig, grid = panels.layout(strips, [0.17 * len(layers[name]) for name, _ in strips], labels + 0.9)
     images = []
     for (network, names), shown in zip(strips, below, strict=True):
         for dataset in names:

@@ -41,12 +41,10 @@ def interval_norms(tables):
     """Distance moved between consecutive snapshots, ‖θ5 − θ0‖, ‖θ10 − θ5‖ ..; [Exhibit]."""
     found = summarise(steps(tables, "consecutive"), ["cell_id", "from_epoch", "to_epoch"], "distance")
     data = with_cells(tables, found)
-    ends = sorted(set(zip(data["from_epoch"], data["to_epoch"], strict=True)))
-    at = {end: place for place, end in enumerate(ends)}
-    pairs = zip(data["from_epoch"], data["to_epoch"], strict=True)
-    names = [f"{a}→{b}" for a, b in ends]
-    fig = lines(tables, data.assign(at=[at[pair] for pair in pairs]), "epochs", "‖θ(end) − θ(begin)‖", names)
-    first = data[data["from_epoch"] == ends[0][0]]
+    name = data["from_epoch"].astype(str) + "→" + data["to_epoch"].astype(str)
+    at = data.groupby("network")["to_epoch"].rank("dense")
+    fig = lines(tables, data.assign(at=at, name=name), "epochs", "‖θ(end) − θ(begin)‖")
+    first = data[data["from_epoch"] == 0]
     caption = (
         "How far the parameters move in each stretch between two snapshots, the distance ‖θ(end) − θ(begin)‖ over "
         f"all learnable parameters: means over the finished replicates. {intervals('Bars', data)} A falling line: "
@@ -57,8 +55,8 @@ def interval_norms(tables):
     return [Exhibit("interval-norms", "Distance moved in each interval", caption.strip(), alt, data, fig)]
 
 
-def lines(tables, data, xlabel, ylabel, names=None):
-    """Small multiples of means with intervals against `at`, one line a cell; names label the places 0, 1, .. of x."""
+def lines(tables, data, xlabel, ylabel):
+    """Small multiples of means with intervals against `at`, one line a cell; a column `name` labels the places."""
     tints, kinds = tables.values("tint"), tables.values("panel")
     colours = dict(zip(tints, style.colours(len(tints)), strict=True))
     strips = panels.strips(tables, data)
@@ -74,12 +72,14 @@ def lines(tables, data, xlabel, ylabel, names=None):
             look = {"color": colours[cell.tint], "marker": MARKERS[kind], "linestyle": LINES[kind]}
             axes.plot(part["at"] + shift, part["mean"], markersize=4, linewidth=1.2, **look)
             axes.vlines(part["at"] + shift, part["low"], part["high"], color=colours[cell.tint], linewidth=1.2)
-        if names:
-            places = sorted(set(own["at"]))
+        if "name" in own:
+            places = own.drop_duplicates("at").sort_values("at")
             places = places[:: -(-len(places) // {1: 12, 2: 7}.get(max(len(found) for _, found in strips), 4))]
-            axes.set_xticks(places, [names[place] for place in places])
+            axes.set_xticks(places["at"], places["name"])
         else:
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        if own["at"].nunique() == 1:
+            axes.set_xlim(own["at"].iloc[0] - 1, own["at"].iloc[0] + 1)
     for network, dataset in panels.leftmost(strips):
         axes, shown = grid[network, dataset], data[data["network"] == network]
         axes.set_ylabel(ylabel)

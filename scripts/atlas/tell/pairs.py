@@ -38,8 +38,8 @@ def feature_pairs(tables):
     kinds = found.drop_duplicates(["dataset", "network"])[["network", "dataset"]]
     places = [(network, name) for network, names in panels.strips(tables, kinds) for name in names]
     names = {key: ordered(found, *key) for key in places}
-    heights = [ROW * len(names[key]) + panels.TITLE for key in places]
-    fig = style.figure(sum(heights) + 0.75)
+    heights = [ROW * (len(names[key]) + 0.3) for key in places]
+    fig = style.figure(sum(heights) + panels.TITLE * len(places) + 0.8)
     grid = fig.subplots(len(places), len(MEASURES), sharex="col", squeeze=False, height_ratios=heights)
     for down, (network, dataset) in enumerate(places):
         own = found[(found["network"] == network) & (found["dataset"] == dataset)]
@@ -47,10 +47,10 @@ def feature_pairs(tables):
             strip(axes, own, measure, names[network, dataset])
             axes.tick_params(labelleft=measure == "cka")
             if down == 0:
-                axes.set_title(title, loc="center", pad=24, fontweight="normal", fontsize=9)
+                over = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "fontsize": 9}
+                axes.annotate(title, (0.5, 1), (0, 22), **over)
         where = " · ".join([network] * (kinds["network"].nunique() > 1) + [dataset] * (kinds["dataset"].nunique() > 1))
-        over = {"xycoords": "axes fraction", "textcoords": "offset points", "fontweight": "bold", "fontsize": 10.5}
-        grid[down, 0].annotate(where, (0, 1), (0, 5), **over)
+        grid[down, 0].set_title(where)
     for axes in grid.flat:
         axes.set_xlim(min(-0.05, axes.get_xlim()[0]), 1.05)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
@@ -162,6 +162,7 @@ def cross_exhibit(own, matrices, name, where, many):
     style.colourbar(fig, image, grid[:, : len(own)], "correlation r", **slim)
     if undefined:
         fig.legend(handles=[style.undefined_patch("undefined: a constant feature")], loc="outside lower right")
+    fig.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.15 / fig.get_figheight()))  # titles of three lines need it
     data = pd.DataFrame(rows)
     size = len(next(iter(matrices.values())))
     some = f" ({SHOWN} of {size} features, evenly chosen)" if size > SHOWN else ""

@@ -3,7 +3,7 @@
 from atlas.tell import style
 
 MOST = 3
-TITLE = 0.36
+TITLE = 0.36  # inches that a strip takes beside its panels: titles, tick labels, gaps
 
 
 def strips(tables, data, most=MOST):
@@ -23,12 +23,12 @@ def layout(strips, heights, around, **share):
     """A figure with these strips: (figure, {(network, dataset): Axes}).
 
     heights: inches of each strip's panels; around: inches that legend and axis labels take; share: of Figure.subplots
-    within a strip ("sharey=True"). Titles say what differs: the data set of each panel, and the
-    network at the first of its strip.
+    within a strip ("sharey=True"). Titles say what differs: the data set of each panel, and the network at the first
+    of its strip.
     """
     across = max(len(names) for _, names in strips)
     fig = style.figure(sum(heights) + TITLE * len(strips) + around)
-    cells = fig.add_gridspec(len(strips), across, height_ratios=[height + TITLE for height in heights])
+    cells = fig.add_gridspec(len(strips), across, height_ratios=heights)
     networks = {network for network, _ in strips}
     datasets = {name for _, names in strips for name in names}
     found, first = {}, {}

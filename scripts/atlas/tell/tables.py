@@ -16,6 +16,9 @@ PLAIN = (
     *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "group"),
     *("dataset_id", "card", "data", "parameters", "cell"),
 )
+# The names of published data sets, by what the id of one begins with.
+PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST"}
+
 # Only what is empty is missing: a label may be "None" or "nan".
 EMPTY = {"keep_default_na": False, "na_values": [""]}
 

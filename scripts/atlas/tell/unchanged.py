@@ -11,6 +11,8 @@ from atlas.tell.tables import summarise
 
 # An interval narrower than this share of the parameters is not drawn: it would be a speck.
 VISIBLE = 0.005
+# A layer of which no more than this is unchanged has no row of its own: its bar would be a speck too.
+SPECK = 0.001
 # class -> (words, colour, hatch); `unknown` is what is unchanged, not structural, and has no record of its training.
 CLASSES = {
     "structural": ("structural", style.PALETTE[4], "////"),
@@ -119,10 +121,10 @@ def unchanged_alt(tables, data):
 def unchanged_layers(tables):
     """Stacked bars of the classes by layer (rows, input on top), means over the cells of a panel; [Exhibit]."""
     data = by_layer(tables)
-    held = data.groupby(["network", "layer"], sort=False)["changed"].min() < 1
+    held = data.groupby(["network", "layer"], sort=False)["changed"].min() < 1 - SPECK
     kept = data[[held[key] for key in zip(data["network"], data["layer"], strict=True)]]
     if kept.empty:
-        raise NothingToShow("every parameter changed, in every layer of every network.")
+        raise NothingToShow(f"more than {style.percent(1 - SPECK)} of every layer of every network changed.")
     strips = panels.strips(tables, kept)
     layers = {network: list(dict.fromkeys(kept.loc[kept["network"] == network, "layer"])) for network, _ in strips}
     heights = [0.2 * (len(layers[network]) + 0.4) for network, _ in strips]
@@ -145,7 +147,7 @@ def unchanged_layers(tables):
         f"replicates and cells of a network and data set. {MEANING}"
     )
     if left_out:
-        caption += f"Left out, since all of their parameters changed in every run: {', '.join(left_out)}. "
+        caption += f"Left out, with at most {style.percent(SPECK)} unchanged in any panel: {', '.join(left_out)}. "
     top = kept.loc[kept["changed"].idxmin()]
     alt = (
         f"Stacked bars by layer. The least changed layer is {top['layer']} of {top['network']} on {top['dataset']}: "
