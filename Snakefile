@@ -33,6 +33,8 @@ wildcard_constraints:
 
 include: "rules/data.smk"
 include: "rules/train.smk"
+include: "rules/perturb.smk"
+include: "rules/transfer.smk"
 include: "rules/measure.smk"
 include: "rules/report.smk"
 

@@ -42,7 +42,10 @@ def run(network: dict, channels: int, size: int) -> engine.Run:
         "stages": [stage],
         "augment": {"crop": 0, "flip": False, "rotation": 0.0},
         "precision": "float32",
+        "frozen_batchnorm": "fixed",
+        "frozen_dropout": True,
         "track": False,
+        "keep_optimizer": False,
     }
     settings = {
         "classes": 10,

@@ -43,14 +43,20 @@ def imports(name, *modules):
 
 
 def study_imports(wildcards):
-    """The files that draw a study: those of the command, and the study's own module where it has one."""
-    own = f"atlas/tell/{wildcards.study.replace('-', '_')}.py"
+    """The files that draw a study: those of the command, and its chapter's own module where it has one."""
+    own = f"atlas/tell/{study_chapter(wildcards).replace('-', '_')}.py"
     return imports("draw.py", *([own] if (BASE / "scripts" / own).exists() else []))
 
 
+def study_chapter(wildcards):
+    return PLAN.chapter(wildcards.study)
+
+
 def cell_imports(wildcards):
-    """The trainer's files and the one module of the cell's network."""
-    return imports("train.py", f"atlas/networks/{PLAN.cells[wildcards.cell].architecture}.py")
+    """The trainer's files, the one module of the cell's network, and those of its perturbation."""
+    cell = PLAN.cells[wildcards.cell]
+    steps = {f"atlas/perturbations/{step['type']}.py" for step in cell.settings["start"].get("steps", [])}
+    return imports("train.py", f"atlas/networks/{cell.architecture}.py", *steps)
 
 
 def dataset_fingerprint(wildcards):

@@ -32,13 +32,15 @@ def draw_study(options):
     """Write the exhibits of the study that the options name, and claims.json where there is a ledger of claims."""
     try:
         tables = Tables(options.study, options.cells, options.tables, options.measures)
-        ledger = claims.ledger(options.claims, options.study) if options.claims else []
+        ledger = claims.ledger(options.claims, options.chapter or options.study) if options.claims else []
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
     tables.cards = {card["dataset_id"]: card for card in map(store.read_json, options.cards)}
     if options.documents:
-        tables.document = yaml.safe_load(Path(options.documents).read_text(encoding="utf-8")).get(options.study, {})
-    module = chapter_module(options.study)
+        tables.document = yaml.safe_load(Path(options.documents).read_text(encoding="utf-8")).get(
+            options.chapter or options.study, {}
+        )
+    module = chapter_module(options.chapter or options.study)
     exhibits = module.exhibits(tables)
     title = getattr(module, "TITLE", options.study[:1].upper() + options.study[1:])
     judged = claims.judge(ledger, getattr(module, "CLAIMS", {}), tables)
@@ -62,6 +64,7 @@ def main(arguments=None):
     chapters = parser.add_subparsers(required=True, metavar="study|data")
     one = chapters.add_parser("study", help="the exhibits of one study")
     one.add_argument("--study", required=True, help="the study's name in cells.csv")
+    one.add_argument("--chapter", help="the chapter that tells it (default: that of the study's name)")
     one.add_argument("--cells", required=True, help="cells.csv")
     one.add_argument("--tables", required=True, help="directory of the merged tables")
     one.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")

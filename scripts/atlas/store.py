@@ -149,13 +149,22 @@ def tensor_header(path):
 
 def snapshot_path(block, seed, epoch):
     """The path of a snapshot below the block directory `block`; `epoch` is a number or "best"."""
-    name = "best" if epoch == "best" else f"epoch_{int(epoch)}"
-    return Path(block) / "snapshots" / f"seed{int(seed)}" / f"{name}.safetensors"
+    return named(Path(block) / "snapshots" / f"seed{int(seed)}", epoch)
+
+
+def named(folder, epoch):
+    """The path of a snapshot in the folder of a replicate's snapshots; `epoch` is a number or "best"."""
+    return Path(folder) / f"{'best' if epoch == 'best' else f'epoch_{int(epoch)}'}.safetensors"
 
 
 def track_path(block, seed):
     """The path of what `track` recorded of a replicate: uint8 tensors named as the parameters."""
     return Path(block) / "snapshots" / f"seed{int(seed)}" / "track.safetensors"
+
+
+def optimizer_path(block, seed):
+    """The path of the optimizer's state at the end of a replicate: tensors named `<parameter>:<key>`."""
+    return Path(block) / "snapshots" / f"seed{int(seed)}" / "optimizer.safetensors"
 
 
 def block_seeds(block):

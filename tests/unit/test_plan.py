@@ -109,6 +109,51 @@ WRONG = {
         ["datasets.digits.split", "1.2", "allowed: 1"],
     ),
     "unknown study key": ([((*D, "training"), {"batchsize": 3})], ["training", "'batchsize'", "batch_size"]),
+    "a perturbation unknown": (
+        [((*D, "perturb", "perturbations"), ["blur"])],
+        ["perturb.perturbations", "'blur'", "flip"],
+    ),
+    "a type of perturbation unknown": (
+        [(("perturbations", "flip"), {"type": "blur"})],
+        ["perturbations", "'blur'", "rerandomise"],
+    ),
+    "an option of a perturbation unknown": (
+        [(("perturbations", "flip"), {"type": "flip", "size": 1})],
+        ["perturbations", "'size'", "running_mean"],
+    ),
+    "a size as text": (
+        [(("perturbations", "add"), {"type": "add", "size": "large"})],
+        ["perturbations", "'size'", "'large'", "float"],
+    ),
+    "a layer to perturb unknown": (
+        [(("perturbations", "flip"), {"type": "flip", "layers": ["conv9"]})],
+        ["layers", "'conv9'", "conv1"],
+    ),
+    "nobody to perturb": ([((*D, "perturb", "where", "init"), "default")], ["perturb.where", "matches no cell"]),
+    "a state that nobody keeps": ([((*D, "perturb", "state"), "carried")], ["perturb.state", "keep_optimizer"]),
+    "a kept epoch for the children": ([((*D, "perturb", "take"), 99)], ["perturb.take", "epoch 99"]),
+    "an unknown base": (
+        [((*D, "transfer"), {"t": {"base": "letters", "target": "digits"}})],
+        ["transfer.t.base", "'letters'"],
+    ),
+    "more layers than there are": (
+        [
+            (
+                (*D, "transfer"),
+                {"t": {"base": "digits", "target": "digits", "depths": [5], "where": {"network": "lenet5"}}},
+            )
+        ],
+        ["transfer.t.depths", "5", "0 to 4"],
+    ),
+    "fewer outputs than classes": ([(("networks", "lenet5", "outputs"), 5)], ["networks.lenet5.outputs", "5", "10"]),
+    "an axis of the children": (
+        [((*D, "vary"), {"depth": {"a": {"init": "default"}}})],
+        ["vary", "'depth'", "another name"],
+    ),
+    "groups of classes beyond the last": (
+        [(("datasets", "digits", "classes"), {"count": 4, "group": 2})],
+        ["datasets.digits", "group 2", "12 of 10"],
+    ),
     "an axis twice": (
         [((*D, "vary"), {"init": {"a": {"init": "default"}}})],
         ["vary", "'init'", "another name"],
@@ -206,6 +251,7 @@ def test_a_label_renamed_does_not_change_a_cell():
     config["optimizers"]["descent"] = config["optimizers"].pop("sgd")
     config["definitions"]["dynamics"]["grid"]["optimizer"][0] = "descent"
     config["sources"]["digits-0-4"]["optimizer"] = "descent"
+    config["definitions"]["dynamics"]["perturb"]["where"]["optimizer"] = "descent"
     assert set(study.Plan(config, Path("nowhere")).cells) == ids()
 
 
@@ -229,7 +275,7 @@ def test_one_learning_rate_changes_its_cells_and_their_children_alone():
     before, after = plan(), plan((("optimizers", "adam", "lr"), 0.002))
     kept = set(before.cells) & set(after.cells)
     assert {before.cells[c].settings["training"]["optimizer"]["type"] for c in kept} == {"sgd"}
-    assert len(kept) == 6 + 2
+    assert len(kept) == 6 + 2 + 18
     moved = plan((("sources", "digits-0-4", "training"), {"epochs": 2}))
     lost = set(before.cells) - set(moved.cells)
     assert {before.cells[c].settings["start"]["kind"] for c in lost} == {"init", "parent"}
@@ -238,7 +284,7 @@ def test_one_learning_rate_changes_its_cells_and_their_children_alone():
 
 def test_ids_are_readable_unique_and_safe():
     for cell_id in ids():
-        assert re.fullmatch(r"base-digits-(lenet5|resnet18)-[a-z_]+-(sgd|adam)-[0-9a-f]{10}", cell_id)
+        assert re.fullmatch(r"(base|perturb)-digits-(lenet5|resnet18)-[a-z_-]+-(sgd|adam)-[0-9a-f]{10}", cell_id)
     assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1}) != digest({"a": 2, "b": 2})
     assert slug("A b/c", "$(x)") == "a-b-c-x"
 
@@ -279,7 +325,7 @@ def test_the_closure_of_the_trainer_leaves_out_what_it_does_not_need():
 
 def test_cost_grows_with_the_work_and_a_cpu_asks_for_no_gpu():
     found = plan()
-    by_network = {cell.architecture: cell for cell in found.cells.values()}
+    by_network = {cell.architecture: cell for cell in found.cells.values() if cell.kind == "base"}
     small, large = cost.need(by_network["lenet5"], 3, "cpu"), cost.need(by_network["resnet18"], 3, "cpu")
     assert large.seconds > small.seconds > cost.need(by_network["lenet5"], 1, "cpu").seconds
     assert large.disk_bytes == 3 * 10 * 4 * (
@@ -301,4 +347,4 @@ def test_the_longest_chain_comes_first():
     children = {cell_id: [c for c, cell in found.cells.items() if cell.parent == cell_id] for cell_id in found.cells}
     for cell_id, value in urgency.items():
         assert value == seconds[cell_id] + max((seconds[child] for child in children[cell_id]), default=0)
-    assert sum(bool(own) for own in children.values()) == 2
+    assert sum(bool(own) for own in children.values()) == 2 + 2

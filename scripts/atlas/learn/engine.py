@@ -30,6 +30,7 @@ class Run:
     def __init__(self, cell_id: str, settings: dict, seed: int, pictures: Pictures, device: torch.device, out: Path):
         self.cell_id, self.settings, self.seed, self.pictures = cell_id, settings, seed, pictures
         self.device, self.out, self.training = device, out, settings["training"]
+        self.stream = streams.of(settings["start"])
         shape = settings["input"]["channels"], settings["input"]["size"]
         self.model, self.table = build.build(settings["network"], *shape, settings["classes"])
         self.augment = Augment(self.training["augment"])
@@ -45,7 +46,7 @@ class Run:
 
         Writes snapshots and `metrics.csv` below `out`; returns the replicate's record for `run.json`.
         """
-        starts.begin(self.model, self.table, self.settings["start"], self.seed, file)
+        noted = starts.begin(self.model, self.table, self.settings["start"], self.seed, file)
         start = starts.fingerprint(self.model)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.evidence = Evidence(self.model) if self.training["track"] else None
@@ -53,6 +54,8 @@ class Run:
         epoch, diverged = 0, False
         for number, stage in enumerate(self.training["stages"]):
             optimizer = self._enter(stage)
+            if number == 0 and self.settings["start"].get("state") == "carried":
+                carry(optimizer, dict(self.model.named_parameters()), Path(file).with_name("optimizer.safetensors"))
             for within in range(stage["epochs"]):
                 epoch += 1
                 began = time.monotonic()
@@ -64,6 +67,9 @@ class Run:
                 break
         if self.evidence:
             self.evidence.save(store.track_path(self.out, self.seed))
+        if self.training["keep_optimizer"]:
+            state = optimizer_state(optimizer, dict(self.model.named_parameters()))
+            store.save_tensors(store.optimizer_path(self.out, self.seed), state)
         return {
             "seed": self.seed,
             "status": "diverged" if diverged else "done",
@@ -73,6 +79,7 @@ class Run:
             "wall_seconds": round(time.monotonic() - self.began, 3),
             "images_per_second": round(self.seen / self.busy, 1) if self.busy else None,
             "start_sha256": start,
+            **noted,
         }
 
     def try_step(self) -> float:
@@ -88,10 +95,11 @@ class Run:
 
     def _enter(self, stage: dict) -> torch.optim.Optimizer:
         """Freeze what the stage freezes, and give it a fresh optimizer that holds nothing frozen."""
-        self.frozen = [self.model.get_submodule(name) for name in frozen_layers(self.table, stage["frozen"])]
+        frozen = self.table.chosen(stage["frozen"])
         self.model.requires_grad_(True)
-        for module in self.frozen:
-            module.requires_grad_(False)
+        for name in frozen:
+            self.model.get_submodule(name).requires_grad_(False)
+        self.fixed = [self.model.get_submodule(name) for name in fixed_layers(self.table, frozen, self.training)]
         free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         settings = dict(self.training["optimizer"])
         match settings.pop("type"):
@@ -105,11 +113,11 @@ class Run:
     def _epoch(self, epoch: int, within: int, stage: dict, optimizer) -> tuple[float, float]:
         """Train one epoch; (mean loss, accuracy) over its batches, as they were trained on."""
         self.model.train()
-        for module in self.frozen:
+        for module in self.fixed:
             module.eval()
-        torch.manual_seed(streams.key(self.seed, "dropout", epoch))
+        torch.manual_seed(streams.key(self.seed, f"{self.stream}dropout", epoch))
         size, labels = self.training["batch_size"], self.pictures.train.labels
-        order = torch.randperm(len(labels), generator=streams.generator(self.seed, "order", epoch)).to(self.device)
+        order = torch.randperm(len(labels), generator=self._draw("order", epoch)).to(self.device)
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         began = told = time.monotonic()
         for step in range(self.steps):
@@ -146,12 +154,16 @@ class Run:
         """The pictures of one step, changed and normalised: float32 [B, C, H, W], channels last."""
         if not self.augment:
             return self.pictures.batch(self.images[picked])
-        draw = streams.generator(self.seed, "augment", epoch, step)
+        draw = self._draw("augment", epoch, step)
         images = self.augment.gather(self.images, picked, draw)
         if self.augment.rotation:
             # Turned before it is normalised, so that the corners are black, as the padding is.
             images = self.augment.rotate(images.float(), draw)
         return self.pictures.batch(images)
+
+    def _draw(self, stream: str, *index: int) -> torch.Generator:
+        """The run's own stream of that name."""
+        return streams.generator(self.seed, f"{self.stream}{stream}", *index)
 
     def _precision(self):
         low = self.training["precision"] == "bfloat16"
@@ -225,15 +237,39 @@ class Run:
         print(f"seed {self.seed}  epoch {epoch}/{last}{train}  {accuracies}{speed}{left}", flush=True)
 
 
-def frozen_layers(table: Table, frozen: int | list[str]) -> list[str]:
-    """The names of the layers that `frozen` names (so many weight layers from the input, or names and prefixes),
-    each with the BatchNorm that it feeds."""
-    layers = table.weight_layers
-    if isinstance(frozen, int):
-        chosen = layers[:frozen]
-    else:
-        chosen = [layer for layer in layers if any(f"{layer.name}.".startswith(f"{name}.") for name in frozen)]
-    return [row.name for layer in chosen for row in table.attached(layer)]
+def fixed_layers(table: Table, frozen: list[str], training: dict) -> list[str]:
+    """The names of the layers that stay in evaluation mode while the layers `frozen` are.
+
+    Those are the frozen BatchNorms, whose statistics thus stay fixed (unless `frozen_batchnorm` is "batch"), and, where
+    `frozen_dropout` is off, each dropout that comes before the first weight layer that learns.
+    """
+    fixed = training["frozen_batchnorm"] == "fixed"
+    chosen = [name for name in frozen if fixed or table[name].kind != "BatchNorm2d"]
+    if frozen and not training["frozen_dropout"]:
+        learns = next(layer for layer in table.weight_layers if layer.name not in frozen)
+        before = table.layers[: table.layers.index(learns)]
+        chosen += [layer.name for layer in before if layer.kind == "Dropout"]
+    return chosen
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The optimizer's state as tensors named `<parameter>:<key>`, on the CPU."""
+    return {
+        f"{name}:{key}": value.detach().cpu().contiguous()
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def carry(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], path: Path) -> None:
+    """Give a fresh optimizer the state that `optimizer_state` wrote."""
+    for key, value in store.load_tensors(path).items():
+        name, _, own = key.rpartition(":")
+        if parameters[name].requires_grad:
+            # Adam's step counter stays on the CPU; what has the parameter's shape goes where the parameter is.
+            like = parameters[name] if value.shape == parameters[name].shape else torch.empty(())
+            optimizer.state[parameters[name]][own] = torch.empty_like(like).copy_(value)
 
 
 def clock(seconds: float) -> str:

@@ -1,12 +1,14 @@
-"""Where weights come from: an init scheme, published weights or a file, or a trained parent."""
+"""Where weights come from: an init scheme, published weights or a file, a trained parent, or that perturbed."""
 
 import hashlib
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from atlas import store
-from atlas.learn import streams
+from atlas.learn import perturb, streams
+from atlas.networks.build import Rows
 from atlas.networks.table import Table
 
 GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
@@ -50,27 +52,39 @@ def _draw(module: nn.Module, scheme: str) -> None:
         nn.init.zeros_(module.bias)
 
 
-def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | None) -> None:
-    """Give the model (on the CPU) its start in place: drawn, or drawn and then loaded from the safetensors `file`.
+def drawn(table: Table, scheme: str, seed: int, stream: str) -> dict[str, torch.Tensor]:
+    """The parameters and buffers of a start that is drawn, without a model: {torch name: float32 tensor}."""
+    model = Rows(table)
+    initialise(model, table, scheme, seed, stream)
+    return model.state_dict()
 
-    A loaded start keeps the drawn head where `head` is `fresh`. Grey pictures on weights for three channels:
+
+def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | None) -> dict:
+    """Give the model (on the CPU) its start in place: drawn, and then as far as the start says taken from the
+    safetensors `file`, and perturbed.
+
+    Returns what a run's record says of it (see `perturb.apply`). Grey pictures on weights for three channels:
     `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
     equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
     """
-    initialise(model, table, start["scheme"], seed)
-    if start["kind"] == "init":
-        return
+    initialise(model, table, start["scheme"], seed, f"{streams.of(start)}init")
+    if start["kind"] == "init" or (start["kind"] == "graft" and start["cell"] is None):
+        return {}
     if file is None:
         raise Missing(f"seed {seed}: there are no weights to start from")
-    loaded, own = store.load_tensors(file), model.state_dict()
-    head, first = f"{table.head.name}.", table.parameters()[0][0]
-    for name, target in own.items():
-        if name.startswith(head) and start["head"] == "fresh":
-            continue
+    own = model.state_dict()
+    _copy(own, table, start, file)
+    return perturb.apply(own, table, start, seed, Path(file).parent) if start["kind"] == "perturb" else {}
+
+
+def _copy(own: dict[str, torch.Tensor], table: Table, start: dict, file: str) -> None:
+    """Fill those of the tensors that the start takes from the file."""
+    loaded, first = store.load_tensors(file), table.parameters()[0][0]
+    for name in table.copied(start):
         if name not in loaded:
             raise ValueError(f"{file}: has no tensor {name}; it is not of this network")
-        source = loaded[name]
-        if name == first and start["grey"] == "sum_conv1" and target.shape[1] == 1 and source.shape[1] == 3:
+        target, source = own[name], loaded[name]
+        if name == first and start.get("grey") == "sum_conv1" and target.shape[1] == 1 and source.shape[1] == 3:
             source = source.sum(dim=1, keepdim=True)
         if source.shape != target.shape:
             raise ValueError(f"{file}: {name} has the shape {list(source.shape)}; the network has {list(target.shape)}")

@@ -18,3 +18,17 @@ def key(seed: int, stream: str, *index: int | str) -> int:
 def generator(seed: int, stream: str, *index: int | str) -> torch.Generator:
     """A CPU generator at the beginning of the stream: the same numbers whatever device trains."""
     return torch.Generator().manual_seed(key(seed, stream, *index))
+
+
+def of(start: dict) -> str:
+    """What a start puts before the names of its streams: nothing for a base cell, whose training is its own.
+
+    A graft draws its fresh layers and its order from streams of its own, the same for every number of layers: else what
+    is grafted on its own base would draw the base's start again. Retraining goes through the pictures in an order of
+    its own, the same for a perturbed model and its control; a control in another order has other streams.
+    """
+    if start["kind"] == "graft":
+        return "graft-"
+    if start["kind"] == "perturb":
+        return "retrain-" if start["order"] == "same" else "retrain-other-"
+    return ""

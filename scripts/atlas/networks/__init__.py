@@ -30,11 +30,10 @@ which returns a torch module with the same tensor names (torchvision's, say), wh
 """
 
 import importlib
-import inspect
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 from atlas.networks.table import Layer, Table, TooSmall, scaled
+from atlas.options import check, declared
 
 __all__ = [
     "Layer",
@@ -48,7 +47,7 @@ __all__ = [
     "table",
 ]
 
-_SHARED = {"table", "build", "inputs"}  # modules of this folder that are no architecture
+_SHARED = {"table", "build", "inputs", "symmetry"}  # modules of this folder that are no architecture
 _LARGEST = 512  # where the search for the smallest size that works ends
 
 
@@ -74,31 +73,12 @@ def options(architecture: str) -> dict[str, tuple]:
     The annotation is a Literal, int, float or bool. Raises ValueError for an unknown architecture and for an option
     without such an annotation or without a default.
     """
-    found = {}
-    for name, parameter in inspect.signature(module(architecture).layers).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY or name == "width":
-            continue
-        kind = parameter.annotation
-        if parameter.default is parameter.empty or not (kind in (int, float, bool) or get_origin(kind) is Literal):
-            raise ValueError(
-                f"architecture '{architecture}': option '{name}' of its layers() needs a default and an annotation: "
-                "Literal[..], int, float or bool"
-            )
-        found[name] = (kind, parameter.default)
-    return found
+    return declared(module(architecture).layers, f"architecture '{architecture}'", skip=("width",))
 
 
 def check_options(architecture: str, chosen: dict) -> None:
     """Raises ValueError naming the first option that the network does not have or whose value it does not allow."""
-    known = options(architecture)
-    for name, value in chosen.items():
-        if name not in known:
-            known = ", ".join(known) or "none"
-            raise ValueError(f"architecture '{architecture}': option '{name}' ({value!r}) is unknown; allowed: {known}")
-        kind = known[name][0]
-        if not _fits(value, kind):
-            allowed = ", ".join(map(repr, get_args(kind))) or f"a value of type {kind.__name__}"
-            raise ValueError(f"architecture '{architecture}': option '{name}' is {value!r}; allowed: {allowed}")
+    check(options(architecture), chosen, f"architecture '{architecture}'")
 
 
 def padded(architecture: str, size: int) -> int:
@@ -151,12 +131,3 @@ def _check_ends(architecture: str, filled: Table, classes: int) -> None:
     for layer in filled.layers[:-1]:
         if layer.name not in used:
             raise ValueError(f"architecture '{architecture}': layer '{layer.name}' feeds no other; use it or drop it")
-
-
-def _fits(value, kind) -> bool:
-    """Whether a value is of an option's type; True is no 1, and a whole number is a float."""
-    if get_origin(kind) is Literal:
-        return any(value == one and type(value) is type(one) for one in get_args(kind))
-    if kind is float:
-        return type(value) in (int, float)
-    return type(value) is kind

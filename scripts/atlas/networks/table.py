@@ -90,13 +90,18 @@ class Table:
         shape = (out, *_slide(name, "Conv2d", size, kernel, stride, padding))
         return self._row(name, "Conv2d", (source,), options, shape, parameters)
 
-    def batchnorm(self, name, of=None) -> str:
-        """BatchNorm2d over the channels of a map."""
+    def batchnorm(self, name, of=None, keras=False) -> str:
+        """BatchNorm2d over the channels of a map.
+
+        keras: as Keras has it by default, 0.001 added to the variance and a batch's share in the running statistics
+        0.01 (torch: 0.00001 and 0.1), so that these are 63 % theirs after a hundred steps.
+        """
         source, shape = self._map(name, of)
         vector = (shape[0],)
+        options = {"num_features": shape[0]} | ({"eps": 1e-3, "momentum": 0.01} if keras else {})
         parameters = {"weight": vector, "bias": vector}
         buffers = {"running_mean": vector, "running_var": vector, "num_batches_tracked": ()}
-        return self._row(name, "BatchNorm2d", (source,), {"num_features": shape[0]}, shape, parameters, buffers)
+        return self._row(name, "BatchNorm2d", (source,), options, shape, parameters, buffers)
 
     def linear(self, name, out, bias=True, of=None) -> str:
         """Linear on a flat input; weight (out, in), bias (out,)."""
@@ -117,6 +122,8 @@ class Table:
 
     def dropout(self, name, p, of=None) -> str:
         """Dropout with probability p."""
+        if not 0 <= p < 1:
+            raise ValueError(f"layer '{name}' (Dropout): its probability is {p}; allowed: from 0 to below 1")
         return self._same(name, "Dropout", {"p": p}, of)
 
     def maxpool(self, name, kernel, stride=None, padding=0, of=None) -> str:
@@ -209,6 +216,26 @@ class Table:
         layer = self[layer]
         norms = [row for row in self.layers if row.kind == "BatchNorm2d" and row.inputs == (layer.name,)]
         return [layer, *norms]
+
+    def chosen(self, layers: int | list[str] | None) -> list[str]:
+        """Names of the layers with tensors that `layers` names: so many weight layers from the input, each with its
+        BatchNorm, or names and prefixes of names ("features" is all of features.0, features.1, ..); None is all."""
+        if isinstance(layers, int):
+            return [row.name for layer in self.weight_layers[:layers] for row in self.attached(layer)]
+        rows = [layer.name for layer in self.layers if layer.parameters]
+        if layers is None:
+            return rows
+        named = [row for row in rows if any(f"{row}.".startswith(f"{name}.") for name in layers)]
+        attached = [norm.name for row in named if self[row] in self.weight_layers for norm in self.attached(row)]
+        return [row for row in rows if row in named or row in attached]
+
+    def copied(self, start: dict) -> list[str]:
+        """Torch names of the tensors that a start takes from its file: those of the `layers` it names, or all, but for
+        the head's where that is to be fresh."""
+        layers = self.chosen(start.get("layers"))
+        if start.get("head") == "fresh" and self.head.name in layers:
+            layers.remove(self.head.name)
+        return [f"{name}.{own}" for name in layers for own in (*self[name].parameters, *self[name].buffers)]
 
     def parameters(self) -> list[tuple[str, tuple[int, ...]]]:
         """(torch name, shape) of every learnable tensor, in named_parameters() order of the built module."""

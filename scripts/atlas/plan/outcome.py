@@ -8,6 +8,10 @@ from atlas import store
 from atlas.plan import cost
 from atlas.plan.study import Plan, block_path
 
+# What a study's cells are there for: those of its own, and those that are listed apart from them.
+OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
+APART = {"source": "source cells", "control": "controls of the perturbed", "extra": "further transfers"}
+
 
 def missing(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
     """The blocks that are still to be trained, as (cell id, block)."""
@@ -46,15 +50,13 @@ def table(plan: Plan) -> str:
     lines = []
     for study in plan.config.asked:
         entries = [entry for entry in plan.entries if entry.study == study]
-        roles = collections.Counter(entry.role for entry in entries)
-        apart = "".join(f", {count} {role} cells apart" for role, count in roles.items() if role != "grid")
-        lines.append(f"\nstudy {study}: {roles['grid']} cells in the grid{apart}")
+        lines.append(f"\nstudy {study}: {counted(entries)}")
         for entry in entries:
             cell, seeds = plan.cells[entry.cell_id], entry.replicates
             need = cost.need(cell, seeds, plan.config.device)
             labels = " x ".join(entry.labels.values())
             lines.append(
-                f"  {entry.role:8} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
+                f"  {entry.role:9} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
                 f"{spoken(need.seconds):>9}  {need.mem_mb:>6} MB  {size(need.disk_bytes):>9}  {entry.cell_id}"
             )
     jobs, disk = missing(plan), 0
@@ -70,6 +72,17 @@ def table(plan: Plan) -> str:
         f"disk      about {size(disk)} of snapshots",
     ]
     return "\n".join(lines)
+
+
+def counted(entries: list) -> str:
+    """How many cells a study has: those that its document has, added up, and what is listed apart from them."""
+    cells = {(entry.role, entry.cell_id) for entry in entries}
+    roles = collections.Counter(role for role, _ in cells)
+    own = [f"{roles[role]} {words}" for role, words in OWN.items() if roles[role]]
+    total = sum(roles[role] for role in OWN)
+    text = " + ".join(own) + (f" = {total} trainings a replicate" if len(own) > 1 else "")
+    apart = ", ".join(f"{count} {APART[role]}" for role, count in roles.items() if role in APART)
+    return text + (f"; apart: {apart}" if apart else "")
 
 
 def troubles(plan: Plan) -> list[dict]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from atlas import networks
+from atlas import networks, perturbations
+from atlas.options import check as check_options
 from atlas.plan import spec
 from atlas.plan.identity import digest, slug
 from atlas.prepare import look
@@ -50,6 +51,37 @@ class Cell:
     @property
     def architecture(self) -> str:
         return self.settings["network"]["architecture"]
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Where a cell's weights come from: in full, what of it counts for the id, and what must be there first."""
+
+    start: dict
+    identity: dict
+    channels: int
+    parent: str | None = None
+    weights: dict | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a parent's weights before they are trained again; without steps it is a control."""
+
+    steps: list[spec.Step]
+    take: str | int = "last"
+    order: str = "same"
+    repeat: int = 0
+    state: str = "fresh"
+
+
+@dataclass(frozen=True)
+class Graft:
+    """How many layers of a base are taken, and whether they are frozen, tuned, or replaced by random frozen ones."""
+
+    depth: int
+    mode: str
+    take: str | int = "best"
 
 
 class Resolver:
@@ -136,35 +168,122 @@ class Resolver:
     ) -> Cell:
         """The cell of these labels, with everything it starts from; Problem with one line where it cannot be."""
         data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
-        training, training_identity = self.training(labels["optimizer"], changes, sets, where)
-        snapshots = _check_snapshots(training.pop("snapshots"), training["epochs"], where)
         init = self._init(labels, where)
-        start, start_identity, channels, parent, weights = self._start(init, data, network, labels, where, above)
+        begin = self._start(init, data, network, labels, where, above)
+        scheme = init.weights or ("file" if init.file else "source" if init.source else init.scheme)
+        return self._cell(
+            "base", scheme, begin, labels, self.training(labels["optimizer"], changes, sets, where), where
+        )
+
+    def perturbed(
+        self, parent: Cell, labels: dict, change: Change, changes: list[dict], sets: list[dict], where: str
+    ) -> Cell:
+        """The cell that starts from the parent's trained weights, changed, and is trained as the parent was."""
+        if isinstance(change.take, int):
+            _check_take(change.take, parent.settings, f"{where}.take")
+        if change.state == "carried" and not parent.settings["training"]["keep_optimizer"]:
+            raise Problem(
+                f"{where}.state: 'carried' needs the optimizer's state of {parent.cell_id}; set keep_optimizer: true "
+                "in the training of its study"
+            )
+        steps, identities, words = self.steps(change.steps, parent.table, where)
+        start = {
+            "kind": "perturb",
+            "cell": parent.cell_id,
+            "take": change.take,
+            "scheme": self._init(labels, where).scheme,
+            "steps": steps,
+            "order": change.order,
+            "repeat": change.repeat,
+            "state": change.state,
+        }
+        identity = {"kind": "perturb", "cell": parent.cell_id, "take": change.take, "steps": identities}
+        plain = {"order": "same", "repeat": 0, "state": "fresh"}
+        identity |= {key: start[key] for key in plain if start[key] != plain[key]}
+        begin = Begin(start, identity, parent.settings["input"]["channels"], parent.cell_id)
+        training = self.training(labels["optimizer"], changes, sets, where)
+        return self._cell("perturb", "-".join(words) or f"control-{change.order}", begin, labels, training, where)
+
+    def transferred(
+        self, base: Cell, labels: dict, graft: Graft, changes: list[dict], sets: list[dict], where: str
+    ) -> Cell:
+        """The cell that has the base's first layers and a fresh rest, trained on the data set of `labels`.
+
+        Without layers there is nothing of a base in it, and random layers are nobody's: such cells have no parent.
+        """
+        parent = base.cell_id if graft.depth and graft.mode != "random" else None
+        if parent and isinstance(graft.take, int):
+            _check_take(graft.take, base.settings, f"{where}.take")
+        scheme = self._init(labels, where).scheme
+        start = {"kind": "graft", "scheme": scheme, "cell": parent, "take": graft.take, "layers": graft.depth}
+        identity = {"kind": "graft", "scheme": scheme, "layers": graft.depth}
+        identity |= {"cell": parent, "take": graft.take} if parent else {}
+        training, own = self.training(labels["optimizer"], changes, sets, where)
+        frozen = 0 if graft.mode == "tuned" else graft.depth
+        for stage in training["stages"]:
+            stage["frozen"] = frozen
+        own |= {"frozen": frozen} if frozen else {}
+        begin = Begin(start, identity, base.settings["input"]["channels"], parent)
+        word = f"{graft.mode}-{graft.depth}" if graft.depth else "fresh"
+        return self._cell("transfer", word, begin, labels, (training, own), where)
+
+    def _cell(self, kind: str, word: str, begin: Begin, labels: dict, training: tuple[dict, dict], where: str) -> Cell:
+        """The cell of a start and a training (in full, and its identity); `word` stands for the start in its id."""
+        data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
+        full, own = training
+        full = dict(full)
+        snapshots = _check_snapshots(full.pop("snapshots"), full["epochs"], where)
         size = networks.padded(network["architecture"], data.size)
-        table = self.table(network, channels, size, len(data.facts["classes"]), labels["network"])
-        self._fits(start, parent, table, where)
-        _check_frozen(training["stages"], table, where)
+        classes = self._outputs(labels["network"], len(data.facts["classes"]))
+        table = self.table(network, begin.channels, size, classes, labels["network"])
+        self._fits(begin, table, where)
+        _check_frozen(full["stages"], table, where)
         identity = {
             "dataset": data.dataset_id,
-            "network": _network_identity(network),
-            "start": start_identity,
-            "training": training_identity,
+            "network": _network_identity(network) | ({"outputs": classes} if self._wide(labels["network"]) else {}),
+            "start": begin.identity,
+            "training": own,
         }
-        scheme = init.weights or ("file" if init.file else "source" if init.source else init.scheme)
-        words = (data.dataset_id.rsplit("-", 1)[0], network["architecture"], scheme, training["optimizer"]["type"])
-        cell_id = f"base-{slug(*words)}-{digest(identity)}"
+        words = (data.dataset_id.rsplit("-", 1)[0], network["architecture"], word, full["optimizer"]["type"])
+        cell_id = f"{kind}-{slug(*words)}-{digest(identity)}"
         if cell_id not in self.cells:
             settings = {
                 "dataset_id": data.dataset_id,
-                "classes": len(data.facts["classes"]),
-                "input": {"channels": channels, "size": size},
+                "classes": classes,
+                "input": {"channels": begin.channels, "size": size},
                 "network": network,
-                "start": start,
-                "training": training,
+                "start": begin.start,
+                "training": full,
                 "snapshots": snapshots,
             }
-            self.cells[cell_id] = Cell(cell_id, "base", settings, data, table, parent, weights)
+            self.cells[cell_id] = Cell(cell_id, kind, settings, data, table, begin.parent, begin.weights)
         return self.cells[cell_id]
+
+    def _wide(self, label: str) -> int | None:
+        """How many outputs the config gives the network, where it does."""
+        return self.config.networks[label].outputs
+
+    def _outputs(self, label: str, classes: int) -> int:
+        """How many outputs the network has for a data set of so many classes."""
+        outputs = self._wide(label) or classes
+        if outputs < classes:
+            raise Problem(f"networks.{label}.outputs: {outputs} for {classes} classes; allowed: {classes} or more")
+        return outputs
+
+    def steps(self, asked: list[spec.Step], table: networks.Table, where: str) -> tuple[list[dict], list[dict], list]:
+        """(the steps of a perturbation in full, their identities, a word for each); their options are single values."""
+        full, identities, words = [], [], []
+        for step in asked:
+            known = _perturbation_options(step, where)
+            chosen = step.model_extra
+            _check_layers(step.layers, table, f"{where}.perturbations: layers")
+            fixed = {"type": step.type, "layers": step.layers, "tensors": step.tensors}
+            full.append(fixed | {name: default for name, (_, default) in known.items()} | chosen)
+            changed = {name: value for name, value in chosen.items() if value != known[name][1]}
+            plain = {"layers": None, "tensors": "all"}
+            identities.append({key: value for key, value in fixed.items() if value != plain.get(key)} | changed)
+            words.append(step.type)
+        return full, identities, words
 
     def _init(self, labels: dict, where: str) -> spec.Init:
         """The init called so: the config's (the first whose `where` matches), or the scheme of that name."""
@@ -184,13 +303,13 @@ class Resolver:
         )
 
     def _start(self, init: spec.Init, data: Data, network: dict, labels: dict, where: str, above: tuple):
-        """(start in full, its identity, input channels, parent's id, weights to prepare)."""
+        """The Begin of an init."""
         channels = data.facts["channels"]
         if init.source:
             return self._from_source(init, data, labels, above)
         if not (init.weights or init.file):
             start = {"kind": "init", "scheme": init.scheme}
-            return start, start, channels, None, None
+            return Begin(start, start, channels)
         if init.weights:
             plain = set(_network_identity(network)) <= {"architecture", "threads"}
             if network["architecture"] not in PUBLISHED or not plain:
@@ -205,7 +324,7 @@ class Resolver:
             weights_id = f"{slug(Path(init.file).stem)}-{digest(weights)}"
         start = {"kind": "weights", "weights_id": weights_id, **_graft(init)}
         wide = 3 if init.weights and channels == 1 and init.grey == "replicate" else channels
-        return start, start, wide, None, {"weights_id": weights_id, **weights}
+        return Begin(start, start, wide, None, {"weights_id": weights_id, **weights})
 
     def _from_source(self, init: spec.Init, data: Data, labels: dict, above: tuple):
         """The start from the weights of a source cell: the same network, trained on another data set."""
@@ -227,21 +346,21 @@ class Resolver:
         channels = data.facts["channels"]
         if channels == 1 and parent.settings["input"]["channels"] == 3 and init.grey == "replicate":
             channels = 3
-        return start, start, channels, parent.cell_id, None
+        return Begin(start, start, channels, parent.cell_id)
 
-    def _fits(self, start: dict, parent: str | None, table: networks.Table, where: str) -> None:
-        """Refuse a parent whose tensors, the head's apart, are not those of the network."""
-        if parent is None:
+    def _fits(self, begin: Begin, table: networks.Table, where: str) -> None:
+        """Refuse a parent whose tensors, as far as they are copied, are not those of the network."""
+        if begin.parent is None:
             return
-        theirs, head = dict(self.cells[parent].table.parameters()), table.head.name
+        theirs, shapes = dict(self.cells[begin.parent].table.parameters()), dict(table.parameters())
         first = table.parameters()[0][0]
-        for name, shape in table.parameters():
-            grey = name == first and start["grey"] == "sum_conv1" and shape[1] == 1
-            fresh = name.startswith(f"{head}.") and start["head"] == "fresh"
-            if not fresh and not grey and tuple(theirs.get(name, ())) != tuple(shape):
+        for name in table.copied(begin.start):
+            shape = shapes.get(name)
+            grey = name == first and begin.start.get("grey") == "sum_conv1" and shape[1] == 1
+            if shape and not grey and tuple(theirs.get(name, ())) != tuple(shape):
                 raise Problem(
-                    f"{where}.init: {name} has the shape {list(shape)} here and {list(theirs.get(name, ()))} in the "
-                    f"source cell {parent}; give both data sets the same channels and size"
+                    f"{where}: {name} has the shape {list(shape)} here and {list(theirs.get(name, ()))} in the "
+                    f"cell that it starts from, {begin.parent}; give both data sets the same channels and size"
                 )
 
 
@@ -336,7 +455,18 @@ def _network_identity(network: dict) -> dict:
 
 
 def _graft(init: spec.Init) -> dict:
-    return {"scheme": init.scheme, "head": init.head, "grey": init.grey}
+    chosen = {"layers": init.layers} if init.layers else {}
+    return {"scheme": init.scheme, "head": init.head, "grey": init.grey} | chosen
+
+
+def _perturbation_options(step: spec.Step, where: str) -> dict[str, tuple]:
+    """The options of a step's type; Problem where the step asks for what it does not have."""
+    try:
+        known = perturbations.options(step.type)
+        check_options(known, step.model_extra, f"type '{step.type}'")
+    except ValueError as error:
+        raise Problem(f"{where}.perturbations: {error}") from None
+    return known
 
 
 def _stage(stage: spec.Stage, schedule, lr: float, where: str) -> dict:
@@ -363,9 +493,14 @@ def _check_frozen(stages: list[dict], table: networks.Table, where: str) -> None
                 f"{where}.training.stages.frozen: {frozen} of {len(names)} weight layers leaves nothing to train; "
                 f"allowed: 0 to {len(names) - 1}"
             )
-        for name in frozen if isinstance(frozen, list) else []:
-            if not any(layer == name or layer.startswith(f"{name}.") for layer in names):
-                raise Problem(f"{where}.training.stages.frozen: {name!r} is no layer; allowed: {', '.join(names)}")
+        _check_layers(frozen if isinstance(frozen, list) else None, table, f"{where}.training.stages.frozen")
+
+
+def _check_layers(chosen: list[str] | None, table: networks.Table, where: str) -> None:
+    names = [layer.name for layer in table.layers if layer.parameters]
+    for name in chosen or []:
+        if not any(f"{layer}.".startswith(f"{name}.") for layer in names):
+            raise Problem(f"{where}: {name!r} is no layer; allowed: {', '.join(names)}")
 
 
 def _check_snapshots(snapshots, epochs: int, where: str):

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 
-def _number(value):
-    # YAML 1.1 reads 1e-3 as text: what is written as a number is taken as one.
+def number(value):
+    """The value as a float where it is a text that stands for one: YAML 1.1 reads 1e-3 as text."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -19,7 +19,7 @@ def _number(value):
 
 
 def _float(**limits):
-    return Annotated[float, Field(**limits), BeforeValidator(_number)]
+    return Annotated[float, Field(**limits), BeforeValidator(number)]
 
 
 Positive = Annotated[int, Field(gt=0)]
@@ -27,6 +27,8 @@ Rate = _float(gt=0)
 Share = _float(ge=0, lt=1)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Names = Annotated[list[Name], Field(min_length=1)]
+Where = dict[str, Name | list[Name]]
+Take = Literal["last", "best"] | Annotated[int, Field(ge=0)]
 SCHEMES = ("kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default")
 Scheme = Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default"]
 
@@ -77,12 +79,20 @@ class Fractions(Model):
         return self
 
 
+class RandomClasses(Model):
+    """Classes drawn by seed: the source's classes in random order, cut into groups of `count`, and one of these."""
+
+    count: Positive
+    seed: Annotated[int, Field(ge=0)] = 0
+    group: Annotated[int, Field(ge=0)] = 0
+
+
 class Pictures(Model):
     """What every source of pictures has in common."""
 
     title: str | None = None
     channels: Literal[1, 3] | None = None
-    classes: list[str | int] | None = None
+    classes: list[str | int] | RandomClasses | None = None
     labels: Literal["original", "compact"] = "original"
     per_class: Counts | None = None
     split: Fractions = Fractions()
@@ -147,6 +157,7 @@ class Network(Model):
 
     architecture: Name | None = None
     width: _float(gt=0, le=4) = 1.0
+    outputs: Positive | None = None
     threads: Annotated[int, Field(ge=1, le=64)] = 1
 
 
@@ -252,7 +263,10 @@ class Training(Model):
     stages: Annotated[list[Stage], Field(min_length=1)] | None = None
     augment: Augment = Augment()
     precision: Literal["float32", "bfloat16"] = "float32"
+    frozen_batchnorm: Literal["fixed", "batch"] = "fixed"
+    frozen_dropout: bool = True
     track: bool = False
+    keep_optimizer: bool = False
     snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
 
 
@@ -267,10 +281,11 @@ class Init(Model):
     file: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     source: Name | None = None
-    take: Literal["last", "best"] | Annotated[int, Field(ge=0)] = "last"
+    take: Take = "last"
     grey: Literal["replicate", "sum_conv1"] = "replicate"
     head: Literal["fresh", "copied"] = "fresh"
-    where: dict[str, Name | list[Name]] = {}
+    layers: Names | None = None
+    where: Where = {}
 
     @model_validator(mode="after")
     def _one(self):
@@ -303,7 +318,7 @@ class Overrides(Model):
 class Adjust(Model):
     """Changes for the cells whose labels match `where`: `set` for the optimizer, `training` for the rest."""
 
-    where: Annotated[dict[str, Name | list[Name]], Field(min_length=1)]
+    where: Annotated[Where, Field(min_length=1)]
     set: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
@@ -317,15 +332,64 @@ class Grid(Model):
     optimizer: Names
 
 
+Vary = dict[Name, Annotated[dict[Name, Overrides], Field(min_length=1)]]
+
+
+class Step(Model):
+    """One change of trained weights; the rest of its keys are the perturbation's own options.
+
+    An option may be a list: a ladder, with one perturbation a value. `layers: each` is one perturbation a weight layer.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    type: Name
+    layers: Names | Literal["each"] | None = None
+    tensors: Literal["all", "weights", "convolutions"] = "all"
+
+
+class Perturb(Model):
+    """Which cells of the grid are perturbed, how, and how they are trained again."""
+
+    perturbations: Names
+    where: Where = {}
+    take: Take = "last"
+    controls: list[Literal["same", "other", "repeat"]] = ["same", "other"]
+    state: Literal["fresh", "carried"] = "fresh"
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Transfer(Model):
+    """First layers of a base cell, the rest fresh, trained on a target (Yosinski et al. 2014).
+
+    A base is a cell of the grid; the target is another data set of the same pictures, or the base's own.
+    """
+
+    base: Name
+    target: Name
+    depths: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "all"
+    modes: Annotated[list[Literal["frozen", "tuned", "random"]], Field(min_length=1)] = ["frozen"]
+    where: Where = {}
+    take: Take = "best"
+    vary: Vary = {}
+    extra: bool = False
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
 class Study(Model):
     """One study: a grid of cells and what is common to them."""
 
     title: str | None = None
     text: str | None = None
+    chapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
     grid: Grid
-    vary: dict[Name, Annotated[dict[Name, Overrides], Field(min_length=1)]] = {}
+    vary: Vary = {}
     adjust: list[Adjust] = []
-    exclude: list[Annotated[dict[str, Name | list[Name]], Field(min_length=1)]] = []
+    exclude: list[Annotated[Where, Field(min_length=1)]] = []
+    perturb: Perturb | list[Perturb] = []
+    transfer: dict[Name, Transfer] = {}
     replicates: Positive | None = None
     training: dict[str, Any] = {}
 
@@ -346,6 +410,7 @@ class Config(Model):
     inits: dict[Name, Init | list[Init]] = {}
     optimizers: Annotated[dict[Name, Optimizer], Field(min_length=1)]
     sources: dict[Name, Source] = {}
+    perturbations: dict[Name, Step | list[Step]] = {}
     training: Training = Training()
     definitions: Annotated[dict[Name, Study], Field(min_length=1)]
     studies: str | list[Name] = "all"

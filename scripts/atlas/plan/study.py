@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from atlas.plan import blocks, spec
+from atlas.plan import blocks, children, spec
 from atlas.plan.identity import digest, slug
 from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, matches
+
+# Names that an axis of the user's own cannot have: the grid's axes, and what tells children apart.
+RESERVED = (*AXES, "perturbation", "experiment", "base", "mode", "depth")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell as one study names it: its labels on the study's axes, and why it is there (`grid` or `source`)."""
+    """A cell as one study names it: its labels on the study's axes, and why it is there.
+
+    role: `grid`, or `source` (others start from it); `perturbed` or its `control`; `transfer`, or `extra` where the
+    study's document has no such transfer.
+    """
 
     study: str
     role: str
@@ -38,11 +45,16 @@ class Plan:
             self.entries.extend(self._study(name, self.config.definitions[name]))
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
 
+    def chapter(self, study: str) -> str:
+        """Which chapter tells a study: the one that the config names, or that of its own name."""
+        return self.config.definitions[study].chapter or study
+
     # --------------------------------------------------------------------------------------- expansion
 
     def _study(self, name: str, study: spec.Study) -> Iterator[Entry]:
         where, replicates = f"definitions.{name}", study.replicates or self.config.replicates
         found: dict[str, Entry] = {}
+        parents: list[children.Parent] = []
         for labels, levels in self._combinations(study, where):
             if any(matches(rule, labels, f"{where}.exclude") for rule in study.exclude):
                 continue
@@ -50,17 +62,27 @@ class Plan:
             changes = [study.training, *(part.training for part in (*levels, *adjust))]
             sets = [part.set for part in (*levels, *adjust)]
             cell = self._resolver.cell(labels, changes, sets, where)
-            found.setdefault(cell.cell_id, Entry(name, "grid", labels, cell.cell_id, replicates))
+            if cell.cell_id not in found:
+                found[cell.cell_id] = Entry(name, "grid", labels, cell.cell_id, replicates)
+                parents.append(children.Parent(cell, labels, changes, sets))
         if not found:
             raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
         yield from self._sources(name, found, replicates)
         yield from found.values()
+        for children_of in (children.perturbed, children.transferred):
+            listed = {}
+            for role, labels, cell_id in children_of(self._resolver, study, parents, where):
+                # One cell may stand under several labels: without a layer of a base, all transfers are the same.
+                entry = Entry(name, role, labels, cell_id, replicates)
+                listed.setdefault((cell_id, role, *labels.items()), entry)
+            yield from listed.values()
 
     def _combinations(self, study: spec.Study, where: str) -> Iterator[tuple[dict, list]]:
         """The labels of each combination, and the overrides of its levels on the extra axes."""
-        for axis in study.vary:
-            if axis in AXES:
-                raise Problem(f"{where}.vary: {axis!r} is an axis of the grid; allowed: another name")
+        experiments = (axis for transfer in study.transfer.values() for axis in transfer.vary)
+        for axis in (*study.vary, *experiments):
+            if axis in RESERVED:
+                raise Problem(f"{where}.vary: {axis!r} is an axis already; allowed: another name")
         grid = [getattr(study.grid, axis) for axis in AXES]
         for combination in itertools.product(*study.vary.values(), *grid):
             extra = dict(zip(study.vary, combination, strict=False))

@@ -23,11 +23,14 @@ def stream(seed, *purpose):
 def kept(spec, classes):
     """The original labels (ints, ascending) that `spec["classes"]` keeps: all where it is null.
 
-    Entries are names or indices. ValueError for an unknown class, a class named twice, or an empty list.
+    Entries are names or indices; {"count", "seed", "group"} instead asks for one of the groups of `count` classes that
+    a permutation drawn by `seed` is cut into. ValueError for an unknown class, a class named twice, or an empty list.
     """
     wanted = spec.get("classes")
     if wanted is None:
         return list(range(len(classes)))
+    if isinstance(wanted, dict):
+        return _drawn(wanted, classes)
     labels = []
     for entry in wanted:
         if entry in classes:
@@ -45,6 +48,18 @@ def kept(spec, classes):
     if not labels:
         raise ValueError(f"classes: the list is empty; name some of {', '.join(classes)}, or null for all")
     return sorted(labels)
+
+
+def _drawn(wanted, classes):
+    """The labels (ascending) of one random group of classes."""
+    count, first = wanted["count"], wanted["group"] * wanted["count"]
+    if first + count > len(classes):
+        raise ValueError(
+            f"classes: group {wanted['group']} of {count} classes asks for {first + count} of {len(classes)} classes; "
+            f"allowed are groups that the {len(classes)} classes fill"
+        )
+    order = stream(wanted["seed"], "classes").permutation(len(classes))
+    return sorted(order[first : first + count].tolist())
 
 
 def numbers(spec, classes):

@@ -141,6 +141,7 @@ def _study(name, asked, told, chapters):
     return chapters.get(name, _NOTHING) | {
         "name": name,
         "slug": slug(name),
+        "template": asked.get("chapter") or name,
         "title": asked.get("title") or name,
         "text": asked.get("text") or "",
         "cells": cells,

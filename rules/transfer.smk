@@ -1,0 +1,8 @@
+"""Freeze-depth transfer: the training of a cell with the first layers of another one."""
+
+
+use rule train as transfer with:
+    wildcard_constraints:
+        cell=r"transfer-[a-z0-9_.-]+",
+    message:
+        "transferring {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"

@@ -1,0 +1,23 @@
+"""What several files of tests share."""
+
+import numpy as np
+import pytest
+
+from atlas import store
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """A prepared data set of 120 easy pictures: the class is the quadrant that is bright."""
+    folder = tmp_path_factory.mktemp("toy")
+    draw = np.random.default_rng(0)
+    labels = np.arange(120) % 4
+    images = draw.integers(0, 90, (120, 1, 28, 28), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[0, 14 * (label // 2) :, 14 * (label % 2) :][:14, :14] += 120
+    split = np.repeat([0, 1, 2], [80, 20, 20]).astype(np.uint8)
+    store.save_tensors(folder / "toy.safetensors", {"images": images, "labels": labels, "split": split})
+    pixels = images[split == 0] / 255
+    card = {"dataset_id": "toy", "mean": [float(pixels.mean())], "std": [float(pixels.std())]}
+    store.write_json(folder / "toy.json", card)
+    return folder
