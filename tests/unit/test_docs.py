@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel, TypeAdapter
 
-from atlas import networks
+from atlas import networks, perturbations
 from atlas.plan import resolve, spec, study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +31,9 @@ TABLES = {
     ("By source", "digits"): spec.Digits,
     ("By source", "folder"): spec.Folder,
     ("By source", "torchvision"): spec.Torchvision,
-    ("per_class and split", "per_class"): spec.Counts,
-    ("per_class and split", "split"): spec.Fractions,
+    ("per_class, split and random classes", "per_class"): spec.Counts,
+    ("per_class, split and random classes", "random classes"): spec.RandomClasses,
+    ("per_class, split and random classes", "split"): spec.Fractions,
     ("networks", ""): spec.Network,
     ("optimizers", "sgd"): spec.SGD,
     ("optimizers", "adam"): spec.Adam,
@@ -46,6 +47,9 @@ TABLES = {
     ("stages and augment", "augment"): spec.Augment,
     ("inits", ""): spec.Init,
     ("sources", ""): spec.Source,
+    ("perturbations", ""): spec.Step,
+    ("perturb and transfer", "perturb"): spec.Perturb,
+    ("perturb and transfer", "transfer"): spec.Transfer,
     ("definitions", "study"): spec.Study,
     ("definitions", "grid"): spec.Grid,
     ("definitions", "vary"): spec.Overrides,
@@ -181,6 +185,20 @@ def test_defaults_values_and_limits_are_those_of_the_model(place, name):
     assert choices(field) <= set(re.findall(r"`[^`]+`", row["type"]))
     assert set(re.findall(r"[<>≤≥] [\d.]+", row["type"])) == limits(field)
     assert row["what it does"]
+
+
+def test_the_options_of_every_perturbation_are_documented():
+    said = {
+        (row["perturbation"].strip("`"), row["option"].strip("`")): row
+        for _, row in tables("config/README.md", "perturbation")
+    }
+    expected = {(kind, option) for kind in perturbations.types() for option in perturbations.options(kind) or [""]}
+    assert set(said) == expected
+    for (kind, option), row in said.items():
+        if option:
+            known, default = perturbations.options(kind)[option]
+            words = {f"`{value}`" for value in typing.get_args(known)}
+            assert words <= set(re.findall(r"`[^`]+`", row["type"])) and row["default"] == f"`{default}`"
 
 
 def test_the_options_of_every_network_are_documented():

@@ -43,6 +43,7 @@ __all__ = [
     "module",
     "options",
     "padded",
+    "published",
     "scaled",
     "table",
 ]
@@ -79,6 +80,15 @@ def options(architecture: str) -> dict[str, tuple]:
 def check_options(architecture: str, chosen: dict) -> None:
     """Raises ValueError naming the first option that the network does not have or whose value it does not allow."""
     check(options(architecture), chosen, f"architecture '{architecture}'")
+
+
+def published(network: dict) -> tuple[str, list[str] | None] | None:
+    """(torchvision's name, layers or None for all) of the ImageNet weights that fit a network, as its file says in
+    `published(**options)`; None where there are none. They fit at width 1 alone."""
+    source = module(network["architecture"])
+    if network["width"] != 1 or not hasattr(source, "published"):
+        return None
+    return source.published(**network["options"])
 
 
 def padded(architecture: str, size: int) -> int:

@@ -11,6 +11,11 @@ from atlas.networks.table import scaled
 MINIMUM = 1
 
 
+def published(*, stem):
+    """Whose ImageNet weights fit, and for which layers: torchvision's own, with its own stem."""
+    return ("resnet18", None) if stem == "imagenet" else None
+
+
 def layers(table, classes, *, width=1.0, stem: Literal["imagenet", "cifar"] = "imagenet"):
     """The stem, four stages of two basic blocks with 64, 128, 256 and 512 channels, global average, linear."""
     if stem == "imagenet":

@@ -10,6 +10,11 @@ MINIMUM = 32
 PLAN = (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M")  # torchvision.models.vgg, configuration A
 
 
+def published():
+    """Whose ImageNet weights fit, and for which layers: torchvision's own, whose classifier reads a larger map."""
+    return "vgg11_bn", ["features"]
+
+
 def layers(table, classes, *, width=1.0):
     """Eight convolutions with BatchNorm and ReLU, five max pools, three linear layers with dropout 0.5."""
     _vgg.features(table, PLAN, width, batchnorm=True)

@@ -9,6 +9,11 @@ MINIMUM = 32
 PLAN = (64, 64, "M", 128, 128, "M", *[256] * 4, "M", *[512] * 4, "M", *[512] * 4, "M")  # configuration E
 
 
+def published():
+    """Whose ImageNet weights fit, and for which layers: torchvision's own, for all."""
+    return "vgg19", None
+
+
 def layers(table, classes, *, width=1.0):
     """Sixteen convolutions with ReLU, five max pools, three linear layers with dropout 0.5."""
     _vgg.features(table, PLAN, width, batchnorm=False)

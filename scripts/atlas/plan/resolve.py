@@ -13,7 +13,6 @@ from atlas.plan.identity import digest, slug
 from atlas.prepare import look
 
 AXES = ("dataset", "network", "init", "optimizer")
-PUBLISHED = ("resnet18", "vgg19")
 
 
 class Problem(ValueError):
@@ -311,14 +310,17 @@ class Resolver:
             start = {"kind": "init", "scheme": init.scheme}
             return Begin(start, start, channels)
         if init.weights:
-            plain = set(_network_identity(network)) <= {"architecture", "threads"}
-            if network["architecture"] not in PUBLISHED or not plain:
+            known = networks.published(network)
+            if known is None:
+                names = [name for name in networks.architectures() if hasattr(networks.module(name), "published")]
                 raise Problem(
                     f"inits.{labels['init']}.weights: 'imagenet' is not published for network {labels['network']!r}; "
-                    f"allowed: {', '.join(PUBLISHED)} at width 1 with default options, or a `source`"
+                    f"allowed: {', '.join(names)} at width 1 (resnet18 with its own stem), or a `source`"
                 )
-            weights = {"published": network["architecture"], "sha256": init.sha256}
-            weights_id = f"{slug(network['architecture'], 'imagenet')}-{digest(weights)}"
+            name, layers = known
+            init = init.model_copy(update={"layers": init.layers or layers})
+            weights = {"published": name, "sha256": init.sha256}
+            weights_id = f"{slug(name, 'imagenet')}-{digest(weights)}"
         else:
             weights = {"file": init.file, "sha256": init.sha256}
             weights_id = f"{slug(Path(init.file).stem)}-{digest(weights)}"

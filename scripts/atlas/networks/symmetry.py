@@ -1,0 +1,154 @@
+"""The symmetries of a network, from its layer table: what may be renamed, flipped or rescaled without changing it.
+
+Two kinds of joints hold them. A *wire* is what a convolution, a linear layer or a BatchNorm writes, carried through
+layers without tensors to the layers that read it. A factor that a channel of a wire is multiplied by where it is
+written is undone where it is read. A *group* is all wires that share their channels: a BatchNorm reads one and writes
+another of the same channels, and a sum joins its summands. The channels of a group are permuted together.
+
+What a wire allows, exactly (all in evaluation mode, with the batch's statistics, and in exact arithmetic):
+    sign   every layer on it is odd: no ReLU and no max pooling. A BatchNorm that reads it takes the sign off:
+           g (-x - (-m)) / s + b with -g for g is what it was (s, the standard deviation, does not change).
+    scale  every layer on it is positively homogeneous, f(a x) = a f(x) for a > 0: no tanh. No BatchNorm may read it:
+           the constant that it adds to the variance does not scale.
+The picture and the network's output are fixed, and so is a wire that reaches one of them.
+"""
+
+import math
+from dataclasses import dataclass
+
+# Layers without tensors that keep channels apart: (f(-x) = -f(x), f(a x) = a f(x) for a > 0).
+_THROUGH = {
+    "ReLU": (False, True),
+    "Tanh": (True, False),
+    "Dropout": (True, True),
+    "MaxPool2d": (False, True),
+    "AvgPool2d": (True, True),
+    "AdaptiveAvgPool2d": (True, True),
+    "ZeroPad2d": (True, True),
+    "Flatten": (True, True),
+    "Add": (True, True),
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of one tensor that channels index: channel c holds the entries c * block .. (c + 1) * block - 1 of it.
+
+    power: what a factor of the channel does to the entries: 1 multiplies, -1 divides, 0 leaves them.
+    """
+
+    tensor: str
+    axis: int
+    block: int
+    power: int
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What one or more layers write, up to the layers that read it. name: the first layer on it.
+
+    sign: "no", "odd" (a weight layer reads it: its columns flip too) or "conv-BN" (only BatchNorms read it).
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    sign: str
+    scale: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that are renamed together. name: the first layer that has them; wires in the table's order."""
+
+    name: str
+    channels: int
+    permutation: bool
+    wires: tuple[Wire, ...]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Every tensor axis that the channels index, once; a BatchNorm's weight lies on two wires. Ignore `power`."""
+        return tuple({(axis.tensor, axis.axis): axis for wire in self.wires for axis in wire.axes}.values())
+
+    @property
+    def sign(self) -> str:
+        """ "no", "odd", "conv-BN" or "odd and conv-BN": the signs that its wires allow."""
+        return " and ".join(kind for kind in ("odd", "conv-BN") if kind in {w.sign for w in self.wires}) or "no"
+
+    @property
+    def scale(self) -> bool:
+        """Whether one of its wires may be rescaled."""
+        return any(wire.scale for wire in self.wires)
+
+
+def groups(table) -> list[Group]:
+    """The groups of a layer table that have a symmetry, in the table's order.
+
+    A group that reaches the picture or the output is not permuted; it is there only where one of its wires may be
+    flipped or rescaled. Raises ValueError for a kind of layer whose symmetries are not known.
+    """
+    wires, shared = _joined(table, _THROUGH), _joined(table, {*_THROUGH, "BatchNorm2d"})
+    fixed = {"input", table.layers[-1].name}
+    found = []
+    for name in dict.fromkeys(shared.values()):
+        members = [layer for layer in wires if shared[layer] == name]
+        # Flattened maps have C * H * W features; where sums join several maps only their common blocks can move.
+        channels = math.gcd(*(table[x].out_shape[0] if x != "input" else table.channels for x in members))
+        own = dict.fromkeys(wires[layer] for layer in members)
+        group = Group(name, channels, fixed.isdisjoint(members), tuple(_wire(table, wires, x, channels) for x in own))
+        if group.permutation or group.sign != "no" or group.scale:
+            found.append(group)
+    return found
+
+
+def rows(table) -> list[tuple]:
+    """(layer_group, channels, permutation, sign, scale) of each group of channels that has a symmetry."""
+    return [(x.name, x.channels, x.permutation, x.sign, x.scale) for x in groups(table)]
+
+
+def _joined(table, through) -> dict[str, str]:
+    """{layer: first layer that it shares its channels with}, where kinds in `through` hand on what they read."""
+    first = {"input": "input"}
+    for layer in table.layers:
+        if layer.kind not in {*_THROUGH, "Conv2d", "Linear", "BatchNorm2d"}:
+            raise ValueError(f"layer '{layer.name}' ({layer.kind}): which symmetries this kind has is not known")
+        first[layer.name] = first[layer.inputs[0]] if layer.kind in through else layer.name
+        for other in layer.inputs[1:]:
+            one, two = sorted((first[layer.name], first[other]), key=list(first).index)
+            first = {name: one if own == two else own for name, own in first.items()}
+    return first
+
+
+def _wire(table, wires, name, channels) -> Wire:
+    """The wire of that name: what lies on it, what writes it and what reads it."""
+    odd = homogeneous = wires["input"] != name and wires[table.layers[-1].name] != name
+    powers, readers = {}, set()
+
+    def index(tensor, axis, power):
+        powers[tensor, axis] = powers.get((tensor, axis), 0) + power
+
+    for layer in table.layers:
+        if layer.kind in _THROUGH:
+            if wires[layer.name] == name:
+                odd &= _THROUGH[layer.kind][0]
+                homogeneous &= _THROUGH[layer.kind][1]
+            continue
+        if wires[layer.name] == name:
+            for own in layer.parameters:
+                index(f"{layer.name}.{own}", 0, 1)
+        if wires[layer.inputs[0]] == name:
+            readers.add(layer.kind)
+            if layer.kind == "BatchNorm2d":
+                for own, power in (("weight", -1), ("running_mean", 1), ("running_var", 0)):
+                    index(f"{layer.name}.{own}", 0, power)
+            else:
+                index(f"{layer.name}.weight", 1, -1)
+    axes = tuple(Axis(x, n, _size(table, x, n) // channels, power) for (x, n), power in powers.items())
+    sign = "no" if not odd else "conv-BN" if readers == {"BatchNorm2d"} else "odd"
+    return Wire(name, axes, sign, homogeneous and "BatchNorm2d" not in readers)
+
+
+def _size(table, tensor, axis) -> int:
+    """Length of one axis of a tensor given by its torch name."""
+    layer, own = tensor.rsplit(".", 1)
+    return (table[layer].parameters | table[layer].buffers)[own][axis]
