@@ -169,7 +169,10 @@ def group_imports(wildcards):
 def group_layout(wildcards):
     """What of the plan a group's measures depend on, labels apart."""
     cells = PLAN.groups[wildcards.group]
-    return digest([[cell, PLAN.replicates[cell], PLAN.blocks[cell], PLAN.cells[cell].settings] for cell in cells])
+    named = [entry.checkpoints for entry in PLAN.entries if entry.cell_id in cells and entry.checkpoints]
+    return digest(
+        [[cell, PLAN.replicates[cell], PLAN.blocks[cell], PLAN.cells[cell].settings] for cell in cells] + named
+    )
 
 
 def plan_layout(wildcards):

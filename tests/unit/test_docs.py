@@ -48,6 +48,8 @@ TABLES = {
     ("inits", ""): spec.Init,
     ("sources", ""): spec.Source,
     ("perturbations", ""): spec.Step,
+    ("checkpoints", "checkpoints"): spec.Checkpoints,
+    ("checkpoints", "match"): spec.Match,
     ("perturb and transfer", "perturb"): spec.Perturb,
     ("perturb and transfer", "transfer"): spec.Transfer,
     ("definitions", "study"): spec.Study,

@@ -129,6 +129,15 @@ WRONG = {
         [(("perturbations", "flip"), {"type": "flip", "layers": ["conv9"]})],
         ["layers", "'conv9'", "conv1"],
     ),
+    "a checkpoint that is not kept": (
+        [((*D, "checkpoints"), [{"epochs": {"end": 99}}])],
+        ["checkpoints.0.epochs", "epoch 99"],
+    ),
+    "a checkpoint that matches nothing": (
+        [((*D, "checkpoints"), [{"match": {"to": {"init": "pretrained"}}}])],
+        ["checkpoints.0.match.to", "first"],
+    ),
+    "checkpoints of neither kind": ([((*D, "checkpoints"), [{}])], ["checkpoints.0", "exactly one"]),
     "nobody to perturb": ([((*D, "perturb", "where", "init"), "default")], ["perturb.where", "matches no cell"]),
     "a state that nobody keeps": ([((*D, "perturb", "state"), "carried")], ["perturb.state", "keep_optimizer"]),
     "a kept epoch for the children": ([((*D, "perturb", "take"), 99)], ["perturb.take", "epoch 99"]),

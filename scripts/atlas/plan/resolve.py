@@ -179,7 +179,7 @@ class Resolver:
     ) -> Cell:
         """The cell that starts from the parent's trained weights, changed, and is trained as the parent was."""
         if isinstance(change.take, int):
-            _check_take(change.take, parent.settings, f"{where}.take")
+            check_take(change.take, parent.settings, f"{where}.take")
         if change.state == "carried" and not parent.settings["training"]["keep_optimizer"]:
             raise Problem(
                 f"{where}.state: 'carried' needs the optimizer's state of {parent.cell_id}; set keep_optimizer: true "
@@ -212,7 +212,7 @@ class Resolver:
         """
         parent = base.cell_id if graft.depth and graft.mode != "random" else None
         if parent and isinstance(graft.take, int):
-            _check_take(graft.take, base.settings, f"{where}.take")
+            check_take(graft.take, base.settings, f"{where}.take")
         scheme = self._init(labels, where).scheme
         start = {"kind": "graft", "scheme": scheme, "cell": parent, "take": graft.take, "layers": graft.depth}
         identity = {"kind": "graft", "scheme": scheme, "layers": graft.depth}
@@ -343,7 +343,7 @@ class Resolver:
         parent = self.cell(inner, [source.training], [], where, (*above, init.source))
         self.source_labels[parent.cell_id] = inner
         if isinstance(init.take, int):
-            _check_take(init.take, parent.settings, f"inits.{labels['init']}.take")
+            check_take(init.take, parent.settings, f"inits.{labels['init']}.take")
         start = {"kind": "parent", "cell": parent.cell_id, "take": init.take, **_graft(init)}
         channels = data.facts["channels"]
         if channels == 1 and parent.settings["input"]["channels"] == 3 and init.grey == "replicate":
@@ -514,8 +514,9 @@ def _check_snapshots(snapshots, epochs: int, where: str):
     return snapshots
 
 
-def _check_take(epoch: int, settings: dict, where: str) -> None:
+def check_take(epoch: int, settings: dict, where: str) -> None:
+    """Refuse an epoch whose snapshot a cell of these settings does not keep."""
     kept, epochs = settings["snapshots"], settings["training"]["epochs"]
     there = epoch <= epochs if kept == "all" else epoch in ((0, epochs) if kept == "ends" else kept)
     if not there:
-        raise Problem(f"{where}: epoch {epoch} of the source cell is not kept; allowed: last, best, or a kept epoch")
+        raise Problem(f"{where}: epoch {epoch} of the cell is not kept; allowed: last, best, or a kept epoch")

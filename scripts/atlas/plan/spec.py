@@ -378,6 +378,27 @@ class Transfer(Model):
     training: dict[str, Any] = {}
 
 
+class Match(Model):
+    """Checkpoints at the epochs where a cell is nearest to another one at its own checkpoints."""
+
+    to: Annotated[Where, Field(min_length=1)]
+    by: Literal["valid_accuracy", "train_loss"] = "valid_accuracy"
+
+
+class Checkpoints(Model):
+    """Names for some epochs of the cells that `where` fits: a number each, or matched to another cell's."""
+
+    where: Where = {}
+    epochs: dict[Name, Annotated[int, Field(ge=0)]] | None = None
+    match: Match | None = None
+
+    @model_validator(mode="after")
+    def _one(self):
+        if (self.epochs is None) == (self.match is None):
+            raise ValueError("names neither or both of `epochs` and `match`; allowed: exactly one of them")
+        return self
+
+
 class Study(Model):
     """One study: a grid of cells and what is common to them."""
 
@@ -388,6 +409,7 @@ class Study(Model):
     vary: Vary = {}
     adjust: list[Adjust] = []
     exclude: list[Annotated[Where, Field(min_length=1)]] = []
+    checkpoints: list[Checkpoints] = []
     perturb: Perturb | list[Perturb] = []
     transfer: dict[Name, Transfer] = {}
     replicates: Positive | None = None

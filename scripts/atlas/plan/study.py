@@ -3,13 +3,13 @@
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from atlas.plan import blocks, children, spec
 from atlas.plan.identity import digest, slug
-from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, matches
+from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
 
 # Names that an axis of the user's own cannot have: the grid's axes, and what tells children apart.
 RESERVED = (*AXES, "perturbation", "experiment", "base", "mode", "depth")
@@ -19,6 +19,7 @@ RESERVED = (*AXES, "perturbation", "experiment", "base", "mode", "depth")
 class Entry:
     """A cell as one study names it: its labels on the study's axes, and why it is there.
 
+    checkpoints: names of some of its epochs, {name: epoch}, or {"match": cell id, "by": metric, "epochs": theirs}.
     role: `grid`, or `source` (others start from it); `perturbed` or its `control`; `transfer`, or `extra` where the
     study's document has no such transfer.
     """
@@ -28,6 +29,7 @@ class Entry:
     labels: dict[str, str]
     cell_id: str
     replicates: int
+    checkpoints: dict = field(default_factory=dict)
 
 
 class Plan:
@@ -68,7 +70,7 @@ class Plan:
         if not found:
             raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
         yield from self._sources(name, found, replicates)
-        yield from found.values()
+        yield from self._checkpoints(study, list(found.values()), where)
         for children_of in (children.perturbed, children.transferred):
             listed = {}
             for role, labels, cell_id in children_of(self._resolver, study, parents, where):
@@ -76,6 +78,33 @@ class Plan:
                 entry = Entry(name, role, labels, cell_id, replicates)
                 listed.setdefault((cell_id, role, *labels.items()), entry)
             yield from listed.values()
+
+    def _checkpoints(self, study: spec.Study, entries: list[Entry], where: str) -> Iterator[Entry]:
+        """The entries with their checkpoints: those of the first rule that fits a cell."""
+        rules = list(enumerate(study.checkpoints))
+        named: dict[str, dict] = {}
+        for number, rule in rules:
+            here = f"{where}.checkpoints.{number}"
+            for entry in entries:
+                if entry.cell_id not in named and matches(rule.where, entry.labels, f"{here}.where"):
+                    named[entry.cell_id] = self._epochs(rule, entry, entries, named, here)
+        yield from (replace(entry, checkpoints=named.get(entry.cell_id, {})) for entry in entries)
+
+    def _epochs(self, rule: spec.Checkpoints, entry: Entry, entries: list[Entry], named: dict, where: str) -> dict:
+        """The checkpoints of one cell by one rule; Problem where an epoch is not kept, or there is nothing to match."""
+        if rule.epochs is not None:
+            for epoch in rule.epochs.values():
+                check_take(epoch, self._resolver.cells[entry.cell_id].settings, f"{where}.epochs")
+            return rule.epochs
+        alike = [
+            other
+            for other in entries
+            if matches(rule.match.to, other.labels, f"{where}.match.to")
+            and all(other.labels[axis] == label for axis, label in entry.labels.items() if axis not in rule.match.to)
+        ]
+        if not alike or "match" in (found := named.get(alike[0].cell_id, {"match": None})):
+            raise Problem(f"{where}.match.to: names no cell with epochs above; give its checkpoints first")
+        return {"match": alike[0].cell_id, "by": rule.match.by, "epochs": found}
 
     def _combinations(self, study: spec.Study, where: str) -> Iterator[tuple[dict, list]]:
         """The labels of each combination, and the overrides of its levels on the extra axes."""
@@ -164,6 +193,7 @@ class Plan:
                     "replicates": entry.replicates,
                     "blocks": ";".join(block_path(entry.cell_id, block) for block in self.blocks[entry.cell_id]),
                     "parent": cell.parent or "",
+                    "checkpoints": json.dumps(entry.checkpoints) if entry.checkpoints else "",
                     "group": self.group(entry.cell_id),
                     "dataset_id": cell.data.dataset_id,
                     "card": f"data/{cell.data.dataset_id}.json",

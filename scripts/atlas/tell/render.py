@@ -28,8 +28,8 @@ CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
 ROWS = 30  # rows of an exhibit's table on the page; its CSV has them all
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
 # The columns of cells.csv that are not an axis of the study; whatever else stands there is one.
-FIXED = ("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "group", "dataset_id", "card", "data",
-         "parameters", "cell")  # fmt: skip
+FIXED = ("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group", "dataset_id",
+         "card", "data", "parameters", "cell")  # fmt: skip
 MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib")  # of a replicate, in runs.csv
 SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
