@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from atlas import store
-from atlas.measure import accuracy, cells, comparisons, runs, summary, tables
+from atlas.measure import accuracy, cells, comparisons, runs, summary, tables, transfer
 
 
 def main(arguments=None):
@@ -40,6 +40,9 @@ def collect(wanted, measures, output):
     *frames, free = (frame(output / f"{name}.csv") for name in names)
     tables.write(output / "summary.csv", "summary", summary.rows(*frames, free))
     tables.write(output / "tests.csv", "tests", comparisons.rows(wanted, comparisons.outcomes(*frames)))
+    transfers = transfer.rows(wanted, *frames[:2], frame(output / "metrics.csv"))
+    for name, rows in transfers.items():
+        tables.write(output / f"{name}.csv", name, rows)
 
 
 def ordered(wanted, table, paths):
@@ -59,7 +62,7 @@ def ordered(wanted, table, paths):
 
 def replicates(table, row):
     """The (cell, seed) that a row of a table tells of; the seed is None where it tells of the cell as such."""
-    if table == "parameters":
+    if table in ("parameters", "symmetries"):
         return [(row[0], None)]
     return [tuple(row[:2]), tuple(row[2:4])] if table == "pairs" else [tuple(row[:2])]
 

@@ -53,6 +53,7 @@ TABLES = {
     ("perturb and transfer", "perturb"): spec.Perturb,
     ("perturb and transfer", "transfer"): spec.Transfer,
     ("definitions", "study"): spec.Study,
+    ("definitions", "experiment"): spec.Experiment,
     ("definitions", "grid"): spec.Grid,
     ("definitions", "vary"): spec.Overrides,
     ("definitions", "adjust"): spec.Adjust,

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 import collect
 import measure
 from atlas import networks, store
-from atlas.measure import accuracy, cells, features, group, movement, statistics, summary, tables, unchanged
+from atlas.measure import accuracy, cells, evaluation, features, group, movement, statistics, summary, tables, unchanged
 from atlas.networks import inputs
 
 SCRIPTS = Path(collect.__file__).parent
@@ -113,7 +113,7 @@ def flat(tensors, names):
 
 
 def torches(tensors):
-    return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in tensors.items()}
+    return {name: torch.from_numpy(np.array(array, order="C")) for name, array in tensors.items()}
 
 
 # ------------------------------------------------------------------------------------------------ numbers of a vector
@@ -359,12 +359,12 @@ def test_features_are_taken_in_eval_mode():
 
     module = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Linear(12, 10))
     images = torch.from_numpy(np.random.default_rng(10).integers(0, 256, (700, 3, 2, 2), dtype="uint8"))
-    card = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
-    found, predictions = features.penultimate(module.train(), "3", images, card)
-    expected = inputs.normalise(images, card["mean"], card["std"]).flatten(1) / math.sqrt(1 + 1e-5)
+    pictures = evaluation.Pictures(images, torch.zeros(700), images[:0], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+    found, outputs = features.penultimate(module.train(), "3", pictures)
+    expected = inputs.normalise(images, pictures.mean, pictures.std).flatten(1) / math.sqrt(1 + 1e-5)
     assert found.shape == (700, 12) and torch.allclose(found, expected, rtol=1e-5)
     assert torch.equal(module[1].running_mean, torch.zeros(12))
-    assert torch.equal(predictions, module[3](found).argmax(1))
+    assert torch.equal(outputs, module[3](found))
 
 
 def test_a_feature_that_only_rounds_is_constant():

@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.spatial
 import scipy.stats
 import test_learn
 import torch
@@ -42,7 +43,7 @@ from atlas.measure import (
 from atlas.networks.build import build
 
 CLASSES = ["structural", "dead", "rounding", "returned", "changed"]
-toy = test_learn.toy
+CHILDREN = ("returns", "aftermath", "paths", "barriers", "symmetries")  # no cell of these tests was perturbed
 
 
 def frame(table, rows):
@@ -169,9 +170,10 @@ def test_a_unit_that_never_fires_is_dead(toy, tmp_path, monkeypatch):
     begin = starts.begin
 
     def kill(model, *rest):
-        begin(model, *rest)
+        noted = begin(model, *rest)
         with torch.no_grad():
             model.fc2.bias[3] = -1e9
+        return noted
 
     monkeypatch.setattr(starts, "begin", kill)
     found, *_ = trained(tmp_path, toy, test_learn.settings("lenet5", width=1.0))
@@ -447,6 +449,8 @@ def test_pairs_against_numpy(compared):
     kinds = [("seed", "0", "1")] + [("optimizer", "sgd", "adam")] * 2 + [("seed", "0", "1")]
     assert list(found[["factor", "level_a", "level_b"]].itertuples(index=False, name=None)) == kinds
     names = [name for name, _ in layers(cell()).parameters()]
+    data = store.load_arrays(folder / "made-up.safetensors")
+    labels = data["labels"][data["split"] == 2]
     for row in found.itertuples():
         tensors = [ends[row.cell_a, row.seed_a], ends[row.cell_b, row.seed_b]]
         a, b = (flat(own, names) for own in tensors)
@@ -455,7 +459,8 @@ def test_pairs_against_numpy(compared):
         assert (row.norm_a, row.norm_b, row.distance, row.cosine) == pytest.approx(expected, rel=1e-10)
         x, y = (by_hand(own, images, 0.3, 0.2) for own in tensors)
         assert row.cka == pytest.approx(definition(x, y), rel=1e-5)
-        answers = [(z @ own["fc.weight"].T + own["fc.bias"]).argmax(1) for z, own in zip((x, y), tensors, strict=True)]
+        outputs = [z @ own["fc.weight"].T + own["fc.bias"] for z, own in zip((x, y), tensors, strict=True)]
+        answers = [own.argmax(1) for own in outputs]
         assert row.agreement == np.mean(answers[0] == answers[1]) and 0 < row.agreement < 1
         varying = (np.ptp(x, axis=0) > 0) & (np.ptp(y, axis=0) > 0)
         assert (row.features, row.constant) == (192, (~varying).sum())
@@ -466,6 +471,12 @@ def test_pairs_against_numpy(compared):
         expected = matrix.diagonal().mean(), matrix[range(d), order].mean()
         assert (row.correlation, row.matched) == pytest.approx(expected, rel=1e-3, abs=1e-5)
         assert row.in_place == pytest.approx(np.mean(order == np.arange(d)), abs=2.1 / d)
+        wrong = [own != labels for own in answers]
+        assert (row.errors_a, row.errors_b) == tuple(own.sum() for own in wrong)
+        assert row.both_wrong == (wrong[0] & wrong[1]).sum() > 0
+        shares = [scipy.special.softmax(own, 1) for own in outputs]
+        squares = scipy.spatial.distance.jensenshannon(*shares, base=2, axis=1) ** 2
+        assert row.divergence == pytest.approx(squares.mean(), rel=1e-4) and 0 < row.divergence < 1
 
 
 def test_the_first_pair_of_each_kind_is_kept(compared):
@@ -486,7 +497,7 @@ def test_tables_of_a_group(compared):
     assert {path.stem for path in (folder / "measures").iterdir()} == {*tables.MEASURES}
     for name in tables.MEASURES:
         found = collect.frame(folder / "measures" / f"{name}.csv")
-        assert list(found.columns) == tables.COLUMNS[name] and len(found)
+        assert list(found.columns) == tables.COLUMNS[name] and (len(found) > 0) == (name not in CHILDREN)
         assert (folder / "tables" / f"{name}.csv").read_bytes() == (folder / "measures" / f"{name}.csv").read_bytes()
     found = collect.frame(folder / "tables" / "unchanged.csv")
     assert (found[CLASSES].sum(axis=1) == found["size"]).all() and (found["contradicted"] == 0).all()

@@ -129,6 +129,11 @@ WRONG = {
         [(("perturbations", "flip"), {"type": "flip", "layers": ["conv9"]})],
         ["layers", "'conv9'", "conv1"],
     ),
+    "neither a grid nor experiments": ([((*D, "grid"), None)], ["definitions.dynamics", "experiments"]),
+    "a grid beside experiments": (
+        [((*D, "experiments"), {"one": {"grid": tour()["definitions"]["dynamics"]["grid"]}})],
+        ["definitions.dynamics", "`experiments` and `grid`"],
+    ),
     "a checkpoint that is not kept": (
         [((*D, "checkpoints"), [{"epochs": {"end": 99}}])],
         ["checkpoints.0.epochs", "epoch 99"],
@@ -357,3 +362,61 @@ def test_the_longest_chain_comes_first():
     for cell_id, value in urgency.items():
         assert value == seconds[cell_id] + max((seconds[child] for child in children[cell_id]), default=0)
     assert sum(bool(own) for own in children.values()) == 2 + 2
+
+
+def test_experiments_are_grids_of_their_own_with_a_label():
+    grid = tour()["definitions"]["dynamics"]["grid"]
+    small = grid | {"network": ["lenet5"], "init": ["default"], "optimizer": ["sgd"]}
+    rates = {"slow": {"set": {"lr": 0.001}}, "fast": {"set": {"lr": 0.1}}}
+    config = tour() | {
+        "definitions": {
+            "two": {
+                "training": {"epochs": 3},
+                "experiments": {
+                    "rates": {"grid": small, "vary": {"rate": rates | {"plain": {}}}},
+                    "long": {"grid": small, "training": {"epochs": 5}},
+                    "again": {"grid": small},
+                },
+            }
+        }
+    }
+    found = study.Plan(config, Path("nowhere"))
+    assert [(e.labels["experiment"], e.labels.get("rate")) for e in found.entries] == [
+        ("rates", "slow"),
+        ("rates", "fast"),
+        ("rates", "plain"),
+        ("long", None),
+        ("again", None),
+    ]
+    assert len(found.cells) == 4, "the same cell in two experiments is one cell"
+    assert [found.cells[e.cell_id].settings["training"]["epochs"] for e in found.entries] == [3, 3, 3, 5, 3]
+
+
+def test_the_document_of_study_002_has_162_or_126_trainings():
+    for name, expected in {"dynamics": (54, 108), "dynamics-126": (54, 72)}.items():
+        found = study.Plan(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), Path("nowhere"))
+        roles = [entry.role for entry in found.entries]
+        assert (roles.count("grid"), roles.count("perturbed")) == expected and len(set(found.cells)) == len(roles)
+        assert roles.count("control") == expected[1], "one in the same order and one in another for each parent"
+        text = outcome.table(found)
+        assert f"= {sum(expected)} trainings a replicate; apart:" in text
+    one, other = (yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("dynamics", "dynamics-126"))
+    where = other["definitions"]["dynamics"]["perturb"].pop("where")
+    assert where == {"init": ["kaiming_uniform", "kaiming_normal"]}
+    assert {key for key in one if one[key] != other[key]} == {"name", "title"}
+
+
+def test_the_document_of_study_001_has_76_networks():
+    found = study.Plan(yaml.safe_load((ROOT / "config/transferability.yaml").read_text()), Path("nowhere"))
+    own = [entry for entry in found.entries if entry.study == "transferability"]
+    count = {role: len({e.cell_id for e in own if e.role == role}) for role in ("grid", "transfer", "extra")}
+    assert count["grid"] == 5 + 1 and count["transfer"] == 10 + 10 + 40 + 10 and count["extra"] > 0
+    assert "6 cells in the grid + 70 transfers = 76 trainings a replicate; apart:" in outcome.table(found)
+    for entry in own:
+        if entry.role == "transfer":
+            cell = found.cells[entry.cell_id]
+            base = found.cells[cell.parent]
+            depth = int(entry.labels["depth"])
+            assert cell.settings["start"]["layers"] == depth == cell.settings["training"]["stages"][0]["frozen"]
+            if entry.labels["base"] != entry.labels["dataset"]:
+                assert not set(base.data.spec["classes"]) & set(cell.data.spec["classes"])

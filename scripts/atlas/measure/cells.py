@@ -7,13 +7,25 @@ from itertools import combinations
 
 # The columns of cells.csv that are no labels; whatever else it has is an axis.
 PLAIN = (
-    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "group"),
+    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
     *("dataset_id", "card", "data", "parameters", "cell"),
 )
+
+# The keys of a cell's training that say what is recorded, and change nothing else.
+RECORDED = ("track", "keep_optimizer")
 
 # Two cells of a study that differ in the label of one axis, the factor: level_a is what the config names first.
 # labels: those that they share, {axis: label}.
 Contrast = namedtuple("Contrast", "factor level_a level_b cell_a cell_b labels")
+
+
+# The roles of cells that start from another trained cell and are compared with it, and not with one another.
+DERIVED = ("perturbed", "control", "transfer", "extra")
+
+# A cell that was perturbed and trained again, or a control of such ones. parent: the cell that it starts from; take:
+# which snapshot of it ("last", "best" or an epoch); control: the control of the same order, None for that one itself
+# and where there is none; labels: what its studies call the perturbation, most often one.
+Child = namedtuple("Child", "parent take control labels")
 
 
 def read(path):
@@ -76,13 +88,46 @@ def contrasts(cells):
     return list(found.values())
 
 
+def derived(cell):
+    """Whether a cell, as `read` gives it, is one of DERIVED."""
+    return any(entry["role"] in DERIVED for entry in cell["named"])
+
+
+def children(cells):
+    """{cell_id: Child} of the perturbed cells and their controls, in the order of the cells.
+
+    cells: as `read` gives them. The control of a cell starts from the same snapshot of the same parent, unperturbed,
+    and is trained in the same way, with the pictures in the same order.
+    """
+    found, controls = {}, {}
+    for cell_id, cell in cells.items():
+        own = [entry for entry in cell["named"] if entry["role"] in ("perturbed", "control")]
+        if own:
+            start = cell["cell"]["start"]
+            labels = tuple(dict.fromkeys(entry["labels"]["perturbation"] for entry in own))
+            found[cell_id] = Child(start["cell"], start["take"], None, labels)
+            if not start["steps"] and start["order"] == "same" and not start["repeat"]:
+                controls.setdefault(_retraining(cell["cell"]), cell_id)
+    for cell_id, child in found.items():
+        control = controls.get(_retraining(cells[cell_id]["cell"]))
+        found[cell_id] = child._replace(control=None if control == cell_id else control)
+    return found
+
+
+def _retraining(settings):
+    """What the children that are compared have in common: their original, and how they are trained, as a text."""
+    start = {key: settings["start"][key] for key in ("cell", "take", "state")}
+    training = {key: value for key, value in settings["training"].items() if key not in RECORDED}
+    return json.dumps([start, training], sort_keys=True)
+
+
 def _contrast(one, other, places):
     """The Contrast of two (cell_id, entry), or None where they differ in nothing or in more than one thing."""
     if any(one[1][key] != other[1][key] for key in ("study", "kind")):
         return None
     labels = one[1]["labels"]
     differing = [axis for axis in labels if labels[axis] != other[1]["labels"][axis]]
-    if len(differing) != 1 or one[0] == other[0]:
+    if len(differing) != 1 or differing == ["experiment"] or one[0] == other[0]:
         return None
     factor = differing[0]
     a, b = sorted((one, other), key=lambda entry: places[factor][entry[1]["labels"][factor]])

@@ -5,32 +5,29 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from atlas.networks import inputs
-
 BATCH = 500
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # A feature whose values differ by less than this share of the largest is constant: float32 rounding, about 8 ulp.
 ROUNDING = 1e-6
 
 
-def penultimate(module, head, images, card):
-    """What enters the module's last weight layer, and what it predicts, for each picture: float32 [N, d], int64 [N].
+def penultimate(module, head, pictures):
+    """What enters the module's last weight layer, and its outputs, for each picture: float32 [N, d] and [N, classes].
 
     module: the network, put in eval mode (normalised by running statistics, no dropout); head: the torch name of the
-    layer; images: uint8 [N, channels, size, size] as `atlas.networks.inputs.pictures` returns them; card: the data
-    set's card, for the normalisation. Pictures pass in batches of 500 with gradients off. The prediction is the class
-    of the largest output, the first of equals.
+    layer; pictures: the test pictures of these `atlas.measure.evaluation.Pictures` pass in batches of 500 with
+    gradients off.
     """
     module.eval()
-    caught, predicted = [], []
+    caught, outputs = [], []
     hook = module.get_submodule(head).register_forward_pre_hook(lambda _, args: caught.append(args[0].flatten(1)))
     try:
         with torch.inference_mode():
-            for batch in images.split(BATCH):
-                predicted.append(module(inputs.normalise(batch, card["mean"], card["std"])).argmax(1))
+            for batch in pictures.test.split(BATCH):
+                outputs.append(module(pictures.normalised(batch)))
     finally:
         hook.remove()
-    return torch.cat(caught), torch.cat(predicted)
+    return torch.cat(caught), torch.cat(outputs)
 
 
 def maker(table):

@@ -9,10 +9,14 @@ import torch
 
 from atlas import networks, store
 from atlas.measure import (
+    cells,
+    children,
+    evaluation,
     features,
     movement,
     pairs,
     parameters,
+    paths,
     runs,
     similarity,
     statistics,
@@ -20,30 +24,35 @@ from atlas.measure import (
     tolerance,
     unchanged,
 )
-from atlas.networks import inputs
-from atlas.networks.build import build
-
-TEST = 2  # the test pictures in a data file's `split`
+from atlas.networks import symmetry
 
 
-def measure(cells, data, card, output, threads=1):
+def measure(asked, data, card, output, threads=1):
     """Write the tables of `atlas.measure.tables.MEASURES`, features.safetensors and pairs.safetensors to `output`.
 
-    cells: the cells of a group as `atlas.measure.cells.grouped` gives them; data: the data set's safetensors file;
+    asked: the cells of a group as `atlas.measure.cells.grouped` gives them; data: the data set's safetensors file;
     card: its card, a dict; threads: torch's. Prints one line a replicate. Replicates that failed or that lack a
     snapshot are skipped. Of a diverged one all snapshots get statistics, but movement ends at the last finite one, and
     what needs the last epoch is left out. The features of all models are compared with one another; they wait on disk,
-    in a directory below `output` that is gone at the end, and are read from there as memory has room.
+    in a directory below `output` that is gone at the end, and are read from there as memory has room. A finished
+    replicate that was perturbed is compared with its parent's of the same seed, where that one finished, and with its
+    control's.
     """
     torch.set_num_threads(threads)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    images = _test_images(data)
+    group = {entry["cell_id"]: entry for entry in asked}
+    family = cells.children(group)
+    parents = {child.parent for child in family.values()}
+    shape = asked[0]["cell"]["input"]
+    pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN)
     found = {name: [] for name in tables.MEASURES}
     matrices, models = {}, {}
     with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
-        for entry in cells:
-            layers = networks.table(*_network(entry["cell"]))
+        for entry in asked:
+            layers = networks.table(*evaluation.network(entry["cell"]))
+            if entry["cell_id"] in parents:
+                found["symmetries"] += [(entry["cell_id"], *row) for row in symmetry.rows(layers)]
             found["parameters"] += [(entry["cell_id"], *row) for row in parameters.rows(layers)]
             for seed, block, _, replicate in runs.replicates(entry["blocks"], entry["seeds"]):
                 since = time.perf_counter()
@@ -54,16 +63,20 @@ def measure(cells, data, card, output, threads=1):
                 rows, last = _series(layers, block, replicate, epochs)
                 if last is not None:
                     caught = Path(scratch) / f"{len(models)}.safetensors"
-                    rows["features"], matrix, model = _features(entry["cell"], layers, last, images, card, caught)
+                    model, products = _model(entry["cell"], layers, last, pictures, caught)
+                    rows["features"], matrix = _features(layers, model, products)
                     if not any(cell_id == entry["cell_id"] for cell_id, _ in models):
                         matrices[f"{entry['cell_id']}/seed{seed}"] = matrix.half()
                     models[entry["cell_id"], seed] = model
+                    if entry["cell_id"] in family:
+                        rows |= _child(group, family[entry["cell_id"]], entry, seed, layers, last, pictures)
                 for name, own in rows.items():
                     found[name] += [(entry["cell_id"], seed, *row) for row in own]
                 seconds = time.perf_counter() - since
                 print(f"{entry['cell_id']} seed {seed}: {len(epochs)} snapshots, {seconds:.2f} s", flush=True)
         since = time.perf_counter()
-        found["pairs"], crossed = pairs.rows(layers, cells, models)
+        originals = _originals(group, family, models, layers, pictures, Path(scratch))
+        found["pairs"], crossed = pairs.rows(layers, asked, models, originals)
         print(f"{len(found['pairs'])} pairs of models, {time.perf_counter() - since:.2f} s", flush=True)
     for name, rows in found.items():
         tables.write(output / f"{name}.csv", name, rows, digits=9 if name == "statistics" else None)
@@ -87,11 +100,6 @@ def available(cell, block, replicate):
     if replicate["status"] == "done" and there != wanted:
         return None, f"no snapshot of epoch {min(set(wanted) - set(there))}"
     return (there, None) if there else (None, "no snapshots")
-
-
-def _network(cell):
-    """The network of a resolved cell, as `networks.table` and `build` take it."""
-    return cell["network"], cell["input"]["channels"], cell["input"]["size"], cell["classes"]
 
 
 def _series(layers, block, replicate, epochs):
@@ -120,29 +128,62 @@ def _series(layers, block, replicate, epochs):
     return rows, path
 
 
-def _features(cell, layers, path, images, card, caught):
-    """(rows of features.csv, correlations of the activations, pairs.Model) of the snapshot at `path`.
+def _model(cell, layers, path, pictures, caught):
+    """(pairs.Model, products of its features with themselves) of the snapshot at `path`.
 
-    caught: the file that the penultimate features are kept in.
+    caught: the file that its penultimate features and its outputs are kept in.
     """
-    tensors = store.load_tensors(path)
-    with torch.device("meta"):  # no storage and no start: the snapshot's own tensors take the place of the parameters
-        module, _ = build(*_network(cell))
-    module.load_state_dict(tensors, assign=True)
-    pictures = inputs.pictures(images, card, cell["input"]["channels"], cell["input"]["size"])
-    values, predictions = features.penultimate(module, layers.head.name, pictures, card)
-    store.save_tensors(caught, {"features": values})
-    active = features.Centred(store.load_tensors(caught)["features"])
+    module = evaluation.module(cell, store.load_tensors(path))
+    values, outputs = features.penultimate(module, layers.head.name, pictures)
+    store.save_tensors(caught, {"features": values, "outputs": outputs})
+    kept = store.load_tensors(caught)
+    active, outputs = features.Centred(kept["features"]), kept["outputs"]
     products = features.product(active, active)
-    model = pairs.Model(path, active, similarity.hsic(products, active.norms, active.norms), predictions)
-    matrix = features.correlation(products, active, active)
+    own = similarity.hsic(products, active.norms, active.norms)
+    return pairs.Model(path, active, own, outputs, outputs.argmax(1) != pictures.labels), products
+
+
+def _features(layers, model, products):
+    """(rows of features.csv, correlations of the activations) of a model; `products` are used up."""
+    matrix = features.correlation(products, model.features, model.features)
     rows = [("activations", *features.describe(matrix))]
     layer = features.maker(layers)
     if layer is not None:
-        weights = features.Centred(features.weight_rows(layers, layer, tensors[f"{layer.name}.weight"]))
+        weight = store.load_tensors(model.snapshot)[f"{layer.name}.weight"]
+        weights = features.Centred(features.weight_rows(layers, layer, weight))
         own = features.correlation(features.product(weights, weights), weights, weights)
         rows.append(("weights", *features.describe(own)))
-    return rows, matrix, model
+    return rows, matrix
+
+
+def _child(group, child, entry, seed, layers, last, pictures):
+    """The rows of `children.rows` of one replicate with its last snapshot at `last`; none without its original."""
+    files = {
+        "original": children.snapshot(group.get(child.parent), seed, child.take),
+        "start": children.snapshot(entry, seed, 0),
+        "end": last,
+        "control": children.snapshot(group.get(child.control), seed),
+    }
+    if files["original"] is None:
+        print(f"{entry['cell_id']} seed {seed}: its parent {child.parent} has no such replicate to compare", flush=True)
+        return {}
+    return children.rows(entry["cell"], layers, files, pictures)
+
+
+def _originals(group, family, models, layers, pictures, scratch):
+    """{(cell, seed): Model} of what the perturbed ones among `models` were before; each snapshot is taken once."""
+    known = {model.snapshot: model for model in models.values()}
+    found = {}
+    for cell_id, seed in models:
+        if cell_id in family:
+            parent = group.get(family[cell_id].parent)
+            path = children.snapshot(parent, seed, family[cell_id].take)
+            if path is not None and path not in known:
+                caught = scratch / f"original-{len(known)}.safetensors"
+                known[path], _ = _model(parent["cell"], layers, path, pictures, caught)
+            if path is not None:
+                found[cell_id, seed] = known[path]
+    return found
 
 
 def _moved(layers, start, previous, current):
@@ -154,12 +195,3 @@ def _moved(layers, start, previous, current):
         for interval, since, found in (("consecutive", previous, consecutive), ("start", start, whole))
         for row in found
     ]
-
-
-def _test_images(data):
-    """The test pictures of a data set file: uint8 [N, C, H, W]."""
-    tensors = store.load_tensors(data)
-    images = tensors["images"][tensors["split"] == TEST]
-    if not len(images):
-        raise ValueError(f"{data}: no picture has split {TEST} (test); remove the file, so that it is prepared again")
-    return images

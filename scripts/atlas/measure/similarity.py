@@ -1,7 +1,9 @@
-"""How alike the features of two models are: debiased CKA, and correlation feature by feature, matched or not."""
+"""How alike two models are: debiased CKA of their features, correlation feature by feature, matched or not, and the
+divergence of their answers."""
 
 import math
 
+import torch
 from scipy.optimize import linear_sum_assignment
 
 
@@ -30,6 +32,18 @@ def cka(both, left, right):
     below, for unrelated ones; NaN where one of the two is constant."""
     scale = left * right
     return both / math.sqrt(scale) if scale > 0 else math.nan
+
+
+def divergence(a, b):
+    """The mean Jensen-Shannon divergence between two models' answers to the same pictures, in bits, 0 to 1.
+
+    a, b: the outputs before softmax [N, classes]. Lin (1991), "Divergence measures based on the Shannon entropy": with
+    p and q the softmax of the two and m their mean, sum(p log2(p / m) + q log2(q / m)) / 2. In float64.
+    """
+    p, q = (torch.softmax(outputs.double(), 1) for outputs in (a, b))
+    middle = ((p + q) / 2).clamp_min(torch.finfo(torch.float64).tiny)  # where both are 0, so is what they add
+    both = torch.special.xlogy(p, p / middle) + torch.special.xlogy(q, q / middle)
+    return float(both.sum(1).mean()) / (2 * math.log(2))
 
 
 def match(matrix):

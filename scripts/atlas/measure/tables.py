@@ -17,13 +17,33 @@ COLUMNS = {
     "tolerance": "cell_id seed layer criterion tolerance size changed",
     "features": "cell_id seed of features constant pairs mean_correlation mean_absolute q05 q25 q50 q75 q95",
     "pairs": "cell_a seed_a cell_b seed_b factor level_a level_b norm_a norm_b distance cosine cka agreement "
-    "correlation matched in_place features constant",
+    "correlation matched in_place features constant divergence errors_a errors_b both_wrong",
+    "returns": "cell_id seed layer pair size changed norm_a norm_b distance cosine relative",
+    "aftermath": "cell_id seed mode pictures accuracy loss",
+    "paths": "cell_id seed alignment t pictures loss accuracy",
+    "barriers": "cell_id seed alignment loss_barrier accuracy_barrier distance permuted signs",
+    "symmetries": "cell_id layer_group channels permutation sign scale",
     "tests": "outcome factor level_a level_b dataset network n difference low high t p q effect",
     "summary": "measure cell_id key n of mean low high std",
+    # Freeze-depth transfer: each begins with _CURVE.
+    "curves": "depth role cell_id seed epoch accuracy train_accuracy valid_accuracy document_accuracy",
+    "drops": "depth quantity of n mean low high low90 high90 p_tost",
+    "segments": "depth n of verdict document_verdict document_accuracy",
+    "breakpoints": "depths n first first_low first_high second second_low second_high residual",
+    "trends": "quantity from_depth to_depth n slope low high p",
+    "effects": "depth quantity factor level_a level_b n difference low high low90 high90 p q p_tost",
+    "reach": "depth level accuracy n of reached median low high saved saved_low saved_high",
 }
+# The tables of freeze-depth transfer, and the columns that tell one curve over n from others.
+TRANSFER = ("curves", "drops", "segments", "breakpoints", "trends", "effects", "reach")
+_CURVE = "study network init optimizer setting base target mode "
+COLUMNS |= {name: _CURVE + COLUMNS[name] for name in TRANSFER}
 COLUMNS = {name: columns.split() for name, columns in COLUMNS.items()}
 # The tables that one measure job writes for its group of cells.
-MEASURES = ("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "pairs")
+MEASURES = (
+    *("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "pairs"),
+    *("returns", "aftermath", "paths", "barriers", "symmetries"),
+)
 
 
 def write(path, table, rows, digits=None):

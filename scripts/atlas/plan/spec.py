@@ -399,12 +399,9 @@ class Checkpoints(Model):
         return self
 
 
-class Study(Model):
-    """One study: a grid of cells and what is common to them."""
+class Experiment(Model):
+    """A grid of cells, what is common to them, and what starts from them."""
 
-    title: str | None = None
-    text: str | None = None
-    chapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
     grid: Grid
     vary: Vary = {}
     adjust: list[Adjust] = []
@@ -412,8 +409,27 @@ class Study(Model):
     checkpoints: list[Checkpoints] = []
     perturb: Perturb | list[Perturb] = []
     transfer: dict[Name, Transfer] = {}
-    replicates: Positive | None = None
     training: dict[str, Any] = {}
+
+
+class Study(Experiment):
+    """One study: one experiment, or several of them by name, with what is common to all."""
+
+    title: str | None = None
+    text: str | None = None
+    chapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
+    replicates: Positive | None = None
+    grid: Grid | None = None
+    experiments: dict[Name, Experiment] = {}
+
+    @model_validator(mode="after")
+    def _either(self):
+        alone = [key for key in Experiment.model_fields if key != "training" and getattr(self, key)]
+        if not self.experiments and self.grid is None:
+            raise ValueError("names neither `grid` nor `experiments`; allowed: one of them")
+        if self.experiments and alone:
+            raise ValueError(f"names `experiments` and `{alone[0]}`; allowed: `{alone[0]}` within each experiment")
+        return self
 
 
 class Config(Model):

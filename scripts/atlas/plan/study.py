@@ -54,32 +54,45 @@ class Plan:
     # --------------------------------------------------------------------------------------- expansion
 
     def _study(self, name: str, study: spec.Study) -> Iterator[Entry]:
-        where, replicates = f"definitions.{name}", study.replicates or self.config.replicates
+        replicates = study.replicates or self.config.replicates
+        if not study.experiments:
+            yield from self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
+        for label, part in study.experiments.items():
+            here = f"definitions.{name}.experiments.{label}"
+            yield from self._experiment(name, part, replicates, here, {"experiment": label}, [study.training])
+
+    def _experiment(
+        self, study: str, part: spec.Experiment, replicates: int, where: str, named: dict, above: list[dict]
+    ) -> Iterator[Entry]:
+        """The entries of one grid: what its cells start from, its cells, and what starts from them.
+
+        named: the label that its cells have beside those of the grid; above: training that the part's is laid over.
+        """
         found: dict[str, Entry] = {}
         parents: list[children.Parent] = []
-        for labels, levels in self._combinations(study, where):
-            if any(matches(rule, labels, f"{where}.exclude") for rule in study.exclude):
+        for labels, levels in self._combinations(part, where):
+            if any(matches(rule, labels, f"{where}.exclude") for rule in part.exclude):
                 continue
-            adjust = [rule for rule in study.adjust if matches(rule.where, labels, f"{where}.adjust.where")]
-            changes = [study.training, *(part.training for part in (*levels, *adjust))]
-            sets = [part.set for part in (*levels, *adjust)]
+            adjust = [rule for rule in part.adjust if matches(rule.where, labels, f"{where}.adjust.where")]
+            changes = [*above, part.training, *(own.training for own in (*levels, *adjust))]
+            sets = [own.set for own in (*levels, *adjust)]
             cell = self._resolver.cell(labels, changes, sets, where)
             if cell.cell_id not in found:
-                found[cell.cell_id] = Entry(name, "grid", labels, cell.cell_id, replicates)
-                parents.append(children.Parent(cell, labels, changes, sets))
+                found[cell.cell_id] = Entry(study, "grid", labels | named, cell.cell_id, replicates)
+                parents.append(children.Parent(cell, labels | named, changes, sets))
         if not found:
             raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
-        yield from self._sources(name, found, replicates)
-        yield from self._checkpoints(study, list(found.values()), where)
+        yield from self._sources(study, found, replicates)
+        yield from self._checkpoints(part, list(found.values()), where)
         for children_of in (children.perturbed, children.transferred):
             listed = {}
-            for role, labels, cell_id in children_of(self._resolver, study, parents, where):
+            for role, labels, cell_id in children_of(self._resolver, part, parents, where):
                 # One cell may stand under several labels: without a layer of a base, all transfers are the same.
-                entry = Entry(name, role, labels, cell_id, replicates)
+                entry = Entry(study, role, labels, cell_id, replicates)
                 listed.setdefault((cell_id, role, *labels.items()), entry)
             yield from listed.values()
 
-    def _checkpoints(self, study: spec.Study, entries: list[Entry], where: str) -> Iterator[Entry]:
+    def _checkpoints(self, study: spec.Experiment, entries: list[Entry], where: str) -> Iterator[Entry]:
         """The entries with their checkpoints: those of the first rule that fits a cell."""
         rules = list(enumerate(study.checkpoints))
         named: dict[str, dict] = {}
@@ -106,7 +119,7 @@ class Plan:
             raise Problem(f"{where}.match.to: names no cell with epochs above; give its checkpoints first")
         return {"match": alike[0].cell_id, "by": rule.match.by, "epochs": found}
 
-    def _combinations(self, study: spec.Study, where: str) -> Iterator[tuple[dict, list]]:
+    def _combinations(self, study: spec.Experiment, where: str) -> Iterator[tuple[dict, list]]:
         """The labels of each combination, and the overrides of its levels on the extra axes."""
         experiments = (axis for transfer in study.transfer.values() for axis in transfer.vary)
         for axis in (*study.vary, *experiments):

@@ -1,0 +1,36 @@
+"""One replicate that was perturbed and trained again: where it came from, and the rows of its tables."""
+
+from atlas import store
+from atlas.measure import aftermath, paths, returns, runs
+
+
+def snapshot(cell, seed, take="last"):
+    """The path of a snapshot of a finished replicate, or None where it did not finish or has no such snapshot.
+
+    cell: as `atlas.measure.cells.grouped` gives it, or None; take: "last" (its last epoch), "best" or an epoch.
+    """
+    if cell is None:
+        return None
+    [(_, block, _, replicate)] = runs.replicates(cell["blocks"], [seed])
+    if replicate["status"] != "done":
+        return None
+    path = store.snapshot_path(block, seed, replicate["epochs"] if take == "last" else take)
+    return path if path.exists() else None
+
+
+def rows(cell, layers, files, pictures):
+    """{"returns", "aftermath", "paths", "barriers": rows without cell and seed} of one replicate.
+
+    cell: resolved; layers: its layer table; files: {"original", "start", "end", "control": paths of snapshots}, control
+    None where it is not to be compared with; pictures: `atlas.measure.evaluation.Pictures`.
+    """
+    original, start, end, control = (
+        store.load_tensors(files[name]) if files[name] else None for name in ("original", "start", "end", "control")
+    )
+    found = {
+        "returns": returns.rows(layers, original, start, end, control),
+        "aftermath": aftermath.rows(cell, start, pictures),
+    }
+    del start, control  # the paths hold two more of the size
+    found["paths"], found["barriers"] = paths.rows(cell, layers, original, end, pictures)
+    return found
