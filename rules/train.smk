@@ -31,6 +31,7 @@ rule train:
         gpu=cell_gpu,
         attempt=which_attempt,
         device=PLAN.config.device,
+        jobs=PLAN.config.jobs_per_gpu,
         failures=PLAN.config.failures,
     params:
         cell=cell_settings,
@@ -43,4 +44,5 @@ rule train:
         "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
         "--card {input.card:q} {params.weights} --parents {params.parents:q} "
         "--output $(dirname {output.run:q}) --log {log:q} --device {resources.device} "
+        "--jobs-per-gpu {resources.jobs} "
         "--attempt {resources.attempt} --attempts {params.attempts} --failures {resources.failures}"

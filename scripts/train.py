@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from atlas.learn import launcher
+from atlas.learn import launcher, slots
 
 
 def arguments(argv=None) -> argparse.Namespace:
@@ -23,6 +23,7 @@ def arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")
     parser.add_argument("--log", required=True, type=Path, help="where the trainer's lines go")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many trainings one GPU runs at a time")
     parser.add_argument("--attempt", type=int, default=1)
     parser.add_argument("--attempts", type=int, default=1, help="at the last attempt a failure is recorded")
     parser.add_argument("--failures", default="record", choices=["record", "stop"])
@@ -39,8 +40,11 @@ def main() -> int:
         files = {"data": args.data, "card": args.card, "weights": args.weights, "parents": args.parents}
         trainer.train(args.cell_id, args.cell, block.seeds, files, args.device, block.scratch)
         return 0
-    command = [sys.executable, *sys.argv, "--child"]
-    return launcher.launch(block, command, args.log, args.attempt, args.attempts, args.failures == "stop")
+    gpus = [] if args.device == "cpu" else slots.devices()
+    if args.device == "cuda" and not gpus:
+        sys.exit(f"{args.cell_id}: the config says `device: cuda`, but there is no GPU here; set it to auto or cpu")
+    command, stop = [sys.executable, *sys.argv, "--child"], args.failures == "stop"
+    return launcher.launch(block, command, args.log, args.attempt, args.attempts, stop, gpus, args.jobs_per_gpu)
 
 
 if __name__ == "__main__":

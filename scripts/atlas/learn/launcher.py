@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from atlas import store
+from atlas.learn import slots
 
 FOLLOW_SECONDS = 30.0
 TAIL = 15
@@ -56,21 +57,27 @@ class Block:
             path.unlink(missing_ok=True)
             os.close(handle)
 
-    def follow(self, command: list[str], log: Path, handle: int) -> tuple[int, list[str]]:
-        """Run the trainer, its output into `log`; (exit status, the last lines). A line every half minute is shown."""
+    def follow(
+        self, command: list[str], log: Path, locks: tuple[int, ...], device: str | None = None
+    ) -> tuple[int, list[str]]:
+        """Run the trainer on a device (None: whatever there is), its output into `log`; (exit status, the last lines).
+
+        A line every half minute is shown.
+        """
         last, told = collections.deque(maxlen=TAIL), time.monotonic()
         environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        environment |= {"CUDA_VISIBLE_DEVICES": device} if device else {}
         log.parent.mkdir(parents=True, exist_ok=True)
         with (
             open(log, "a", encoding="utf-8") as file,
-            # The child inherits the lock: should the launcher be killed, the lock lasts as long as the child.
+            # The child inherits the locks: should the launcher be killed, they last as long as the child.
             subprocess.Popen(
                 command,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 env=environment,
-                pass_fds=(handle,),
+                pass_fds=locks,
             ) as child,
         ):
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -140,13 +147,22 @@ def summary(run: dict, metrics: Path, seconds: float) -> str:
     return f"{run['cell_id']}: replicates {states}{accuracy}, {seconds:.0f} s"
 
 
-def launch(block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool) -> int:
-    """Train a block under its lock; the exit status for Snakemake. Prints what became of it in one line."""
+def launch(
+    block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool, gpus: list[str], jobs: int
+) -> int:
+    """Train a block under its lock, in one of the `jobs` slots of one of the `gpus` where there are any.
+
+    Returns the exit status for Snakemake; prints what became of it in one line.
+    """
     began = time.monotonic()
-    with block.lock() as handle:
+    with block.lock() as handle, contextlib.ExitStack() as held:
         block.scratch.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True) if attempt == 1 else None
-        status, last = block.follow(command, log, handle)
+        device, locks = None, (handle,)
+        if gpus:
+            device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
+            locks = (handle, own)
+        status, last = block.follow(command, log, locks, device)
         if block.interrupted:
             # Somebody stopped the launcher itself: that is no failure of the cell.
             return 128 + block.interrupted

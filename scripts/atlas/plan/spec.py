@@ -440,6 +440,7 @@ class Config(Model):
     text: str | None = None
     data_root: str = "data/downloads"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    jobs_per_gpu: Positive = 1
     failures: Literal["record", "stop"] = "record"
     replicates: Positive = 3
     replicates_per_job: Positive = 3

@@ -1,0 +1,74 @@
+"""Slots of GPUs: at most so many training jobs at a time on each device of this machine. Imports no torch.
+
+A slot is a locked file. The lock belongs to the launcher and its trainer, and is free when both are gone, whatever
+ended them; it counts for all workflows of a user on the machine.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+POLL_SECONDS = 1.0
+
+
+def devices() -> list[str]:
+    """The GPUs that jobs may use, as CUDA_VISIBLE_DEVICES names them: those that it names already, where it is set
+    (a scheduler does so), and otherwise all that nvidia-smi lists."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [name.strip() for name in given.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return []
+    query = [command, "--query-gpu=uuid", "--format=csv,noheader"]
+    listed = subprocess.run(query, capture_output=True, text=True, check=False)
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def folder() -> Path:
+    """Where the locks are: one folder a user, of this machine."""
+    found = Path(tempfile.gettempdir()) / f"weight-atlas-{os.getuid()}"
+    found.mkdir(mode=0o700, exist_ok=True)
+    if found.stat().st_uid != os.getuid():
+        raise PermissionError(f"{found}: belongs to somebody else; set TMPDIR to a folder of your own")
+    return found
+
+
+@contextlib.contextmanager
+def slot(names: list[str], jobs: int, tell=print):
+    """Hold one of `jobs` slots of one of the devices `names`: yields (the device's name, the lock's file descriptor).
+
+    The first slots of all devices are taken before the second of any. Where none is free it waits, and says so once.
+    """
+    told = False
+    while True:
+        for number in range(jobs):
+            for name in names:
+                handle = _try(folder() / f"{''.join(c if c.isalnum() else '-' for c in name)}.{number}.lock")
+                if handle is not None:
+                    try:
+                        yield name, handle
+                    finally:
+                        os.close(handle)
+                    return
+        if not told:
+            tell(f"all {jobs * len(names)} slots of {len(names)} GPUs are taken; waiting for one")
+        told = True
+        time.sleep(POLL_SECONDS)
+
+
+def _try(path: Path) -> int | None:
+    """The descriptor of the locked file, or None where another process holds it. The file stays: removing it could
+    leave two processes with a lock each."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
