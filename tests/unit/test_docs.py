@@ -43,8 +43,11 @@ TABLES = {
     ("schedule", "multistep"): spec.MultiStep,
     ("schedule", "cosine"): spec.Cosine,
     ("schedule", "onecycle"): spec.OneCycle,
-    ("stages and augment", "stages"): spec.Stage,
-    ("stages and augment", "augment"): spec.Augment,
+    ("schedule", "plateau"): spec.Plateau,
+    ("stages, early stopping and penalty", "stages"): spec.Stage,
+    ("stages, early stopping and penalty", "early_stopping"): spec.EarlyStopping,
+    ("stages, early stopping and penalty", "penalty"): spec.Penalty,
+    ("augment and copies", ""): spec.Augment,
     ("inits", ""): spec.Init,
     ("sources", ""): spec.Source,
     ("perturbations", ""): spec.Step,
@@ -158,7 +161,8 @@ def limits(field):
 def choices(field):
     """The values of the field's literals, as the page writes them."""
     literals = (part for part in parts(field.annotation) if typing.get_origin(part) is typing.Literal)
-    return {f"`{value}`" for literal in literals for value in typing.get_args(literal)}
+    values = [value for literal in literals for value in typing.get_args(literal)]
+    return {f"`{str(value).lower() if isinstance(value, bool) else value}`" for value in values}
 
 
 # ---------------------------------------------------------------------------------------------- the keys

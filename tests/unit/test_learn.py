@@ -7,12 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as tv
 
 from atlas import networks, store
 from atlas.learn import block, data, engine, rates, starts, streams, track
-from atlas.learn.augment import Augment
 from atlas.networks import build
 
 PLAIN = {"crop": 0, "flip": False, "rotation": 0.0}
@@ -126,36 +123,6 @@ def test_streams_are_repeatable_and_apart():
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert not torch.equal(draws[0], draws[3])
-
-
-# --------------------------------------------------------------------------------------------- augment
-
-
-def test_crop_and_flip_are_what_slicing_gives():
-    images = torch.randint(256, (10, 3, 12, 14), dtype=torch.uint8)
-    change = Augment({"crop": 2, "flip": True, "rotation": 0.0})
-    padded, picked = torch.nn.functional.pad(images, [2] * 4), torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
-    found = change.gather(padded, picked, streams.generator(0, "augment", 1, 2))
-    draw = streams.generator(0, "augment", 1, 2)
-    turned, shift = torch.rand(8, generator=draw) < 0.5, torch.randint(5, (2, 8, 1), generator=draw)
-    for row, index in enumerate(picked):
-        top, left = shift[0, row].item(), shift[1, row].item()
-        crop = padded[index, :, top : top + 12, left : left + 14]
-        assert torch.equal(found[row], crop.flip(2) if turned[row] else crop)
-    assert turned.any() and not turned.all()
-
-
-def test_rotation_is_that_of_torchvision():
-    # A smooth picture, since the two interpolate along their own edges.
-    grid = torch.linspace(-1, 1, 32)
-    picture = torch.exp(-4 * ((grid[:, None] - 0.3) ** 2 + (grid[None, :] + 0.1) ** 2))[None, None]
-    found = Augment({"crop": 0, "flip": False, "rotation": 40.0}).rotate(picture, streams.generator(1, "augment", 0))
-    angle = (torch.rand(1, generator=streams.generator(1, "augment", 0)).item() * 2 - 1) * 40
-    turned = min(
-        (found - tv.rotate(picture, a, InterpolationMode.BILINEAR)).abs().max().item() for a in (angle, -angle)
-    )
-    assert abs(angle) > 5 and turned < 0.02
-    assert (found - picture).abs().max() > 0.05
 
 
 # ----------------------------------------------------------------------------------------------- starts

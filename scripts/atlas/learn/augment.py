@@ -1,49 +1,169 @@
-"""Label-preserving changes of a whole batch on the device: crop with padding, horizontal flip, rotation."""
+"""Label-preserving changes of a whole batch on the device, from numbers drawn on the CPU."""
 
 import torch
 from torch.nn import functional
 
+OFF = {
+    "crop": 0,
+    "flip": False,
+    "rotation": 0.0,
+    "shift": 0.0,
+    "shear": 0.0,
+    "shear_unit": "degrees",
+    "zoom": [1.0, 1.0],
+    "brightness": 0.0,
+    "cutout": 0,
+    "fill": "black",
+}
+
 
 class Augment:
-    """Draws one change a picture from the stream (seed, augment, epoch, step) and applies it to the batch.
+    """One change a picture: `draw` draws it, `apply` makes it.
 
-    `settings` has `crop` (zero padding in pixels around the picture before a random crop of its own size), `flip`
-    (half of the pictures, left to right) and `rotation` (uniform within +- so many degrees, bilinear, zeros outside).
+    `settings` has, as far as a change is not off,
+    - `crop`: pixels of padding around the picture before a random crop of its own size;
+    - `flip`: half of the pictures left to right (True), upside down ("vertical"), each by itself ("both"), or all of
+      them left to right ("always");
+    - `rotation`, `shift`, `shear`, `zoom`: see `_affine`;
+    - `brightness`: a factor uniform in [1 - b, 1 + b], the result clipped to 0 .. 255;
+    - `cutout`: the side in pixels of a black square, its centre uniform over the picture, so that a part of it may lie
+      outside (DeVries & Taylor 2017);
+    - `fill`: what lies outside of the picture, "black" or the "nearest" of its pixels.
     The random numbers are drawn on the CPU: they are the same on every device.
     """
 
     def __init__(self, settings: dict):
-        self.crop, self.flip, self.rotation = settings["crop"], settings["flip"], settings["rotation"]
+        settings = OFF | settings
+        self.crop, self.flip, self.fill = settings["crop"], settings["flip"], settings["fill"]
+        self.rotation, self.shift, self.zoom = settings["rotation"], settings["shift"], settings["zoom"]
+        self.shear, self.unit = settings["shear"], settings["shear_unit"]
+        self.brightness, self.cutout = settings["brightness"], settings["cutout"]
+        self.warps = bool(self.rotation or self.shift or self.shear or list(self.zoom) != OFF["zoom"])
 
     def __bool__(self) -> bool:
-        return bool(self.crop or self.flip or self.rotation)
+        return bool(self.crop or self.flip or self.warps or self.brightness or self.cutout)
 
-    def gather(self, images: torch.Tensor, picked: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
-        """Pick, crop and flip in one indexing: uint8 [N, C, H + 2 crop, W + 2 crop] -> uint8 [B, C, H, W].
+    def pad(self, images: torch.Tensor) -> torch.Tensor:
+        """The pictures with `crop` pixels more on each side: uint8 [N, C, H, W] -> [N, C, H + 2 crop, W + 2 crop]."""
+        if not self.crop:
+            return images
+        if self.fill == "black":
+            return functional.pad(images, [self.crop] * 4)
+        rows, columns = (
+            torch.arange(-self.crop, side + self.crop, device=images.device).clamp(0, side - 1)
+            for side in images.shape[2:]
+        )
+        return images[:, :, rows[:, None], columns]
 
-        `images` are already padded by `crop` on each side; `picked` int64 [B].
+    # ------------------------------------------------------------------------------------------ drawing
+
+    def draw(self, count: int, size: tuple[int, int], stream: torch.Generator) -> dict[str, torch.Tensor]:
+        """What becomes of `count` pictures of `size` (height, width): tensors on the CPU, one row a picture.
+
+        mirrored, upturned: bool [count]; corner: int64 [count, 2], row and column at which a crop begins; affine:
+        float32 [count, 2, 3]; brightness: float32 [count]; centre: int64 [count, 2], row and column of the cutout's.
+        Only the changes that are on are there, and only they take numbers from the stream.
         """
-        count, device = len(picked), images.device
-        height, width = images.shape[2] - 2 * self.crop, images.shape[3] - 2 * self.crop
-        rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
-        if self.flip:
-            turned = torch.rand(count, generator=draw) < 0.5
-            columns = torch.where(turned[:, None], columns.flip(1), columns)
+        found = {}
+        if self.flip in (True, "both"):
+            found["mirrored"] = torch.rand(count, generator=stream) < 0.5
+        if self.flip == "always":
+            found["mirrored"] = torch.ones(count, dtype=torch.bool)
+        if self.flip in ("vertical", "both"):
+            found["upturned"] = torch.rand(count, generator=stream) < 0.5
         if self.crop:
-            shift = torch.randint(2 * self.crop + 1, (2, count, 1), generator=draw)
-            rows, columns = rows + shift[0], columns + shift[1]
+            found["corner"] = torch.randint(2 * self.crop + 1, (2, count), generator=stream).T.contiguous()
+        if self.warps:
+            found["affine"] = self._affine(count, size[0] / size[1], stream)
+        if self.brightness:
+            found["brightness"] = 1 + _within(self.brightness, (count,), stream)
+        if self.cutout:
+            found["centre"] = torch.stack([torch.randint(side, (count,), generator=stream) for side in size], 1)
+        return found
+
+    def _affine(self, count: int, aspect: float, stream: torch.Generator) -> torch.Tensor:
+        """Where each changed picture reads the one that it is made of: float32 [count, 2, 3], for `affine_grid`.
+
+        With x to the right and y down, both from the centre, the pixel at p is read at R (S Z p + t), as Keras's
+        ImageDataGenerator composes them (apply_affine_transform):
+        - R turns by an angle uniform within +- `rotation` degrees;
+        - t is uniform within +- `shift` of the width and of the height;
+        - S = [[cos a, 0], [-sin a, 1]] slants by an angle a uniform within +- `shear` degrees; with the unit
+          "fraction" it is [[1, 0], [-a, 1]], and a is the slant itself, in pixels a pixel;
+        - Z multiplies x and y by factors of their own, both uniform within `zoom`: below 1 the picture is enlarged.
+        affine_grid works in units of half the picture: a picture that is not square needs its `aspect`, height / width.
+        """
+        zero, one = torch.zeros(count), torch.ones(count)
+        linear, offset = _matrix(one, zero, zero, one), torch.zeros(count, 2, 1)
+        if self.rotation:
+            angle = _within(self.rotation * torch.pi / 180, (count,), stream)
+            linear = _matrix(angle.cos(), -angle.sin() * aspect, angle.sin() / aspect, angle.cos())
+        if self.shift:
+            offset = linear @ (2 * _within(self.shift, (count, 2, 1), stream))
+        if self.shear:
+            degrees = self.unit == "degrees"
+            slant = _within(self.shear * torch.pi / 180 if degrees else self.shear, (count,), stream)
+            narrow, slant = (slant.cos(), slant.sin()) if degrees else (one, slant)
+            linear = linear @ _matrix(narrow, zero, -slant / aspect, one)
+        low, high = self.zoom
+        if (low, high) != (1, 1):
+            across, down = low + (high - low) * torch.rand((2, count), generator=stream)
+            linear = linear @ _matrix(across, zero, zero, down)
+        return torch.cat([linear, offset], 2)
+
+    # ----------------------------------------------------------------------------------------- applying
+
+    def apply(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The changed pictures: [B, C, H, W], uint8, or float32 from 0 to 255 where values are mixed or scaled.
+
+        images: uint8, from `pad`; picked: int64 [B]; drawn: the rows of what `draw` gave for these pictures.
+        """
+        flips = {"mirrored", "upturned", "corner"} & drawn.keys()
+        batch = self._gather(images, picked, drawn) if flips else images[picked]
+        if "affine" in drawn:
+            grid = functional.affine_grid(drawn["affine"].to(batch.device), list(batch.shape), align_corners=False)
+            outside = "zeros" if self.fill == "black" else "border"
+            # Before it is normalised: what is outside of the picture is black, as the padding is.
+            batch = functional.grid_sample(batch.float(), grid, padding_mode=outside, align_corners=False)
+        if "brightness" in drawn:
+            batch = (batch * drawn["brightness"].to(batch.device)[:, None, None, None]).clamp(0, 255)
+        if "centre" in drawn:
+            batch = batch.masked_fill(self._hole(drawn["centre"], batch.shape[2:]).to(batch.device), 0)
+        return batch
+
+    def _gather(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Pick, crop and flip in one indexing, without a change of any value."""
+        count, device = len(picked), images.device
+        height, width = (side - 2 * self.crop for side in images.shape[2:])
+        rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
+        if "mirrored" in drawn:
+            columns = torch.where(drawn["mirrored"][:, None], columns.flip(1), columns)
+        if "upturned" in drawn:
+            rows = torch.where(drawn["upturned"][:, None], rows.flip(1), rows)
+        if "corner" in drawn:
+            rows, columns = rows + drawn["corner"][:, :1], columns + drawn["corner"][:, 1:]
         rows, columns = rows.to(device), columns.to(device)
         channels = torch.arange(images.shape[1], device=device)
         return images[
             picked[:, None, None, None], channels[:, None, None], rows[:, None, :, None], columns[:, None, None]
         ]
 
-    def rotate(self, batch: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
-        """Turn each picture of a float batch [B, C, H, W] by its own angle."""
-        angle = (torch.rand(len(batch), generator=draw) * 2 - 1) * (self.rotation * torch.pi / 180)
-        cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        # affine_grid works in units of half the picture: a non-square picture needs its aspect ratio.
-        aspect = batch.shape[2] / batch.shape[3]
-        rows = torch.stack([cos, -sin * aspect, zero, sin / aspect, cos, zero], 1).view(-1, 2, 3)
-        grid = functional.affine_grid(rows.to(batch.device), list(batch.shape), align_corners=False)
-        return functional.grid_sample(batch, grid, align_corners=False)
+    def _hole(self, centre: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """bool [B, 1, H, W]: the pixels of each picture's square."""
+        first = centre - self.cutout // 2
+        rows, columns = (
+            (torch.arange(side) >= first[:, axis : axis + 1])
+            & (torch.arange(side) < first[:, axis : axis + 1] + self.cutout)
+            for axis, side in enumerate(size)
+        )
+        return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+def _within(reach: float, shape: tuple, stream: torch.Generator) -> torch.Tensor:
+    """Numbers uniform within +- `reach`."""
+    return (torch.rand(shape, generator=stream) * 2 - 1) * reach
+
+
+def _matrix(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+    """Matrices [[a, b], [c, d]], one for each row of the four: [B] each -> [B, 2, 2]."""
+    return torch.stack([a, b, c, d], 1).view(-1, 2, 2)

@@ -53,7 +53,9 @@ def _start_file(start: dict, seed: int, files: dict) -> str | None:
             mine = next(found for found in record["replicates"] if found["seed"] == seed)
             if mine["status"] != "done":
                 raise starts.Missing(f"its parent {start['cell']} has status {mine['status']} for seed {seed}")
-            epoch = record["cell"]["training"]["epochs"] if start["take"] == "last" else start["take"]
+            epoch = mine["epochs"] if start["take"] == "last" else start["take"]
+            if epoch != "best" and epoch > mine["epochs"]:
+                raise starts.Missing(f"its parent {start['cell']} stopped after epoch {mine['epochs']} for seed {seed}")
             return str(store.snapshot_path(block, seed, epoch))
     raise starts.Missing(f"its parent {start['cell']} has no replicate {seed}")
 

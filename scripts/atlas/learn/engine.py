@@ -6,14 +6,13 @@ import time
 from pathlib import Path
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from atlas import store
 from atlas.learn import starts, streams
-from atlas.learn.augment import Augment
 from atlas.learn.data import Pictures, Split
-from atlas.learn.rates import rate
+from atlas.learn.feed import Feed
+from atlas.learn.rates import rate, stopped
 from atlas.learn.track import Evidence
 from atlas.networks import build
 from atlas.networks.table import Table
@@ -33,9 +32,10 @@ class Run:
         self.stream = streams.of(settings["start"])
         shape = settings["input"]["channels"], settings["input"]["size"]
         self.model, self.table = build.build(settings["network"], *shape, settings["classes"])
-        self.augment = Augment(self.training["augment"])
-        self.steps = _steps(len(pictures.train), self.training["batch_size"], self.table)
-        self.images = nn.functional.pad(pictures.train.images, [self.augment.crop] * 4)
+        self.feed = Feed(pictures, self.training, seed, self.stream)
+        self.steps = _steps(len(self.feed), self.training["batch_size"], self.table)
+        self.penalty = self.training.get("penalty")
+        self.penalised = penalised(self.table, self.penalty["layers"]) if self.penalty else []
         self.rows: list[dict] = []
         self.evidence: Evidence | None = None
         self.best = (-1.0, 0)
@@ -51,20 +51,21 @@ class Run:
         self.model.to(self.device, memory_format=torch.channels_last)
         self.evidence = Evidence(self.model) if self.training["track"] else None
         self._record(0, None, None, (math.nan, math.nan), 0.0)
-        epoch, diverged = 0, False
+        epoch, diverged, early = 0, False, False
         for number, stage in enumerate(self.training["stages"]):
             optimizer = self._enter(stage)
             if number == 0 and self.settings["start"].get("state") == "carried":
                 carry(optimizer, dict(self.model.named_parameters()), Path(file).with_name("optimizer.safetensors"))
-            for within in range(stage["epochs"]):
+            while not (diverged or self._over(number)):
                 epoch += 1
                 began = time.monotonic()
-                trained = self._epoch(epoch, within, stage, optimizer)
+                trained = self._epoch(epoch, number, optimizer)
                 diverged = not self._record(epoch, number, self.now, trained, time.monotonic() - began)
-                if diverged:
-                    break
             if diverged:
                 break
+            if len(self._losses(number)) < stage["epochs"]:
+                early = True
+                print(f"seed {self.seed}  epoch {epoch}: the validation loss falls no more, the stage ends", flush=True)
         if self.evidence:
             self.evidence.save(store.track_path(self.out, self.seed))
         if self.training["keep_optimizer"]:
@@ -75,6 +76,7 @@ class Run:
             "status": "diverged" if diverged else "done",
             "cause": f"the loss was not finite, or above {DIVERGED:g}, in epoch {epoch}" if diverged else None,
             "epochs": epoch,
+            "stopped_early": early,
             "best_epoch": self.best[1],
             "wall_seconds": round(time.monotonic() - self.began, 3),
             "images_per_second": round(self.seen / self.busy, 1) if self.busy else None,
@@ -86,10 +88,9 @@ class Run:
         """The loss of one step from a drawn start, and nothing kept: does this network take these pictures?"""
         starts.initialise(self.model, self.table, self.settings["start"]["scheme"], self.seed)
         self.model.to(self.device, memory_format=torch.channels_last).train()
-        optimizer, picked = self._enter(self.training["stages"][0]), torch.arange(len(self.pictures.train))
-        picked = picked[: self.training["batch_size"]].to(self.device)
-        sums = self._step(self._batch(picked, 1, 0), self.pictures.train.labels[picked], optimizer)
-        return float(sums[0]) / len(picked)
+        optimizer = self._enter(self.training["stages"][0])
+        images, labels = self.feed.batch(torch.arange(len(self.feed)), 1, 0)
+        return float(self._step(images, labels, optimizer)[0]) / len(labels)
 
     # ------------------------------------------------------------------------------------- one stage
 
@@ -110,28 +111,36 @@ class Run:
             case other:
                 raise ValueError(f"optimizer {other!r} is not known; allowed: sgd, adam")
 
-    def _epoch(self, epoch: int, within: int, stage: dict, optimizer) -> tuple[float, float]:
-        """Train one epoch; (mean loss, accuracy) over its batches, as they were trained on."""
+    def _losses(self, stage: int) -> list[float]:
+        """The validation losses after each epoch of a stage so far."""
+        return [row["valid_loss"] for row in self.rows if row["stage"] == stage]
+
+    def _over(self, number: int) -> bool:
+        """Whether a stage is over: all of its epochs are trained, or it has stopped early."""
+        losses, rule = self._losses(number), self.training.get("early_stopping")
+        return len(losses) >= self.training["stages"][number]["epochs"] or stopped(rule, losses)
+
+    def _epoch(self, epoch: int, number: int, optimizer) -> tuple[float, float]:
+        """Train one epoch of a stage; (mean loss, accuracy) over its batches, as they were trained on."""
         self.model.train()
         for module in self.fixed:
             module.eval()
         torch.manual_seed(streams.key(self.seed, f"{self.stream}dropout", epoch))
-        size, labels = self.training["batch_size"], self.pictures.train.labels
-        order = torch.randperm(len(labels), generator=self._draw("order", epoch)).to(self.device)
+        stage, losses = self.training["stages"][number], self._losses(number)
+        order = self.feed.order(epoch)
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         began = told = time.monotonic()
         for step in range(self.steps):
-            self.now = rate(stage, within * self.steps + step, self.steps)
+            self.now = rate(stage, len(losses) * self.steps + step, self.steps, losses)
             for group in optimizer.param_groups:
                 group["lr"] = self.now
-            picked = order[step * size : (step + 1) * size]
-            sums += self._step(self._batch(picked, epoch, step), labels[picked], optimizer)
+            sums += self._step(*self.feed.batch(order, epoch, step), optimizer)
             if time.monotonic() - told > REPORT_SECONDS:
                 told = time.monotonic()
                 self._tell(epoch, step + 1, sums, told - began)
         if self.evidence:
             self.evidence.close()
-        count = min(self.steps * size, len(labels))
+        count = min(self.steps * self.training["batch_size"], len(self.feed))
         loss, right = (sums / count).tolist()
         self.seen, self.busy = self.seen + count, self.busy + time.monotonic() - began
         return loss, right
@@ -142,7 +151,7 @@ class Run:
         with self._precision():
             outputs = self.model(batch)
             loss = functional.cross_entropy(outputs.float(), wanted)
-        loss.backward()
+        (loss + self._elastic_net() if self.penalty else loss).backward()
         if self.evidence:
             self.evidence.gradients()
         optimizer.step()
@@ -150,20 +159,14 @@ class Run:
             self.evidence.values()
         return torch.stack([loss.detach().double() * len(wanted), (outputs.argmax(1) == wanted).sum().double()])
 
-    def _batch(self, picked: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
-        """The pictures of one step, changed and normalised: float32 [B, C, H, W], channels last."""
-        if not self.augment:
-            return self.pictures.batch(self.images[picked])
-        draw = self._draw("augment", epoch, step)
-        images = self.augment.gather(self.images, picked, draw)
-        if self.augment.rotation:
-            # Turned before it is normalised, so that the corners are black, as the padding is.
-            images = self.augment.rotate(images.float(), draw)
-        return self.pictures.batch(images)
+    def _elastic_net(self) -> torch.Tensor:
+        """The penalty on the weights, not the biases, of its layers: weight (alpha sum |w| + (1 - alpha) sum w^2).
 
-    def _draw(self, stream: str, *index: int) -> torch.Generator:
-        """The run's own stream of that name."""
-        return streams.generator(self.seed, f"{self.stream}{stream}", *index)
+        Zou & Hastie 2005 with Keras's l1_l2: no factor 1/2 on the squares. The losses that are recorded are without it.
+        """
+        chosen = [self.model.get_submodule(name).weight for name in self.penalised]
+        absolute, square = sum(w.abs().sum() for w in chosen), sum(w.square().sum() for w in chosen)
+        return self.penalty["weight"] * (self.penalty["alpha"] * absolute + (1 - self.penalty["alpha"]) * square)
 
     def _precision(self):
         low = self.training["precision"] == "bfloat16"
@@ -187,7 +190,7 @@ class Run:
         """Evaluate, add a row to the metrics, keep the snapshots; False where the run has diverged."""
         valid, test = self._evaluate(self.pictures.valid), self._evaluate(self.pictures.test)
         values = (self.cell_id, self.seed, epoch, stage, now, *trained, *valid, *test, seconds)
-        speed = len(self.pictures.train) / seconds if seconds else math.nan
+        speed = len(self.feed) / seconds if seconds else math.nan
         self.rows.append(dict(zip(store.METRICS, (*values, speed), strict=True)))
         with store.whole(self.out / f"metrics_seed{self.seed}.csv") as path, open(path, "w", newline="") as file:
             writer = csv.DictWriter(file, store.METRICS)
@@ -195,14 +198,14 @@ class Run:
             writer.writerows({key: _text(value) for key, value in row.items()} for row in self.rows)
         sound = epoch == 0 or all(loss < DIVERGED for loss in (trained[0], valid[0]))
         if sound:
-            self._keep(epoch, valid[1])
+            self._keep(epoch, valid[1], stage == len(self.training["stages"]) - 1 and self._over(stage))
         self._say(epoch, trained, valid, test)
         return sound
 
-    def _keep(self, epoch: int, accuracy: float) -> None:
-        """Write this epoch's snapshot where it is asked for, and `best` where it is the best so far."""
-        kept, last = self.settings["snapshots"], self.training["epochs"]
-        asked = kept == "all" or epoch in ((0, last) if kept == "ends" else kept)
+    def _keep(self, epoch: int, accuracy: float, last: bool) -> None:
+        """Write this epoch's snapshot where it is asked for or the last, and `best` where it is the best so far."""
+        kept = self.settings["snapshots"]
+        asked = last or kept == "all" or epoch in ((0,) if kept == "ends" else kept)
         best = epoch > 0 and accuracy > self.best[0]
         here, first = store.snapshot_path(self.out, self.seed, epoch), store.snapshot_path(self.out, self.seed, "best")
         if asked:
@@ -250,6 +253,13 @@ def fixed_layers(table: Table, frozen: list[str], training: dict) -> list[str]:
         before = table.layers[: table.layers.index(learns)]
         chosen += [layer.name for layer in before if layer.kind == "Dropout"]
     return chosen
+
+
+def penalised(table: Table, layers: list[str] | None) -> list[str]:
+    """The names of the convolutions and linear layers that a penalty on `layers` is for: the last layer where None."""
+    if layers is None:
+        return [table.head.name]
+    return [name for name in table.chosen(layers) if table[name] in table.weight_layers]
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

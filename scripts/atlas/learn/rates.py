@@ -1,17 +1,23 @@
-"""Learning rates as pure functions of the step, so that a resumed run needs no scheduler state.
+"""Learning rates, and when a stage stops early, as pure functions of the step and of the validation losses so far, so
+that a resumed run needs no state of a scheduler.
 
 The formulas are those of torch.optim.lr_scheduler (MultiStepLR, CosineAnnealingLR, OneCycleLR with cosine annealing
-and two phases), taken step by step; the tests hold them against torch's own classes.
+and two phases, ReduceLROnPlateau with a relative threshold and no cooldown), taken step by step, and of Keras's
+EarlyStopping; the tests hold them against torch's own classes and the rule of Keras.
 """
 
 import math
+from collections.abc import Sequence
+
+LEAST = 1e-8  # ReduceLROnPlateau's `eps`: a rate that would change by no more stays
 
 
-def rate(stage: dict, step: int, steps_per_epoch: int) -> float:
+def rate(stage: dict, step: int, steps_per_epoch: int, losses: Sequence[float] = ()) -> float:
     """The learning rate of the step number `step` (from 0) of a stage.
 
-    `stage` has `lr`, `epochs` and `schedule` (`type` and its settings). A warm-up of w epochs multiplies the schedule
-    by (step + 1) / (w * steps_per_epoch) while that is below 1; the schedule's own clock starts with the stage.
+    `stage` has `lr`, `epochs` and `schedule` (`type` and its settings); `losses` are the validation losses after each
+    of its epochs so far. A warm-up of w epochs multiplies the schedule by (step + 1) / (w * steps_per_epoch) while that
+    is below 1; the schedule's own clock starts with the stage.
     """
     schedule, base, total = stage["schedule"], stage["lr"], stage["epochs"] * steps_per_epoch
     epoch = step // steps_per_epoch
@@ -28,9 +34,34 @@ def rate(stage: dict, step: int, steps_per_epoch: int) -> float:
         case "cosine":
             floor = schedule["floor"] * base
             return (floor + (base - floor) * (1 + math.cos(math.pi * step / total)) / 2) * factor
+        case "plateau":
+            return _plateau(schedule, base, losses) * factor
         case "onecycle":
             return _one_cycle(schedule, base, step, total)
     raise ValueError(f"schedule {schedule['type']!r} is not known")
+
+
+def stopped(rule: dict | None, losses: Sequence[float]) -> bool:
+    """Whether a stage with these validation losses is to stop: for `patience` epochs none was below the best by more
+    than `min_delta` (Keras's EarlyStopping; without a rule never)."""
+    if rule is None:
+        return False
+    best, waited = math.inf, 0
+    for loss in losses:
+        best, waited = (loss, 0) if loss + rule["min_delta"] < best else (best, waited + 1)
+    return waited >= rule["patience"]
+
+
+def _plateau(schedule: dict, rate: float, losses: Sequence[float]) -> float:
+    """torch.optim.lr_scheduler.ReduceLROnPlateau after these losses: the rate times `factor` whenever the loss was for
+    more than `patience` epochs not below the best by the share `threshold`; never below `min_lr`."""
+    best, waited = math.inf, 0
+    for loss in losses:
+        best, waited = (loss, 0) if loss < best * (1 - schedule["threshold"]) else (best, waited + 1)
+        if waited > schedule["patience"]:
+            lower, waited = max(rate * schedule["factor"], schedule["min_lr"]), 0
+            rate = lower if rate - lower > LEAST else rate
+    return rate
 
 
 def _one_cycle(schedule: dict, peak: float, step: int, total: int) -> float:

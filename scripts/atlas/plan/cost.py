@@ -53,8 +53,9 @@ def need(cell: Cell, replicates: int, device: str) -> Need:
     threads = cell.settings["network"]["threads"]
     batch, epochs, parameters = training["batch_size"], training["epochs"], cell.table.parameter_count
     forward = 2 * cell.table.macs / FLOPS + cell.table.activations * ACTIVATION / 3
-    trained = counts["train"] * epochs
-    steps = -(-counts["train"] // batch) * epochs
+    an_epoch = counts["train"] * len(training["copies"] or [1])
+    trained = an_epoch * epochs
+    steps = -(-an_epoch // batch) * epochs
     seen = (counts["valid"] + counts["test"]) * (epochs + 1)
     speed = GPU if device == "cuda" else threads
     forward /= BFLOAT16 if training["precision"] == "bfloat16" else 1.0

@@ -237,6 +237,7 @@ class Resolver:
         table = self.table(network, begin.channels, size, classes, labels["network"])
         self._fits(begin, table, where)
         _check_frozen(full["stages"], table, where)
+        _check_penalty(full["penalty"], table, where)
         identity = {
             "dataset": data.dataset_id,
             "network": _network_identity(network) | ({"outputs": classes} if self._wide(labels["network"]) else {}),
@@ -496,6 +497,13 @@ def _check_frozen(stages: list[dict], table: networks.Table, where: str) -> None
                 f"allowed: 0 to {len(names) - 1}"
             )
         _check_layers(frozen if isinstance(frozen, list) else None, table, f"{where}.training.stages.frozen")
+
+
+def _check_penalty(penalty: dict | None, table: networks.Table, where: str) -> None:
+    names = [layer.name for layer in table.weight_layers]
+    for name in (penalty["layers"] or []) if penalty else []:
+        if not any(f"{layer}.".startswith(f"{name}.") for layer in names):
+            raise Problem(f"{where}.training.penalty.layers: {name!r} has no weights; allowed: {', '.join(names)}")
 
 
 def _check_layers(chosen: list[str] | None, table: networks.Table, where: str) -> None:

@@ -234,7 +234,28 @@ class OneCycle(Model):
     end_divisor: _float(gt=1) = 10000.0
 
 
-Schedule = Annotated[Constant | RateTable | MultiStep | Cosine | OneCycle, Field(discriminator="type")]
+class Plateau(Model):
+    """torch.optim.lr_scheduler.ReduceLROnPlateau on the validation loss, without cooldown."""
+
+    type: Literal["plateau"]
+    factor: _float(gt=0, lt=1) = 0.1
+    patience: Annotated[int, Field(ge=0)] = 10
+    threshold: Share = 1e-4
+    min_lr: _float(ge=0) = 0.0
+    warmup: _float(ge=0) = 0.0
+
+
+Schedule = Annotated[Constant | RateTable | MultiStep | Cosine | OneCycle | Plateau, Field(discriminator="type")]
+
+
+class EarlyStopping(Model):
+    """Keras's EarlyStopping on the validation loss: a stage ends when it was not below the best for `patience` epochs.
+
+    The weights stay those of the last epoch: `best` keeps the best validation epoch's in any case.
+    """
+
+    patience: Positive
+    min_delta: _float(ge=0) = 0.0
 
 
 class Stage(Model):
@@ -247,11 +268,38 @@ class Stage(Model):
 
 
 class Augment(Model):
-    """Label-preserving changes of the training pictures, drawn anew each epoch on the device."""
+    """Label-preserving changes of the training pictures, made on the device."""
 
     crop: Annotated[int, Field(ge=0, le=64)] = 0
-    flip: bool = False
+    flip: Literal[False, True, "horizontal", "vertical", "both", "always"] = False
     rotation: _float(ge=0, le=180) = 0.0
+    shift: _float(ge=0, le=1) = 0.0
+    shear: _float(ge=0, lt=90) = 0.0
+    shear_unit: Literal["degrees", "fraction"] = "degrees"
+    zoom: Annotated[list[Rate], Field(min_length=2, max_length=2)] = [1.0, 1.0]
+    brightness: _float(ge=0, le=1) = 0.0
+    cutout: Annotated[int, Field(ge=0, le=512)] = 0
+    fill: Literal["black", "nearest"] = "black"
+
+    @field_validator("flip")
+    @classmethod
+    def _one_word(cls, flip):
+        return True if flip == "horizontal" else flip
+
+    @field_validator("zoom")
+    @classmethod
+    def _in_order(cls, zoom):
+        if zoom[0] > zoom[1]:
+            raise ValueError(f"{zoom} goes down; allowed: the smaller factor first")
+        return zoom
+
+
+class Penalty(Model):
+    """Elastic net on the weights of some layers: weight x (alpha x sum of |w| + (1 - alpha) x sum of squares)."""
+
+    layers: Annotated[list[str], Field(min_length=1)] | None = None
+    alpha: _float(ge=0, le=1)
+    weight: Rate
 
 
 class Training(Model):
@@ -261,13 +309,23 @@ class Training(Model):
     batch_size: Positive = 128
     schedule: Schedule = Constant()
     stages: Annotated[list[Stage], Field(min_length=1)] | None = None
+    early_stopping: EarlyStopping | None = None
     augment: Augment = Augment()
+    copies: Annotated[list[Augment], Field(min_length=1)] | None = None
+    redraw: bool = True
+    penalty: Penalty | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     frozen_batchnorm: Literal["fixed", "batch"] = "fixed"
     frozen_dropout: bool = True
     track: bool = False
     keep_optimizer: bool = False
     snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
+
+    @model_validator(mode="after")
+    def _changed_once(self):
+        if self.copies and self.augment != Augment():
+            raise ValueError("has `augment` and `copies`; allowed: one of them (each copy has an augment of its own)")
+        return self
 
 
 # ------------------------------------------------------------------------------------------- studies

@@ -1,0 +1,348 @@
+"""Copies of the training pictures, plateau, early stopping and penalty: the engine, the plan and what is refused."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atlas import networks, store
+from atlas.learn import block, engine, rates, streams
+from atlas.learn.augment import Augment
+from atlas.learn.feed import Feed
+from atlas.measure import group
+from atlas.plan import cost, resolve
+from tests.unit.test_learn import SGD, load, settings, snapshot, stage, train
+from tests.unit.test_plan import D, ids, plan
+
+FLIPPED = [{}, {"flip": "always"}]
+MIXED = [{}, {"flip": "always"}, {"rotation": 20.0, "shift": 0.2, "zoom": [0.8, 1.2], "fill": "nearest"}]
+
+
+def feed(toy, prefix="", seed=0, **training):
+    return Feed(load(toy), {"batch_size": 16, "augment": {}} | training, seed, prefix)
+
+
+def epoch(found, number):
+    """All pictures of an epoch and their labels, in the order of their numbers."""
+    order = found.order(number)
+    batches = [found.batch(order, number, step) for step in range(math.ceil(len(found) / 16))]
+    images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    # Within a batch the pictures stand in the order of their numbers where there are several copies.
+    numbers = torch.cat([part.sort().values if len(found.copies) > 1 else part for part in order.split(16)])
+    place = numbers.argsort()
+    return images[place], labels[place]
+
+
+# ------------------------------------------------------------------------------------------------ copies
+
+
+def test_an_epoch_has_every_picture_once_a_copy(toy):
+    found, pictures = feed(toy, copies=FLIPPED), load(toy).train
+    assert len(found) == 2 * 80
+    for number in (1, 2):
+        order = found.order(number)
+        assert torch.equal(order.sort().values, torch.arange(160))
+        assert torch.equal(order, torch.randperm(160, generator=streams.generator(0, "order", number)))
+        images, labels = epoch(found, number)
+        plain = load(toy).batch(pictures.images)
+        assert torch.equal(images[:80], plain) and torch.equal(images[80:], plain.flip(3))
+        assert torch.equal(labels, pictures.labels.repeat(2))
+    images, labels = found.batch(found.order(1), 1, 0)
+    assert images.is_contiguous(memory_format=torch.channels_last) and images.shape == (16, 1, 32, 32)
+
+
+def test_one_copy_is_what_augment_alone_is(toy):
+    change = {"crop": 2, "flip": True, "rotation": 10.0}
+    alone, copy = feed(toy, augment=change), feed(toy, copies=[change])
+    assert torch.equal(epoch(alone, 1)[0], epoch(copy, 1)[0])
+    assert not torch.equal(epoch(alone, 1)[0], epoch(alone, 2)[0])
+
+
+def test_a_fixed_multiset_is_drawn_once_whatever_starts_from_it(toy):
+    fixed, drawn = feed(toy, copies=MIXED, redraw=False), feed(toy, copies=MIXED)
+    other = feed(toy, "retrain-other-", copies=MIXED, redraw=False)
+    first = epoch(fixed, 1)[0]
+    assert torch.equal(first, epoch(fixed, 2)[0]) and torch.equal(first, epoch(other, 5)[0])
+    assert not torch.equal(fixed.order(1), other.order(1))
+    assert not torch.equal(first, epoch(feed(toy, seed=1, copies=MIXED, redraw=False), 1)[0])
+    moved = epoch(drawn, 1)[0], epoch(drawn, 2)[0]
+    assert torch.equal(first[:160], moved[0][:160]) and torch.equal(moved[0][:160], moved[1][:160])
+    assert not torch.equal(moved[0][160:], moved[1][160:]) and not torch.equal(first[160:], moved[0][160:])
+    pictures = load(toy)
+    augment = Augment(MIXED[2])
+    table = augment.draw(80, (32, 32), streams.generator(0, "multiset", 2))
+    made = pictures.batch(augment.apply(pictures.train.images, torch.arange(80), table))
+    assert torch.allclose(first[160:], made, atol=1e-6)
+
+
+def test_a_run_on_copies_counts_them_all(toy, tmp_path):
+    """With a rate that moves nothing the training loss is that of the pictures, over all copies."""
+    cell = settings(stages=[stage(1, 1e-12)], optimizer=SGD | {"lr": 1e-12, "momentum": 0.0})
+    cell["training"] |= {"copies": [{}, {}], "redraw": False}
+    run, _ = train(toy, tmp_path / "two", cell)
+    assert run.steps == 10 and run.seen == 160
+    loss, accuracy = run._evaluate(load(toy).train)
+    assert run.rows[1]["train_loss"] == pytest.approx(loss, rel=1e-5)
+    assert run.rows[1]["train_accuracy"] == pytest.approx(accuracy)
+    assert run.rows[1]["images_per_second"] == pytest.approx(160 / run.rows[1]["seconds"])
+
+
+def test_runs_on_copies_repeat_bit_by_bit(toy, tmp_path):
+    cell = settings("resnet18", width=0.0625)
+    cell["training"] |= {"copies": MIXED, "redraw": False}
+    train(toy, tmp_path / "a", cell)
+    train(toy, tmp_path / "b", cell)
+    assert all(torch.equal(snapshot(tmp_path / "b", 2)[name], x) for name, x in snapshot(tmp_path / "a", 2).items())
+
+
+# --------------------------------------------------------------------------------- plateau, early stopping
+
+
+def losses(seed, count=60):
+    """Validation losses that fall, rise and stay."""
+    draw = np.random.default_rng(seed)
+    return np.abs(np.cumsum(draw.choice([-0.05, -0.001, 0.0, 0.03], count)) + 2).tolist()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"factor": 0.5, "patience": 3, "threshold": 1e-4, "min_lr": 0.0},
+        {"factor": 0.1, "patience": 0, "threshold": 0.02, "min_lr": 1e-4},
+        {"factor": 0.3, "patience": 2, "threshold": 0.0, "min_lr": 0.0},
+    ],
+)
+def test_plateau_is_that_of_torch(rule):
+    part = stage(60, 0.1, type="plateau", warmup=0.0, **{k: v for k, v in rule.items()})
+    for seed in range(5):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+        scheduler, seen, changes = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **rule), [], 0
+        for number, loss in enumerate([*losses(seed), 0.0]):
+            ours = rates.rate(part, number * 7 + 3, 7, seen)
+            assert ours == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+            scheduler.step(loss)
+            seen.append(loss)
+            changes += optimizer.param_groups[0]["lr"] != ours
+        assert changes > 2
+
+
+def test_a_plateau_warms_up_as_the_others_do():
+    part = stage(5, 0.1, type="plateau", factor=0.5, patience=0, threshold=0.0, min_lr=0.0, warmup=1.0)
+    assert rates.rate(part, 0, 4) == pytest.approx(0.025)
+    assert rates.rate(part, 9, 4, [1.0, 1.0]) == pytest.approx(0.05)
+
+
+def keras(found, patience, min_delta):
+    """The epoch (from 1) after which keras.callbacks.EarlyStopping on val_loss stops, or None: its own lines."""
+    best, wait = np.inf, 0
+    for number, current in enumerate(found):
+        wait += 1
+        if np.less(current - -min_delta, best):
+            best, wait = current, 0
+            continue
+        if wait >= patience and number > 0:
+            return number + 1
+    return None
+
+
+def test_early_stopping_is_that_of_keras():
+    stops = []
+    for found in (*map(losses, range(8)), np.linspace(2, 1, 60).tolist()):
+        for patience in (1, 3, 8):
+            for min_delta in (0.0, 0.01):
+                rule = {"patience": patience, "min_delta": min_delta}
+                ours = next((n for n in range(1, 61) if rates.stopped(rule, found[:n])), None)
+                assert ours == keras(found, patience, min_delta)
+                stops.append(ours)
+    assert None in stops and len(set(stops)) > 5
+    assert not rates.stopped(None, [1.0] * 99) and not rates.stopped({"patience": 1, "min_delta": 0.0}, [])
+
+
+def stopping(*stages, patience=2, **changes):
+    """A cell in whose every stage no loss is below the first by enough: it stops `patience` epochs after it."""
+    cell = settings(stages=list(stages), **changes)
+    cell["training"]["early_stopping"] = {"patience": patience, "min_delta": 100.0}
+    return cell
+
+
+def test_a_stage_ends_early_and_its_last_snapshot_is_kept(toy, tmp_path):
+    run, record = train(toy, tmp_path, stopping(stage(9), snapshots="ends"))
+    assert record["status"] == "done" and record["stopped_early"] and record["epochs"] == 3
+    assert [row["epoch"] for row in run.rows] == [0, 1, 2, 3]
+    assert {path.stem for path in (tmp_path / "snapshots/seed0").iterdir()} == {"epoch_0", "epoch_3", "best"}
+    cell = stopping(stage(9), snapshots="ends")
+    assert group.available(cell, tmp_path, record) == ([0, 3], None)
+
+    listed = stopping(stage(9), snapshots=[0, 2, 5, 9])
+    _, record = train(toy, tmp_path / "listed", listed)
+    assert group.available(listed, tmp_path / "listed", record) == ([0, 2, 3], None)
+
+    run, record = train(toy, tmp_path / "stages", stopping(stage(9, 0.01, 1), stage(2, 0.02), stage(9, 0.03)))
+    assert [row["stage"] for row in run.rows[1:]] == [0, 0, 0, 1, 1, 2, 2, 2] and record["stopped_early"]
+    assert [row["rate"] for row in run.rows[1:]] == [0.01] * 3 + [0.02] * 2 + [0.03] * 3
+    assert store.snapshot_path(tmp_path / "stages", 0, 8).exists()
+
+    _, record = train(toy, tmp_path / "full", stopping(stage(3)))
+    assert not record["stopped_early"] and record["epochs"] == 3
+
+
+def test_a_child_takes_the_epoch_at_which_its_parent_stopped(toy, tmp_path):
+    files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
+    parent = tmp_path / "results/cells/base-parent/seeds_0-0"
+    cell = stopping(stage(9))
+    block.train("base-parent", cell, range(1), files, "cpu", parent)
+    store.write_json(parent / "run.json", {"replicates": [store.read_json(parent / "seed0.json")], "cell": cell})
+    start = {"kind": "parent", "cell": "base-parent", "scheme": "default", "head": "copied", "grey": "replicate"}
+    for take, epoch in (("last", 3), ("best", "best"), (2, 2)):
+        file = block._start_file(start | {"take": take}, 0, files | {"parents": [str(parent)]})
+        assert Path(file) == store.snapshot_path(parent, 0, epoch) and Path(file).exists()
+    with pytest.raises(Exception, match="stopped after epoch 3"):
+        block._start_file(start | {"take": 5}, 0, files | {"parents": [str(parent)]})
+
+
+def test_the_engine_lowers_the_rate_at_a_plateau_of_its_own_losses(toy, tmp_path):
+    plateau = {"type": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.05, "min_lr": 0.0, "warmup": 0.0}
+    run, _ = train(toy, tmp_path, settings(stages=[stage(6, 0.02, **plateau), stage(3, 0.01, **plateau)]))
+    found = [row["valid_loss"] for row in run.rows[1:]]
+    first = [rates.rate(run.training["stages"][0], 0, 1, found[:n]) for n in range(6)]
+    second = [rates.rate(run.training["stages"][1], 0, 1, found[6 : 6 + n]) for n in range(3)]
+    assert [row["rate"] for row in run.rows[1:]] == first + second
+    assert second[0] == 0.01 and len(set(first)) > 1
+
+
+# ----------------------------------------------------------------------------------------------- penalty
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_the_penalty_has_the_gradient_of_its_closed_form(toy, tmp_path, alpha):
+    cell = settings()
+    cell["training"]["penalty"] = {"layers": ["conv1", "fc2"], "alpha": alpha, "weight": 0.01}
+    run = engine.Run("base-toy", cell, 0, load(toy), torch.device("cpu"), tmp_path)
+    plain = engine.Run("base-toy", settings(), 0, load(toy), torch.device("cpu"), tmp_path)
+    plain.model.load_state_dict(run.model.state_dict())
+    before = {name: value.detach().clone() for name, value in run.model.named_parameters()}
+    images, labels = run.feed.batch(run.feed.order(1), 1, 0)
+    sums = [one._step(images, labels, torch.optim.SGD(one.model.parameters(), lr=0.1)) for one in (run, plain)]
+    assert torch.equal(*sums), "what is recorded is the loss without the penalty"
+    ours, theirs = dict(run.model.named_parameters()), dict(plain.model.named_parameters())
+    for name, w in before.items():
+        if name in ("conv1.weight", "fc2.weight"):
+            gradient = 0.01 * (alpha * w.sign() + 2 * (1 - alpha) * w)
+            assert torch.allclose(ours[name], theirs[name] - 0.1 * gradient, rtol=1e-5, atol=1e-7)
+        else:
+            assert torch.equal(ours[name], theirs[name])
+
+
+def test_a_penalty_is_for_the_weights_of_its_layers():
+    table = networks.table({"architecture": "resnet18", "width": 0.0625}, 1, 32, 4)
+    assert engine.penalised(table, None) == ["fc"]
+    assert engine.penalised(table, ["layer1.0", "fc"]) == ["layer1.0.conv1", "layer1.0.conv2", "fc"]
+
+
+# ------------------------------------------------------------------------------------------------- plan
+
+
+def training(**changes):
+    return [(("training", key), value) for key, value in changes.items()]
+
+
+WRONG = {
+    "a change unknown": (training(augment={"blur": 1}), ["training.augment", "'blur'", "cutout"]),
+    "a flip unknown": (training(augment={"flip": "sideways"}), ["training.augment.flip", "'sideways'", "'vertical'"]),
+    "a shift out of the picture": (training(augment={"shift": 1.5}), ["training.augment.shift", "1.5", "1"]),
+    "a shear too large": (training(augment={"shear": 90}), ["training.augment.shear", "90"]),
+    "a unit unknown": (training(augment={"shear_unit": "radians"}), ["shear_unit", "'radians'", "'fraction'"]),
+    "one factor": (training(augment={"zoom": 0.2}), ["training.augment.zoom", "0.2", "list"]),
+    "factors that go down": (training(augment={"zoom": [1.2, 0.8]}), ["augment.zoom", "[1.2, 0.8]", "smaller"]),
+    "a factor of zero": (training(augment={"zoom": [0, 1]}), ["training.augment.zoom.0", "greater than 0"]),
+    "too bright": (training(augment={"brightness": 2}), ["training.augment.brightness", "2", "1"]),
+    "half a pixel": (training(augment={"cutout": 0.5}), ["training.augment.cutout", "0.5", "integer"]),
+    "a fill unknown": (training(augment={"fill": "wrap"}), ["training.augment.fill", "'wrap'", "'nearest'"]),
+    "no copies": (training(copies=[]), ["training.copies", "[]", "at least 1"]),
+    "a wrong copy": (training(copies=[{}, {"flip": 2}]), ["training.copies.1.flip", "2", "'always'"]),
+    "changes twice": (training(copies=[{}], augment={"crop": 2}), ["`augment` and `copies`", "one of them"]),
+    "a redraw as text": (training(redraw="yes"), ["training.redraw", "'yes'", "boolean"]),
+    "patience without end": (training(early_stopping={}), ["training.early_stopping.patience", "missing"]),
+    "no patience": (training(early_stopping={"patience": 0}), ["early_stopping.patience", "0", "greater than 0"]),
+    "a delta below zero": (training(early_stopping={"patience": 3, "min_delta": -1}), ["min_delta", "-1", "0"]),
+    "weights to restore": (training(early_stopping={"patience": 3, "restore": "best"}), ["'restore'", "min_delta"]),
+    "a factor above one": (training(schedule={"type": "plateau", "factor": 2}), ["schedule", "factor", "2", "1"]),
+    "a penalty without weight": (training(penalty={"alpha": 0.5}), ["training.penalty.weight", "missing"]),
+    "a share above one": (training(penalty={"alpha": 2, "weight": 0.1}), ["training.penalty.alpha", "2", "1"]),
+    "a penalty on no layer": (
+        training(penalty={"alpha": 0.5, "weight": 0.1, "layers": ["bn1"]}),
+        ["training.penalty.layers", "'bn1'", "conv1"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG, ids=str)
+def test_a_wrong_option_is_refused_in_one_line(case):
+    changes, words = WRONG[case]
+    with pytest.raises(resolve.Problem) as found:
+        plan(*changes)
+    message = str(found.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        training(augment={"shift": 0.0, "shear": 0, "zoom": [1, 1], "fill": "black", "flip": False}),
+        training(redraw=True),
+    ],
+)
+def test_options_that_are_off_leave_the_cells_as_they_are(changes):
+    assert ids(*changes) == ids()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        training(augment={"shift": 0.1}),
+        training(augment={"flip": "both"}),
+        training(copies=[{}, {}]),
+        training(augment={"flip": True}, redraw=False),
+        training(schedule={"type": "plateau"}),
+        training(early_stopping={"patience": 3}),
+        training(penalty={"alpha": 0.5, "weight": 0.01}),
+    ],
+)
+def test_every_option_makes_other_cells(changes):
+    assert not ids(*changes) & ids()
+
+
+def test_what_means_the_same_is_the_same_cell():
+    assert ids(*training(augment={"flip": "horizontal"})) == ids(*training(augment={"flip": True}))
+    full = training(copies=[{}, {"flip": "always", "fill": "black", "zoom": [1.0, 1.0]}])
+    assert ids(*full) == ids(*training(copies=FLIPPED))
+    assert ids(*full) != ids(*training(copies=FLIPPED[::-1]))
+
+
+def test_the_plan_counts_the_copies():
+    def seconds(*changes):
+        cell = next(c for c in plan(*changes).cells.values() if c.kind == "base" and c.architecture == "lenet5")
+        return cost.need(cell, 1, "cpu").seconds - cost.START
+
+    once, twice = seconds(), seconds(*training(copies=[{}, {}]))
+    assert 1.5 * once < twice < 2 * once
+
+
+def test_one_axis_can_vary_the_options():
+    """Study 004: elastic net on the output layer, and each augmentation beside its control."""
+    levels = {
+        "none": {},
+        "duplicate": {"training": {"copies": [{}, {}]}},
+        "zoom": {"training": {"copies": [{}, {"zoom": [0.5, 1.0]}]}},
+        "penalty": {"training": {"penalty": {"alpha": 0.5, "weight": "1e-3"}}},
+    }
+    found = plan(((*D, "vary"), {"change": levels}))
+    grid = [entry for entry in found.entries if entry.role == "grid"]
+    assert len({entry.cell_id for entry in grid}) == len(grid) == 4 * 12
+    chosen = {entry.labels["change"]: found.cells[entry.cell_id].settings["training"] for entry in grid}
+    assert chosen["none"]["copies"] is None and len(chosen["zoom"]["copies"]) == 2
+    assert chosen["penalty"]["penalty"] == {"layers": None, "alpha": 0.5, "weight": 1e-3}
