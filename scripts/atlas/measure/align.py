@@ -20,7 +20,7 @@ from atlas.networks.table import Table
 KINDS = ("permutation", "sign", "scale")
 PIECE = 1 << 23  # values of one float64 factor of a matrix product: 64 MB
 SWEEPS = 100
-GAIN = 1e-6  # a step must bring the squared distance of its tensors down by this share of their squared lengths
+GAIN = 1e-6  # what a step must gain, as a share of its tensors' inner product with the reference or squared length
 LARGEST = 2.0**20  # factors of a channel stay between 1 / LARGEST and LARGEST
 
 
@@ -80,31 +80,27 @@ def random(table, seed, kinds=KINDS) -> Transform:
 def align(table, reference, tensors, kinds=KINDS) -> tuple[dict, dict]:
     """(aligned tensors, counts): the tensors after the symmetry found that brings them closest to the reference.
 
-    table: the network's layer table; reference, tensors: {torch name: float tensor}, parameters and buffers of two
-    models of this network; kinds: the symmetries to use. counts: {"permuted", "signs", "scaled"}, numbers of channels.
-    Deterministic. The descent starts once from the tensors as they are, and once from a forward pass that matches
-    each layer's rows with everything before it in place; the closer end is taken, and never one that is farther away
-    than the tensors were. Where a distance is not finite, the tensors are given back as they are.
+    table: the network's layer table; reference, tensors: {torch name: float tensor on the CPU}, parameters and buffers
+    of two models of this network; kinds: the symmetries to use. counts: {"permuted", "signs", "scaled"}, numbers
+    of channels. Deterministic. The descent starts from the tensors as they are, or from a forward pass that matches
+    each layer's rows with everything before it in place, whichever is closer; where its end is farther away than the
+    tensors were, or a distance is not finite, the tensors are given back as they are.
     """
     _check(table, reference)
     _check(table, tensors)
     learnable = [name for name, _ in table.parameters()]
-    plain = nearest = distance(reference, tensors, learnable)
-    best = Transform()
-    for forward in (False, True):
-        if not 0 < nearest < math.inf:
-            break
+    plain = distance(reference, tensors, learnable)
+    if not 0 < plain < math.inf:
+        return dict(tensors), Transform().counts()
+    found = _Matching(table, reference, tensors, kinds)
+    found.forward()
+    if not distance(reference, found.now, learnable) < plain:
         found = _Matching(table, reference, tensors, kinds)
-        if forward:
-            found.forward()
-        found.descend()
-        reached = distance(reference, found.now, learnable)
-        if reached < nearest:
-            best, nearest = found.transform, reached
-        del found
+    found.descend()
+    best, found = found.transform, None
+    # Factors of several steps were rounded one by one on the way; here they are applied at once.
     aligned = apply(table, tensors, best)
-    # Factors of many steps were rounded one by one on the way there, but are applied at once.
-    if distance(reference, aligned, learnable) > plain:
+    if not distance(reference, aligned, learnable) < plain:
         best, aligned = Transform(), dict(tensors)
     return aligned, best.counts()
 
@@ -119,8 +115,8 @@ def matched(a, b, signs=False):
 
     a, b: [units, n], arrays or tensors; rows are standardised (a constant row becomes 0). Unit i of a goes with
     flips[i] times unit order[i] of b; the sum of the inner products is the largest there is. flips are 1 or, with
-    `signs`, 1 or -1; correlation is the mean of flips[i] * Pearson's r of the pairs. Raises
-    ValueError for other shapes.
+    `signs`, 1 or -1; correlation is the mean of flips[i] * Pearson's r of the pairs. Raises ValueError
+    for other shapes.
     """
     a, b = _standard(a), _standard(b)
     if a.shape != b.shape or a.ndim != 2:
@@ -195,7 +191,7 @@ class _Matching:
             sums[0 if axis.power > 0 else 2] += both
             sums[1 if axis.power > 0 else 3] += theirs
         factors = nearest_factors(*sums)
-        tensors = {axis.tensor for axis in axes}
+        tensors = list(dict.fromkeys(axis.tensor for axis in axes))  # no set: sums keep their order in every process
         before = sum(blocks[name][0].sum() - 2 * blocks[name][1].sum() for name in tensors)
         size = sum(blocks[name][0].sum() for name in tensors)
         # A residual layer's weight has both axes on one wire: factors, each right alone, may be too large together.
@@ -490,17 +486,29 @@ def facts(seed=0) -> list[dict]:
     fact("tanh, biases, 3 weight layers", biased, "all parameters flipped", flip(biased), "-f")
     fact("ReLU", relu, "all parameters flipped", flip(relu), "f")
     fact("ReLU", relu, "all parameters flipped", flip(relu), "-f")
-    for name, table in (("ReLU", relu), ("tanh, biases", biased), ("conv, BatchNorm, ReLU", conv)):
+    for name, table in (("ReLU", relu), ("tanh, biases, 3 weight layers", biased), ("conv, BatchNorm, ReLU", conv)):
         fact(name, table, "channels permuted", symmetric(table, "permutation"), "f")
-    fact("tanh, biases", biased, "channels flipped, and the columns that read them", symmetric(biased, "sign"), "f")
+    fact(
+        "tanh, biases, 3 weight layers",
+        biased,
+        "channels flipped, and the columns that read them",
+        symmetric(biased, "sign"),
+        "f",
+    )
     for name, table in (("ReLU", relu), ("conv, BatchNorm, ReLU", conv)):
         fact(name, table, "channels rescaled, and the columns that read them", symmetric(table, "scale"), "f")
-    fact("tanh, biases", biased, "a layer's rows doubled, the next one's columns halved", rescale("fc0", "fc1"), "f")
+    fact(
+        "tanh, biases, 3 weight layers",
+        biased,
+        "one layer's rows doubled, the next one's columns halved",
+        rescale("fc0", "fc1"),
+        "f",
+    )
     return found
 
 
 def noise(table, seed) -> dict:
-    """Random float64 tensors of a layer table, weights scaled by their fan-in, variances and gammas positive or not."""
+    """Random float64 tensors of a layer table, weights scaled by their fan-in, gammas of either sign."""
     generator, tensors = torch.Generator().manual_seed(seed), {}
     for name, shape in (*table.parameters(), *table.buffers()):
         values = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -508,6 +516,8 @@ def noise(table, seed) -> dict:
             values = values.square() + 0.5
         elif name.endswith("num_batches_tracked"):
             values = torch.tensor(1)
+        elif name.endswith(".bias"):
+            values *= 0.3
         elif len(shape) > 1:
             values *= (2 / math.prod(shape[1:])) ** 0.5
         tensors[name] = values

@@ -9,7 +9,8 @@ What a wire allows, exactly (all in evaluation mode, with the batch's statistics
     sign   every layer on it is odd: no ReLU and no max pooling. A BatchNorm that reads it takes the sign off:
            g (-x - (-m)) / s + b with -g for g is what it was (s, the standard deviation, does not change).
     scale  every layer on it is positively homogeneous, f(a x) = a f(x) for a > 0: no tanh. No BatchNorm may read it:
-           the constant that it adds to the variance does not scale.
+           with the batch's statistics it takes any factor off by itself, all but for the constant that it adds to the
+           variance; nothing undoes it exactly in both modes.
 The picture and the network's output are fixed, and so is a wire that reaches one of them.
 """
 
