@@ -146,6 +146,14 @@ WRONG = {
     "nobody to perturb": ([((*D, "perturb", "where", "init"), "default")], ["perturb.where", "matches no cell"]),
     "a state that nobody keeps": ([((*D, "perturb", "state"), "carried")], ["perturb.state", "keep_optimizer"]),
     "a kept epoch for the children": ([((*D, "perturb", "take"), 99)], ["perturb.take", "epoch 99"]),
+    "an init perturbed by nothing known": (
+        [(("inits", "odd"), {"perturb": ["blur"]}), ((*D, "grid", "init"), ["odd"])],
+        ["inits.odd.perturb", "'blur'", "flip"],
+    ),
+    "a class left out that is not there": (
+        [(("datasets", "digits", "without"), ["11"])],
+        ["datasets.digits", "without", "'11'"],
+    ),
     "an unknown base": (
         [((*D, "transfer"), {"t": {"base": "letters", "target": "digits"}})],
         ["transfer.t.base", "'letters'"],

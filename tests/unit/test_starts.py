@@ -125,7 +125,7 @@ def test_a_layer_is_put_back_or_drawn_anew(parent):
 
 
 def test_every_perturbation_can_be_found_and_explains_itself():
-    assert perturbations.types() == ["add", "flip", "reinitialise", "rerandomise"]
+    assert perturbations.types() == ["add", "flip", "identical", "reinitialise", "rerandomise"]
     assert perturbations.options("add") == {"size": perturbations.options("add")["size"]} | {
         "noise": perturbations.options("add")["noise"]
     }
@@ -275,3 +275,32 @@ def test_options_of_frozen_layers(toy, base, tmp_path):
 
 def learnable_differs(one, other):
     return differing(snapshot(one, 1), snapshot(other, 1)) == {"classifier.6.weight", "classifier.6.bias"}
+
+
+# ------------------------------------------------------------------------------------------------ equal filters
+
+
+@pytest.mark.parametrize(("outgoing", "distinct"), [(False, 6), (True, 1)])
+def test_equal_filters_stay_equal_only_with_equal_outgoing_weights(toy, tmp_path, outgoing, distinct):
+    """Exactly: with equal incoming and outgoing weights every filter gets the same gradient, bit for bit."""
+    cell = settings("lenet5", width=1.0)
+    cell["start"] = {"kind": "init", "scheme": "default", "steps": [step("identical", ["conv1"], outgoing=outgoing)]}
+    train(toy, tmp_path, cell)
+    start, end = snapshot(tmp_path, 0), snapshot(tmp_path, 2)
+    filters = [torch.cat([x["conv1.weight"].flatten(1), x["conv1.bias"][:, None]], 1) for x in (start, end)]
+    assert len(torch.unique(filters[0], dim=0)) == 1 and not torch.equal(*filters)
+    assert len(torch.unique(filters[1], dim=0)) == distinct
+    read = start["conv2.weight"]
+    assert (len(torch.unique(read.transpose(0, 1).flatten(1), dim=0)) == 1) == outgoing
+    drawn = starts.drawn(networks.table(cell["network"], 1, 32, 4), "default", 0, "init")
+    assert torch.equal(start["conv1.weight"][0], drawn["conv1.weight"][0])
+
+
+def test_equal_filters_before_a_linear_layer(toy, tmp_path):
+    """The weights that read a flattened map: one block of columns a channel."""
+    cell = settings("lenet5", width=1.0)
+    cell["start"] = {"kind": "init", "scheme": "default", "steps": [step("identical", ["conv2"], outgoing=True)]}
+    cell["snapshots"] = "ends"
+    train(toy, tmp_path, cell)
+    blocks = snapshot(tmp_path, 0)["fc1.weight"].unflatten(1, (16, 25))
+    assert (blocks == blocks[:, :1]).all() and len(torch.unique(blocks[0, 0])) > 20

@@ -15,13 +15,13 @@ class Weights:
     """What a perturbation changes, and what it may look at.
 
     tensors: {torch name: float32 tensor on the CPU}, parameters and buffers, changed in place; table: the network's
-    layer table; folder: that of the parent's snapshots; seed, scheme: of the parent's start; step: the number of this
-    change among those of the cell.
+    layer table; folder: that of the parent's snapshots, None without one; seed, scheme: of the start; step: the number
+    of this change among those of the cell.
     """
 
     tensors: dict[str, torch.Tensor]
     table: Table
-    folder: Path
+    folder: Path | None
     seed: int
     scheme: str
     step: int = 0
@@ -31,7 +31,9 @@ class Weights:
         return streams.generator(self.seed, "perturb", self.step, name)
 
     def first(self) -> dict[str, torch.Tensor]:
-        """The parent's weights before it was trained."""
+        """The parent's weights before it was trained; ValueError where there is no parent."""
+        if self.folder is None:
+            raise ValueError("the start is drawn: there is no parent whose first weights could be put back")
         return store.load_tensors(store.named(self.folder, 0))
 
     def fresh(self) -> dict[str, torch.Tensor]:
@@ -48,7 +50,7 @@ class Weights:
 
 
 @torch.no_grad()
-def apply(tensors: dict, table: Table, start: dict, seed: int, folder: Path) -> dict:
+def apply(tensors: dict, table: Table, start: dict, seed: int, folder: Path | None) -> dict:
     """Change the tensors in place by the start's steps, one after the other.
 
     Returns {"perturbed": number of learnable values that are not what they were, "perturbed_of": how many there are,

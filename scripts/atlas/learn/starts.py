@@ -68,13 +68,12 @@ def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | No
     equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
     """
     initialise(model, table, start["scheme"], seed, f"{streams.of(start)}init")
-    if start["kind"] == "init" or (start["kind"] == "graft" and start["cell"] is None):
-        return {}
-    if file is None:
+    own, drawn = model.state_dict(), start["kind"] == "init" or start.get("cell", "") is None
+    if not drawn and file is None:
         raise Missing(f"seed {seed}: there are no weights to start from")
-    own = model.state_dict()
-    _copy(own, table, start, file)
-    return perturb.apply(own, table, start, seed, Path(file).parent) if start["kind"] == "perturb" else {}
+    if not drawn:
+        _copy(own, table, start, file)
+    return perturb.apply(own, table, start, seed, file and Path(file).parent) if "steps" in start else {}
 
 
 def _copy(own: dict[str, torch.Tensor], table: Table, start: dict, file: str) -> None:

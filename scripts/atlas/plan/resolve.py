@@ -1,7 +1,7 @@
 """From the labels of one cell to its settings in full, its id, and the cell that it starts from."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -169,6 +169,8 @@ class Resolver:
         data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
         init = self._init(labels, where)
         begin = self._start(init, data, network, labels, where, above)
+        if init.perturb:
+            begin = self._changed(init, begin, data, network, labels)
         scheme = init.weights or ("file" if init.file else "source" if init.source else init.scheme)
         return self._cell(
             "base", scheme, begin, labels, self.training(labels["optimizer"], changes, sets, where), where
@@ -328,6 +330,18 @@ class Resolver:
         start = {"kind": "weights", "weights_id": weights_id, **_graft(init)}
         wide = 3 if init.weights and channels == 1 and init.grey == "replicate" else channels
         return Begin(start, start, wide, None, {"weights_id": weights_id, **weights})
+
+    def _changed(self, init: spec.Init, begin: Begin, data: Data, network: dict, labels: dict) -> Begin:
+        """The start with the perturbations that its init names on top."""
+        where = f"inits.{labels['init']}"
+        size = networks.padded(network["architecture"], data.size)
+        table = self.table(network, begin.channels, size, len(data.facts["classes"]), labels["network"])
+        asked = [
+            self._one(self.config.perturbations, name, f"{where}.perturb", "perturbations") for name in init.perturb
+        ]
+        flat = [step for steps in asked for step in (steps if isinstance(steps, list) else [steps])]
+        steps, identities, _ = self.steps(flat, table, where)
+        return replace(begin, start=begin.start | {"steps": steps}, identity=begin.identity | {"steps": identities})
 
     def _from_source(self, init: spec.Init, data: Data, labels: dict, above: tuple):
         """The start from the weights of a source cell: the same network, trained on another data set."""

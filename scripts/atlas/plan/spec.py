@@ -93,6 +93,7 @@ class Pictures(Model):
     title: str | None = None
     channels: Literal[1, 3] | None = None
     classes: list[str | int] | RandomClasses | None = None
+    without: list[str | int] = []
     labels: Literal["original", "compact"] = "original"
     per_class: Counts | None = None
     split: Fractions = Fractions()
@@ -343,6 +344,7 @@ class Init(Model):
     grey: Literal["replicate", "sum_conv1"] = "replicate"
     head: Literal["fresh", "copied"] = "fresh"
     layers: Names | None = None
+    perturb: list[Name] = []
     where: Where = {}
 
     @model_validator(mode="after")

@@ -24,13 +24,25 @@ def kept(spec, classes):
     """The original labels (ints, ascending) that `spec["classes"]` keeps: all where it is null.
 
     Entries are names or indices; {"count", "seed", "group"} instead asks for one of the groups of `count` classes that
-    a permutation drawn by `seed` is cut into. ValueError for an unknown class, a class named twice, or an empty list.
+    a permutation drawn by `seed` is cut into. Those of `without` are left out. ValueError for an unknown class, a class
+    named twice, or where none is left.
     """
+    left_out = _labels(spec.get("without") or [], classes, "without")
     wanted = spec.get("classes")
     if wanted is None:
-        return list(range(len(classes)))
-    if isinstance(wanted, dict):
-        return _drawn(wanted, classes)
+        labels = list(range(len(classes)))
+    elif isinstance(wanted, dict):
+        labels = _drawn(wanted, classes)
+    else:
+        labels = _labels(wanted, classes, "classes")
+    labels = sorted(label for label in labels if label not in left_out)
+    if not labels:
+        raise ValueError(f"classes: the list is empty, or `without` leaves none of it; name some of {', '.join(classes)}, or null for all")
+    return labels
+
+
+def _labels(wanted, classes, key):
+    """The labels of classes that are named or numbered."""
     labels = []
     for entry in wanted:
         if entry in classes:
@@ -39,15 +51,13 @@ def kept(spec, classes):
             label = entry
         else:
             raise ValueError(
-                f"classes: {entry!r} is no class of this data set; allowed are 0 to {len(classes) - 1} and "
+                f"{key}: {entry!r} is no class of this data set; allowed are 0 to {len(classes) - 1} and "
                 f"the names {', '.join(classes)}"
             )
         if label in labels:
-            raise ValueError(f"classes: {classes[label]!r} (label {label}) is listed twice; list each class once")
+            raise ValueError(f"{key}: {classes[label]!r} (label {label}) is listed twice; list each class once")
         labels.append(label)
-    if not labels:
-        raise ValueError(f"classes: the list is empty; name some of {', '.join(classes)}, or null for all")
-    return sorted(labels)
+    return labels
 
 
 def _drawn(wanted, classes):
