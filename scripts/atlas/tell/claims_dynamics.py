@@ -1,4 +1,4 @@
-"""The tests of the claims on parameter dynamics (002-1 to 002-8)."""
+"""The tests of the claims on parameter dynamics (002-1 to 002-6)."""
 
 import numpy as np
 import pandas as pd
@@ -154,11 +154,6 @@ def correlated(claim, tables):
     return Verdict(*decide(mirrored, text), {"differences": found})
 
 
-def perturbed(claim, tables):
-    """002-7 and 002-8: they need cells that perturb trained weights and train again."""
-    return Verdict(UNTESTED, "No cell of this config perturbs trained weights and trains them again.")
-
-
 TESTS = {
     "002-1": kept,
     "002-2": lazy,
@@ -166,8 +161,6 @@ TESTS = {
     "002-4": most_changed,
     "002-5": close,
     "002-6": correlated,
-    "002-7": perturbed,
-    "002-8": perturbed,
 }
 
 

@@ -2,6 +2,7 @@
 
 from atlas.tell import (
     claims_dynamics,
+    claims_perturbed,
     exhibit,
     factors,
     features,
@@ -9,6 +10,8 @@ from atlas.tell import (
     movement,
     norms,
     pairs,
+    perturbed,
+    perturbed_answers,
     study,
     style,
     tolerance,
@@ -43,20 +46,21 @@ PARTS = {
     "statistics": study.PARTS["statistics"],
 }
 
-CLAIMS = claims_dynamics.TESTS
+CLAIMS = claims_dynamics.TESTS | claims_perturbed.TESTS
 
 
 def exhibits(tables):
     """The study's exhibits, list[Exhibit]; reasons for those left out go to tables.left_out."""
-    return exhibit.build(PARTS, tables)
+    return exhibit.build(PARTS | (perturbed.PARTS if tables.children else {}), tables)
 
 
 def facts(tables):
-    """Those of every study; the numbers behind the answers (`unchanged`, `moved`, `features`, `alike`, `factors`: lists
-    of dicts); and `answers`: question -> its one or two sentences, which `sentences` has too."""
+    """Those of every study; the numbers behind the answers (`unchanged`, `moved`, `features`, `alike`, `factors`, and
+    where cells are perturbed `flip`, `distortion`: lists of dicts); and `answers`: question -> its one or two
+    sentences, most of which `sentences` has too."""
     found = study.facts(tables)
     found["answers"] = {}
-    for key, (numbers, answer) in QUESTIONS.items():
+    for key, (numbers, answer) in (QUESTIONS | (perturbed_answers.QUESTIONS if tables.children else {})).items():
         try:
             found[key] = numbers(tables)
             found["answers"][key] = answer(tables, found[key])
@@ -64,6 +68,7 @@ def facts(tables):
             found[key], found["answers"][key] = [], []
     told = found["answers"]
     found["sentences"] += told["unchanged"] + told["moved"] + told["features"][:1] + told["alike"]
+    found["sentences"] += told.get("distortion", [])[-1:] + told.get("flip", [])[:1]
     return found
 
 

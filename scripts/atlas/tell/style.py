@@ -183,6 +183,14 @@ def log_if_wide(axes, values):
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
+def log_axis(axis, most=5):
+    """Round numbers in plain digits on a logarithmic axis whose limits are set."""
+    low, high = sorted(axis.get_view_interval())
+    found = log_ticks(low, high, most)
+    axis.set_ticks(found, [short(value) for value in found])
+    axis.set_minor_formatter("")
+
+
 def short(value):
     """A number in few characters for axes and cells: 0.0012 -> "0.0012", 12345 -> "12,345", 1e-7 -> "1e-7"."""
     if not math.isfinite(value):

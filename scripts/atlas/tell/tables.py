@@ -1,5 +1,6 @@
 """The result tables of one study, with the user's labels joined, and the arithmetic that every exhibit shares."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -10,14 +11,19 @@ from scipy import stats
 from atlas.store import tensor_header
 from atlas.tell.exhibit import NothingToShow
 
+# Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
+ROLES = {"source": ("source",), "perturbed": ("perturbed", "control")}
+# The factors of pairs.csv that compare a perturbed model with another, rather than two cells of the grid.
+RELATIVES = ("original", "control")
 LABELS = ("dataset", "network", "init", "optimizer")
 # The columns of cells.csv that are no labels; whatever else it has is an axis that the study adds.
 PLAIN = (
-    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "group"),
+    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
     *("dataset_id", "card", "data", "parameters", "cell"),
 )
 # The names of published data sets, by what the id of one begins with.
-PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST"}
+PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST",
+             "cinic": "CINIC-10", "256_objectcategories": "Caltech-256"}  # fmt: skip
 
 # Only what is empty is missing: a label may be "None" or "nan".
 EMPTY = {"keep_default_na": False, "na_values": [""]}
@@ -30,24 +36,30 @@ class Tables:
       label: the settings in which this study's cells differ, data set and network apart ("kaiming · sgd");
       tint, panel: the same settings split in two, for colour and for small multiples or line style.
     axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show.
-    sources: the Tables of the study's source cells, None where it has none.
+    sources: the Tables of the study's source cells, None where it has none; children: that of the cells that perturb
+      others and train them again, with their controls (each cell under its first name), None where it has none.
     settings: cell_id -> the resolved cell, a dict. document: what the study's document reports, a dict, and cards:
       dataset_id -> card; both are empty unless a command fills them.
     """
 
     def __init__(self, study, cells, tables, measures, role="grid"):
-        """study: its name; cells: path of cells.csv; tables, measures: directories; role: "grid", or "source" for the
-        cells that were trained as starts for others and are told apart from the grid."""
+        """study: its name; cells: path of cells.csv; tables, measures: directories; role: "grid", or the name of a role
+        in ROLES for cells that are told apart from the grid."""
         every = pd.read_csv(cells, dtype=str, keep_default_na=False)
         self.study = study
-        self.cells = every[(every["study"] == study) & (every["role"] == role)].reset_index(drop=True)
+        own = every[every["study"] == study]
+        self.cells = own[own["role"].isin(ROLES.get(role, (role,)))].reset_index(drop=True)
         if self.cells.empty:
             known = ", ".join(sorted(set(every["study"])))
             raise ValueError(f"{cells}: no cell of study {study!r} in the role {role!r}; its studies are: {known}")
         self.cells["replicates"] = self.cells["replicates"].astype(int)
-        self.sources = None
-        if role == "grid" and ((every["study"] == study) & (every["role"] == "source")).any():
-            self.sources = Tables(study, cells, tables, measures, role="source")
+        if role == "perturbed":
+            self.cells = self.cells.drop_duplicates("cell_id").reset_index(drop=True)
+        self.sources = self.children = None
+        if role == "grid":
+            there = {name for name, roles in ROLES.items() if own["role"].isin(roles).any()}
+            self.sources = Tables(study, cells, tables, measures, "source") if "source" in there else None
+            self.children = Tables(study, cells, tables, measures, "perturbed") if "perturbed" in there else None
         self.folder, self.measures = Path(tables), Path(measures)
         self.left_out, self.document, self.cards = [], {}, {}
         self.settings = {cell.cell_id: json.loads(cell.cell) for cell in self.cells.itertuples()}
@@ -96,19 +108,38 @@ class Tables:
         return frame
 
     def pairs(self):
-        """pairs.csv: the pairs of this study's finished models, with their dataset and network; levels are text."""
-        path = self.folder / "pairs.csv"
-        text = {"level_a": str, "level_b": str}
-        frame = pd.read_csv(path, dtype=text, **EMPTY) if path.exists() else None
+        """pairs.csv: the pairs of this study's finished models, with their dataset and network; levels are text.
+
+        Pairs of a perturbed model are none of them: see `relatives`.
+        """
+        frame = self._pairs()
         runs = self.read("runs")
         done = set(map(tuple, runs.loc[runs["status"] == "done", ["cell_id", "seed"]].to_numpy().tolist()))
         if frame is not None:
+            frame = frame[~frame["factor"].isin(RELATIVES)]
             sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
             frame = frame[[a in done and b in done for a, b in zip(*sides, strict=True)]]
         if frame is None or frame.empty:
             raise NothingToShow(f"pairs.csv has no pair of finished models of study {self.study}.")
         named = self.cells[["cell_id", "dataset", "network"]].rename(columns={"cell_id": "cell_a"})
         return frame.merge(named, on="cell_a")
+
+    def relatives(self):
+        """pairs.csv: the pairs of finished perturbed models (cell_b, of `children`) with originals and controls."""
+        frame = self._pairs()
+        runs = self.children.read("runs")
+        done = set(map(tuple, runs.loc[runs["status"] == "done", ["cell_id", "seed"]].to_numpy().tolist()))
+        if frame is not None:
+            frame = frame[frame["factor"].isin(RELATIVES)]
+            frame = frame[[model in done for model in zip(frame["cell_b"], frame["seed_b"], strict=True)]]
+        if frame is None or frame.empty:
+            raise NothingToShow(f"pairs.csv has no finished perturbed model of study {self.study}.")
+        return frame.reset_index(drop=True)
+
+    def _pairs(self):
+        """pairs.csv as it is, its levels as text; None where it is missing."""
+        path = self.folder / "pairs.csv"
+        return pd.read_csv(path, dtype={"level_a": str, "level_b": str}, **EMPTY) if path.exists() else None
 
     def tests(self):
         """tests.csv: the rows whose data sets, networks and levels are this study's; empty places are empty text."""
@@ -149,6 +180,21 @@ class Tables:
             chosen = chosen[chosen[column] == value]
         return chosen
 
+    def part(self, **settings):
+        """The Tables of the cells with these settings alone (those of one experiment, say), each cell once: of its
+        labels those that differ there make its name. Raises NothingToShow where there is none."""
+        if not set(settings) <= set(self.cells):
+            raise NothingToShow(f"study {self.study} has no axis {', '.join(set(settings) - set(self.cells))}.")
+        made = copy.copy(self)
+        made.cells = self.where(**settings).drop_duplicates("cell_id").reset_index(drop=True)
+        if made.cells.empty:
+            raise NothingToShow(f"study {self.study} has no cell of {' '.join(settings.values())}.")
+        plain = (*PLAIN, *LABELS, "label", "tint", "panel")
+        axes = ("init", "optimizer", *(column for column in self.cells if column not in plain))
+        made.axes, made._read = [axis for axis in axes if made.cells[axis].nunique() > 1], {}
+        made._name()
+        return made
+
     def architectures(self):
         """network label -> the architecture that it is a form of (the label itself where a cell does not say)."""
         return {
@@ -187,8 +233,10 @@ def tensor(path, key):
 
 
 def joined(cells, axes):
-    """The columns `axes` of each row joined by middle dots; an empty text where there are none."""
-    return cells[list(axes)].agg(" · ".join, axis=1) if axes else pd.Series("", index=cells.index)
+    """The columns `axes` of each row, as far as they are not empty, joined by middle dots."""
+    if not axes:
+        return pd.Series("", index=cells.index)
+    return cells[list(axes)].agg(lambda row: " · ".join(filter(None, row)), axis=1)
 
 
 def summarise(frame, by, value):
