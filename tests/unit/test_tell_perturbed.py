@@ -29,6 +29,10 @@ CONTROLS = {
     "none (repeated)": {"order": "same", "repeat": 1},
 }
 TABLES = ("returns", "aftermath", "paths", "barriers", "symmetries")
+FACTS = [
+    {"network": "ReLU", "transformation": "all parameters flipped", "expected": "-f", "error": 0.88, "holds": False},
+    {"network": "tanh", "transformation": "all parameters flipped", "expected": "-f", "error": 2e-16, "holds": True},
+]
 DIVERGED, FAILED = "noise-1", "none (other order)"  # of the first parent: one replicate each
 
 
@@ -75,6 +79,7 @@ def sample(folder, perturbations=tuple(STEPS), parents=None, **more):
         path = folder / "tables" / f"{name}.csv"
         old = [pd.read_csv(path, keep_default_na=False)] if path.exists() else []
         pd.concat([*(rows_ for rows_ in old if len(rows_)), pd.DataFrame(rows)]).to_csv(path, index=False)
+    pd.DataFrame(FACTS).to_csv(folder / "tables/facts.csv", index=False)
     for group, own in matrices.items():
         for name in ("features", "pairs"):
             path = folder / "measures" / group / f"{name}.safetensors"
@@ -446,6 +451,12 @@ def test_likeness_and_matrices(folder, exhibits):
         assert row.diagonal == pytest.approx(np.diag(matrix).mean(), abs=1e-6)
 
 
+def test_the_facts_are_told_as_they_were_computed(exhibits):
+    table = exhibits["symmetries-tried"].data
+    assert table["holds"].tolist() == ["no", "yes"] and table["relative difference"].tolist() == ["8.8e-01", "2.0e-16"]
+    assert set(table["asked"]) == {"the opposite, −f"} and "1 of 2 hold" in exhibits["symmetries-tried"].caption
+
+
 def test_symmetries_table(exhibits):
     table = exhibits["symmetries"].data.set_index("network")
     assert table.loc["lenet5", "can be renamed"] == "2 groups, 126 channels"
@@ -533,7 +544,8 @@ def test_an_empty_table_leaves_its_exhibits_out(small, gone):
     names |= {"paths": {"paths"}, "barriers": {"barriers"}, "pairs": {"perturbed-pairs"}, "symmetries": {"symmetries"}}
     made = {item.name for item in dynamics.exhibit.build(perturbed.PARTS, tables)}
     assert made == {"triples", "returns", "amplification", "flip-geometry", "aftermath", "barriers", "paths",
-                    "perturbed-pairs", "perturbed-features", "symmetries"} - names[gone]  # fmt: skip
+                    "perturbed-pairs", "perturbed-features", "symmetries",
+                    "symmetries-tried"} - names[gone]  # fmt: skip
     assert len(tables.left_out) == len(names[gone])
     assert all(f"{gone}.csv" in text for text in tables.left_out)
     dynamics.facts(tables)
@@ -544,7 +556,7 @@ def test_nothing_finished(small):
     edit(small, "runs", lambda rows: rows.assign(status="failed"))
     tables = opened(small)
     names = {item.name for item in dynamics.exhibit.build(perturbed.PARTS, tables)}
-    assert names == {"symmetries"}
+    assert names == {"symmetries", "symmetries-tried"}
     assert dynamics.facts(tables)["answers"]["flip"] == []
     assert {item["verdict"] for item in judged(small).values()} == {"not testable here"}
 

@@ -37,7 +37,8 @@ def kept(spec, classes):
         labels = _labels(wanted, classes, "classes")
     labels = sorted(label for label in labels if label not in left_out)
     if not labels:
-        raise ValueError(f"classes: the list is empty, or `without` leaves none of it; name some of {', '.join(classes)}, or null for all")
+        names = ", ".join(classes)
+        raise ValueError(f"classes: the list is empty, or `without` leaves none of it; name some of {names}, or null")
     return labels
 
 

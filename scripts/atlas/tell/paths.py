@@ -204,3 +204,30 @@ def symmetries(tables):
     )
     alt = f"Table of the symmetries of {plural(len(rows), 'network')}."
     return [Exhibit("symmetries", "Symmetries of the networks", caption, alt, table)]
+
+
+def tried(tables):
+    """The table of what transformations of small networks did to their outputs, computed; [Exhibit]."""
+    path = tables.folder / "facts.csv"
+    found = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    if found.empty:
+        raise NothingToShow("facts.csv has no fact.")
+    words = {"f": "the same, f", "-f": "the opposite, -f"}
+    shown = pd.DataFrame(
+        {
+            "network": found["network"],
+            "what was done": found["transformation"],
+            "asked": found["expected"].map(words).str.replace("-f", "−f"),
+            "relative difference": [f"{error:.1e}" for error in found["error"]],
+            "holds": ["yes" if holds else "no" for holds in found["holds"].astype(str).str.lower() == "true"],
+        }
+    )
+    caption = (
+        "What transformations of the parameters do to the outputs of small networks with random weights, computed with "
+        "64 bits: the largest difference between the outputs and what was asked for, relative to the largest output. "
+        f"{int((shown['holds'] == 'yes').sum())} of {len(shown)} hold (below 1e-10). With batch normalisation and no "
+        "shift, flipping all signs turns the answer around; with plain ReLU it gives another function altogether. "
+        "Batch: normalised by the batch's statistics; eval: by the running ones."
+    )
+    alt = f"Table of {len(shown)} transformations, of which {int((shown['holds'] == 'yes').sum())} hold."
+    return [Exhibit("symmetries-tried", "Symmetries, tried out", caption, alt, shown)]

@@ -131,4 +131,5 @@ PARTS = {
     "perturbed-pairs": perturbed_features.likeness,
     "perturbed-features": perturbed_features.correlations,
     "symmetries": paths.symmetries,
+    "symmetries-tried": paths.tried,
 }

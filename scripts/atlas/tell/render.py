@@ -147,8 +147,25 @@ def _study(name, asked, told, chapters):
         "cells": cells,
         "grid": [cell for cell in cells if cell["role"] == "grid"],
         "sources": [cell for cell in cells if cell["role"] == "source"],
+        "children": [_kind(cells, role, *words) for role, words in CHILDREN.items()],
         "axes": list(dict.fromkeys(axis for cell in cells for axis in cell["axes"])),
     }
+
+
+# The roles of cells that start from others, and what one and several of them are called.
+CHILDREN = {
+    "perturbed": ("cell perturbed and trained again", "cells perturbed and trained again"),
+    "control": ("control", "controls trained again without a perturbation"),
+    "transfer": ("transfer", "transfers"),
+    "extra": ("further transfer", "further transfers"),
+}
+
+
+def _kind(cells, role, one, many):
+    """How many cells have a role, and how many of their replicates are done; one under several labels counts once."""
+    own = {cell["cell_id"]: cell for cell in cells if cell["role"] == role}.values()
+    sums = {key: sum(cell[key] for cell in own) for key in ("asked", "done")}
+    return {"role": role, "cells": len(own), "one": one, "many": many} | sums
 
 
 def _chapters(figures):
