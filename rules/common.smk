@@ -180,7 +180,7 @@ def plan_layout(wildcards):
 
 
 def full_config(wildcards):
-    return json.dumps(config, sort_keys=True)
+    return json.dumps(config)
 
 
 def command(wildcards=None):

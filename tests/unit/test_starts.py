@@ -160,7 +160,7 @@ def test_a_carried_optimizer_goes_on_where_it_was(toy, tmp_path, parent):
     parameters = dict(model.named_parameters())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     path = store.optimizer_path(parent, 0)
-    engine.carry(optimizer, parameters, path)
+    engine.carry(optimizer, parameters, store.load_tensors(path))
     before = {name: value.detach().clone() for name, value in parameters.items()}
     for value in parameters.values():
         value.grad = torch.ones_like(value)
@@ -177,7 +177,7 @@ def test_a_carried_optimizer_goes_on_where_it_was(toy, tmp_path, parent):
     adam.step()
     store.save_tensors(tmp_path / "adam.safetensors", engine.optimizer_state(adam, parameters))
     fresh = torch.optim.Adam(model.parameters())
-    engine.carry(fresh, parameters, tmp_path / "adam.safetensors")
+    engine.carry(fresh, parameters, store.load_tensors(tmp_path / "adam.safetensors"))
     for value in parameters.values():
         assert {key: torch.equal(x, fresh.state[value][key]) for key, x in adam.state[value].items()} == {
             "step": True,

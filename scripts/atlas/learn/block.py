@@ -3,6 +3,7 @@
 import os
 import platform
 import resource
+import signal
 from pathlib import Path
 
 import torch
@@ -24,6 +25,10 @@ def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, 
     # On a GPU some of torch's backward passes have no deterministic form: they warn instead of stopping the run.
     torch.use_deterministic_algorithms(True, warn_only=chosen.type == "cuda")
     torch.backends.cudnn.benchmark = False
+    for half in scratch.rglob(".part-*"):  # what an attempt that was killed was writing
+        half.unlink()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(engine.Run, "stopping", True))
     store.write_json(scratch / "machine.json", machine(chosen, settings["network"]["threads"]))
     shape = settings["input"]["channels"], settings["input"]["size"]
     pictures = data.load(files["data"], store.read_json(files["card"]), *shape, chosen)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from atlas import store
-from atlas.learn import starts, streams
+from atlas.learn import checkpoint, starts, streams
 from atlas.learn.data import Pictures, Split
 from atlas.learn.feed import Feed
 from atlas.learn.rates import rate, stopped
@@ -24,7 +24,12 @@ REPORT_SECONDS = 5.0
 
 
 class Run:
-    """One replicate of a cell: its model, its optimizer, and what is recorded of it."""
+    """One replicate of a cell: its model, its optimizer, and what is recorded of it.
+
+    `Run.stopping` is set by whoever wants training to stop: it then leaves a checkpoint and ends.
+    """
+
+    stopping = False
 
     def __init__(self, cell_id: str, settings: dict, seed: int, pictures: Pictures, device: torch.device, out: Path):
         self.cell_id, self.settings, self.seed, self.pictures = cell_id, settings, seed, pictures
@@ -38,51 +43,109 @@ class Run:
         self.penalised = penalised(self.table, self.penalty["layers"]) if self.penalty else []
         self.rows: list[dict] = []
         self.evidence: Evidence | None = None
-        self.best = (-1.0, 0)
-        self.now, self.seen, self.busy, self.began = 0.0, 0, 0.0, time.monotonic()
+        self.maker = checkpoint.identity(settings, seed, device)
+        self.stage, self.epoch, self.best, self.diverged, self.early = 0, 0, (-1.0, 0), False, False
+        self.noted: dict = {}
+        self.partial: dict[str, torch.Tensor] = {}
+        self.now, self.seen, self.busy, self.began, self.saved = 0.0, 0, 0.0, time.monotonic(), time.monotonic()
 
     def train(self, file: str | None) -> dict:
         """Train from the start (loaded from `file` where it is not drawn) to the end or to divergence.
 
         Writes snapshots and `metrics.csv` below `out`; returns the replicate's record for `run.json`.
         """
-        noted = starts.begin(self.model, self.table, self.settings["start"], self.seed, file)
-        start = starts.fingerprint(self.model)
-        self.model.to(self.device, memory_format=torch.channels_last)
-        self.evidence = Evidence(self.model) if self.training["track"] else None
-        self._record(0, None, None, (math.nan, math.nan), 0.0)
-        epoch, diverged, early = 0, False, False
-        for number, stage in enumerate(self.training["stages"]):
-            optimizer = self._enter(stage)
-            if number == 0 and self.settings["start"].get("state") == "carried":
-                carry(optimizer, dict(self.model.named_parameters()), Path(file).with_name("optimizer.safetensors"))
-            while not (diverged or self._over(number)):
-                epoch += 1
+        found = checkpoint.load(checkpoint.path(self.out, self.seed), self.maker)
+        step, state = self._restore(*found) if found else self._begin(file)
+        for number, stage in list(enumerate(self.training["stages"]))[self.stage :]:
+            self.stage, optimizer = number, self._enter(stage)
+            carry(optimizer, dict(self.model.named_parameters()), state)
+            state = {}
+            while not (self.diverged or self._over(number)):
                 began = time.monotonic()
-                trained = self._epoch(epoch, number, optimizer)
-                diverged = not self._record(epoch, number, self.now, trained, time.monotonic() - began)
-            if diverged:
+                trained = self._epoch(optimizer, step)
+                self.epoch, step = self.epoch + 1, 0
+                self.diverged = not self._record(trained, time.monotonic() - began)
+                self._checkpoint(optimizer, 0)
+            if self.diverged:
                 break
             if len(self._losses(number)) < stage["epochs"]:
-                early = True
-                print(f"seed {self.seed}  epoch {epoch}: the validation loss falls no more, the stage ends", flush=True)
+                self.early = True
+                print(
+                    f"seed {self.seed}  epoch {self.epoch}: the validation loss falls no more, the stage ends",
+                    flush=True,
+                )
         if self.evidence:
             self.evidence.save(store.track_path(self.out, self.seed))
         if self.training["keep_optimizer"]:
             state = optimizer_state(optimizer, dict(self.model.named_parameters()))
             store.save_tensors(store.optimizer_path(self.out, self.seed), state)
+        checkpoint.path(self.out, self.seed).unlink(missing_ok=True)
         return {
             "seed": self.seed,
-            "status": "diverged" if diverged else "done",
-            "cause": f"the loss was not finite, or above {DIVERGED:g}, in epoch {epoch}" if diverged else None,
-            "epochs": epoch,
-            "stopped_early": early,
+            "status": "diverged" if self.diverged else "done",
+            "cause": f"the loss was not finite, or above {DIVERGED:g}, in epoch {self.epoch}"
+            if self.diverged
+            else None,
+            "epochs": self.epoch,
+            "stopped_early": self.early,
             "best_epoch": self.best[1],
             "wall_seconds": round(time.monotonic() - self.began, 3),
             "images_per_second": round(self.seen / self.busy, 1) if self.busy else None,
-            "start_sha256": start,
-            **noted,
+            **self.noted,
         }
+
+    def _begin(self, file: str | None) -> tuple[int, dict]:
+        """Give the model its start and record it; (0, the optimizer's state to begin with: a parent's, or none)."""
+        start = self.settings["start"]
+        self.noted = starts.begin(self.model, self.table, start, self.seed, file)
+        self.noted = {"start_sha256": starts.fingerprint(self.model)} | self.noted
+        self.model.to(self.device, memory_format=torch.channels_last)
+        self.evidence = Evidence(self.model) if self.training["track"] else None
+        self._record((math.nan, math.nan), 0.0)
+        carried = start.get("state") == "carried"
+        return 0, store.load_tensors(Path(file).with_name("optimizer.safetensors")) if carried else {}
+
+    def _restore(self, tensors: dict, facts: dict) -> tuple[int, dict]:
+        """Go on from a checkpoint; (the steps of the next epoch that are done, the optimizer's state)."""
+        parts: dict[str, dict] = {}
+        for name, tensor in tensors.items():
+            kind, _, own = name.partition(":")
+            parts.setdefault(kind, {})[own] = tensor
+        self.model.load_state_dict(parts["model"])
+        self.model.to(self.device, memory_format=torch.channels_last)
+        if self.training["track"]:
+            first = store.load_tensors(store.snapshot_path(self.out, self.seed, 0))
+            self.evidence = Evidence(self.model, first, parts["evidence"])
+        self.partial = parts["partial"]
+        self.stage, self.epoch, self.rows, self.noted = (facts[key] for key in ("stage", "epoch", "rows", "noted"))
+        self.best, self.early, self.seen, self.busy = tuple(facts["best"]), facts["early"], facts["seen"], facts["busy"]
+        self.began = time.monotonic() - facts["spent"]
+        place = f"step {facts['step']} of epoch {self.epoch + 1}" if facts["step"] else f"epoch {self.epoch}"
+        print(f"seed {self.seed}  goes on after {place}", flush=True)
+        return facts["step"], parts.get("optimizer", {})
+
+    def _checkpoint(self, optimizer, step: int, sums: torch.Tensor | None = None) -> None:
+        """Leave a checkpoint where it is time for one, or somebody asks to stop: then this is the end."""
+        if not (Run.stopping or time.monotonic() - self.saved >= checkpoint.SECONDS) or self.diverged:
+            return
+        tensors = {f"model:{name}": tensor for name, tensor in self.model.state_dict().items()}
+        state = optimizer_state(optimizer, dict(self.model.named_parameters()))
+        tensors |= {f"optimizer:{name}": tensor for name, tensor in state.items()}
+        tensors |= (
+            {f"evidence:{name}": tensor for name, tensor in self.evidence.found().items()} if self.evidence else {}
+        )
+        tensors |= {"partial:cpu": torch.get_rng_state(), "partial:sums": torch.zeros(2) if sums is None else sums}
+        if self.device.type == "cuda":
+            tensors["partial:cuda"] = torch.cuda.get_rng_state(self.device)
+        facts = {
+            key: getattr(self, key) for key in ("stage", "epoch", "rows", "noted", "best", "early", "seen", "busy")
+        }
+        facts |= {"step": step, "spent": time.monotonic() - self.began}
+        checkpoint.save(checkpoint.path(self.out, self.seed), tensors, facts, self.maker)
+        self.saved = time.monotonic()
+        if Run.stopping:
+            print(f"seed {self.seed}  asked to stop: what is done is kept", flush=True)
+            raise checkpoint.Stopped
 
     def try_step(self) -> float:
         """The loss of one step from a drawn start, and nothing kept: does this network take these pictures?"""
@@ -120,29 +183,38 @@ class Run:
         losses, rule = self._losses(number), self.training.get("early_stopping")
         return len(losses) >= self.training["stages"][number]["epochs"] or stopped(rule, losses)
 
-    def _epoch(self, epoch: int, number: int, optimizer) -> tuple[float, float]:
-        """Train one epoch of a stage; (mean loss, accuracy) over its batches, as they were trained on."""
+    def _epoch(self, optimizer, first: int) -> tuple[float, float]:
+        """Train the next epoch of the stage from its step `first` on; (mean loss, accuracy) over its batches, as they
+        were trained on."""
         self.model.train()
         for module in self.fixed:
             module.eval()
+        epoch, stage, losses = self.epoch + 1, self.training["stages"][self.stage], self._losses(self.stage)
         torch.manual_seed(streams.key(self.seed, f"{self.stream}dropout", epoch))
-        stage, losses = self.training["stages"][number], self._losses(number)
-        order = self.feed.order(epoch)
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        if first:
+            sums += self.partial["sums"].to(self.device)
+            torch.set_rng_state(self.partial["cpu"])
+            if self.device.type == "cuda":
+                torch.cuda.set_rng_state(self.partial["cuda"], self.device)
+        order = self.feed.order(epoch)
         began = told = time.monotonic()
-        for step in range(self.steps):
+        for step in range(first, self.steps):
             self.now = rate(stage, len(losses) * self.steps + step, self.steps, losses)
             for group in optimizer.param_groups:
                 group["lr"] = self.now
             sums += self._step(*self.feed.batch(order, epoch, step), optimizer)
             if time.monotonic() - told > REPORT_SECONDS:
                 told = time.monotonic()
-                self._tell(epoch, step + 1, sums, told - began)
+                self._tell(step + 1, sums, (told - began) * (step + 1) / (step + 1 - first))
+            if step + 1 < self.steps:
+                self._checkpoint(optimizer, step + 1, sums)
         if self.evidence:
             self.evidence.close()
         count = min(self.steps * self.training["batch_size"], len(self.feed))
         loss, right = (sums / count).tolist()
-        self.seen, self.busy = self.seen + count, self.busy + time.monotonic() - began
+        self.seen += count - first * self.training["batch_size"]
+        self.busy += time.monotonic() - began
         return loss, right
 
     def _step(self, batch: torch.Tensor, wanted: torch.Tensor, optimizer) -> torch.Tensor:
@@ -186,8 +258,10 @@ class Run:
             sums += torch.stack([loss.double(), (outputs.argmax(1) == labels).sum()])
         return tuple((sums / len(split)).tolist())
 
-    def _record(self, epoch: int, stage: int | None, now: float | None, trained: tuple, seconds: float) -> bool:
+    def _record(self, trained: tuple, seconds: float) -> bool:
         """Evaluate, add a row to the metrics, keep the snapshots; False where the run has diverged."""
+        epoch = self.epoch
+        stage, now = (self.stage, self.now) if epoch else (None, None)
         valid, test = self._evaluate(self.pictures.valid), self._evaluate(self.pictures.test)
         values = (self.cell_id, self.seed, epoch, stage, now, *trained, *valid, *test, seconds)
         speed = len(self.feed) / seconds if seconds else math.nan
@@ -199,7 +273,7 @@ class Run:
         sound = epoch == 0 or all(loss < DIVERGED for loss in (trained[0], valid[0]))
         if sound:
             self._keep(epoch, valid[1], stage == len(self.training["stages"]) - 1 and self._over(stage))
-        self._say(epoch, trained, valid, test)
+        self._say(trained, valid, test)
         return sound
 
     def _keep(self, epoch: int, accuracy: float, last: bool) -> None:
@@ -221,8 +295,9 @@ class Run:
 
     # ---------------------------------------------------------------------------------- what is told
 
-    def _tell(self, epoch: int, step: int, sums: torch.Tensor, seconds: float) -> None:
+    def _tell(self, step: int, sums: torch.Tensor, seconds: float) -> None:
         """The live line within an epoch: loss and accuracy so far, images/s, time left."""
+        epoch = self.epoch + 1
         count = step * self.training["batch_size"]
         loss, right = (sums / count).tolist()
         left = (self.training["epochs"] - epoch + 1 - step / self.steps) * seconds * self.steps / step
@@ -230,8 +305,9 @@ class Run:
         speed = f"{count / seconds:,.0f} images/s"
         print(f"seed {self.seed}  {place}  loss {loss:.4f}  train {right:.2%}  {speed}  {clock(left)} left", flush=True)
 
-    def _say(self, epoch: int, trained: tuple, valid: tuple, test: tuple) -> None:
+    def _say(self, trained: tuple, valid: tuple, test: tuple) -> None:
         """The line at the end of an epoch."""
+        epoch = self.epoch
         last, spent = self.training["epochs"], time.monotonic() - self.began
         left = f"  {clock(spent / epoch * (last - epoch))} left" if epoch else ""
         train = f"  loss {trained[0]:.4f}  train {trained[1]:.2%}" if epoch else ""
@@ -272,9 +348,9 @@ def optimizer_state(optimizer: torch.optim.Optimizer, parameters: dict[str, torc
     }
 
 
-def carry(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], path: Path) -> None:
-    """Give a fresh optimizer the state that `optimizer_state` wrote."""
-    for key, value in store.load_tensors(path).items():
+def carry(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], state: dict) -> None:
+    """Give a fresh optimizer the state that `optimizer_state` returned, as far as it holds these parameters."""
+    for key, value in state.items():
         name, _, own = key.rpartition(":")
         if parameters[name].requires_grad:
             # Adam's step counter stays on the CPU; what has the parameter's shape goes where the parameter is.

@@ -21,7 +21,8 @@ class Evidence:
     shows, whether or not it ever comes back.
     """
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: nn.Module, start: dict | None = None, found: dict | None = None):
+        """start, found: the values that training started with and what `found` returned, to go on from there."""
         self.parameters = dict(model.named_parameters())
         self.start = {name: value.detach().clone() for name, value in self.parameters.items()}
         self.bits = {
@@ -29,6 +30,12 @@ class Evidence:
             for bit in (GRADIENT, CHANGED)
         }
         self.open = {bit: list(self.parameters) for bit in self.bits}
+        if found:
+            for name, value in self.start.items():
+                value.copy_(start[name])
+                for bit, bits in self.bits.items():
+                    bits[name].copy_(found[name] & bit != 0)
+            self.close()
 
     @torch.no_grad()
     def gradients(self) -> None:
@@ -48,10 +55,14 @@ class Evidence:
         for bit, names in self.open.items():
             self.open[bit] = [name for name in names if not bool(self.bits[bit][name].all())]
 
-    def save(self, path: Path) -> None:
-        """Write uint8 tensors named as the parameters: 1 for a gradient that was not zero, 2 for a changed value."""
+    def found(self) -> dict[str, torch.Tensor]:
+        """uint8 tensors named as the parameters: 1 for a gradient that was not zero, 2 for a changed value."""
         gradient, changed = self.bits[GRADIENT], self.bits[CHANGED]
-        found = {
-            name: (GRADIENT * gradient[name] + CHANGED * changed[name]).to(torch.uint8) for name in self.parameters
+        return {
+            name: (GRADIENT * gradient[name] + CHANGED * changed[name]).to(torch.uint8).contiguous()
+            for name in self.parameters
         }
-        store.save_tensors(path, {name: tensor.contiguous() for name, tensor in found.items()})
+
+    def save(self, path: Path) -> None:
+        """Write what was found as a safetensors file."""
+        store.save_tensors(path, self.found())

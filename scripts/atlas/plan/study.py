@@ -11,8 +11,12 @@ from atlas.plan import blocks, children, spec
 from atlas.plan.identity import digest, slug
 from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
 
-# Names that an axis of the user's own cannot have: the grid's axes, and what tells children apart.
-RESERVED = (*AXES, "perturbation", "experiment", "base", "mode", "depth")
+# Names that an axis of the user's own cannot have: the grid's axes, what tells children apart, and columns of cells.csv.
+RESERVED = (
+    *(*AXES, "perturbation", "experiment", "base", "mode", "depth"),
+    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
+    *("dataset_id", "card", "data", "parameters", "cell"),
+)
 
 
 @dataclass(frozen=True)
