@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from atlas import store
-from atlas.measure import accuracy, cells, comparisons, runs, summary, tables, transfer
+from atlas.measure import accuracy, anova, cells, comparisons, likeness, runs, summary, tables, transfer
 
 
 def main(arguments=None):
@@ -40,6 +40,10 @@ def collect(wanted, measures, output):
     *frames, free = (frame(output / f"{name}.csv") for name in names)
     tables.write(output / "summary.csv", "summary", summary.rows(*frames, free))
     tables.write(output / "tests.csv", "tests", comparisons.rows(wanted, comparisons.outcomes(*frames)))
+    correlations = pd.read_csv(output / "correlations.csv", keep_default_na=False, na_values=[""])
+    tables.write(output / "likeness.csv", "likeness", likeness.rows(wanted, correlations))
+    effects = anova.rows(wanted, *frames[:2], frame(output / "metrics.csv"))
+    tables.write(output / "anova.csv", "anova", effects)
     transfers = transfer.rows(wanted, *frames[:2], frame(output / "metrics.csv"))
     for name, rows in transfers.items():
         tables.write(output / f"{name}.csv", name, rows)
@@ -56,6 +60,8 @@ def ordered(wanted, table, paths):
         for replicate in (None, *map(str, cell["seeds"])):
             place[cell_id, replicate] = len(place)
     rows = [row for path in paths if path.exists() for row in tables.rows(path, table)]
+    if table == "facts":  # of no cell: every group writes the same
+        return list(map(list, dict.fromkeys(map(tuple, rows))))
     rows = [row for row in rows if all(replicate in place for replicate in replicates(table, row))]
     return sorted(rows, key=lambda row: place[replicates(table, row)[0]])
 
@@ -64,7 +70,7 @@ def replicates(table, row):
     """The (cell, seed) that a row of a table tells of; the seed is None where it tells of the cell as such."""
     if table in ("parameters", "symmetries"):
         return [(row[0], None)]
-    return [tuple(row[:2]), tuple(row[2:4])] if table == "pairs" else [tuple(row[:2])]
+    return [tuple(row[:2]), tuple(row[2:4])] if table in ("pairs", "correlations") else [tuple(row[:2])]
 
 
 def frame(path):

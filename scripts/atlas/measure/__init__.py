@@ -1,6 +1,7 @@
 """Numbers from snapshots and metrics: one tidy table a measure (columns in `tables`).
 
 `group` reads snapshots (with `statistics`, `movement`, `unchanged`, `tolerance`, `features`, `similarity`, `pairs`; of
-perturbed replicates also `children`, with `returns`, `aftermath`, `paths`, `align`, `evaluation`) and needs torch;
-`cells`, `accuracy`, `parameters`, `summary`, `comparisons`, `runs`, `transfer` and `tables` do not.
+perturbed replicates also `children`, with `returns`, `aftermath`, `paths`, `align`, `evaluation`; at checkpoints also
+`checkpoints`, with `correlation`, `spectra`) and needs torch; `cells`, `accuracy`, `parameters`, `summary`,
+`comparisons`, `likeness`, `runs`, `transfer` and `tables` do not.
 """

@@ -29,11 +29,12 @@ Child = namedtuple("Child", "parent take control labels")
 
 
 def read(path):
-    """{cell_id: {"blocks": [directories], "seeds": [..], "card", "group", "cell": resolved cell, "named": [..]}} in the
-    file's order.
+    """{cell_id: {"blocks": [directories], "seeds": [..], "card", "group", "cell": resolved cell, "checkpoints": {..},
+    "named": [..]}} in the file's order.
 
-    A cell that several studies ask for is there once, with the most replicates: seeds are 0 .. replicates - 1. named
-    has one entry a study: {"study", "kind", "role", "labels": {axis: label}}.
+    A cell that several studies ask for is there once, with the most replicates: seeds are 0 .. replicates - 1.
+    checkpoints are those of the first study that gives some: {name: epoch}, or {"match": cell, "by": metric, "epochs":
+    its own}. named has one entry a study: {"study", "kind", "role", "labels": {axis: label}}.
     """
     cells = {}
     with open(path, newline="", encoding="utf-8") as file:
@@ -44,11 +45,13 @@ def read(path):
                 "card": row["card"],
                 "group": row["group"],
                 "cell": json.loads(row["cell"]),
+                "checkpoints": {},
                 "named": [],
             }
             cell = cells.setdefault(row["cell_id"], new)
             cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
             cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
+            cell["checkpoints"] = cell["checkpoints"] or json.loads(row.get("checkpoints") or "{}")
             labels = {axis: label for axis, label in row.items() if axis not in PLAIN}
             cell["named"].append({key: row[key] for key in ("study", "kind", "role")} | {"labels": labels})
     return cells

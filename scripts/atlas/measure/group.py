@@ -9,10 +9,13 @@ import torch
 
 from atlas import networks, store
 from atlas.measure import (
+    align,
     cells,
+    checkpoints,
     children,
     evaluation,
     features,
+    filters,
     movement,
     pairs,
     parameters,
@@ -28,7 +31,8 @@ from atlas.networks import symmetry
 
 
 def measure(asked, data, card, output, threads=1):
-    """Write the tables of `atlas.measure.tables.MEASURES`, features.safetensors and pairs.safetensors to `output`.
+    """Write the tables of `atlas.measure.tables.MEASURES`, features.safetensors and pairs.safetensors to `output`,
+    and filters.safetensors where a cell's experiment asks for them (see `atlas.measure.filters`).
 
     asked: the cells of a group as `atlas.measure.cells.grouped` gives them; data: the data set's safetensors file;
     card: its card, a dict; threads: torch's. Prints one line a replicate. Replicates that failed or that lack a
@@ -47,7 +51,8 @@ def measure(asked, data, card, output, threads=1):
     shape = asked[0]["cell"]["input"]
     pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN)
     found = {name: [] for name in tables.MEASURES}
-    matrices, models = {}, {}
+    found["facts"] = [tuple(fact.values()) for fact in align.facts()] if family else []
+    matrices, models, kept = {}, {}, {}
     with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
         for entry in asked:
             layers = networks.table(*evaluation.network(entry["cell"]))
@@ -61,7 +66,10 @@ def measure(asked, data, card, output, threads=1):
                     print(f"{entry['cell_id']} seed {seed}: skipped, {why}", flush=True)
                     continue
                 rows, last = _series(layers, block, replicate, epochs)
+                files = {epoch: store.snapshot_path(block, seed, epoch) for epoch in epochs}
+                rows["identical"] = filters.rows(entry, layers, files)
                 if last is not None:
+                    filters.keep(kept, entry, seed, layers, last, pictures)
                     caught = Path(scratch) / f"{len(models)}.safetensors"
                     model, products = _model(entry["cell"], layers, last, pictures, caught)
                     rows["features"], matrix = _features(layers, model, products)
@@ -78,10 +86,15 @@ def measure(asked, data, card, output, threads=1):
         originals = _originals(group, family, models, layers, pictures, Path(scratch))
         found["pairs"], crossed = pairs.rows(layers, asked, models, originals)
         print(f"{len(found['pairs'])} pairs of models, {time.perf_counter() - since:.2f} s", flush=True)
+    since = time.perf_counter()
+    found |= checkpoints.rows(layers, group, list(models))
+    print(f"{len(found['checkpoints'])} checkpoints, {time.perf_counter() - since:.2f} s", flush=True)
     for name, rows in found.items():
         tables.write(output / f"{name}.csv", name, rows, digits=9 if name == "statistics" else None)
     store.save_tensors(output / "features.safetensors", matrices, {})
     store.save_tensors(output / "pairs.safetensors", crossed, {})
+    if kept:
+        store.save_tensors(output / "filters.safetensors", kept, {})
 
 
 def available(cell, block, replicate):

@@ -23,7 +23,16 @@ COLUMNS = {
     "paths": "cell_id seed alignment t pictures loss accuracy",
     "barriers": "cell_id seed alignment loss_barrier accuracy_barrier distance permuted signs",
     "symmetries": "cell_id layer_group channels permutation sign scale",
+    "facts": "network transformation expected error holds",
+    "checkpoints": "cell_id seed checkpoint epoch",
+    "correlations": "cell_a seed_a cell_b seed_b comparison checkpoint_a checkpoint_b epoch_a epoch_b layer parameter "
+    "size matching pearson spearman changed cosine",
+    "spectra": "cell_id seed checkpoint epoch layer size spectral_norm stable_rank alpha xmin tail ks",
+    "likeness": "cell_a cell_b checkpoint layer parameter size matching coefficient n mean low high null_n null_mean "
+    "null_low null_high difference difference_low difference_high p q",
     "tests": "outcome factor level_a level_b dataset network n difference low high t p q effect",
+    "anova": "study experiment setting outcome term df sum_sq F p q eta omega n",
+    "identical": "cell_id seed epoch layer filters distinct spread",
     "summary": "measure cell_id key n of mean low high std",
     # Freeze-depth transfer: each begins with _CURVE.
     "curves": "depth role cell_id seed epoch accuracy train_accuracy valid_accuracy document_accuracy",
@@ -42,7 +51,9 @@ COLUMNS = {name: columns.split() for name, columns in COLUMNS.items()}
 # The tables that one measure job writes for its group of cells.
 MEASURES = (
     *("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "pairs"),
-    *("returns", "aftermath", "paths", "barriers", "symmetries"),
+    *("returns", "aftermath", "paths", "barriers", "symmetries", "facts"),
+    *("checkpoints", "correlations", "spectra"),
+    "identical",
 )
 
 

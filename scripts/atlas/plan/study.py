@@ -11,7 +11,7 @@ from atlas.plan import blocks, children, spec
 from atlas.plan.identity import digest, slug
 from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
 
-# Names that an axis of the user's own cannot have: the grid's axes, what tells children apart, and columns of cells.csv.
+# What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
 RESERVED = (
     *(*AXES, "perturbation", "experiment", "base", "mode", "depth"),
     *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
