@@ -51,7 +51,7 @@ class Workflow:
 
 
 def tiny() -> dict:
-    """A config whose every part is small: 7 cells of two epochs on 120 digits."""
+    """A config whose every part is small: 7 cells of two epochs on 120 digits, one also flipped and trained again."""
     few = {"source": "digits", "per_class": {"train": 12, "valid": 4, "test": 4}}
     return {
         "name": "tiny",
@@ -66,6 +66,7 @@ def tiny() -> dict:
         "optimizers": {"sgd": {"type": "sgd", "lr": 0.02, "momentum": 0.9}, "adam": {"type": "adam"}},
         "sources": {"digits-0-4": {"dataset": "digits-0-4", "init": "kaiming_uniform", "optimizer": "sgd"}},
         "inits": {"pretrained": {"source": "digits-0-4"}},
+        "perturbations": {"flip": {"type": "flip"}},
         "training": {"epochs": 2, "batch_size": 32},
         "definitions": {
             "dynamics": {
@@ -77,6 +78,12 @@ def tiny() -> dict:
                     "optimizer": ["sgd", "adam"],
                 },
                 "exclude": [{"network": "resnet18-small", "init": "pretrained"}],
+                "perturb": {
+                    "perturbations": ["flip"],
+                    "where": {"network": "lenet1", "init": "kaiming_uniform", "optimizer": "sgd"},
+                    "controls": ["same"],
+                    "training": {"snapshots": "ends"},
+                },
             }
         },
     }

@@ -18,7 +18,11 @@ D = ("definitions", "dynamics")
 
 
 def tour():
-    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    """The tour's study of parameter dynamics, with its whole grid."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["definitions"] = {"dynamics": config["definitions"]["dynamics"]}
+    del config["definitions"]["dynamics"]["exclude"]
+    return config
 
 
 def changed(*changes):
@@ -110,8 +114,8 @@ WRONG = {
     ),
     "unknown study key": ([((*D, "training"), {"batchsize": 3})], ["training", "'batchsize'", "batch_size"]),
     "a perturbation unknown": (
-        [((*D, "perturb", "perturbations"), ["blur"])],
-        ["perturb.perturbations", "'blur'", "flip"],
+        [((*D, "perturb", 0, "perturbations"), ["blur"])],
+        ["perturb.0.perturbations", "'blur'", "flip"],
     ),
     "a type of perturbation unknown": (
         [(("perturbations", "flip"), {"type": "blur"})],
@@ -143,9 +147,9 @@ WRONG = {
         ["checkpoints.0.match.to", "first"],
     ),
     "checkpoints of neither kind": ([((*D, "checkpoints"), [{}])], ["checkpoints.0", "exactly one"]),
-    "nobody to perturb": ([((*D, "perturb", "where", "init"), "default")], ["perturb.where", "matches no cell"]),
-    "a state that nobody keeps": ([((*D, "perturb", "state"), "carried")], ["perturb.state", "keep_optimizer"]),
-    "a kept epoch for the children": ([((*D, "perturb", "take"), 99)], ["perturb.take", "epoch 99"]),
+    "nobody to perturb": ([((*D, "perturb", 0, "where", "init"), "default")], ["perturb.0.where", "matches no cell"]),
+    "a state that nobody keeps": ([((*D, "perturb", 0, "state"), "carried")], ["perturb.0.state", "keep_optimizer"]),
+    "a kept epoch for the children": ([((*D, "perturb", 0, "take"), 99)], ["perturb.0.take", "epoch 99"]),
     "an init perturbed by nothing known": (
         [(("inits", "odd"), {"perturb": ["blur"]}), ((*D, "grid", "init"), ["odd"])],
         ["inits.odd.perturb", "'blur'", "flip"],
@@ -273,7 +277,8 @@ def test_a_label_renamed_does_not_change_a_cell():
     config["optimizers"]["descent"] = config["optimizers"].pop("sgd")
     config["definitions"]["dynamics"]["grid"]["optimizer"][0] = "descent"
     config["sources"]["digits-0-4"]["optimizer"] = "descent"
-    config["definitions"]["dynamics"]["perturb"]["where"]["optimizer"] = "descent"
+    for part in config["definitions"]["dynamics"]["perturb"]:
+        part["where"] |= {"optimizer": "descent"} | ({"network": "small"} if part["where"]["network"] == "lenet5" else {})
     assert set(study.Plan(config, Path("nowhere")).cells) == ids()
 
 
@@ -297,7 +302,7 @@ def test_one_learning_rate_changes_its_cells_and_their_children_alone():
     before, after = plan(), plan((("optimizers", "adam", "lr"), 0.002))
     kept = set(before.cells) & set(after.cells)
     assert {before.cells[c].settings["training"]["optimizer"]["type"] for c in kept} == {"sgd"}
-    assert len(kept) == 6 + 2 + 20
+    assert len(kept) == 6 + 2 + 10 + 9
     moved = plan((("sources", "digits-0-4", "training"), {"epochs": 2}))
     lost = set(before.cells) - set(moved.cells)
     assert {before.cells[c].settings["start"]["kind"] for c in lost} == {"init", "parent"}

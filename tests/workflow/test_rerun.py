@@ -29,11 +29,12 @@ def kinds(jobs):
     for job in jobs:
         network = re.search(r"lenet1|resnet18", job)
         verb = job.split()[0]
-        found.add(f"{verb} {network.group()}" if network and verb in ("training", "measuring") else verb)
+        found.add(f"{verb} {network.group()}" if network and verb in ("training", "retraining", "measuring") else verb)
     return found
 
 
-TRAIN = {"training lenet1", "training resnet18"}
+RETRAIN = {"retraining lenet1"}
+TRAIN = {"training lenet1", "training resnet18"} | RETRAIN
 MEASURE = {"measuring lenet1", "measuring resnet18"}
 TELL = {"joining", "drawing", "rendering"}
 
@@ -62,10 +63,12 @@ EDITS = {
     "scripts/collect.py": TELL,
     "scripts/atlas/measure/statistics.py": MEASURE | TELL,
     "scripts/measure.py": MEASURE | TELL,
-    "scripts/atlas/networks/lenet1.py": {"training lenet1", "measuring lenet1"} | TELL,
+    "scripts/atlas/networks/lenet1.py": {"training lenet1", "measuring lenet1"} | RETRAIN | TELL,
     "scripts/atlas/networks/resnet18.py": {"training resnet18", "measuring resnet18"} | TELL,
     "scripts/atlas/networks/vgg19.py": set(),
     "scripts/atlas/networks/lenet5.py": set(),
+    "scripts/atlas/perturbations/flip.py": {"measuring lenet1"} | RETRAIN | TELL,
+    "scripts/atlas/perturbations/add.py": set(),
     "scripts/atlas/learn/engine.py": TRAIN | MEASURE | TELL,
     "scripts/train.py": TRAIN | MEASURE | TELL,
     "scripts/atlas/plan/resolve.py": {"listing"},
@@ -131,13 +134,13 @@ def test_resources_train_nothing(finished):
 
 def test_more_replicates_train_only_the_new_ones(finished):
     jobs = with_config(finished, lambda c: c.update(replicates=5))
-    trained = [job for job in jobs if job.startswith("training")]
-    assert len(trained) == 7 and all(job.endswith("replicates 3 to 4") for job in trained)
+    trained = [job for job in jobs if job.startswith(("training", "retraining"))]
+    assert len(trained) == 7 + 2 and all(job.endswith("replicates 3 to 4") for job in trained)
 
 
 def test_two_clones_and_one_core_give_the_same_bits(finished, tmp_path):
     other = Workflow(tmp_path, tiny())
     other.run("all", cores=1)
     mine, theirs = finished.weights(), other.weights()
-    assert mine.keys() == theirs.keys() and len(mine) == 7 * 3 * 4
+    assert mine.keys() == theirs.keys() and len(mine) == 7 * 3 * 4 + 2 * 3 * 3
     assert [name for name in mine if mine[name] != theirs[name]] == []

@@ -61,3 +61,19 @@ def test_a_file_of_weights_is_checked_and_loaded(finished, tmp_path):
     for seed in range(3):
         start = load_file(block / f"snapshots/seed{seed}/epoch_0.safetensors")
         assert start.keys() == given.keys() and all((start[name] == given[name]).all() for name in given)
+
+
+def test_a_perturbed_cell_starts_from_its_parent_changed(finished):
+    for block in runs(finished)["lenet1", "perturb"]:
+        run = json.loads((block / "run.json").read_text())
+        start, sign = run["cell"]["start"], -1 if run["cell"]["start"]["steps"] else 1
+        for seed in range(3):
+            end = load_file(
+                finished.root / f"results/cells/{start['cell']}/seeds_0-2/snapshots/seed{seed}/epoch_2.safetensors"
+            )
+            first = load_file(block / f"snapshots/seed{seed}/epoch_0.safetensors")
+            assert all((first[name] == sign * end[name]).all() for name in end) and first.keys() == end.keys()
+            record = run["replicates"][seed]
+            changed = sum(int((end[name] != 0).sum()) for name in end) if sign < 0 else 0
+            assert record["perturbed"] == changed and record["perturbed_of"] == sum(x.size for x in end.values())
+    assert len(runs(finished)["lenet1", "perturb"]) == 2, "the flipped one and its control"
