@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from atlas.plan import blocks, code, cost, outcome, resolve, spec, study
 from atlas.plan.identity import digest, slug
@@ -278,7 +279,9 @@ def test_a_label_renamed_does_not_change_a_cell():
     config["definitions"]["dynamics"]["grid"]["optimizer"][0] = "descent"
     config["sources"]["digits-0-4"]["optimizer"] = "descent"
     for part in config["definitions"]["dynamics"]["perturb"]:
-        part["where"] |= {"optimizer": "descent"} | ({"network": "small"} if part["where"]["network"] == "lenet5" else {})
+        part["where"] |= {"optimizer": "descent"} | (
+            {"network": "small"} if part["where"]["network"] == "lenet5" else {}
+        )
     assert set(study.Plan(config, Path("nowhere")).cells) == ids()
 
 
@@ -433,3 +436,73 @@ def test_the_document_of_study_001_has_76_networks():
             assert cell.settings["start"]["layers"] == depth == cell.settings["training"]["stages"][0]["frozen"]
             if entry.labels["base"] != entry.labels["dataset"]:
                 assert not set(base.data.spec["classes"]) & set(cell.data.spec["classes"])
+
+
+def pictures(root):
+    """Folders that stand for CINIC-10 and Caltech-256."""
+    for split in ("train", "valid", "test"):
+        for name in ("airplane", "ship"):
+            (root / "CINIC-10" / split / name).mkdir(parents=True)
+            Image.new("RGB", (32, 32)).save(root / "CINIC-10" / split / name / "1.png")
+    for name in ("001.ak47", "002.american-flag", "257.clutter"):
+        (root / "256_ObjectCategories" / name).mkdir(parents=True)
+        for number in range(60):
+            Image.new("RGB", (40, 30)).save(root / "256_ObjectCategories" / name / f"{number}.png")
+
+
+def experiments(name, root):
+    """{experiment: its cells} of a config of several."""
+    config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) | {"data_root": str(root)}
+    found, cells = study.Plan(config, root), {}
+    for entry in found.entries:
+        cells.setdefault(entry.labels["experiment"], []).append((entry.labels, found.cells[entry.cell_id]))
+    return cells
+
+
+def test_the_experiments_of_study_003(tmp_path):
+    pictures(tmp_path)
+    found = experiments("convnets", tmp_path)
+    assert {name: len(cells) for name, cells in found.items()} == {
+        "rates": 5,
+        "momentum": 7,
+        "path": 13,
+        "last-layer": 3,
+        "filters": 3,
+    }
+    rates = [cell.settings["training"]["optimizer"]["lr"] for _, cell in found["rates"]]
+    assert rates == [0.1, 0.01, 0.001, 0.0001, 0.00001]
+    assert [cell.settings["training"]["optimizer"]["momentum"] for _, cell in found["momentum"]][-2:] == [1.0, 1.2]
+    for labels, cell in found["last-layer"]:
+        assert cell.data.facts["classes"] == ["001.ak47", "002.american-flag"], "the clutter class is left out"
+        assert cell.data.facts["counts"] == {"train": 64, "valid": 8, "test": 16}
+        frozen = cell.settings["training"]["stages"][0]["frozen"]
+        assert len(cell.table.weight_layers) - frozen == {"all": 1}.get(labels["features"], 2)
+    batches = {labels["step"]: cell.settings["training"]["batch_size"] for labels, cell in found["path"]}
+    assert {step for step, size in batches.items() if size == 125} == {"B", "B-no-bn", "B-sgd", "C"}
+
+
+def test_the_experiments_of_study_004(tmp_path):
+    pictures(tmp_path)
+    found = experiments("cinic", tmp_path)
+    assert {name: len(cells) for name, cells in found.items()} == {
+        "handmade": 1,
+        "blocks": 12,
+        "penalty": 27,
+        "augmentation": 7,
+        "transfer": 1,
+    }
+    options = {
+        (labels["block-count"], labels["kernel"]): cell.settings["network"]["options"]
+        for labels, cell in found["blocks"]
+    }
+    assert all((str(own["blocks"]), str(own["kernel"])) == key for key, own in options.items()) and len(options) == 12
+    assert {cell.settings["network"]["architecture"] for _, cell in found["blocks"]} == {"handmade_resnet"}
+    for labels, cell in found["penalty"]:
+        penalty, own = cell.settings["training"]["penalty"], cell.settings["network"]["options"]
+        assert (str(penalty["alpha"]), f"{penalty['weight']:g}") == (labels["alpha"], labels["lambda"])
+        assert str(own["dropout"]) == labels["dropout"] and (own["blocks"], own["kernel"]) == (3, 3)
+    copies = {labels["augmentation"]: cell.settings["training"].get("copies") for labels, cell in found["augmentation"]}
+    assert copies["none"] is None and len({len(copy) for name, copy in copies.items() if name != "none"}) == 1
+    ((_, cell),) = found["transfer"]
+    assert [stage["frozen"] for stage in cell.settings["training"]["stages"]] == [16, 0]
+    assert cell.settings["start"]["layers"] == ["features"] and cell.table.parameter_count == 20_817_482 - 8 * 513

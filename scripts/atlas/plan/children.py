@@ -17,10 +17,12 @@ CONTROLS = {
 
 @dataclass(frozen=True)
 class Parent:
-    """A cell of a grid with what it was made from: its labels, and what was put on top of its training."""
+    """A cell of a grid with what it was made from: its labels, its network (a variant of the one that its label names,
+    where a level gives it other options), and what was put on top of its training."""
 
     cell: Cell
     labels: dict[str, str]
+    network: str
     changes: list[dict]
     sets: list[dict]
 
@@ -41,7 +43,8 @@ def perturbed(resolver: Resolver, study: spec.Experiment, parents: list[Parent],
             common = {"take": asked.take, "state": asked.state}
             for role, label, change in _changes(resolver.config, asked, parent.cell.table, here):
                 change = Change(**change, **common)
-                cell = resolver.perturbed(parent.cell, parent.labels, change, changes, sets, here)
+                known = parent.labels | {"network": parent.network}
+                cell = resolver.perturbed(parent.cell, known, change, changes, sets, here)
                 yield role, parent.labels | {"perturbation": label}, cell.cell_id
 
 
@@ -105,10 +108,13 @@ def transferred(resolver: Resolver, study: spec.Experiment, parents: list[Parent
                     for axis in ("dataset", "network", "init", "optimizer")
                     if getattr(over, axis)
                 }
+            own_network = labels["network"] != parent.labels["network"]
+            network = labels["network"] if own_network else parent.network
+            known = labels | {"network": resolver.variant(network, [over.options for _, _, over in levels])}
             changes = [*parent.changes, asked.training, *(over.training for _, _, over in levels)]
             sets = [*parent.sets, asked.set, *(over.set for _, _, over in levels)]
             for mode, depth in itertools.product(asked.modes, _depths(asked, parent.cell.table, here)):
-                cell = resolver.transferred(parent.cell, labels, Graft(depth, mode, asked.take), changes, sets, here)
+                cell = resolver.transferred(parent.cell, known, Graft(depth, mode, asked.take), changes, sets, here)
                 own = {"experiment": name, "base": asked.base, "mode": mode, "depth": str(depth)}
                 yield "extra" if asked.extra else "transfer", labels | extra | own, cell.cell_id
 

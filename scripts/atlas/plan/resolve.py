@@ -128,6 +128,18 @@ class Resolver:
             }
         return self._networks[label]
 
+    def variant(self, label: str, options: list[dict]) -> str:
+        """The name of the network called `label` with other options laid over its own; `label` itself without any."""
+        changed = merge(*options)
+        if not changed:
+            return label
+        name = f"{label} with {', '.join(f'{key} {value}' for key, value in sorted(changed.items()))}"
+        if name not in self.config.networks:
+            plain = self._one(self.config.networks, label, "network", "networks").model_dump()
+            whole = plain | {"architecture": plain["architecture"] or label} | changed
+            self.config.networks[name] = check(spec.Network, whole, f"networks.{name}")
+        return name
+
     def table(self, network: dict, channels: int, size: int, classes: int, label: str) -> networks.Table:
         """The layer table for an input of `channels` x `size` x `size`; Problem where the input is too small."""
         key = (digest(network), channels, size, classes)

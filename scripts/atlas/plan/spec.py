@@ -371,6 +371,7 @@ class Overrides(Model):
     network: Name | None = None
     init: Name | None = None
     optimizer: Name | None = None
+    options: dict[str, Any] = {}
     set: dict[str, Any] = {}
     training: dict[str, Any] = {}
 

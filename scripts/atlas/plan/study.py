@@ -80,10 +80,11 @@ class Plan:
             adjust = [rule for rule in part.adjust if matches(rule.where, labels, f"{where}.adjust.where")]
             changes = [*above, part.training, *(own.training for own in (*levels, *adjust))]
             sets = [own.set for own in (*levels, *adjust)]
-            cell = self._resolver.cell(labels, changes, sets, where)
+            network = self._resolver.variant(labels["network"], [level.options for level in levels])
+            cell = self._resolver.cell(labels | {"network": network}, changes, sets, where)
             if cell.cell_id not in found:
                 found[cell.cell_id] = Entry(study, "grid", labels | named, cell.cell_id, replicates)
-                parents.append(children.Parent(cell, labels | named, changes, sets))
+                parents.append(children.Parent(cell, labels | named, network, changes, sets))
         if not found:
             raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
         yield from self._sources(study, found, replicates)

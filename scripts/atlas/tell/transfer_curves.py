@@ -250,7 +250,9 @@ def kind(tables, dataset):
     of several or none."""
     ids = tables.where(dataset=dataset)["dataset_id"]
     card = tables.cards.get(ids.iloc[0]) if len(ids) else None
-    classes = set(card["classes"]) if card else set()
+    # A group of classes that keeps its original labels names the others too: those without a picture.
+    counts = dict(zip(card["classes"], card["counts"]["train"], strict=True)) if card else {}
+    classes = {name for name, count in counts.items() if count}
     return next((name for name, own in tables.document.get("kinds", {}).items() if classes and classes <= set(own)), "")
 
 
