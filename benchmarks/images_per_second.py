@@ -49,6 +49,7 @@ def run(network: dict, channels: int, size: int) -> engine.Run:
     }
     settings = {
         "classes": 10,
+        "start": {"kind": "init", "scheme": "kaiming_uniform"},
         "input": {"channels": channels, "size": size},
         "network": {"width": 1.0, "options": {}, "threads": 1} | network,
         "training": training,
@@ -63,11 +64,11 @@ def run(network: dict, channels: int, size: int) -> engine.Run:
 
 def measured(made: engine.Run, seconds: float) -> float:
     """Images a second over at least two steps and about `seconds`."""
-    optimizer, picked, labels = made._enter(made.training["stages"][0]), torch.arange(BATCH), made.pictures.train.labels
-    made._step(made._batch(picked, 1, 0), labels, optimizer)
+    optimizer, order = made._enter(made.training["stages"][0]), torch.arange(BATCH)
+    made._step(*made.feed.batch(order, 1, 0), optimizer)
     steps, began = 0, time.perf_counter()
     while steps < 2 or time.perf_counter() - began < seconds:
-        made._step(made._batch(picked, 1, steps), labels, optimizer)
+        made._step(*made.feed.batch(order, 1, 0), optimizer)
         steps += 1
     return steps * BATCH / (time.perf_counter() - began)
 

@@ -166,6 +166,19 @@ def group_imports(wildcards):
     return imports("measure.py", f"atlas/networks/{architecture}.py")
 
 
+def group_need(wildcards):
+    """(MB, minutes) that measuring a group takes."""
+    return cost.measuring([(PLAN.cells[cell], PLAN.replicates[cell]) for cell in PLAN.groups[wildcards.group]])
+
+
+def group_memory(wildcards, attempt):
+    return group_need(wildcards)[0] * 2 ** (attempt - 1)
+
+
+def group_runtime(wildcards, attempt):
+    return group_need(wildcards)[1] * 2 ** (attempt - 1)
+
+
 def group_layout(wildcards):
     """What of the plan a group's measures depend on, labels apart."""
     cells = PLAN.groups[wildcards.group]

@@ -44,8 +44,8 @@ rule measure:
     conda:
         "../envs/atlas.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=group_memory,
+        runtime=group_runtime,
     params:
         layout=group_layout,
     message:
