@@ -1208,3 +1208,9 @@ def test_scales():
     assert signed(0) == pytest.approx(0.5)
     assert style.log_ticks(0.001, 1, 3) == [0.01, 1.0]
     assert style.log_ticks(0.02, 0.3, 3) == [0.05, 0.2]
+
+
+def test_many_best_cells_are_told_without_their_names():
+    best = [{"words": f"9{number}.0 % on d{number} (lenet5, sgd)"} for number in range(4)]
+    assert study.best_sentence(best[:2])[0].endswith("is 90.0 % on d0 (lenet5, sgd); 91.0 % on d1 (lenet5, sgd).")
+    assert study.best_sentence(best)[0].endswith("is 90.0 % on d0; 91.0 % on d1; 92.0 % on d2; 93.0 % on d3.")

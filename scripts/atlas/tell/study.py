@@ -90,5 +90,6 @@ def best_cells(tables):
 
 def best_sentence(best):
     """One sentence on the best cells of all data sets, in a list; [] without any."""
-    words = "; ".join(item["words"] for item in best)
+    named = len(best) <= 3  # more cells than that by name are no sentence any more; the table has them
+    words = "; ".join(item["words"] if named else item["words"].partition(" (")[0] for item in best)
     return [f"The highest mean test accuracy ({PROTOCOLS['last'][0]}) is {words}."] if best else []
