@@ -16,9 +16,10 @@ def fresh(tmp_path_factory):
 def test_the_plan_prints_cells_jobs_time_and_disk(fresh):
     text = fresh.run("plan").stdout
     for word in (
-        "study dynamics: 6 cells in the grid, 1 source cells apart",
-        "21 trainings",
-        "7 training jobs",
+        "study dynamics: 6 cells in the grid + 1 perturbed and retrained = 7 trainings a replicate; "
+        "apart: 1 source cells, 1 controls of the perturbed",
+        "27 trainings",
+        "9 training jobs",
         "disk",
     ):
         assert word in text
@@ -28,6 +29,7 @@ def test_the_plan_prints_cells_jobs_time_and_disk(fresh):
 def test_a_dry_run_lists_every_job(fresh):
     jobs = fresh.jobs()
     assert sum(job.startswith("training") for job in jobs) == 7
+    assert sum(job.startswith("retraining") for job in jobs) == 2
     assert sum(job.startswith("preparing") for job in jobs) == 2
     assert not (fresh.root / "results").exists()
 

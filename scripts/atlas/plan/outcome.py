@@ -81,7 +81,7 @@ def counted(entries: list) -> str:
     own = [f"{roles[role]} {words}" for role, words in OWN.items() if roles[role]]
     total = sum(roles[role] for role in OWN)
     text = " + ".join(own) + (f" = {total} trainings a replicate" if len(own) > 1 else "")
-    apart = ", ".join(f"{count} {APART[role]}" for role, count in roles.items() if role in APART)
+    apart = ", ".join(f"{roles[role]} {words}" for role, words in APART.items() if roles[role])
     return text + (f"; apart: {apart}" if apart else "")
 
 
