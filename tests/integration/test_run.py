@@ -27,7 +27,7 @@ def test_every_picture_shows_and_says_what_it_is(opened):
 
 def test_the_page_says_what_was_done(page):
     text = page.read_text(encoding="utf-8")
-    for word in ("Parameter dynamics", "21 of 21", "7", "resnet18-small", "lenet1"):
+    for word in ("Parameter dynamics", "27 of 27", "9", "resnet18-small", "lenet1"):
         assert word in text
     for marker in (":::", "{#", "@fig-", "@tbl-", "@sec-", "{{<", "{%"):
         assert marker not in text.split("<body", 1)[1].split("<script", 1)[0]

@@ -72,6 +72,16 @@ def alone(request, toy, tmp_path_factory):
     return request.param, files(out)
 
 
+def slowly(seconds):
+    """Makes every step of the process take so much longer, so that there is time to stop it."""
+
+    def prepare():
+        step = engine.Run._step
+        engine.Run._step = lambda *given: (time.sleep(seconds), step(*given))[1]
+
+    return prepare
+
+
 def finished(out, expected):
     assert files(out) == expected
     left = {path.name for path in out.iterdir()}
@@ -82,8 +92,8 @@ def test_killed_at_random_moments(alone, toy, tmp_path):
     kind, expected = alone
     draw, kills = random.Random(kind), 0
     while True:
-        process = child(toy, tmp_path, kind, 0.0)
-        until = time.monotonic() + draw.uniform(0.0, 0.25 if kills < 16 else 60)
+        process = child(toy, tmp_path, kind, 0.0, slowly(0.12))
+        until = time.monotonic() + (draw.uniform(0.0, 0.15) if kills < 16 else 60)
         status = None
         while status is None and time.monotonic() < until:
             done, found = os.waitpid(process, os.WNOHANG)
@@ -134,11 +144,7 @@ def test_killed_at_every_write(alone, toy, tmp_path):
 def test_asked_to_stop_it_keeps_what_is_done(alone, toy, tmp_path, capfd):
     kind, expected = alone
 
-    def slowly():
-        step = engine.Run._step
-        engine.Run._step = lambda *given: (time.sleep(0.05), step(*given))[1]
-
-    process = child(toy, tmp_path, kind, 60, slowly)
+    process = child(toy, tmp_path, kind, 60, slowly(0.05))
     until = time.monotonic() + 60
     while not (tmp_path / "metrics_seed0.csv").exists() and time.monotonic() < until:
         time.sleep(0.01)

@@ -122,6 +122,7 @@ def test_labels_train_nothing(finished):
         config["datasets"]["digits"]["title"] = "Scans of digits"
         config["networks"]["renamed"] = config["networks"].pop("lenet1") | {"architecture": "lenet1"}
         config["definitions"]["dynamics"]["grid"]["network"][0] = "renamed"
+        config["definitions"]["dynamics"]["perturb"]["where"]["network"] = "renamed"
 
     jobs = kinds(with_config(finished, change))
     assert "rendering" in jobs and not jobs & (TRAIN | MEASURE | {"preparing"})
