@@ -1,0 +1,139 @@
+"""The workflow on a real SLURM of one node, on loopback, with a pretended GPU. Needs slurmctld, slurmd, munge."""
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Workflow, tiny
+
+PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "srun")
+CONFIG = """
+ClusterName=loopback
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser={user}
+SlurmdUser={user}
+AuthInfo=socket={d}/munge.socket
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+JobCompType=jobcomp/filetxt
+JobCompLoc={d}/jobs.txt
+SchedulerParameters=bf_interval=1,sched_interval=2,bf_min_age_reserve=2592000
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+GresTypes=gpu
+EnforcePartLimits=ALL
+ReturnToService=2
+MinJobAge=3600
+KillWait=5
+SlurmdParameters=config_overrides
+SlurmctldPidFile={d}/slurmctld.pid
+SlurmdPidFile={d}/slurmd.pid
+SlurmctldLogFile={d}/slurmctld.log
+SlurmdLogFile={d}/slurmd.log
+SlurmdSpoolDir={d}/spool
+StateSaveLocation={d}/state
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def program(name):
+    """Where a program is; Debian keeps daemons in /usr/sbin, which is not on everybody's PATH."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """A SLURM of one node with one GPU (which is /dev/null): (its folder, the environment that finds it)."""
+    missing = [name for name in PROGRAMS if program(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} missing; Debian's packages are slurmctld, slurmd, slurm-client and munge")
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: the length of a socket's path is limited
+    folder.chmod(0o755)
+    for name in ("spool", "state", "bin"):
+        (folder / name).mkdir()
+    host, user = socket.gethostname(), subprocess.run(["id", "-un"], capture_output=True, text=True).stdout.strip()
+    (folder / "slurm.conf").write_text(CONFIG.format(host=host, user=user, d=folder))
+    (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File=/dev/null\n")
+    (folder / "munge.key").write_bytes(secrets.token_bytes(1024))
+    (folder / "munge.key").chmod(0o600)
+    # The job step that Snakemake starts within a job does not inherit SLURM_CONF.
+    wrapper = folder / "bin/srun"
+    wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program("srun")} "$@"\n')
+    wrapper.chmod(0o755)
+    path = f"{folder}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
+    environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
+    files = {
+        option: f"{folder}/munge.{option.split('-')[0]}" for option in ("socket", "seed-file", "log-file", "pid-file")
+    }
+    munge = [program("munged"), "--force", f"--key-file={folder}/munge.key"]
+    munge += [f"--{option}={file}" for option, file in files.items()]
+    for command in (munge, [program("slurmctld"), "-i"], [program("slurmd")]):
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    until = time.monotonic() + 60
+    while (
+        "idle"
+        not in subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True).stdout
+    ):
+        assert time.monotonic() < until, (folder / "slurmctld.log").read_text()[-2000:]
+        time.sleep(0.5)
+    yield folder, environment
+    for name in ("slurmd.pid", "slurmctld.pid", "munge.pid"):
+        if (folder / name).exists():
+            os.kill(int((folder / name).read_text()), signal.SIGTERM)
+    time.sleep(1)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def submit(workflow, environment, *arguments):
+    """The workflow through the profile, with what a cluster without accounting needs; its output."""
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"]
+    command += ["--configfile", "config/tiny.yaml", "--slurm-status-command", "squeue", "--latency-wait", "5"]
+    command += ["--slurm-init-seconds-before-status-checks", "2", *arguments]
+    done = subprocess.run(command, cwd=workflow.root, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def record(folder):
+    """{job id: (begin, end, state)} in SLURM's own words, times in seconds."""
+    found = {}
+    for line in (folder / "jobs.txt").read_text().splitlines():
+        fields = dict(re.findall(r"(\w+)=(\S+)", line))
+        times = [datetime.fromisoformat(fields[name]).timestamp() for name in ("StartTime", "EndTime")]
+        found[int(fields["JobId"])] = (*times, fields["JobState"])
+    return found
+
+
+def overlap(one, other):
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def test_the_whole_workflow_through_the_profile(slurm, tmp_path):
+    folder, environment = slurm
+    workflow = Workflow(tmp_path, tiny() | {"device": "auto"})
+    said = submit(workflow, environment)
+    jobs = record(folder)
+    assert {state for *_, state in jobs.values()} == {"COMPLETED"}
+    assert (tmp_path / "results/tiny/report/report.html").exists()
+    kinds = dict(re.findall(r"submitted with SLURM jobid (\d+) \(log: .*?/rule_(\w+?)/", said))
+    gpu = [jobs[int(job)] for job, rule in kinds.items() if rule in ("train", "retrain")]
+    cpu = [jobs[int(job)] for job, rule in kinds.items() if rule not in ("train", "retrain")]
+    assert len(gpu) == 9 and len(cpu) >= 7 and len(gpu) + len(cpu) == len(jobs)
+    assert not [1 for at, one in enumerate(gpu) for other in gpu[:at] if overlap(one, other)], "one GPU, one job"
+    assert any(overlap(one, other) for one in cpu for other in gpu), "what needs no GPU runs beside"
+    assert "Nothing to be done" in submit(workflow, environment)
