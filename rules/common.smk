@@ -182,7 +182,7 @@ def group_runtime(wildcards, attempt):
 def group_layout(wildcards):
     """What of the plan a group's measures depend on, labels apart."""
     cells = PLAN.groups[wildcards.group]
-    named = [entry.checkpoints for entry in PLAN.entries if entry.cell_id in cells and entry.checkpoints]
+    named = [checkpoints for cell in cells for checkpoints in PLAN.checkpoints.get(cell, [])]
     return digest(
         [[cell, PLAN.replicates[cell], PLAN.blocks[cell], PLAN.cells[cell].settings] for cell in cells] + named
     )

@@ -46,7 +46,8 @@ rule draw:
     message:
         "drawing the study {wildcards.study}"
     shell:
-        "python {input.script:q} study --study {wildcards.study} --chapter {params.chapter} --cells {input.cells:q} --tables {input.tables:q} "
+        "python {input.script:q} study --study {wildcards.study} --chapter {params.chapter} "
+        "--cells {input.cells:q} --tables {input.tables:q} "
         "--measures $(dirname {input.tables:q})/measures --claims {input.claims:q} --documents {input.documents:q} "
         "--cards {input.cards:q} --output {output:q} "
         "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"

@@ -31,6 +31,12 @@ METRICS = (
     *("test_loss", "test_accuracy", "seconds", "images_per_second"),
 )
 
+# The columns of cells.csv that are no labels; whatever else it has is an axis.
+CELLS = (
+    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
+    *("dataset_id", "card", "data", "parameters", "cell"),
+)
+
 
 @contextmanager
 def whole(path):

@@ -48,9 +48,8 @@ def learnable():
 def test_nothing_is_changed_without_a_step(parent):
     before, after, noted = changed(parent)
     assert differing(before, after) == set() and before.keys() == after.keys()
-    assert noted == {"perturbed": 0, "perturbed_of": 44_922, "perturbation_norm": 0.0} | {
-        "perturbed_of": sum(before[name].numel() for name in learnable())
-    }
+    count = sum(before[name].numel() for name in learnable())
+    assert noted == {"perturbed": 0, "perturbed_of": count, "perturbation_norm": 0.0}
 
 
 def test_a_flip_negates_what_it_names_and_nothing_else(parent):
@@ -126,9 +125,7 @@ def test_a_layer_is_put_back_or_drawn_anew(parent):
 
 def test_every_perturbation_can_be_found_and_explains_itself():
     assert perturbations.types() == ["add", "flip", "identical", "reinitialise", "rerandomise"]
-    assert perturbations.options("add") == {"size": perturbations.options("add")["size"]} | {
-        "noise": perturbations.options("add")["noise"]
-    }
+    assert set(perturbations.options("add")) == {"size", "noise"}
     with pytest.raises(ValueError, match="type 'blur'.*add, flip"):
         perturbations.module("blur")
     assert perturb.chosen(networks.table(NETWORK, 1, 32, 4), step("flip", ["fc"])) == ["fc.weight", "fc.bias"]

@@ -12,7 +12,7 @@ from scipy import stats
 
 import draw
 from atlas.measure import accuracy, anova, cells, tables
-from atlas.store import save_tensors
+from atlas.store import CELLS, save_tensors
 from atlas.tell import claims, claims_convnets, convnets, exhibit, filters, steps, sweeps
 from atlas.tell import experiments as grid
 from atlas.tell.tables import Tables
@@ -98,7 +98,7 @@ class Study:
     def write(self, folder):
         """cells.csv, tables/ and measures/ below `folder`; returns it."""
         frame = pd.DataFrame(self.rows).fillna("")
-        axes = [name for name in frame if name not in cells.PLAIN]
+        axes = [name for name in frame if name not in CELLS]
         frame = frame[[*(name for name in frame if name not in axes), *axes]]
         folder.mkdir(parents=True, exist_ok=True)
         frame.to_csv(folder / "cells.csv", index=False)

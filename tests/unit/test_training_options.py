@@ -21,7 +21,7 @@ MIXED = [{}, {"flip": "always"}, {"rotation": 20.0, "shift": 0.2, "zoom": [0.8, 
 
 
 def feed(toy, prefix="", seed=0, **training):
-    return Feed(load(toy), {"batch_size": 16, "augment": {}} | training, seed, prefix)
+    return Feed(load(toy), {"batch_size": 16, "augment": {}, "copies": None, "redraw": True} | training, seed, prefix)
 
 
 def epoch(found, number):

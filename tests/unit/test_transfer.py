@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import collect
+from atlas import store
 from atlas.measure import accuracy, cells, tables, transfer
 
 GROUPS = {
@@ -20,7 +21,7 @@ GROUPS = {
     "V": ("airplane", "automobile", "truck", "ship"),
 }
 BASES = {"A": 0.92, "B": 0.95, "A1": 0.90, "A2": 0.93, "V": 0.96}
-PLAIN = [*cells.PLAIN]
+PLAIN = [*store.CELLS]
 LABELS = ["dataset", "network", "init", "optimizer", "experiment", "base", "mode", "depth"]
 SIMILAR = (("A1", "A2"), ("V", "A2"), ("A1", "V"), ("V", "A1"))
 

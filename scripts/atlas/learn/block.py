@@ -48,7 +48,7 @@ def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, 
 
 def _start_file(start: dict, seed: int, files: dict) -> str | None:
     """The safetensors file that a seed starts from: the same replicate of the parent, or the one weights file."""
-    if start["kind"] == "init" or start.get("cell", "") is None:
+    if starts.all_drawn(start):
         return None
     if start["kind"] == "weights":
         return files["weights"]

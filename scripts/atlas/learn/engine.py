@@ -39,7 +39,7 @@ class Run:
         self.model, self.table = build.build(settings["network"], *shape, settings["classes"])
         self.feed = Feed(pictures, self.training, seed, self.stream)
         self.steps = _steps(len(self.feed), self.training["batch_size"], self.table)
-        self.penalty = self.training.get("penalty")
+        self.penalty = self.training["penalty"]
         self.penalised = penalised(self.table, self.penalty["layers"]) if self.penalty else []
         self.rows: list[dict] = []
         self.evidence: Evidence | None = None
@@ -97,8 +97,8 @@ class Run:
     def _begin(self, file: str | None) -> tuple[int, dict]:
         """Give the model its start and record it; (0, the optimizer's state to begin with: a parent's, or none)."""
         start = self.settings["start"]
-        self.noted = starts.begin(self.model, self.table, start, self.seed, file)
-        self.noted = {"start_sha256": starts.fingerprint(self.model)} | self.noted
+        noted = starts.begin(self.model, self.table, start, self.seed, file)
+        self.noted = {"start_sha256": starts.fingerprint(self.model)} | noted
         self.model.to(self.device, memory_format=torch.channels_last)
         self.evidence = Evidence(self.model) if self.training["track"] else None
         self._record((math.nan, math.nan), 0.0)
@@ -180,7 +180,7 @@ class Run:
 
     def _over(self, number: int) -> bool:
         """Whether a stage is over: all of its epochs are trained, or it has stopped early."""
-        losses, rule = self._losses(number), self.training.get("early_stopping")
+        losses, rule = self._losses(number), self.training["early_stopping"]
         return len(losses) >= self.training["stages"][number]["epochs"] or stopped(rule, losses)
 
     def _epoch(self, optimizer, first: int) -> tuple[float, float]:

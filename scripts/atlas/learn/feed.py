@@ -20,11 +20,11 @@ class Feed:
         """`prefix` stands before the names of the streams of order and change (see `streams.of`)."""
         self.pictures, self.labels, self.seed, self.prefix = pictures, pictures.train.labels, seed, prefix
         self.batch_size, self.each = training["batch_size"], len(pictures.train)
-        self.copies = [Augment(settings) for settings in training.get("copies") or [training["augment"]]]
+        self.copies = [Augment(settings) for settings in training["copies"] or [training["augment"]]]
         self.images = [augment.pad(pictures.train.images) for augment in self.copies]
         self.size = tuple(pictures.train.images.shape[2:])
         self.fixed = None
-        if not training.get("redraw", True):
+        if not training["redraw"]:
             self.fixed = [
                 augment.draw(self.each, self.size, streams.generator(seed, "multiset", copy))
                 for copy, augment in enumerate(self.copies)

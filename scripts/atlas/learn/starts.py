@@ -59,6 +59,11 @@ def drawn(table: Table, scheme: str, seed: int, stream: str) -> dict[str, torch.
     return model.state_dict()
 
 
+def all_drawn(start: dict) -> bool:
+    """Whether a start takes nothing from a file: an init scheme, or a graft without a layer of anybody's."""
+    return start["kind"] == "init" or (start["kind"] == "graft" and start["cell"] is None)
+
+
 def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | None) -> dict:
     """Give the model (on the CPU) its start in place: drawn, and then as far as the start says taken from the
     safetensors `file`, and perturbed.
@@ -68,10 +73,10 @@ def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | No
     equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
     """
     initialise(model, table, start["scheme"], seed, f"{streams.of(start)}init")
-    own, drawn = model.state_dict(), start["kind"] == "init" or start.get("cell", "") is None
-    if not drawn and file is None:
-        raise Missing(f"seed {seed}: there are no weights to start from")
-    if not drawn:
+    own = model.state_dict()
+    if not all_drawn(start):
+        if file is None:
+            raise Missing(f"seed {seed}: there are no weights to start from")
         _copy(own, table, start, file)
     return perturb.apply(own, table, start, seed, file and Path(file).parent) if "steps" in start else {}
 

@@ -5,11 +5,7 @@ import json
 from collections import namedtuple
 from itertools import combinations
 
-# The columns of cells.csv that are no labels; whatever else it has is an axis.
-PLAIN = (
-    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
-    *("dataset_id", "card", "data", "parameters", "cell"),
-)
+from atlas import store
 
 # The keys of a cell's training that say what is recorded, and change nothing else.
 RECORDED = ("track", "keep_optimizer")
@@ -52,7 +48,7 @@ def read(path):
             cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
             cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
             cell["checkpoints"] = cell["checkpoints"] or json.loads(row.get("checkpoints") or "{}")
-            labels = {axis: label for axis, label in row.items() if axis not in PLAIN}
+            labels = {axis: label for axis, label in row.items() if axis not in store.CELLS}
             cell["named"].append({key: row[key] for key in ("study", "kind", "role")} | {"labels": labels})
     return cells
 

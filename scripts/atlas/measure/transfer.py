@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from scipy import special
 
-from atlas.measure.cells import PLAIN
+from atlas import store
 from atlas.measure.comparisons import ROUNDING, by_seed, correct, paired
 
 MARGIN = 0.01  # what counts as no difference in accuracy: one percentage point
@@ -28,7 +28,7 @@ REACHED = 0.88  # the accuracy to which the document counts epochs
 MODES = ("frozen", "tuned", "random")  # copied and frozen, copied and trained on, drawn and frozen
 BASE = "base"  # the mode of a base network's own rows
 LABELS = ("dataset", "network", "init", "optimizer")
-KEYS = (*PLAIN, *LABELS, "experiment", "base", "mode", "depth", "perturbation")
+KEYS = (*store.CELLS, *LABELS, "experiment", "base", "mode", "depth", "perturbation")
 
 # What one curve against n shares. setting: ((axis, label), ..) of the axes in which a study's transfers differ beside
 # these; base and target: labels of data sets.

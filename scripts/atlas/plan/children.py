@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from atlas import networks, perturbations
+from atlas import networks
 from atlas.plan import spec
-from atlas.plan.resolve import Cell, Change, Graft, Problem, Resolver, matches
+from atlas.plan.resolve import Cell, Change, Graft, Problem, Resolver, matches, step_options
 
 CONTROLS = {
     "same": ("none (same order)", {}),
@@ -70,10 +70,7 @@ def _rungs(steps: list[spec.Step], table: networks.Table, name: str) -> Iterator
 
 def _values(step: spec.Step, table: networks.Table, where: str) -> Iterator[tuple[list[str], spec.Step]]:
     """The step with one value of each of its options that is a list, and with one layer after the other for `each`."""
-    try:
-        known = perturbations.options(step.type)
-    except ValueError as error:
-        raise Problem(f"{where}: {error}") from None
+    known = step_options(step.type, where)
     given = {key: value if isinstance(value, list) else [value] for key, value in step.model_extra.items()}
     layers = [[layer.name] for layer in table.weight_layers] if step.layers == "each" else [step.layers]
     for chosen, *values in itertools.product(layers, *given.values()):
@@ -103,11 +100,7 @@ def transferred(resolver: Resolver, study: spec.Experiment, parents: list[Parent
             extra = {axis: level for axis, level, _ in levels}
             labels = parent.labels | {"dataset": asked.target}
             for _, _, over in levels:
-                labels |= {
-                    axis: getattr(over, axis)
-                    for axis in ("dataset", "network", "init", "optimizer")
-                    if getattr(over, axis)
-                }
+                labels |= over.labels
             own_network = labels["network"] != parent.labels["network"]
             network = labels["network"] if own_network else parent.network
             known = labels | {"network": resolver.variant(network, [over.options for _, _, over in levels])}

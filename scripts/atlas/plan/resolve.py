@@ -88,6 +88,7 @@ class Resolver:
 
     def __init__(self, config: spec.Config, root: Path = Path()):
         self.config, self.root = config, root
+        self.networks = dict(config.networks)  # and variants of them, which no config names
         self.cells: dict[str, Cell] = {}
         self.source_labels: dict[str, dict[str, str]] = {}
         self._data: dict[str, Data] = {}
@@ -113,7 +114,7 @@ class Resolver:
     def network(self, label: str) -> dict:
         """The network called `label`: architecture, width, options and threads."""
         if label not in self._networks:
-            chosen = self._one(self.config.networks, label, "network", "networks")
+            chosen = self._one(self.networks, label, "network", "networks")
             architecture, options = chosen.architecture or label, dict(chosen.model_extra)
             try:
                 networks.check_options(architecture, options)
@@ -134,10 +135,10 @@ class Resolver:
         if not changed:
             return label
         name = f"{label} with {', '.join(f'{key} {value}' for key, value in sorted(changed.items()))}"
-        if name not in self.config.networks:
-            plain = self._one(self.config.networks, label, "network", "networks").model_dump()
+        if name not in self.networks:
+            plain = self._one(self.networks, label, "network", "networks").model_dump()
             whole = plain | {"architecture": plain["architecture"] or label} | changed
-            self.config.networks[name] = check(spec.Network, whole, f"networks.{name}")
+            self.networks[name] = check(spec.Network, whole, f"networks.{name}")
         return name
 
     def table(self, network: dict, channels: int, size: int, classes: int, label: str) -> networks.Table:
@@ -275,7 +276,7 @@ class Resolver:
 
     def _wide(self, label: str) -> int | None:
         """How many outputs the config gives the network, where it does."""
-        return self.config.networks[label].outputs
+        return self.networks[label].outputs
 
     def _outputs(self, label: str, classes: int) -> int:
         """How many outputs the network has for a data set of so many classes."""
@@ -288,8 +289,11 @@ class Resolver:
         """(the steps of a perturbation in full, their identities, a word for each); their options are single values."""
         full, identities, words = [], [], []
         for step in asked:
-            known = _perturbation_options(step, where)
-            chosen = step.model_extra
+            known, chosen = step_options(step.type, f"{where}.perturbations"), step.model_extra
+            try:
+                check_options(known, chosen, f"type '{step.type}'")
+            except ValueError as error:
+                raise Problem(f"{where}.perturbations: {error}") from None
             _check_layers(step.layers, table, f"{where}.perturbations: layers")
             fixed = {"type": step.type, "layers": step.layers, "tensors": step.tensors}
             full.append(fixed | {name: default for name, (_, default) in known.items()} | chosen)
@@ -488,14 +492,12 @@ def _graft(init: spec.Init) -> dict:
     return {"scheme": init.scheme, "head": init.head, "grey": init.grey} | chosen
 
 
-def _perturbation_options(step: spec.Step, where: str) -> dict[str, tuple]:
-    """The options of a step's type; Problem where the step asks for what it does not have."""
+def step_options(kind: str, where: str) -> dict[str, tuple]:
+    """The options of a type of perturbation; Problem where there is none of that name."""
     try:
-        known = perturbations.options(step.type)
-        check_options(known, step.model_extra, f"type '{step.type}'")
+        return perturbations.options(kind)
     except ValueError as error:
-        raise Problem(f"{where}.perturbations: {error}") from None
-    return known
+        raise Problem(f"{where}: {error}") from None
 
 
 def _stage(stage: spec.Stage, schedule, lr: float, where: str) -> dict:

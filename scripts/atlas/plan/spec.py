@@ -375,6 +375,11 @@ class Overrides(Model):
     set: dict[str, Any] = {}
     training: dict[str, Any] = {}
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that take the place of the grid's, by axis."""
+        return {axis: getattr(self, axis) for axis in Grid.model_fields if getattr(self, axis)}
+
 
 class Adjust(Model):
     """Changes for the cells whose labels match `where`: `set` for the optimizer, `training` for the rest."""

@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from atlas import store
 from atlas.plan import blocks, children, spec
 from atlas.plan.identity import digest, slug
 from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
 
 # What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
-RESERVED = (
-    *(*AXES, "perturbation", "experiment", "base", "mode", "depth"),
-    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
-    *("dataset_id", "card", "data", "parameters", "cell"),
-)
+RESERVED = (*AXES, "perturbation", "experiment", "base", "mode", "depth", *store.CELLS)
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ class Plan:
             levels = [study.vary[axis][level] for axis, level in extra.items()]
             labels = dict(zip(AXES, combination[len(extra) :], strict=True))
             for level in levels:
-                labels |= {axis: getattr(level, axis) for axis in AXES if getattr(level, axis)}
+                labels |= level.labels
             yield labels | extra, levels
 
     def _sources(self, study: str, found: dict[str, Entry], replicates: int) -> Iterator[Entry]:
@@ -174,6 +171,15 @@ class Plan:
             cell_id: blocks.cover(self.replicates[cell_id], per_job, finished.get(cell_id, []))
             for cell_id in self.cells
         }
+
+    @cached_property
+    def checkpoints(self) -> dict[str, list[dict]]:
+        """The checkpoints of each cell that has some, as each study that gives some names them."""
+        found: dict[str, list[dict]] = {}
+        for entry in self.entries:
+            if entry.checkpoints:
+                found.setdefault(entry.cell_id, []).append(entry.checkpoints)
+        return found
 
     @cached_property
     def groups(self) -> dict[str, list[str]]:

@@ -1,7 +1,5 @@
 """The chapter on CINIC-10: a hand-made residual network and its settings, augmentation, and fine-tuning by stages."""
 
-from contextlib import suppress
-
 from atlas.tell import anova_figures, augmentation, claims_cinic, exhibit, stages, study
 from atlas.tell import experiments as grid
 from atlas.tell.anova_figures import each
@@ -39,12 +37,9 @@ def facts(tables):
     """Those of every study, each cell once, and `answers`: question -> its sentences, of which `sentences` has the
     first of each."""
     found = study.facts(tables.part()) | {"left_out": list(tables.left_out)}
-    found["answers"] = {}
-    for key, answer in QUESTIONS.items():
-        found["answers"][key] = []
-        with suppress(NothingToShow):
-            found["answers"][key] = answer(tables)
-        found["sentences"] += found["answers"][key][:1]
+    found["answers"] = study.answers(QUESTIONS, tables)
+    for told in found["answers"].values():
+        found["sentences"] += told[:1]
     return found
 
 

@@ -36,11 +36,7 @@ def facts(tables):
     """Those of every study, each cell once, and `answers`: question -> its sentences, of which `sentences` has the
     first of each."""
     found = study.facts(tables.part()) | {"left_out": list(tables.left_out)}
-    found["answers"] = {}
-    for key, answer in QUESTIONS.items():
-        found["answers"][key] = []
-        with suppress(NothingToShow):
-            found["answers"][key] = answer(tables)
+    found["answers"] = study.answers(QUESTIONS, tables)
     for key in ("parts", "sweeps", "last-layer", "filters"):
         found["sentences"] += found["answers"][key][:1]
     return found

@@ -17,7 +17,6 @@ from atlas.tell import (
     tolerance,
     unchanged,
 )
-from atlas.tell.exhibit import NothingToShow
 from atlas.tell.tables import last, summarise
 
 TITLE = "Parameter dynamics"
@@ -58,15 +57,9 @@ def facts(tables):
     """Those of every study; the numbers behind the answers (`unchanged`, `moved`, `features`, `alike`, `factors`, and
     where cells are perturbed `flip`, `distortion`: lists of dicts); and `answers`: question -> its one or two
     sentences, most of which `sentences` has too."""
-    found = study.facts(tables)
-    found["answers"] = {}
-    for key, (numbers, answer) in (QUESTIONS | (perturbed_answers.QUESTIONS if tables.children else {})).items():
-        try:
-            found[key] = numbers(tables)
-            found["answers"][key] = answer(tables, found[key])
-        except NothingToShow:
-            found[key], found["answers"][key] = [], []
-    told = found["answers"]
+    questions = QUESTIONS | (perturbed_answers.QUESTIONS if tables.children else {})
+    numbers, told = study.reckoned(questions, tables)
+    found = study.facts(tables) | numbers | {"answers": told}
     found["sentences"] += told["unchanged"] + told["moved"] + told["features"][:1] + told["alike"]
     found["sentences"] += told.get("distortion", [])[-1:] + told.get("flip", [])[:1]
     return found

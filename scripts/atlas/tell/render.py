@@ -21,15 +21,12 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from atlas.store import block_seeds, read_json, whole
+from atlas.store import CELLS, block_seeds, read_json, whole
 
 PAGE_LIMIT = 20_000_000  # bytes of report.html
 CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
 ROWS = 30  # rows of an exhibit's table on the page; its CSV has them all
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
-# The columns of cells.csv that are not an axis of the study; whatever else stands there is one.
-FIXED = ("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group", "dataset_id",
-         "card", "data", "parameters", "cell")  # fmt: skip
 MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib")  # of a replicate, in runs.csv
 SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
@@ -112,7 +109,7 @@ def _cell(row, runs):
     """One dict a study and cell: its labels, and its replicates (seeds 0, 1, ..) as far as `runs` records them."""
     found = {seed: runs.get((row["cell_id"], seed)) for seed in range(int(row["replicates"]))}
     done = [run for run in found.values() if run and run["status"] == "done"]
-    axes = [*AXES, *(key for key in row if key not in (*FIXED, *AXES, "settings"))]
+    axes = [*AXES, *(key for key in row if key not in (*CELLS, *AXES, "settings"))]
     return row | {
         "axes": {axis: row[axis] for axis in axes if row[axis]},
         "words": " · ".join(row[axis] for axis in axes if row[axis]),

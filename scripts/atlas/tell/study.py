@@ -93,3 +93,29 @@ def best_sentence(best):
     named = len(best) <= 3  # more cells than that by name are no sentence any more; the table has them
     words = "; ".join(item["words"] if named else item["words"].partition(" (")[0] for item in best)
     return [f"The highest mean test accuracy ({PROTOCOLS['last'][0]}) is {words}."] if best else []
+
+
+def answers(questions, tables):
+    """{question: its sentences}, [] where there is nothing to tell; questions: {question: function of tables}."""
+    found = {}
+    for key, answer in questions.items():
+        try:
+            found[key] = answer(tables)
+        except NothingToShow:
+            found[key] = []
+    return found
+
+
+def reckoned(questions, tables):
+    """({question: the numbers behind its answer}, {question: its sentences}), both [] where there is nothing to tell.
+
+    questions: {question: (function of tables, function of tables and these numbers)}.
+    """
+    numbers, told = {}, {}
+    for key, (count, answer) in questions.items():
+        try:
+            numbers[key] = count(tables)
+            told[key] = answer(tables, numbers[key])
+        except NothingToShow:
+            numbers[key], told[key] = [], []
+    return numbers, told

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from atlas.store import tensor_header
+from atlas.store import CELLS, tensor_header
 from atlas.tell.exhibit import NothingToShow
 
 # Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
@@ -16,11 +16,6 @@ ROLES = {"source": ("source",), "perturbed": ("perturbed", "control")}
 # The factors of pairs.csv that compare a perturbed model with another, rather than two cells of the grid.
 RELATIVES = ("original", "control")
 LABELS = ("dataset", "network", "init", "optimizer")
-# The columns of cells.csv that are no labels; whatever else it has is an axis that the study adds.
-PLAIN = (
-    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
-    *("dataset_id", "card", "data", "parameters", "cell"),
-)
 # The names of published data sets, by what the id of one begins with.
 PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST",
              "cinic": "CINIC-10", "256_objectcategories": "Caltech-256"}  # fmt: skip
@@ -38,7 +33,8 @@ class Tables:
     axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show.
     sources: the Tables of the study's source cells, None where it has none; children: that of the cells that perturb
       others and train them again, with their controls (each cell under its first name), None where it has none.
-    settings: cell_id -> the resolved cell, a dict. document: what the study's document reports, a dict, and cards:
+    rows: the study's rows of cells.csv as they stand there, of every role. settings: cell_id -> the resolved cell, a
+      dict. document: what the study's document reports, a dict, and cards:
       dataset_id -> card; both are empty unless a command fills them.
     """
 
@@ -47,7 +43,7 @@ class Tables:
         in ROLES for cells that are told apart from the grid."""
         every = pd.read_csv(cells, dtype=str, keep_default_na=False)
         self.study = study
-        own = every[every["study"] == study]
+        self.rows = own = every[every["study"] == study]
         self.cells = own[own["role"].isin(ROLES.get(role, (role,)))].reset_index(drop=True)
         if self.cells.empty:
             known = ", ".join(sorted(set(every["study"])))
@@ -64,7 +60,7 @@ class Tables:
         self.left_out, self.document, self.cards = [], {}, {}
         self.settings = {cell.cell_id: json.loads(cell.cell) for cell in self.cells.itertuples()}
         self._read = {}
-        extra = [column for column in every.columns if column not in PLAIN and column not in LABELS]
+        extra = [column for column in every.columns if column not in CELLS and column not in LABELS]
         self.axes = [axis for axis in ("init", "optimizer", *extra) if self.cells[axis].nunique() > 1]
         if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
             self.axes.append("kind")
@@ -189,7 +185,7 @@ class Tables:
         made.cells = self.where(**settings).drop_duplicates("cell_id").reset_index(drop=True)
         if made.cells.empty:
             raise NothingToShow(f"study {self.study} has no cell of {' '.join(settings.values())}.")
-        plain = (*PLAIN, *LABELS, "label", "tint", "panel")
+        plain = (*CELLS, *LABELS, "label", "tint", "panel")
         axes = ("init", "optimizer", *(column for column in self.cells if column not in plain))
         made.axes, made._read = [axis for axis in axes if made.cells[axis].nunique() > 1], {}
         made._name()

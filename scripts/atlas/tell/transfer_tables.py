@@ -46,11 +46,9 @@ def read(tables, name):
 def cells(tables):
     """The rows of cells.csv that are transfers of this study, all text: one a cell and name that it has there.
 
-    The file stands beside the directory of tables. `settings` is the resolved cell, a dict, `asked` a number.
+    `settings` is the resolved cell, a dict, `asked` a number.
     """
-    path = tables.folder.parent / "cells.csv"
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    frame = frame[(frame["study"] == tables.study) & frame["role"].isin(["transfer", "extra"])]
+    frame = tables.rows[tables.rows["role"].isin(["transfer", "extra"])]
     if frame.empty:
         raise NothingToShow(f"study {tables.study} has no transfer.")
     return frame.assign(settings=frame["cell"].map(json.loads), asked=frame["replicates"].astype(int))

@@ -44,13 +44,7 @@ def exhibits(tables):
 def facts(tables):
     """Those of every study; `transfers` (asked, done), and `answers`: question -> its one or two sentences, of
     which `sentences` has what the layers are and how many epochs are saved."""
-    found = study.facts(tables)
-    found["answers"] = {}
-    for key, answer in QUESTIONS.items():
-        try:
-            found["answers"][key] = answer(tables)
-        except NothingToShow:
-            found["answers"][key] = []
+    found = study.facts(tables) | {"answers": study.answers(QUESTIONS, tables)}
     try:
         count = transfers.fate(tables)
         found["transfers"] = {"asked": count.asked, "done": count.done}

@@ -46,15 +46,8 @@ def facts(tables):
     """Those of every study; the numbers behind the answers (`better`, `transformed`, `alike`, `stayed`: lists of
     dicts), `answers`: question -> its sentences, and `sections`: the sentences of Results, Discussion and Conclusion,
     which the document left empty."""
-    found = study.facts(tables)
-    found["answers"] = {}
-    for key, (numbers, answer) in QUESTIONS.items():
-        try:
-            found[key] = numbers(tables)
-            found["answers"][key] = answer(tables, found[key])
-        except NothingToShow:
-            found[key], found["answers"][key] = [], []
-    told = found["answers"]
+    numbers, told = study.reckoned(QUESTIONS, tables)
+    found = study.facts(tables) | numbers | {"answers": told}
     found["sections"] = {
         "results": told["better"] + told["transformed"] + told["alike"] + told["stayed"],
         "discussion": [text for part in DISCUSSION for text in sentences(part, tables, found)],
