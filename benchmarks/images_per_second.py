@@ -48,6 +48,7 @@ def run(network: dict, channels: int, size: int) -> engine.Run:
         "penalty": None,
         "frozen_batchnorm": "fixed",
         "frozen_dropout": True,
+        "cache_features": False,
         "track": False,
         "keep_optimizer": False,
     }

@@ -1,4 +1,4 @@
-"""Measures: one job for all cells that share data set and network, then one that joins their tables."""
+"""Measures: one job for all cells that share data set and architecture, then one that joins their tables."""
 
 
 rule cells:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure a group of cells that share data set and network, model by model and pair by pair.
+"""Measure a group of cells that share data set and architecture, model by model and pair by pair.
 
     python scripts/measure.py --cells results/tour/cells.csv --group digits-lenet5-71661a9d \\
         --data data/X.safetensors --card data/X.json --output results/tour/measures/digits-lenet5-71661a9d

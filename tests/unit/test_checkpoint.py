@@ -17,13 +17,14 @@ AUGMENT = {"crop": 2, "flip": True, "rotation": 10.0}
 
 
 def cell(kind):
-    """Cells with what a checkpoint has to keep: dropout, running statistics, an optimizer's state, stages, evidence."""
+    """Cells with what a checkpoint has to keep: dropout, running statistics, an optimizer's state, stages, evidence;
+    and with what it need not: kept features."""
     stages = [stage(1, frozen=1), stage(2)]
     made = {
         "momentum": lambda: settings("resnet18", width=0.0625, stages=stages, optimizer=SGD),
         "adam": lambda: settings("vgg11_bn", width=0.02, stages=stages, optimizer=ADAM, augment=AUGMENT),
     }[kind]()
-    made["training"]["track"] = kind == "momentum"
+    made["training"]["track"] = made["training"]["cache_features"] = kind == "momentum"
     made["training"]["keep_optimizer"] = True
     return made
 

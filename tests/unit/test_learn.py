@@ -41,6 +41,7 @@ def settings(architecture="lenet5", *, width=0.5, stages=None, optimizer=SGD, au
             "penalty": None,
             "frozen_batchnorm": "fixed",
             "frozen_dropout": True,
+            "cache_features": False,
             "track": False,
             "keep_optimizer": False,
         },

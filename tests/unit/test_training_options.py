@@ -11,6 +11,7 @@ from atlas import networks, store
 from atlas.learn import block, engine, rates, streams
 from atlas.learn.augment import Augment
 from atlas.learn.feed import Feed
+from atlas.learn.frozen import same_rows
 from atlas.measure import group
 from atlas.plan import cost, resolve
 from tests.unit.test_learn import SGD, load, settings, snapshot, stage, train
@@ -95,6 +96,80 @@ def test_runs_on_copies_repeat_bit_by_bit(toy, tmp_path):
     train(toy, tmp_path / "a", cell)
     train(toy, tmp_path / "b", cell)
     assert all(torch.equal(snapshot(tmp_path / "b", 2)[name], x) for name, x in snapshot(tmp_path / "a", 2).items())
+
+
+# --------------------------------------------------------------------------------------- cached features
+
+# How a network is frozen, and the last row that makes the same of a picture in every epoch (by reading its table).
+FROZEN = {
+    "three blocks": ("vgg16", {"blocks": 3}, 7, {}, "flatten"),
+    "all but the last layer": ("vgg16", {"blocks": 5}, 15, {"frozen_dropout": False}, "classifier.5"),
+    "dropout goes on": ("vgg16", {"blocks": 5}, 15, {}, "classifier.1"),
+    "blocks with skips": ("resnet18", {}, 8, {}, "layer2.0.relu2"),
+    "within a block": ("resnet18", {}, 6, {}, "layer1.1.relu2"),
+    "statistics of batches": ("resnet18", {}, 6, {"frozen_batchnorm": "batch"}, "conv1"),
+    "a layer in the middle": ("lenet5", {}, ["conv2"], {}, None),
+    "two stages": ("simple_cnn", {}, 2, {"copies": MIXED, "redraw": False}, "pool2"),
+}
+
+
+@pytest.mark.parametrize("case", FROZEN)
+def test_cached_features_give_the_same_run(toy, tmp_path, case):
+    """Features of batches of other pictures differ in the last bits, so that equal is equal up to rounding."""
+    architecture, options, frozen, training, last = FROZEN[case]
+    stages = [stage(2, 0.01, frozen=frozen), stage(1, 0.01)]
+    cell = settings(architecture, width=0.0625, stages=stages)
+    cell["network"]["options"] = options
+    cell["training"] |= training
+    plain, _ = train(toy, tmp_path / "plain", cell)
+    kept = settings(architecture, width=0.0625, stages=stages)
+    kept["network"]["options"] = options
+    kept["training"] |= training | {"cache_features": True}
+    seen = []
+    build_cut = engine.build.cut
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.build, "cut", lambda *given: seen.append(given[2]) or build_cut(*given))
+        run, _ = train(toy, tmp_path / "kept", kept)
+    names = [layer.name for layer in run.table.layers]
+    assert seen == ([] if last is None else [names.index(last) + 1])
+    assert run.feed.features is None and run.forward is run.model, "the last stage has nothing frozen"
+    for epoch in range(4):
+        one, other = (snapshot(tmp_path / name, epoch) for name in ("plain", "kept"))
+        assert all(torch.allclose(one[name].float(), other[name].float(), rtol=1e-4, atol=1e-6) for name in one)
+        for column in ("train_loss", "valid_loss", "test_loss", "train_accuracy", "test_accuracy"):
+            assert run.rows[epoch][column] == pytest.approx(plain.rows[epoch][column], rel=1e-5, nan_ok=True)
+
+
+def test_frozen_layers_run_once_a_picture(toy, tmp_path):
+    cell = settings("vgg16", width=0.0625, stages=[stage(5, frozen=13)])
+    cell["training"] |= {"cache_features": True, "copies": MIXED, "redraw": False}
+    torch.set_num_threads(1)
+    run = engine.Run("base-toy", cell, 0, load(toy), torch.device("cpu"), tmp_path / "out")
+    counts = {"features.0": 0, "classifier.0": 0}
+    for name in counts:
+        hook = lambda _, given, __, name=name: counts.update({name: counts[name] + len(given[0])})  # noqa: E731
+        run.model.get_submodule(name).register_forward_hook(hook)
+    run.train(None)
+    pictures = load(toy)
+    evaluated = len(pictures.valid) + len(pictures.test)
+    assert counts["features.0"] == 3 * len(pictures.train) + 2 * evaluated  # and before the first epoch
+    assert counts["classifier.0"] == 5 * 3 * len(pictures.train) + 6 * evaluated
+
+
+def test_the_rows_that_stay_the_same_by_hand():
+    table = networks.table({"architecture": "tutorial", "width": 1.0, "options": {}}, 3, 32, 10)
+    training = {"frozen_batchnorm": "fixed", "frozen_dropout": True}
+    names = [layer.name for layer in table.layers]
+    for frozen, last in ((["conv1"], "pool1"), (["conv1", "conv2"], "flatten"), (["conv2"], None)):
+        assert same_rows(table, frozen, training) == (names.index(last) + 1 if last else 0)
+
+
+def test_pictures_that_change_are_not_cached():
+    at = ("definitions", "dynamics", "training")
+    for changes in ({"augment": {"flip": True}}, {"copies": MIXED}):
+        with pytest.raises(resolve.Problem, match="cache_features.*redraw: false"):
+            plan((at, {"cache_features": True} | changes))
+        plan((at, {"cache_features": True, "redraw": False} | changes))
 
 
 # --------------------------------------------------------------------------------- plateau, early stopping

@@ -12,6 +12,7 @@ from atlas import store
 from atlas.learn import checkpoint, starts, streams
 from atlas.learn.data import Pictures, Split
 from atlas.learn.feed import Feed
+from atlas.learn.frozen import fixed_layers, same_rows
 from atlas.learn.rates import rate, stopped
 from atlas.learn.track import Evidence
 from atlas.networks import build
@@ -46,6 +47,7 @@ class Run:
         self.maker = checkpoint.identity(settings, seed, device)
         self.stage, self.epoch, self.best, self.diverged, self.early = 0, 0, (-1.0, 0), False, False
         self.noted: dict = {}
+        self.forward, self.features = self.model, {}
         self.partial: dict[str, torch.Tensor] = {}
         self.now, self.seen, self.busy, self.began, self.saved = 0.0, 0, 0.0, time.monotonic(), time.monotonic()
 
@@ -164,6 +166,7 @@ class Run:
         for name in frozen:
             self.model.get_submodule(name).requires_grad_(False)
         self.fixed = [self.model.get_submodule(name) for name in fixed_layers(self.table, frozen, self.training)]
+        self._cache(same_rows(self.table, frozen, self.training) if frozen and self.training["cache_features"] else 0)
         free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         settings = dict(self.training["optimizer"])
         match settings.pop("type"):
@@ -173,6 +176,34 @@ class Run:
                 return torch.optim.Adam(free, **(settings | {"lr": stage["lr"], "betas": tuple(settings["betas"])}))
             case other:
                 raise ValueError(f"optimizer {other!r} is not known; allowed: sgd, adam")
+
+    @torch.no_grad()
+    def _cache(self, rows: int) -> None:
+        """From here on, run the network from what its first `rows` rows make of every picture: computed now, once."""
+        self.features, self.feed.features, self.forward = {}, None, self.model
+        if not rows:
+            return
+        first, rest = build.cut(self.model, self.table, rows)
+        began, steps = time.monotonic(), -(-len(self.feed) // self.training["batch_size"])
+        self.model.eval()
+        with self._precision():
+            numbers = torch.arange(len(self.feed))
+            self.feed.features = torch.cat([first(self.feed.batch(numbers, 0, step)[0]) for step in range(steps)])
+            for split in (self.pictures.valid, self.pictures.test):
+                self.features[split] = torch.cat([first(batch) for batch in self._pictures(split)])
+        self.forward = rest
+        size = sum(kept.nbytes for kept in (self.feed.features, *self.features.values())) / 1e6
+        place = f"the first {rows} of {len(self.table.layers)} rows"
+        print(
+            f"seed {self.seed}  {place} are computed once: {size:,.0f} MB, {clock(time.monotonic() - began)}",
+            flush=True,
+        )
+
+    def _pictures(self, split: Split):
+        """What the network is evaluated on, in batches: the pictures of a split, or what is kept of them."""
+        if split in self.features:
+            return self.features[split].split(EVAL_BATCH)
+        return (self.pictures.batch(images) for images in split.images.split(EVAL_BATCH))
 
     def _losses(self, stage: int) -> list[float]:
         """The validation losses after each epoch of a stage so far."""
@@ -221,7 +252,7 @@ class Run:
         """One step of the optimizer; (summed loss, right answers) as float64 [2], still on the device."""
         optimizer.zero_grad(set_to_none=True)
         with self._precision():
-            outputs = self.model(batch)
+            outputs = self.forward(batch)
             loss = functional.cross_entropy(outputs.float(), wanted)
         (loss + self._elastic_net() if self.penalty else loss).backward()
         if self.evidence:
@@ -251,9 +282,9 @@ class Run:
         """(mean loss, accuracy) in evaluation mode."""
         self.model.eval()
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for images, labels in zip(split.images.split(EVAL_BATCH), split.labels.split(EVAL_BATCH), strict=True):
+        for batch, labels in zip(self._pictures(split), split.labels.split(EVAL_BATCH), strict=True):
             with self._precision():
-                outputs = self.model(self.pictures.batch(images)).float()
+                outputs = self.forward(batch).float()
             loss = functional.cross_entropy(outputs, labels, reduction="sum")
             sums += torch.stack([loss.double(), (outputs.argmax(1) == labels).sum()])
         return tuple((sums / len(split)).tolist())
@@ -314,21 +345,6 @@ class Run:
         speed = f"  {self.seen / self.busy:,.0f} images/s" if self.busy else ""
         accuracies = f"valid {valid[1]:.2%}  test {test[1]:.2%}"
         print(f"seed {self.seed}  epoch {epoch}/{last}{train}  {accuracies}{speed}{left}", flush=True)
-
-
-def fixed_layers(table: Table, frozen: list[str], training: dict) -> list[str]:
-    """The names of the layers that stay in evaluation mode while the layers `frozen` are.
-
-    Those are the frozen BatchNorms, whose statistics thus stay fixed (unless `frozen_batchnorm` is "batch"), and, where
-    `frozen_dropout` is off, each dropout that comes before the first weight layer that learns.
-    """
-    fixed = training["frozen_batchnorm"] == "fixed"
-    chosen = [name for name in frozen if fixed or table[name].kind != "BatchNorm2d"]
-    if frozen and not training["frozen_dropout"]:
-        learns = next(layer for layer in table.weight_layers if layer.name not in frozen)
-        before = table.layers[: table.layers.index(learns)]
-        chosen += [layer.name for layer in before if layer.kind == "Dropout"]
-    return chosen
 
 
 def penalised(table: Table, layers: list[str] | None) -> list[str]:

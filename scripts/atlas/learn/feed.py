@@ -24,6 +24,7 @@ class Feed:
         self.images = [augment.pad(pictures.train.images) for augment in self.copies]
         self.size = tuple(pictures.train.images.shape[2:])
         self.fixed = None
+        self.features: torch.Tensor | None = None
         if not training["redraw"]:
             self.fixed = [
                 augment.draw(self.each, self.size, streams.generator(seed, "multiset", copy))
@@ -40,15 +41,22 @@ class Feed:
 
     def batch(self, order: torch.Tensor, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The pictures of one step, changed and normalised, and their labels: float32 [B, C, H, W], channels last, and
-        int64 [B], on the device. Within a batch the pictures stand copy by copy."""
+        int64 [B], on the device. Within a batch the pictures stand copy by copy.
+
+        Where `features` is set, [pictures of an epoch, ..] in the order of their numbers, these stand for the pictures.
+        """
         numbers = order[step * self.batch_size : (step + 1) * self.batch_size]
+        if self.features is not None:
+            numbers = numbers if len(self.copies) == 1 else numbers.sort().values
+            there = numbers.to(self.labels.device, non_blocking=True)
+            return layout(self.features[there]), self.labels[there % self.each]
         if len(self.copies) == 1:
             return self._copy(0, numbers, (epoch, step))
         sizes = (numbers // self.each).bincount(minlength=len(self.copies)).tolist()
         parts = enumerate(numbers.sort().values.split(sizes))
         found = [self._copy(copy, part % self.each, (epoch, step, copy)) for copy, part in parts if len(part)]
         images, labels = zip(*found, strict=True)
-        return torch.cat(images).contiguous(memory_format=torch.channels_last), torch.cat(labels)
+        return layout(torch.cat(images)), torch.cat(labels)
 
     def _copy(self, copy: int, picked: torch.Tensor, at: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
         """The pictures `picked` (int64 [B], on the CPU) in one of their copies, and their labels."""
@@ -62,3 +70,8 @@ class Feed:
             stream = streams.generator(self.seed, f"{self.prefix}augment", *at)
             drawn = augment.draw(len(picked), self.size, stream)
         return self.pictures.batch(augment.apply(images, there, drawn)), self.labels[there]
+
+
+def layout(maps: torch.Tensor) -> torch.Tensor:
+    """The maps of a batch, channels last; anything else as it is."""
+    return maps.contiguous(memory_format=torch.channels_last) if maps.dim() == 4 else maps

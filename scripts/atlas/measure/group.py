@@ -1,5 +1,9 @@
-"""Measure a group of cells that share data set and network: every snapshot read once, the group's tables written."""
+"""Measure a group of cells that share data set and architecture: every snapshot read once, the group's tables written.
 
+Models are compared with one another where their networks are the same, options and all.
+"""
+
+import json
 import math
 import tempfile
 import time
@@ -45,56 +49,79 @@ def measure(asked, data, card, output, threads=1):
     torch.set_num_threads(threads)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    group = {entry["cell_id"]: entry for entry in asked}
-    family = cells.children(group)
-    parents = {child.parent for child in family.values()}
     shape = asked[0]["cell"]["input"]
     pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN)
     found = {name: [] for name in tables.MEASURES}
-    found["facts"] = [tuple(fact.values()) for fact in align.facts()] if family else []
-    matrices, models, kept = {}, {}, {}
-    with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
-        for entry in asked:
-            layers = networks.table(*evaluation.network(entry["cell"]))
-            if entry["cell_id"] in parents:
-                found["symmetries"] += [(entry["cell_id"], *row) for row in symmetry.rows(layers)]
-            found["parameters"] += [(entry["cell_id"], *row) for row in parameters.rows(layers)]
-            for seed, block, _, replicate in runs.replicates(entry["blocks"], entry["seeds"]):
-                since = time.perf_counter()
-                epochs, why = available(entry["cell"], block, replicate)
-                if why:
-                    print(f"{entry['cell_id']} seed {seed}: skipped, {why}", flush=True)
-                    continue
-                rows, last = _series(layers, block, replicate, epochs)
-                files = {epoch: store.snapshot_path(block, seed, epoch) for epoch in epochs}
-                rows["identical"] = filters.rows(entry, layers, files)
-                if last is not None:
-                    filters.keep(kept, entry, seed, layers, last, pictures)
-                    caught = Path(scratch) / f"{len(models)}.safetensors"
-                    model, products = _model(entry["cell"], layers, last, pictures, caught)
-                    rows["features"], matrix = _features(layers, model, products)
-                    if not any(cell_id == entry["cell_id"] for cell_id, _ in models):
-                        matrices[f"{entry['cell_id']}/seed{seed}"] = matrix.half()
-                    models[entry["cell_id"], seed] = model
-                    if entry["cell_id"] in family:
-                        rows |= _child(group, family[entry["cell_id"]], entry, seed, layers, last, pictures)
-                for name, own in rows.items():
-                    found[name] += [(entry["cell_id"], seed, *row) for row in own]
-                seconds = time.perf_counter() - since
-                print(f"{entry['cell_id']} seed {seed}: {len(epochs)} snapshots, {seconds:.2f} s", flush=True)
-        since = time.perf_counter()
-        originals = _originals(group, family, models, layers, pictures, Path(scratch))
-        found["pairs"], crossed = pairs.rows(layers, asked, models, originals)
-        print(f"{len(found['pairs'])} pairs of models, {time.perf_counter() - since:.2f} s", flush=True)
-    since = time.perf_counter()
-    found |= checkpoints.rows(layers, group, list(models))
-    print(f"{len(found['checkpoints'])} checkpoints, {time.perf_counter() - since:.2f} s", flush=True)
+    found["facts"] = [tuple(fact.values()) for fact in align.facts()] if cells.children(_by_id(asked)) else []
+    kept = {"features": {}, "pairs": {}, "filters": {}}
+    for same in alike(asked):
+        with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
+            _network(same, pictures, found, kept, Path(scratch))
     for name, rows in found.items():
         tables.write(output / f"{name}.csv", name, rows, digits=9 if name == "statistics" else None)
-    store.save_tensors(output / "features.safetensors", matrices, {})
-    store.save_tensors(output / "pairs.safetensors", crossed, {})
-    if kept:
-        store.save_tensors(output / "filters.safetensors", kept, {})
+    for name, tensors in kept.items():
+        if tensors or name != "filters":
+            store.save_tensors(output / f"{name}.safetensors", tensors, {})
+
+
+def alike(asked):
+    """The cells of a group, one list a network: those in which the layer tables are the same."""
+    found = {}
+    for entry in asked:
+        key = json.dumps([entry["cell"]["network"], entry["cell"]["classes"]], sort_keys=True)
+        found.setdefault(key, []).append(entry)
+    return list(found.values())
+
+
+def _by_id(asked):
+    return {entry["cell_id"]: entry for entry in asked}
+
+
+def _network(asked, pictures, found, kept, scratch):
+    """Add the rows of the cells of one network to `found`, by table, and its tensors to `kept`, by file."""
+    group = _by_id(asked)
+    layers = networks.table(*evaluation.network(asked[0]["cell"]))
+    family = cells.children(group)
+    parents = {child.parent for child in family.values()}
+    models = {}
+    for entry in asked:
+        if entry["cell_id"] in parents:
+            found["symmetries"] += [(entry["cell_id"], *row) for row in symmetry.rows(layers)]
+        found["parameters"] += [(entry["cell_id"], *row) for row in parameters.rows(layers)]
+        for seed, block, _, replicate in runs.replicates(entry["blocks"], entry["seeds"]):
+            since = time.perf_counter()
+            epochs, why = available(entry["cell"], block, replicate)
+            if why:
+                print(f"{entry['cell_id']} seed {seed}: skipped, {why}", flush=True)
+                continue
+            rows, last = _series(layers, block, replicate, epochs)
+            files = {epoch: store.snapshot_path(block, seed, epoch) for epoch in epochs}
+            rows["identical"] = filters.rows(entry, layers, files)
+            if last is not None:
+                filters.keep(kept["filters"], entry, seed, layers, last, pictures)
+                caught = scratch / f"{len(models)}.safetensors"
+                model, products = _model(entry["cell"], layers, last, pictures, caught)
+                rows["features"], matrix = _features(layers, model, products)
+                if not any(cell_id == entry["cell_id"] for cell_id, _ in models):
+                    kept["features"][f"{entry['cell_id']}/seed{seed}"] = matrix.half()
+                models[entry["cell_id"], seed] = model
+                if entry["cell_id"] in family:
+                    rows |= _child(group, family[entry["cell_id"]], entry, seed, layers, last, pictures)
+            for name, own in rows.items():
+                found[name] += [(entry["cell_id"], seed, *row) for row in own]
+            seconds = time.perf_counter() - since
+            print(f"{entry['cell_id']} seed {seed}: {len(epochs)} snapshots, {seconds:.2f} s", flush=True)
+    since = time.perf_counter()
+    originals = _originals(group, family, models, layers, pictures, scratch)
+    compared, crossed = pairs.rows(layers, asked, models, originals)
+    found["pairs"] += compared
+    kept["pairs"] |= crossed
+    print(f"{len(compared)} pairs of models, {time.perf_counter() - since:.2f} s", flush=True)
+    since = time.perf_counter()
+    named = checkpoints.rows(layers, group, list(models))
+    for name, rows in named.items():
+        found[name] += rows
+    print(f"{len(named['checkpoints'])} checkpoints, {time.perf_counter() - since:.2f} s", flush=True)
 
 
 def available(cell, block, replicate):

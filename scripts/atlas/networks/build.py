@@ -37,11 +37,8 @@ class Rows(nn.Module):
 
     def __init__(self, table: Table):
         super().__init__()
-        reader = {source: layer.name for layer in table.layers for source in layer.inputs}  # the last one of each map
-        self.steps = []
+        self.steps = _steps(table)
         for layer in table.layers:
-            spent = [source for source in set(layer.inputs) if reader[source] == layer.name]
-            self.steps.append((layer.name, layer.inputs, spent))
             self._place(layer)
 
     def _place(self, layer: Layer):
@@ -58,12 +55,38 @@ class Rows(nn.Module):
             raise ValueError(f"layer '{layer.name}': torch keeps one of these names for itself; rename it") from None
 
     def forward(self, pictures):
-        maps = {"input": pictures}
-        for name, inputs, spent in self.steps:
-            maps[name] = self.get_submodule(name)(*[maps[source] for source in inputs])
-            for source in spent:
-                del maps[source]
-        return maps[name]
+        return _along(self.get_submodule, self.steps, {"input": pictures})
+
+
+def cut(model: nn.Module, table: Table, rows: int):
+    """Two functions that run the first `rows` rows of the model's table, and the rest from what these return.
+
+    They use the model's own modules, in whatever mode these are. Of the first rows the others read the last one alone.
+    """
+    steps, last, own = _steps(table), table.layers[rows - 1].name, dict(model.named_modules())
+    find = {layer.name: own.get(layer.name) or _layer(layer) for layer in table.layers}.__getitem__
+    return (
+        lambda pictures: _along(find, steps[:rows], {"input": pictures}),
+        lambda features: _along(find, steps[rows:], {last: features}),
+    )
+
+
+def _steps(table: Table) -> list[tuple]:
+    """(name, inputs, those that nothing reads later) of each row."""
+    reader = {source: layer.name for layer in table.layers for source in layer.inputs}  # the last one of each map
+    return [
+        (layer.name, layer.inputs, [source for source in set(layer.inputs) if reader[source] == layer.name])
+        for layer in table.layers
+    ]
+
+
+def _along(find, steps: list[tuple], maps: dict):
+    """What the last of the steps returns; `find` gives a row's module, `maps` has what they read from before."""
+    for name, inputs, spent in steps:
+        maps[name] = find(name)(*[maps[source] for source in inputs])
+        for source in spent:
+            del maps[source]
+    return maps[name]
 
 
 def _layer(layer: Layer) -> nn.Module:

@@ -360,14 +360,14 @@ class Resolver:
         return replace(begin, start=begin.start | {"steps": steps}, identity=begin.identity | {"steps": identities})
 
     def _from_source(self, init: spec.Init, data: Data, labels: dict, above: tuple):
-        """The start from the weights of a source cell: the same network, trained on another data set."""
+        """The start from the weights of a source cell: the same network (or the one named) on another data set."""
         where = f"sources.{init.source}"
         source = self._one(self.config.sources, init.source, f"inits.{labels['init']}.source", "sources")
         if init.source in above:
             raise Problem(f"{where}: is a cycle of parents ({' -> '.join([*above, init.source])}); allowed: none")
         inner = {
             "dataset": source.dataset,
-            "network": labels["network"],
+            "network": source.network or labels["network"],
             "init": source.init,
             "optimizer": source.optimizer,
         }

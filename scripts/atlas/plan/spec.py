@@ -318,6 +318,7 @@ class Training(Model):
     precision: Literal["float32", "bfloat16"] = "float32"
     frozen_batchnorm: Literal["fixed", "batch"] = "fixed"
     frozen_dropout: bool = True
+    cache_features: bool = False
     track: bool = False
     keep_optimizer: bool = False
     snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
@@ -326,6 +327,11 @@ class Training(Model):
     def _changed_once(self):
         if self.copies and self.augment != Augment():
             raise ValueError("has `augment` and `copies`; allowed: one of them (each copy has an augment of its own)")
+        changed = any(augment != Augment() for augment in self.copies or [self.augment])
+        if self.cache_features and changed and self.redraw:
+            raise ValueError(
+                "has `cache_features` and pictures that change from epoch to epoch; allowed: redraw: false"
+            )
         return self
 
 
@@ -356,9 +362,13 @@ class Init(Model):
 
 
 class Source(Model):
-    """A cell of another data set whose trained weights start a cell here; its network is that of the cell."""
+    """A cell of another data set whose trained weights start a cell here.
+
+    Its network is that of the cell, or `network`, where the layers that are taken have the same names and shapes.
+    """
 
     dataset: Name
+    network: Name | None = None
     init: Name
     optimizer: Name
     training: dict[str, Any] = {}

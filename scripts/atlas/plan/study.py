@@ -183,16 +183,19 @@ class Plan:
 
     @cached_property
     def groups(self) -> dict[str, list[str]]:
-        """The measure groups: the cells that share data set, network and input, by the group's name."""
+        """The measure groups: the cells that share data set, architecture and input, by the group's name.
+
+        Cells that only serve others as a start are not measured.
+        """
         found: dict[str, list[str]] = {}
-        for cell_id in self.cells:
+        for cell_id in dict.fromkeys(entry.cell_id for entry in self.entries if entry.role != "source"):
             found.setdefault(self.group(cell_id), []).append(cell_id)
         return found
 
     def group(self, cell_id: str) -> str:
         """The name of the cell's measure group."""
         cell = self.cells[cell_id]
-        shared = [cell.data.dataset_id, cell.settings["network"], cell.settings["input"]]
+        shared = [cell.data.dataset_id, cell.architecture, cell.settings["input"]]
         return f"{slug(cell.data.dataset_id.rsplit('-', 1)[0], cell.architecture)}-{digest(shared, 8)}"
 
     @cached_property
