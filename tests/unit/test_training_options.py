@@ -164,6 +164,18 @@ def test_the_rows_that_stay_the_same_by_hand():
         assert same_rows(table, frozen, training) == (names.index(last) + 1 if last else 0)
 
 
+def test_frozen_layers_cost_less_and_cached_ones_less_still():
+    at, found = ("definitions", "dynamics"), {}
+    part = {"stages": [{"epochs": 10, "frozen": 2}]}
+    for name, training in (("free", {"epochs": 10}), ("frozen", part), ("cached", part | {"cache_features": True})):
+        made = plan(((*at, "training"), training))
+        cell = made.cells[next(entry.cell_id for entry in made.entries if entry.role == "grid")]
+        assert cell.architecture == "lenet5" and cell.settings["training"]["epochs"] == 10
+        found[name] = cost.need(cell, 1, "cpu")
+    assert found["free"].seconds > found["frozen"].seconds > found["cached"].seconds
+    assert found["cached"].mem_mb > found["frozen"].mem_mb == found["free"].mem_mb
+
+
 def test_pictures_that_change_are_not_cached():
     at = ("definitions", "dynamics", "training")
     for changes in ({"augment": {"flip": True}}, {"copies": MIXED}):

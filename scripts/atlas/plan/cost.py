@@ -5,8 +5,11 @@ thread, fitted to the measured images/s of the networks here (`benchmarks/` has 
 multiple. They choose limits for a scheduler and tell a person what to expect; they decide nothing else.
 """
 
+import math
 from dataclasses import dataclass
 
+from atlas.learn.frozen import same_rows
+from atlas.networks.table import Layer
 from atlas.plan.resolve import Cell
 
 FLOPS = 110e9  # floating-point operations a second and CPU thread
@@ -47,25 +50,48 @@ def snapshot_bytes(cell: Cell) -> int:
     return 4 * (cell.table.parameter_count + cell.table.buffer_count)
 
 
+def forward(layers: list[Layer]) -> float:
+    """Seconds that a forward pass of one picture through these layers takes on one CPU thread."""
+    macs, values = sum(layer.macs for layer in layers), sum(math.prod(layer.out_shape) for layer in layers)
+    return 2 * macs / FLOPS + values * ACTIVATION / 3
+
+
+def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
+    """(seconds of all passes through the network, bytes of features that are kept), for so many pictures an epoch.
+
+    Frozen first rows are run forward alone; where their features are kept, once a stage instead of in every epoch.
+    """
+    training, layers, found, kept = cell.settings["training"], cell.table.layers, 0.0, 0
+    whole = forward(layers)
+    for stage in training["stages"]:
+        frozen = cell.table.chosen(stage["frozen"]) if stage["frozen"] else []
+        rows = same_rows(cell.table, frozen, training) if frozen else 0
+        first, times = forward(layers[:rows]), stage["epochs"]
+        if rows and training["cache_features"]:
+            times = 1
+            kept = max(kept, 4 * math.prod(layers[rows - 1].out_shape) * (an_epoch + held_out))
+        found += (whole - first) * stage["epochs"] * (3 * an_epoch + held_out)
+        found += first * times * (an_epoch + held_out)
+    return found + whole * held_out, kept
+
+
 def need(cell: Cell, replicates: int, device: str) -> Need:
     """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time)."""
     training, counts = cell.settings["training"], cell.data.facts["counts"]
     threads = cell.settings["network"]["threads"]
     batch, epochs, parameters = training["batch_size"], training["epochs"], cell.table.parameter_count
-    forward = 2 * cell.table.macs / FLOPS + cell.table.activations * ACTIVATION / 3
     an_epoch = counts["train"] * len(training["copies"] or [1])
-    trained = an_epoch * epochs
     steps = -(-an_epoch // batch) * epochs
-    seen = (counts["valid"] + counts["test"]) * (epochs + 1)
     speed = GPU if device == "cuda" else threads
-    forward /= BFLOAT16 if training["precision"] == "bfloat16" else 1.0
-    work = trained * (3 * forward + PICTURE) + seen * forward + steps * (STEP + parameters * PARAMETER)
+    seconds, kept = passes(cell, an_epoch, counts["valid"] + counts["test"])
+    seconds /= BFLOAT16 if training["precision"] == "bfloat16" else 1.0
+    work = seconds + an_epoch * epochs * PICTURE + steps * (STEP + parameters * PARAMETER)
     pixels = cell.data.facts["channels"] * cell.data.size**2
     memory = (
         BASE_MB
         + (10 if training["track"] else 8) * 4 * parameters / 1e6
         + 2 * 4 * cell.table.activations * batch / 1e6
-        + sum(counts.values()) * pixels / 1e6
+        + (sum(counts.values()) * pixels + 2 * kept) / 1e6
     )
     return Need(
         seconds=START + replicates * work / speed,
@@ -85,10 +111,10 @@ def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
     parameters = max(cell.table.parameter_count for cell, _ in cells)
     seconds = 0.0
     for cell, replicates in cells:
-        forward = 2 * cell.table.macs / FLOPS + cell.table.activations * ACTIVATION / 3
-        walked = 2 * 13 * 3000 * forward + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
-        passes = sum(cell.data.facts["counts"].values()) * forward
-        seconds += replicates * (2.0 + walked + 2 * passes + snapshots_kept(cell) * cell.table.parameter_count * 2e-8)
+        one = forward(cell.table.layers)
+        walked = 2 * 13 * 3000 * one + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
+        seen = sum(cell.data.facts["counts"].values()) * one
+        seconds += replicates * (2.0 + walked + 2 * seen + snapshots_kept(cell) * cell.table.parameter_count * 2e-8)
     return int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1)
 
 
