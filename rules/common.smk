@@ -11,11 +11,12 @@ BASE = Path(workflow.basedir)
 SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
-from atlas.plan import blocks, code, cost, outcome, resolve, study
+from atlas.plan import alone, blocks, code, cost, outcome, resolve, study
 from atlas.plan.identity import digest
 from atlas.prepare import look
 
-ATTEMPTS = 3
+ATTEMPTS = 3  # to train; one more records a failure that nobody was left to record
+READING = {"plan", "status"}  # targets that look on: they run beside a run
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 GIVEN = dict(workflow.config_settings.config or {})
 
@@ -124,15 +125,15 @@ def cell_threads(wildcards):
 
 
 def cell_memory(wildcards, attempt):
-    return cell_need(wildcards).mem_mb * 2 ** (attempt - 1)
+    return cell_need(wildcards).mem_mb * 2 ** (attempt - 1) if attempt <= ATTEMPTS else 500
 
 
 def cell_runtime(wildcards, attempt):
-    return cell_need(wildcards).runtime * 2 ** (attempt - 1)
+    return cell_need(wildcards).runtime * 2 ** (attempt - 1) if attempt <= ATTEMPTS else 10
 
 
-def cell_gpu(wildcards):
-    return cell_need(wildcards).gpu
+def cell_gpu(wildcards, attempt):
+    return cell_need(wildcards).gpu if attempt <= ATTEMPTS else 0
 
 
 def which_attempt(wildcards, attempt):
@@ -208,7 +209,12 @@ def measure_directories(wildcards):
 
 
 def before():
-    """What is about to run, for the console."""
+    """What is about to run, for the console; the end where another run is under way here."""
+    if not READING.issuperset(workflow.dag_settings.targets or {"all"}):
+        try:
+            alone.hold(Path(".snakemake/atlas.lock"))
+        except alone.Busy as busy:
+            sys.exit(str(busy))
     return outcome.before(PLAN)
 
 

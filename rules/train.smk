@@ -21,7 +21,7 @@ rule train:
     wildcard_constraints:
         cell=r"base-[a-z0-9_.-]+",
     priority: cell_priority
-    retries: ATTEMPTS - 1
+    retries: ATTEMPTS
     conda:
         "../envs/atlas.yaml"
     threads: cell_threads

@@ -14,6 +14,35 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs", "requirements.txt")
 
 
+# LeNet-1 that takes so many seconds for a batch as the file `slow` in the working directory says, where there is one.
+SLOW = '''"""LeNet-1 that waits."""
+
+import time
+from pathlib import Path
+
+from atlas.networks import lenet1
+
+MINIMUM = lenet1.MINIMUM
+
+
+def layers(table, classes, *, width=1.0):
+    lenet1.layers(table, classes, width=width)
+
+
+def skeleton(classes):
+    from atlas.networks import table
+    from atlas.networks.build import Rows
+
+    class Slow(Rows):
+        def forward(self, pictures):
+            seconds = Path("slow")
+            time.sleep(float(seconds.read_text()) if seconds.exists() else 0)
+            return super().forward(pictures)
+
+    return Slow(table({"architecture": "lenet1"}, 1, 28, classes))
+'''
+
+
 class Workflow:
     """The workflow's files in `root`, with one config, run as a user would from there."""
 
@@ -28,14 +57,19 @@ class Workflow:
     def write(self, config: dict) -> None:
         (self.root / "config/tiny.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def run(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess:
+    def start(self, *arguments: str, cores: int = 2, **environment: str) -> subprocess.Popen:
         """snakemake with the config, without the environment activated; its output in one stream."""
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)]
         command += ["--configfile", "config/tiny.yaml"]
-        environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
-        done = subprocess.run(
-            command, cwd=self.root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        plain = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=self.root, env=plain | environment, **streams)
+
+    def run(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess:
+        """A run of `start` to its end."""
+        running = self.start(*arguments, cores=cores)
+        said, _ = running.communicate()
+        done = subprocess.CompletedProcess(running.args, running.returncode, said)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
         return done

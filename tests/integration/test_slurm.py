@@ -1,5 +1,6 @@
 """The workflow on a real SLURM of one node, on loopback, with a pretended GPU. Needs slurmctld, slurmd, munge."""
 
+import json
 import os
 import re
 import secrets
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Workflow, tiny
+from atlas.plan import study
+from tests.conftest import SLOW, Workflow, tiny
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "srun")
 CONFIG = """
@@ -99,12 +101,18 @@ def slurm():
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def command(*arguments):
+    """The workflow through the profile, with what a cluster without accounting needs."""
+    words = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"]
+    words += ["--slurm-status-command", "squeue", "--latency-wait", "5"]
+    words += ["--slurm-init-seconds-before-status-checks", "2"]
+    return [*words, *arguments, "--configfile", "config/tiny.yaml"]
+
+
 def submit(workflow, environment, *arguments):
-    """The workflow through the profile, with what a cluster without accounting needs; its output."""
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"]
-    command += ["--configfile", "config/tiny.yaml", "--slurm-status-command", "squeue", "--latency-wait", "5"]
-    command += ["--slurm-init-seconds-before-status-checks", "2", *arguments]
-    done = subprocess.run(command, cwd=workflow.root, env=environment, capture_output=True, text=True, timeout=900)
+    """A run of `command` to its end; what it said."""
+    asked = {"cwd": workflow.root, "env": environment, "capture_output": True, "text": True, "timeout": 900}
+    done = subprocess.run(command(*arguments), **asked)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -116,6 +124,27 @@ def record(folder):
         fields = dict(re.findall(r"(\w+)=(\S+)", line))
         times = [datetime.fromisoformat(fields[name]).timestamp() for name in ("StartTime", "EndTime")]
         found[int(fields["JobId"])] = (*times, fields["JobState"])
+    return found
+
+
+def small(network, inits, optimizers, **training):
+    """One cell an init and optimizer, with one replicate of one network."""
+    config = tiny() | {"replicates": 1}
+    config["networks"] = {network: {}}
+    config["training"] |= training
+    study = config["definitions"]["dynamics"]
+    study["grid"] |= {"network": [network], "init": inits, "optimizer": optimizers}
+    for key in ("exclude", "perturb"):
+        del study[key]
+    return config
+
+
+def until(reached, seconds):
+    """What `reached` returns, once that is something."""
+    end = time.monotonic() + seconds
+    while not (found := reached()):
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(1)
     return found
 
 
@@ -137,3 +166,47 @@ def test_the_whole_workflow_through_the_profile(slurm, tmp_path):
     assert not [1 for at, one in enumerate(gpu) for other in gpu[:at] if overlap(one, other)], "one GPU, one job"
     assert any(overlap(one, other) for one in cpu for other in gpu), "what needs no GPU runs beside"
     assert "Nothing to be done" in submit(workflow, environment)
+
+
+def test_a_job_over_its_time_and_one_that_is_cancelled_go_on(slurm, tmp_path):
+    """Two trainings of two minutes: one gets a minute at its first attempt, the other is cancelled in its midst."""
+    folder, environment = slurm
+    Workflow(tmp_path, small("slow", ["default"], ["sgd", "adam"], epochs=20))
+    (tmp_path / "scripts/atlas/networks/slow.py").write_text(SLOW)
+    (tmp_path / "slow").write_text("1.0")
+    said = tmp_path / "said.txt"
+    with open(said, "w") as file:
+        words = command("--set-resources", "train:runtime=attempt")
+        running = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=file, stderr=subprocess.STDOUT)
+    logs = {
+        name: until(lambda name=name: [*(tmp_path / "logs/train").glob(f"*-{name}-*/*.log")], 120)[0]
+        for name in ("sgd", "adam")
+    }
+    until(lambda: "epoch 3/20" in logs["adam"].read_text(), 120)
+    refused = subprocess.run(command(), cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert refused.returncode != 0 and "another snakemake works in this directory" in refused.stdout + refused.stderr
+    queue = subprocess.run(["squeue", "-h", "-o", "%i %k"], env=environment, capture_output=True, text=True).stdout
+    job = next(line.split()[0] for line in queue.splitlines() if "-adam-" in line)
+    subprocess.run(["scancel", job], env=environment, check=True)
+    assert running.wait(timeout=600) == 0, said.read_text()[-3000:]
+    states = [state for *_, state in record(folder).values()]
+    assert states.count("TIMEOUT") == 1 and states.count("CANCELLED") == 1
+    for name, log in logs.items():
+        text = log.read_text()
+        went_on = re.search(r"goes on after (?:step \d+ of )?epoch (\d+)", text)
+        assert went_on and int(went_on[1]) >= 3, name
+        assert [len(re.findall(rf"epoch {epoch}/20  loss", text)) for epoch in range(1, 21)] == [1] * 20
+    assert (tmp_path / "results/tiny/report/report.html").exists()
+
+
+def test_short_runs_share_a_submission(slurm, tmp_path):
+    folder, environment = slurm
+    workflow = Workflow(tmp_path, small("lenet1", ["kaiming_uniform", "default"], ["sgd", "adam"]) | {"device": "auto"})
+    before = set(record(folder))
+    packed = ["--groups", "train=pack", "--group-components", "pack=4"]
+    packed += ["--resources", "gpu=1", "--set-resource-scopes", "gpu=local"]
+    runs = [f"{study.block_path(cell, (0, 0))}/run.json" for cell in study.Plan(workflow.config).cells]
+    submit(workflow, environment, *runs, *packed)
+    states = [json.loads((tmp_path / run).read_text())["replicates"][0]["status"] for run in runs]
+    assert states == ["done"] * 4
+    assert len(set(record(folder)) - before) == 2, "one for the data, one for four trainings"

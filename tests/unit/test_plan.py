@@ -305,7 +305,7 @@ def test_one_learning_rate_changes_its_cells_and_their_children_alone():
     before, after = plan(), plan((("optimizers", "adam", "lr"), 0.002))
     kept = set(before.cells) & set(after.cells)
     assert {before.cells[c].settings["training"]["optimizer"]["type"] for c in kept} == {"sgd"}
-    assert len(kept) == 6 + 2 + 10 + 9
+    assert len(kept) == 6 + 2 + 7 + 2
     moved = plan((("sources", "digits-0-4", "training"), {"epochs": 2}))
     lost = set(before.cells) - set(moved.cells)
     assert {before.cells[c].settings["start"]["kind"] for c in lost} == {"init", "parent"}

@@ -242,10 +242,8 @@ def test_unfreezing_is_the_jump_between_two_stages(folder, sample, exhibits):
     cell = own.loc[own["experiment"] == "transfer", "cell_id"].iloc[0]
     rows = metrics[metrics["cell_id"] == cell].set_index(["epoch", "seed"])["valid_accuracy"]
     assert jumps.set_index("seed")["valid_jump"].tolist() == pytest.approx((rows[11] - rows[10]).tolist())
-    assert (
-        "10 epochs with 16 layers frozen, learning rate 0.001, then 10 epochs with no layer"
-        in exhibits["stages"].caption
-    )
+    told = "10 epochs with 16 layers frozen at a learning rate of 0.001, then 10 epochs with no layer frozen at 0.00001"
+    assert told in exhibits["stages"].caption
     assert stages.CONTAMINATED in exhibits["stages"].caption and stages.CONTAMINATED in exhibits["compared"].caption
 
 

@@ -82,7 +82,8 @@ class Study:
             late = -jump[1] * (epoch < jump[0]) if jump else 0.0
             test = 0.1 + (end - 0.1) * rise + late + self.draw.normal(0, 0.002)
             seen = min(1, 0.1 + (train - 0.1) * (1 - math.exp(-0.8 * speed * epoch)) + late)
-            row = {"epoch": epoch, "stage": int(bool(jump) and epoch >= jump[0]), "rate": 0.001}
+            stage = int(bool(jump) and epoch >= jump[0])
+            row = {"epoch": epoch, "stage": stage, "rate": 1e-5 if stage else 0.001}
             row |= {"train_accuracy": seen, "test_accuracy": test, "valid_accuracy": test + self.draw.normal(0, 0.003)}
             row |= {
                 "train_loss": 2.3 * (1.02 - seen),

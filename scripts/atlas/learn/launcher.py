@@ -1,12 +1,14 @@
 """The launcher: what Snakemake starts for a training job. It imports no torch.
 
 It holds the block's lock, starts the trainer as its child, follows its output, and puts the finished files into place.
-A child that dies is an error (Snakemake starts the job again) until the last attempt, where its death is recorded.
+A child that dies is an error (Snakemake starts the job again) until the last attempt, where its death is recorded. One
+more attempt trains nothing: it records a failure of the last one that killed the launcher too.
 """
 
 import collections
 import contextlib
 import csv
+import errno
 import fcntl
 import os
 import shutil
@@ -18,8 +20,10 @@ from pathlib import Path
 
 from atlas import store
 from atlas.learn import slots
+from atlas.learn.attempts import Attempts
 
 FOLLOW_SECONDS = 30.0
+FULL = os.strerror(errno.ENOSPC)
 TAIL = 15
 
 
@@ -62,14 +66,18 @@ class Block:
     ) -> tuple[int, list[str]]:
         """Run the trainer on a device (None: whatever there is), its output into `log`; (exit status, the last lines).
 
-        A line every half minute is shown.
+        A line every half minute is shown. Snakemake removes the log before each attempt: what earlier ones said is kept
+        in the scratch directory, and stands before it.
         """
         last, told = collections.deque(maxlen=TAIL), time.monotonic()
         environment = os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         environment |= {"CUDA_VISIBLE_DEVICES": device} if device else {}
         log.parent.mkdir(parents=True, exist_ok=True)
+        kept = self.scratch / "train.log"
+        log.write_bytes(kept.read_bytes() if kept.exists() else b"")
         with (
-            open(log, "a", encoding="utf-8") as file,
+            open(log, "a", encoding="utf-8", buffering=1) as file,
+            open(kept, "a", encoding="utf-8", buffering=1) as copy,
             # The child inherits the locks: should the launcher be killed, they last as long as the child.
             subprocess.Popen(
                 command,
@@ -84,7 +92,7 @@ class Block:
                 signal.signal(number, lambda number, _: self._interrupt(number, child))
             for line in child.stdout:
                 file.write(line)
-                file.flush()
+                copy.write(line)
                 last.append(line.rstrip())
                 if line.startswith("seed ") and time.monotonic() - told > FOLLOW_SECONDS:
                     told = time.monotonic()
@@ -152,12 +160,43 @@ def launch(
 ) -> int:
     """Train a block under its lock, in one of the `jobs` slots of one of the `gpus` where there are any.
 
-    Returns the exit status for Snakemake; prints what became of it in one line.
+    An `attempt` beyond the `attempts` only records why the last one ended; a full disk is no failure of the cell, and
+    never recorded. Returns the exit status for Snakemake; prints what became of it in one line.
     """
+    try:
+        return _launch(block, command, log, attempt, attempts, stop, gpus, jobs)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+    print(
+        f"{block.cell_id}: the disk is full; make room and run the same command again: what is finished stays",
+        file=sys.stderr,
+        flush=True,
+    )
+    return 1
+
+
+def _launch(
+    block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool, gpus: list[str], jobs: int
+) -> int:
     began = time.monotonic()
     with block.lock() as handle, contextlib.ExitStack() as held:
         block.scratch.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True) if attempt == 1 else None
+        made = Attempts(block.scratch / "attempts.json")
+        if attempt > attempts:
+            why = made.last_words()
+            if FULL in why:
+                raise OSError(errno.ENOSPC, FULL)
+            print(
+                f"{block.cell_id}: {attempts} attempts failed, the last one {why}; see {log}",
+                file=sys.stderr,
+                flush=True,
+            )
+            if not stop:
+                block.record_failure(why)
+                print(summary(block.finish(), block.directory / "metrics.csv", 0), flush=True)
+            return int(stop)
+        made.begin(attempt)
         device, locks = None, (handle,)
         if gpus:
             device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
@@ -165,9 +204,13 @@ def launch(
         status, last = block.follow(command, log, locks, device)
         if block.interrupted:
             # Somebody stopped the launcher itself: that is no failure of the cell.
+            made.end(f"stopped by {signal.Signals(block.interrupted).name}")
             return 128 + block.interrupted
         if status != 0:
             why = cause(status, last)
+            made.end(why)
+            if FULL in why:
+                raise OSError(errno.ENOSPC, FULL)
             print(
                 f"{block.cell_id}: attempt {attempt} of {attempts} failed, {why}; see {log}",
                 file=sys.stderr,

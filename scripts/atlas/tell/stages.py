@@ -97,7 +97,7 @@ def stages(tables):
     fig.legend(handles=handles, ncols=4, **ABOVE)
     settings = found.settings[found.cells["cell_id"].iloc[0]]
     caption = (
-        f"{grid.told('Fine-tuning by stages', found)}, from {start(settings)}: {schedule(settings)}. Lines are means, "
+        f"{grid.told('Fine-tuning by stages', found)}, from {start(settings)}: {schedule(found)}. Lines are means, "
         f"bands 95 % Student t intervals ({grid.seeds(data.to_dict('records'))}). In the first epoch after unfreezing "
         f"validation accuracy changes by {grid.amount(shown)}, paired by seed. "
         + (CONTAMINATED + " " if contaminated(found) else "")
@@ -108,15 +108,19 @@ def stages(tables):
     return [Exhibit("stages", title, caption.strip(), alt, data.drop(columns="cell_id"), fig)]
 
 
-def schedule(settings):
-    """The stages of a cell in words: "10 epochs with 16 layers frozen at 0.001, then 10 with none at 0.00001"."""
-    parts = []
-    for one in settings["training"].get("stages", []):
+def schedule(found):
+    """The stages of a cell in words, with the rates that its runs had: "10 epochs with 16 layers frozen at a learning
+    rate of 0.001, then 10 epochs with no layer frozen at 0.0005 to 0.00001"."""
+    parts, metrics = [], found.done("metrics")
+    for number, one in enumerate(found.settings[found.cells["cell_id"].iloc[0]]["training"].get("stages", [])):
         frozen = one.get("frozen", 0)
         count = len(frozen) if isinstance(frozen, list) else frozen
-        rate = f", learning rate {grid.plain(one['lr'])}" if isinstance(one.get("lr"), int | float) else ""
-        held = f"{plural(count, 'layer')} frozen" if count else "no layer frozen"
-        parts.append(f"{plural(one['epochs'], 'epoch')} with {held}{rate}")
+        rates = metrics.loc[metrics["stage"] == number, "rate"].dropna()
+        ends = dict.fromkeys(grid.plain(rate) for rate in (rates.max(), rates.min())) if len(rates) else {}
+        rate = f" at {'' if parts else 'a learning rate of '}{' to '.join(ends)}" if ends else ""
+        parts.append(
+            f"{plural(one['epochs'], 'epoch')} with {plural(count, 'layer') if count else 'no layer'} frozen{rate}"
+        )
     return ", then ".join(parts)
 
 
@@ -147,7 +151,7 @@ def compared(tables):
         for place, (protocol, (_, marker, colour)) in enumerate(PROTOCOLS.items()):
             row = data[(data["experiment"] == name) & (data["protocol"] == protocol)].iloc[0]
             y = at + 0.24 * (place - 1)
-            axes.hlines(y, row["low"] * 100, row["high"] * 100, color=colour, linewidth=1.4)
+            axes.hlines(y, max(row["low"], 0) * 100, min(row["high"], 1) * 100, color=colour, linewidth=1.4)
             axes.plot(row["mean"] * 100, y, linestyle="", **look(marker, colour))
         if name in given:
             axes.plot(given[name]["test"] * 100, at, "|", color="black", markersize=22, markeredgewidth=2.2, zorder=4)

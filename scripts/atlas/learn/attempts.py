@@ -1,0 +1,53 @@
+"""The attempts at a block, and why the last one ended: for the one who has to record a failure that nobody saw."""
+
+import os
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+from atlas import store
+
+SILENT = "ended without a word: its machine, its scheduler or somebody stopped it"
+
+
+class Attempts:
+    """The journal of a block's attempts, a JSON file: a list of {attempt, host, job, ended}."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.made = store.read_json(path) if path.exists() else []
+
+    def begin(self, attempt: int) -> None:
+        """Note that an attempt begins here; `job` is that of SLURM, or None."""
+        here = {"attempt": attempt, "host": socket.gethostname(), "job": os.environ.get("SLURM_JOB_ID"), "ended": None}
+        self.made.append(here)
+        store.write_json(self.path, self.made)
+
+    def end(self, why: str) -> None:
+        """Note why the attempt under way ended."""
+        self.made[-1]["ended"] = why
+        store.write_json(self.path, self.made)
+
+    def last_words(self) -> str:
+        """Why the last attempt ended, in one line: what it said, and what SLURM says of its job."""
+        if not self.made:
+            return "never begun: its scheduler did not start it"
+        last = self.made[-1]
+        state = job_state(last["job"]) if last["job"] else None
+        told = f" (SLURM ended job {last['job']} on {last['host']} as {state})" if state else ""
+        return f"{last['ended'] or SILENT}{told}"
+
+
+def job_state(job: str) -> str | None:
+    """How a SLURM job ended, in SLURM's word (TIMEOUT, OUT_OF_MEMORY, NODE_FAIL ..), or None where it does not say."""
+    asked = (["scontrol", "show", "job", job, "--oneliner"], ["sacct", "-j", job, "-X", "-n", "-o", "State%30"])
+    for command, pattern in zip(asked, (r"JobState=(\w+)", r"^\s*(\w+)"), strict=True):
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        found = re.search(pattern, said.stdout) if said.returncode == 0 else None
+        if found and found[1] not in ("RUNNING", "PENDING"):
+            return found[1]
+    return None

@@ -1,0 +1,108 @@
+"""After a crash the same command is all that a user must know; and one Snakemake at a time trains in a directory."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from tests.conftest import SLOW, Workflow, tiny
+
+# LeNet-1 that takes the launcher with it while a file `kill` is there, as a node does that fails.
+NODE = '''"""LeNet-1 whose machine fails."""
+
+import os
+import signal
+
+from atlas.networks import lenet1
+
+MINIMUM = lenet1.MINIMUM
+
+
+def layers(table, classes, *, width=1.0):
+    lenet1.layers(table, classes, width=width)
+
+
+def skeleton(classes):
+    from atlas.networks import table
+    from atlas.networks.build import Rows
+
+    if os.path.exists("kill"):
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Rows(table({"architecture": "lenet1"}, 1, 28, classes))
+'''
+
+
+def small(network, **training):
+    config = tiny()
+    config["networks"] = {network: {}}
+    config["training"] |= training
+    study = config["definitions"]["dynamics"]
+    study["grid"] |= {"network": [network], "init": ["default"], "optimizer": ["sgd"]}
+    for key in ("exclude", "perturb"):
+        del study[key]
+    return config
+
+
+def until(reached, seconds=60):
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory):
+    """A workflow whose Snakemake was killed in the middle of a training: (it, the epoch reached, what others said)."""
+    root = tmp_path_factory.mktemp("a crash")
+    workflow = Workflow(root, small("slow", epochs=6))
+    (root / "scripts/atlas/networks/slow.py").write_text(SLOW)
+    (root / "slow").write_text("0.1")
+    first = workflow.start("all", WEIGHT_ATLAS_CHECKPOINT_SECONDS="0.5")
+    log = lambda: "".join(path.read_text() for path in (root / "logs/train").rglob("*.log"))  # noqa: E731
+    until(lambda: "epoch 3/6" in log())
+    second, plan = workflow.run("all", check=False), workflow.run("plan", check=False)
+    # The power goes: Snakemake first, then whatever it had started.
+    first.kill()
+    for entry in os.listdir("/proc"):
+        try:
+            if entry.isdigit() and os.path.samefile(os.readlink(f"/proc/{entry}/cwd"), root):
+                os.kill(int(entry), signal.SIGKILL)
+        except OSError:
+            continue
+    first.wait()
+    return workflow, second, plan, log()
+
+
+def test_a_second_snakemake_is_refused_and_one_that_looks_on_is_not(crashed):
+    _, second, plan, _ = crashed
+    assert second.returncode != 0 and "another snakemake works in this directory (process" in second.stdout
+    assert "training" not in second.stdout.split("another snakemake")[1]
+    assert plan.returncode == 0 and "study dynamics" in plan.stdout
+
+
+def test_the_same_command_goes_on_where_the_crash_was(crashed):
+    workflow, *_, before = crashed
+    (workflow.root / "slow").unlink()
+    done = workflow.run("all")
+    assert "unlock" not in done.stdout
+    after = "".join(path.read_text() for path in (workflow.root / "logs/train").rglob("*.log"))
+    assert "goes on after" in after and after.count("seed 0  epoch 1/6") == 1 and after.startswith(before)
+    assert (workflow.root / "results/tiny/report/report.html").exists()
+    assert "Nothing to be done" in workflow.run("all").stdout
+    left = {path.name for path in (workflow.root / "results/cells").rglob(".*")} - {".snakemake_timestamp"}
+    assert not left, "no scratch directory, no lock, no half file"
+
+
+def test_a_launcher_that_dies_at_every_attempt_is_recorded(tmp_path):
+    workflow = Workflow(tmp_path, small("node") | {"replicates": 1})
+    (tmp_path / "scripts/atlas/networks/node.py").write_text(NODE)
+    (tmp_path / "kill").touch()
+    done = workflow.run("all")
+    run = json.loads(next((tmp_path / "results/cells").glob("*/seeds_*/run.json")).read_text())
+    assert [record["status"] for record in run["replicates"]] == ["failed"]
+    assert "ended without a word" in run["replicates"][0]["cause"]
+    assert "3 attempts failed, the last one ended without a word" in done.stdout
+    assert "ended without a word" in (tmp_path / "results/tiny/report/report.html").read_text()
