@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import signal
+import time
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, 
     `files` has `data` and `card` (paths), `weights` (a safetensors file or None) and `parents` (block directories). A
     seed whose parent was not trained is recorded as failed.
     """
+    began = time.process_time()
     torch.set_num_threads(settings["network"]["threads"])
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     if device == "cuda" and chosen.type != "cuda":
@@ -44,6 +46,7 @@ def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, 
             found = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
             print(f"seed {seed}: failed: {error}", flush=True)
         store.write_json(record, found | {"peak_memory_mib": _peak(chosen)})
+    print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
 
 
 def _start_file(start: dict, seed: int, files: dict) -> str | None:

@@ -46,6 +46,7 @@ def measure(asked, data, card, output, threads=1):
     replicate that was perturbed is compared with its parent's of the same seed, where that one finished, and with its
     control's.
     """
+    began = time.process_time()
     torch.set_num_threads(threads)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,7 @@ def measure(asked, data, card, output, threads=1):
     for name, tensors in kept.items():
         if tensors or name != "filters":
             store.save_tensors(output / f"{name}.safetensors", tensors, {})
+    print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
 
 
 def alike(asked):
