@@ -1,8 +1,10 @@
-"""Training speed of each network on one CPU thread, beside what the plan expects (scripts/atlas/plan/cost.py).
+"""Training speed of each network on one CPU thread, beside a bare loop and what the plan expects.
 
     python benchmarks/images_per_second.py [--repeats 5] [--seconds 4]
 
-Each repeat trains the networks in turn for about so many seconds, with the engine's own step and without evaluation.
+Each repeat trains the networks in turn for about so many seconds, with the engine's own step, pictures cropped, flipped
+and rotated as in study 001 and without evaluation; and right after it the same network for as long by a bare loop:
+forward, backward and the optimizer's step on one resident batch, in the same memory format, with no data work.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import torch
+from torch.nn import functional
 
 from atlas import networks
 from atlas.learn import engine, starts
@@ -31,16 +34,16 @@ CASES = {
 BATCH = 128
 
 
-def run(network: dict, channels: int, size: int) -> engine.Run:
-    """A replicate on one resident batch of random pictures, ready to step."""
-    split = Split(torch.randint(256, (BATCH, channels, size, size), dtype=torch.uint8), torch.randint(10, (BATCH,)))
+def run(network: dict, channels: int, size: int, count: int = BATCH) -> engine.Run:
+    """A replicate on so many random pictures, ready to step."""
+    split = Split(torch.randint(256, (count, channels, size, size), dtype=torch.uint8), torch.randint(10, (count,)))
     stage = {"epochs": 1, "lr": 0.01, "schedule": {"type": "constant"}, "frozen": 0}
     training = {
         "optimizer": {"type": "sgd", "lr": 0.01, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0},
         "epochs": 1,
         "batch_size": BATCH,
         "stages": [stage],
-        "augment": {"crop": 0, "flip": False, "rotation": 0.0},
+        "augment": {"crop": 4, "flip": True, "rotation": 15.0},
         "copies": None,
         "redraw": True,
         "precision": "float32",
@@ -67,15 +70,33 @@ def run(network: dict, channels: int, size: int) -> engine.Run:
     return made
 
 
-def measured(made: engine.Run, seconds: float) -> float:
-    """Images a second over at least two steps and about `seconds`."""
-    optimizer, order = made._enter(made.training["stages"][0]), torch.arange(BATCH)
-    made._step(*made.feed.batch(order, 1, 0), optimizer)
+def stepping(step, seconds: float) -> float:
+    """Images a second over at least two calls of `step` and about `seconds`, after one call more."""
+    step()
     steps, began = 0, time.perf_counter()
     while steps < 2 or time.perf_counter() - began < seconds:
-        made._step(*made.feed.batch(order, 1, 0), optimizer)
+        step()
         steps += 1
     return steps * BATCH / (time.perf_counter() - began)
+
+
+def measured(made: engine.Run, seconds: float) -> float:
+    """Images a second of the engine."""
+    optimizer, order = made._enter(made.training["stages"][0]), torch.arange(BATCH)
+    return stepping(lambda: made._step(*made.feed.batch(order, 1, 0), optimizer), seconds)
+
+
+def bare(made: engine.Run, seconds: float) -> float:
+    """Images a second of the same module, on a batch that is there."""
+    optimizer = made._enter(made.training["stages"][0])
+    images, labels = made.pictures.batch(made.pictures.train.images), made.pictures.train.labels
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        functional.cross_entropy(made.model(images), labels).backward()
+        optimizer.step()
+
+    return stepping(step, seconds)
 
 
 def expected(table: networks.Table) -> float:
@@ -92,15 +113,17 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     ready = {name: run(*case) for name, case in CASES.items()}
-    found: dict[str, list[float]] = {name: [] for name in CASES}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
     for _ in range(args.repeats):
         for name, made in ready.items():
-            found[name].append(measured(made, args.seconds))
+            found[name].append((measured(made, args.seconds), bare(made, args.seconds)))
     print(f"torch {torch.__version__}, 1 thread, batch {BATCH}, median of {args.repeats}")
-    print("| network | images/s | plan expects | measured / expected |\n|---|---|---|---|")
+    print("| network | images/s | bare loop | engine / bare | plan expects | engine / plan |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for name, speeds in found.items():
-        speed, plan = statistics.median(speeds), expected(ready[name].table)
-        print(f"| {name} | {speed:,.0f} | {plan:,.0f} | {speed / plan:.2f} |")
+        own, plain = (statistics.median(side) for side in zip(*speeds, strict=True))
+        ratio, plan = statistics.median(one / other for one, other in speeds), expected(ready[name].table)
+        print(f"| {name} | {own:,.0f} | {plain:,.0f} | {ratio:.2f} | {plan:,.0f} | {own / plan:.2f} |")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "srun")
 CONFIG = """
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthInfo=socket={d}/munge.socket
@@ -58,6 +60,15 @@ def program(name):
     return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 
+def free_ports(count):
+    """So many ports that nobody listens on, so that two of these may run on one machine."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
 @pytest.fixture(scope="module")
 def slurm():
     """A SLURM of one node with one GPU (which is /dev/null): (its folder, the environment that finds it)."""
@@ -69,7 +80,7 @@ def slurm():
     for name in ("spool", "state", "bin"):
         (folder / name).mkdir()
     host, user = socket.gethostname(), subprocess.run(["id", "-un"], capture_output=True, text=True).stdout.strip()
-    (folder / "slurm.conf").write_text(CONFIG.format(host=host, user=user, d=folder))
+    (folder / "slurm.conf").write_text(CONFIG.format(host=host, user=user, d=folder, ports=free_ports(2)))
     (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File=/dev/null\n")
     (folder / "munge.key").write_bytes(secrets.token_bytes(1024))
     (folder / "munge.key").chmod(0o600)
