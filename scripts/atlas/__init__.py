@@ -1,1 +1,10 @@
 """Weight Atlas: from a grid of experiments to a report on how their weights moved."""
+
+import importlib
+
+
+def __getattr__(name):
+    if name in ("cells", "table", "load", "pictures"):
+        # By its name as a string: an import would make notebook.py an input of every rule (see plan/code.py).
+        return getattr(importlib.import_module("atlas.notebook"), name)
+    raise AttributeError(f"module 'atlas' has no attribute {name!r}")
