@@ -7,14 +7,19 @@ import torch
 from atlas import store
 from atlas.learn import data, engine
 from atlas.learn.data import Pictures, Split
+from atlas.plan.identity import digest
 from atlas.plan.study import Plan
 
 
 def run(plan: Plan) -> int:
-    """Train one step of one cell a measure group, on at most two batches; the number of pairs that do not work."""
-    failed = 0
-    for name, cells in plan.groups.items():
-        cell = plan.cells[cells[0]]
+    """Train one step of one cell a network, options and all, and data set; the number of pairs that do not work."""
+    failed, pairs = 0, {}
+    for cell_id, cell in plan.cells.items():
+        settings = cell.settings
+        key = digest([cell.data.dataset_id, settings["network"], settings["input"], settings["classes"]])
+        options = ", ".join(f"{name} {value}" for name, value in settings["network"]["options"].items())
+        pairs.setdefault(key, (f"{plan.group(cell_id)}{f' ({options})' if options else ''}", cell))
+    for name, cell in pairs.values():
         try:
             loss = _step(cell, f"data/{cell.data.dataset_id}")
             print(f"  works   {name}: loss {loss:.3f} in its first step", flush=True)
