@@ -37,6 +37,9 @@ include: "rules/perturb.smk"
 include: "rules/transfer.smk"
 include: "rules/measure.smk"
 include: "rules/report.smk"
+include: "rules/bundle.smk"
+include: "rules/compare.smk"
+include: "rules/keep.smk"
 
 
 rule all:

@@ -1,5 +1,5 @@
-// What the page does beyond text: tabs, the table of contents on narrow screens, figures at full size, and printing.
-// Only for pages made by plain Pandoc; Quarto brings its own. Without it the page is complete, every panel shown.
+// What Quarto brings to its pages and plain Pandoc does not: tabs, contents that follow the reader, figures that
+// enlarge, light or dark, and printing. Without it the page is complete, every panel shown.
 (() => {
   "use strict";
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -47,14 +47,20 @@
   addEventListener("hashchange", reveal);
   reveal();
 
-  // Contents: folded on narrow screens, always open beside the text; the section in view is marked.
+  // Contents: folded on narrow screens until asked for, always open beside the text; the section in view is marked.
   const contents = document.querySelector(".toc details");
   const wide = matchMedia("(min-width: 60rem)");
   const fold = () => { contents.open = wide.matches; };
   wide.addEventListener("change", fold);
   fold();
-  contents.addEventListener("click", (event) => {
-    if (event.target.closest("a") && !wide.matches) contents.open = false;
+  addEventListener("click", (event) => {
+    const within = contents.contains(event.target) && !event.target.closest("a");
+    if (!wide.matches && !within) contents.open = false;
+  });
+  contents.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || wide.matches || !contents.open) return;
+    contents.open = false;
+    contents.querySelector("summary").focus();
   });
   const links = new Map(all(".toc a").map((link) => [link.getAttribute("href").slice(1), link]));
   const headings = all("main h2[id], main h3[id]").filter((heading) => links.has(heading.id));
@@ -66,7 +72,7 @@
     if (!current || current.hasAttribute("aria-current")) return;
     for (const link of links.values()) link.removeAttribute("aria-current");
     current.setAttribute("aria-current", "true");
-    const list = document.querySelector(".toc");
+    const list = document.querySelector(".side");
     list.scrollTop = current.offsetTop - list.clientHeight / 2; // moves only where the list is longer than the window
   }
   addEventListener("scroll", () => {
@@ -75,14 +81,37 @@
   }, { passive: true });
   mark();
 
-  // A figure opens at full size, to scroll in; Escape or a click closes it.
+  // A formula that is wider than the window scrolls, by keyboard too.
+  for (const formula of all("math[display=block]")) {
+    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+  }
+
+  // Light or dark: as the reader's system has it, until the button says otherwise, which the browser remembers.
+  const root = document.documentElement, night = matchMedia("(prefers-color-scheme: dark)");
+  const dark = () => (root.dataset.colours ? root.dataset.colours === "dark" : night.matches);
+  const switcher = document.createElement("button");
+  switcher.type = "button";
+  switcher.className = "switcher";
+  switcher.textContent = "Dark";
+  const tell = () => switcher.setAttribute("aria-pressed", String(dark()));
+  switcher.addEventListener("click", () => {
+    root.dataset.colours = dark() ? "light" : "dark";
+    try { localStorage.setItem("colours", root.dataset.colours); } catch { /* it holds for this visit */ }
+    tell();
+  });
+  night.addEventListener("change", tell);
+  tell();
+  document.querySelector(".side").append(switcher);
+
+  // A figure opens at full width, to scroll in; Escape or a click closes it, and the focus is where it was.
   function enlarge(image) {
     const dialog = document.createElement("dialog");
-    dialog.className = "lightbox";
-    dialog.setAttribute("aria-label", "Figure at full size");
+    dialog.className = "enlarged";
+    const label = image.closest("figure").querySelector(".caption-label");
+    dialog.setAttribute("aria-label", `${label ? label.textContent.replace(":", "") : "Figure"}, enlarged`);
     const copy = image.cloneNode();
-    copy.removeAttribute("width");
-    copy.style.width = Math.max(image.naturalWidth / (image.hasAttribute("width") ? 2 : 1), innerWidth * 0.9) + "px";
+    for (const size of ["width", "height"]) copy.removeAttribute(size);
+    copy.style.width = Math.max(image.getAttribute("width") || image.naturalWidth, innerWidth * 0.9) + "px";
     const close = document.createElement("button");
     close.type = "button";
     close.textContent = "Close";
@@ -96,7 +125,7 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "zoom";
-    button.title = "Show at full size";
+    button.title = "Enlarge";
     const frame = document.createElement("div");
     frame.className = "figure-scroll";
     image.replaceWith(frame);
@@ -105,5 +134,11 @@
     button.addEventListener("click", () => enlarge(image));
   }
 
-  addEventListener("beforeprint", () => all("details").forEach((details) => { details.open = true; }));
+  // Paper shows what is folded, and the screen what it showed before.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = all("main details:not([open])");
+    for (const details of folded) details.open = true;
+  });
+  addEventListener("afterprint", () => { for (const details of folded) details.open = false; });
 })();

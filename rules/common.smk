@@ -5,18 +5,19 @@ import os
 import re
 import shlex
 import sys
+from importlib import metadata
 from pathlib import Path
 
 BASE = Path(workflow.basedir)
 SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
-from atlas.plan import alone, blocks, code, cost, outcome, resolve, study
+from atlas.plan import alone, blocks, code, cost, outcome, resolve, spec, study
 from atlas.plan.identity import digest
 from atlas.prepare import look
+from atlas.share import commit, result
 
 ATTEMPTS = 3  # to train; one more records a failure that nobody was left to record
-READING = {"plan", "status"}  # targets that look on: they run beside a run
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 GIVEN = dict(workflow.config_settings.config or {})
 
@@ -29,7 +30,9 @@ try:
 except resolve.Problem as problem:
     sys.exit(f"config: {problem}")
 
-
+REMOVING = PLAN.config.prune == "remove"
+READING = {"plan", "status"} | (set() if REMOVING else {"prune"})  # targets that look on: they run beside a run
+RETRIED = outcome.retried(PLAN) if PLAN.config.retry_failed else []
 URGENCY = cost.urgency(PLAN.cells, PLAN.config.device)
 
 
@@ -105,6 +108,14 @@ def parent_runs(wildcards):
 
 def parent_snapshots(wildcards):
     return [f"{block}/snapshots" for block in parent_blocks(wildcards)]
+
+
+def again(wildcards):
+    """No file; but where the config says `retry_failed`, a block that failed is trained as if `--forcerun` named it."""
+    block = study.block_path(wildcards.cell, (int(wildcards.first), int(wildcards.last)))
+    if block in RETRIED and workflow.is_main_process:
+        workflow.dag.forcefiles.add(f"{block}/run.json")
+    return []
 
 
 def cell_settings(wildcards):
@@ -197,11 +208,25 @@ def full_config(wildcards):
     return json.dumps(config)
 
 
-def command(wildcards=None):
-    """What a user types for this config: its files, and what was set on the command line."""
+def lasting_config(wildcards):
+    """The config without what it says to do this once: what results are made from."""
+    return json.dumps({key: value for key, value in config.items() if key not in spec.PASSING})
+
+
+def command(wildcards=None, *passing, target=()):
+    """What a user types for this config: its files, what was set on the command line, and keys for this once."""
     files = [os.path.relpath(path) for path in workflow.config_settings.configfiles]
-    words = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in GIVEN.items()]
-    return outcome.command(files, words)
+    given = {key: value for key, value in GIVEN.items() if key not in spec.PASSING}
+    words = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given.items()]
+    return outcome.command(files, [*words, *passing], *target)
+
+
+def retry_command(wildcards=None):
+    return command(wildcards, "retry_failed=true")
+
+
+def prune_command(wildcards):
+    return command(wildcards, "prune=remove", target=["prune"])
 
 
 def measure_directories(wildcards):
@@ -210,7 +235,10 @@ def measure_directories(wildcards):
 
 def before():
     """What is about to run, for the console; the end where another run is under way here."""
-    if not READING.issuperset(workflow.dag_settings.targets or {"all"}):
+    targets = set(workflow.dag_settings.targets) or {"all"}
+    if REMOVING and targets != {"prune"}:
+        sys.exit("config: prune: 'remove' is for the target prune: snakemake prune --config prune=remove")
+    if not targets <= READING:
         try:
             alone.hold(Path(".snakemake/atlas.lock"))
         except alone.Busy as busy:
@@ -220,9 +248,42 @@ def before():
 
 def after():
     """What became of it, for the console: failed and diverged replicates, and where the report is."""
-    return outcome.after(PLAN, command())
+    return outcome.after(PLAN, retry_command())
 
 
 def report_sources():
     """The templates, style and filters of the report, relative to the working directory."""
     return sorted(os.path.relpath(path) for path in (BASE / "report").rglob("*") if path.is_file())
+
+
+def about_files():
+    """What tells of the workflow itself, relative to the working directory."""
+    return [os.path.relpath(BASE / name) for name in ("CITATION.cff", "LICENSE", "requirements.txt")]
+
+
+def workflow_commit(wildcards):
+    return commit.describe(BASE)
+
+
+def snakemake_version(wildcards):
+    return metadata.version("snakemake")
+
+
+def compared():
+    """The folder of the other results; the end, in one line, where the config names none."""
+    if not PLAN.config.compare:
+        sys.exit("config: compare: names no results to compare with; give --config compare=OTHER/results/NAME")
+    return os.path.normpath(PLAN.config.compare)
+
+
+def compared_folder(wildcards):
+    return compared()
+
+
+def compared_tables(wildcards):
+    """What is read of the other results; the end, in one line, where something is missing."""
+    found = [f"{compared()}/{name}" for name in result.NEEDED]
+    for path in found:
+        if not Path(path).is_file():
+            sys.exit(f"config: compare: {path} is not there; give a finished results/NAME, or an unpacked bundle")
+    return found

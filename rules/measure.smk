@@ -12,17 +12,19 @@ rule cells:
         f"<logs>/cells/{PLAN.config.name}.log",
     benchmark:
         f"<logs>/benchmarks/cells/{PLAN.config.name}.tsv"
+    priority: FIRST
     localrule: True
     conda:
         "../envs/atlas.yaml"
     params:
-        config=full_config,
+        config=lasting_config,
         layout=plan_layout,
         command=command,
+        retry=retry_command,
     message:
         "listing the cells"
     shell:
-        "python {input.script:q} --config {params.config:q} --command {params.command:q} "
+        "python {input.script:q} --config {params.config:q} --command {params.command:q} --retry {params.retry:q} "
         "--cells {output.cells:q} --resolved {output.config:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 

@@ -1,4 +1,4 @@
-"""The report: figures drawn from the tables, a page rendered from both; and what there is to say before a run."""
+"""The report: figures drawn from the tables, and a page rendered from both."""
 
 
 rule draw_data:
@@ -43,13 +43,14 @@ rule draw:
         "../envs/atlas.yaml"
     params:
         chapter=study_chapter,
+        form="page",
     message:
         "drawing the study {wildcards.study}"
     shell:
         "python {input.script:q} study --study {wildcards.study} --chapter {params.chapter} "
         "--cells {input.cells:q} --tables {input.tables:q} "
         "--measures $(dirname {input.tables:q})/measures --claims {input.claims:q} --documents {input.documents:q} "
-        "--cards {input.cards:q} --output {output:q} "
+        "--cards {input.cards:q} --form {params.form} --output {output:q} "
         "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
 
 
@@ -81,35 +82,3 @@ rule render:
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --figures $(dirname {input.data:q}) "
         "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} --output {output.page:q} "
         "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
-
-
-rule plan:
-    input:
-        script=script("plan.py"),
-    log:
-        f"<logs>/plan/{PLAN.config.name}.log",
-    localrule: True
-    conda:
-        "../envs/atlas.yaml"
-    params:
-        config=full_config,
-    message:
-        "planning"
-    shell:
-        "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
-
-
-rule smoke:
-    input:
-        script=script("plan.py"),
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
-    log:
-        f"<logs>/smoke/{PLAN.config.name}.log",
-    conda:
-        "../envs/atlas.yaml"
-    params:
-        config=full_config,
-    message:
-        "training each pair of network and data for one step"
-    shell:
-        "set -o pipefail; python {input.script:q} --config {params.config:q} --smoke 2>&1 | tee {log:q}"

@@ -10,6 +10,7 @@ rule train:
         weights=cell_weights,
         runs=parent_runs,
         snapshots=ancient(parent_snapshots),
+        again=again,
     output:
         run="<cells>/{cell}/seeds_{first}-{last}/run.json",
         metrics="<cells>/{cell}/seeds_{first}-{last}/metrics.csv",
@@ -42,7 +43,7 @@ rule train:
         "training {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
         "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
-        "--card {input.card:q} {params.weights} --parents {params.parents:q} "
+        "--card {input.card:q} {params.weights} --parents {params.parents:q} --code {input.code:q} "
         "--output $(dirname {output.run:q}) --log {log:q} --device {resources.device} "
         "--jobs-per-gpu {resources.jobs} "
         "--attempt {resources.attempt} --attempts {params.attempts} --failures {resources.failures}"

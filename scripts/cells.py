@@ -17,6 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", required=True, type=json.loads, help="the config as JSON")
     parser.add_argument("--command", default="snakemake --cores all", help="what a user types for this config")
+    parser.add_argument("--retry", default="snakemake --cores all --config retry_failed=true", help="to retry")
     parser.add_argument("--cells", required=True, type=Path)
     parser.add_argument("--resolved", required=True, type=Path)
     args = parser.parse_args()
@@ -30,7 +31,7 @@ def main() -> int:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)
-    store.write_json(args.resolved, describe(plan) | {"command": args.command})
+    store.write_json(args.resolved, describe(plan) | {"command": args.command, "retry": args.retry})
     return 0
 
 

@@ -29,7 +29,8 @@ def chapter_module(name):
 
 
 def draw_study(options):
-    """Write the exhibits of the study that the options name, and claims.json where there is a ledger of claims."""
+    """Write the exhibits of the study that the options name, and claims.json where there is a ledger of claims; or only
+    PNGs of those figures that are SVGs."""
     try:
         tables = Tables(options.study, options.cells, options.tables, options.measures)
         ledger = claims.ledger(options.claims, options.chapter or options.study) if options.claims else []
@@ -42,6 +43,8 @@ def draw_study(options):
         )
     module = chapter_module(options.chapter or options.study)
     exhibits = module.exhibits(tables)
+    if options.form == "png":
+        return exhibit.write_png(options.output, exhibits)
     title = getattr(module, "TITLE", options.study[:1].upper() + options.study[1:])
     judged = claims.judge(ledger, getattr(module, "CLAIMS", {}), tables)
     store.write_json(Path(options.output) / "claims.json", judged)
@@ -71,6 +74,7 @@ def main(arguments=None):
     one.add_argument("--claims", help="the ledger of the documents' claims, for those of the study")
     one.add_argument("--documents", help="what the documents report, for what the study's reports")
     one.add_argument("--cards", nargs="*", default=[], help="data/<dataset_id>.json, for the scopes of claims")
+    one.add_argument("--form", choices=["page", "png"], default="page", help="for the page, or only PNGs of the SVGs")
     one.add_argument("--output", required=True, help="directory to write to")
     one.set_defaults(run=draw_study)
     pictures = chapters.add_parser("data", help="pictures and counts of the data sets")

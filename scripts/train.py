@@ -5,6 +5,7 @@
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -20,6 +21,9 @@ def arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--card", required=True, help="its card")
     parser.add_argument("--weights", help="prepared weights to start from")
     parser.add_argument("--parents", nargs="*", default=[], help="the blocks of the parent cell")
+    parser.add_argument(
+        "--code", nargs="*", default=[], help="the files that it runs: where one changed, it begins anew"
+    )
     parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")
     parser.add_argument("--log", required=True, type=Path, help="where the trainer's lines go")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -31,9 +35,17 @@ def arguments(argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def origin(args: argparse.Namespace) -> str:
+    """A digest of the settings and of the bytes that a training begins from: code, card of the data, parents' runs."""
+    found = hashlib.sha256(json.dumps(args.cell, sort_keys=True).encode())
+    for path in (*args.code, args.card, *(f"{block}/run.json" for block in args.parents)):
+        found.update(Path(path).read_bytes())
+    return found.hexdigest()
+
+
 def main() -> int:
     args = arguments()
-    block = launcher.Block(args.output, args.cell_id, args.cell)
+    block = launcher.Block(args.output, args.cell_id, args.cell, "" if args.child else origin(args))
     if args.child:
         from atlas.learn import block as trainer
 

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs", "requirements.txt")
+PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs")
+PARTS += ("requirements.txt", "CITATION.cff", "LICENSE")
 
 
 # LeNet-1 that takes so many seconds for a batch as the file `slow` in the working directory says, where there is one.

@@ -1,8 +1,10 @@
 """The report in a browser: Chromium opens a sample's page, wide and narrow, from the disk and with no network."""
 
+import base64
 import csv
 import io
 import json
+import re
 import shutil
 import sys
 import time
@@ -10,11 +12,12 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageStat
 
 webdriver = pytest.importorskip("selenium.webdriver")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))  # the sample of the report's own tests
-from test_render import sample  # noqa: E402
+from test_render import TEMPLATES, sample  # noqa: E402
 
 from atlas.tell import render  # noqa: E402
 
@@ -30,6 +33,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 WIDE, NARROW = 1280, 390
+AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ def requests(driver):
 
 
 def test_no_errors_and_no_requests_outside(opened):
-    opened.execute_script("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    opened.execute_script("document.querySelectorAll('main details').forEach(details => { details.open = true; })")
     opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
     time.sleep(0.2)
     assert opened.get_log("browser") == []
@@ -145,7 +149,7 @@ def test_every_picture_shows_and_says_what_it_is(opened):
 
 
 def test_page_is_never_wider_than_the_window(opened):
-    opened.execute_script("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    opened.execute_script("document.querySelectorAll('main details').forEach(details => { details.open = true; })")
     for tab in opened.find_elements("css selector", "[role=tab]"):
         opened.execute_script("arguments[0].click()", tab)
         width, window = opened.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
@@ -161,16 +165,16 @@ def test_page_is_never_wider_than_the_window(opened):
 
 def test_wide_tables_scroll_in_their_own_box(opened):
     boxes = opened.execute_script(
-        "document.querySelectorAll('details').forEach(details => { details.open = true; });"
+        "document.querySelectorAll('main details').forEach(details => { details.open = true; });"
         "return [...document.querySelectorAll('.table-scroll')].map(box => [box.scrollWidth > box.clientWidth + 1,"
         " getComputedStyle(box).overflowX, box.tabIndex, box.getAttribute('role')])"
     )
-    assert all(overflow == "auto" and tab == 0 and role == "region" for _, overflow, tab, role in boxes)
+    assert all(overflow == "auto" and tab == 0 and role == "group" for _, overflow, tab, role in boxes)
     assert any(scrolls for scrolls, *_ in boxes)
 
 
 def test_tabs_switch_by_click_and_by_key(opened):
-    opened.execute_script("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    opened.execute_script("document.querySelectorAll('main details').forEach(details => { details.open = true; })")
     tablist = opened.find_element("css selector", "details [role=tablist]")
     tabs = tablist.find_elements("css selector", "[role=tab]")
     panels = [opened.find_element("id", tab.get_attribute("aria-controls")) for tab in tabs]
@@ -220,6 +224,13 @@ def test_contents_follow_the_reader(opened):
     if opened.page_width == NARROW:
         assert contents.get_attribute("open") is None
         summary.click()
+        links[0].send_keys("\ue00c")  # Escape
+        assert contents.get_attribute("open") is None and opened.switch_to.active_element == summary
+        summary.click()
+        assert links[0].is_displayed()
+        opened.execute_script("document.querySelector('h1').click()")
+        assert contents.get_attribute("open") is None
+        summary.click()
     assert contents.get_attribute("open") is not None and links[0].is_displayed()
     last = next(link for link in links if link.get_attribute("href").endswith("#sec-methods"))
     last.click()
@@ -228,8 +239,29 @@ def test_contents_follow_the_reader(opened):
     assert 0 <= top < 300
     assert last.get_attribute("aria-current") == "true"
     assert (contents.get_attribute("open") is None) == (opened.page_width == NARROW)
-    position = opened.execute_script("return getComputedStyle(document.querySelector('.toc')).position")
-    assert position == ("static" if opened.page_width == NARROW else "sticky")
+    assert opened.execute_script("return getComputedStyle(document.querySelector('.side')).position") == "sticky"
+
+
+def test_contents_mark_what_is_being_read(opened):
+    """One entry, the last heading that went past the top; beside the text only its chapter is unfolded."""
+    for goal, shown in (("sec-dynamics-question-unchanged", True), ("sec-methods-accuracy", False)):
+        opened.execute_script("document.getElementById(arguments[0]).scrollIntoView()", goal)
+        opened.execute_script("scrollBy(0, 5)")
+        time.sleep(0.3)
+        marked = opened.find_elements("css selector", ".toc [aria-current]")
+        assert [link.get_attribute("href").partition("#")[2] for link in marked] == [goal]
+        if opened.page_width == WIDE:
+            bounds = opened.execute_script("return arguments[0].getBoundingClientRect().toJSON()", marked[0])
+            assert bounds["top"] >= 0 and bounds["bottom"] <= 900
+            assert opened.find_element("css selector", ".toc a[href='#sec-dynamics-claims']").is_displayed() is shown
+    if opened.page_width == NARROW:  # the bar stays above what a link leads to
+        opened.execute_script("location.hash = 'sec-methods'")
+        time.sleep(0.3)
+        bar, heading = opened.execute_script(
+            "return [document.querySelector('.side').getBoundingClientRect().bottom,"
+            " document.getElementById('sec-methods').getBoundingClientRect().top]"
+        )
+        assert 0 < bar <= heading < 200
 
 
 def test_a_link_opens_what_hides_its_goal(opened):
@@ -241,18 +273,34 @@ def test_a_link_opens_what_hides_its_goal(opened):
     assert opened.find_element("id", "deep").is_displayed()
 
 
-def test_figures_open_at_full_size_and_close(opened):
-    button = opened.find_element("css selector", "main figure button")
+def test_a_claim_on_the_first_page_leads_to_what_was_seen(opened):
+    """The one that could not be tested is folded away in its study's ledger until a link goes there."""
+    assert not opened.find_element("id", "claim-002-4").is_displayed()
+    assert opened.find_element("id", "claim-002-1").is_displayed()
+    link = opened.find_element("css selector", ".claims-short a[href='#claim-002-4']")
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", link)
+    link.click()
+    time.sleep(0.3)
+    claim = opened.find_element("id", "claim-002-4")
+    assert (
+        claim.is_displayed()
+        and 0 <= opened.execute_script("return arguments[0].getBoundingClientRect().top", claim) < 300
+    )
+
+
+@pytest.mark.parametrize("key", ["\ue007", " "])
+def test_figures_open_at_full_width_and_close(opened, key):
+    button = opened.find_element("css selector", "main figure button.zoom")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     assert button.accessible_name == button.find_element("css selector", "img").get_attribute("alt")
-    button.click()
+    button.send_keys(key)
     dialog = opened.find_element("css selector", "dialog")
-    assert (
-        dialog.is_displayed() and dialog.find_element("css selector", "img").size["width"] >= 0.85 * opened.page_width
-    )
+    assert dialog.is_displayed()
+    assert dialog.find_element("css selector", "img").size["width"] >= 0.85 * opened.page_width
+    assert dialog.accessible_name == "Figure 1, enlarged"
     opened.switch_to.active_element.send_keys("\ue00c")  # Escape
     time.sleep(0.2)
-    assert opened.find_elements("css selector", "dialog") == []
+    assert opened.find_elements("css selector", "dialog") == [] and opened.switch_to.active_element == button
 
 
 def test_keyboard_and_landmarks(opened):
@@ -292,9 +340,51 @@ def test_colours_have_contrast_and_figures_stay_on_white(opened, scheme):
     assert card == "rgb(255, 255, 255)"
 
 
-def test_screenshots_can_be_taken(opened, tmp_path):
-    from PIL import Image, ImageStat
+def test_light_or_dark_is_the_systems_until_the_reader_says_otherwise(opened):
+    def dark():
+        paper = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
+        pressed = opened.find_element("css selector", ".switcher").get_attribute("aria-pressed")
+        assert (luminance(paper) < 0.05) == (pressed == "true")
+        return pressed == "true"
 
+    for scheme in ("dark", "light"):
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        assert dark() is (scheme == "dark")
+    opened.find_element("css selector", ".switcher").send_keys(" ")
+    assert dark()
+    opened.refresh()
+    assert dark()
+    opened.find_element("css selector", ".switcher").click()
+    assert not dark()
+    opened.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    assert not dark()
+    opened.execute_script("localStorage.clear()")
+    opened.refresh()
+    assert dark()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: npm ci --prefix tests/integration")
+def test_axe_finds_nothing_serious(opened, scheme):
+    """The rules of axe-core over the page with all of it unfolded: https://github.com/dequelabs/axe-core"""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    opened.execute_script("document.querySelectorAll('main details').forEach(details => { details.open = true; })")
+    opened.execute_script(AXE.read_text(encoding="utf-8"))
+    opened.set_script_timeout(300)
+    found = opened.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run({resultTypes: ['violations']}).then(({violations, passes}) => done([passes.length, violations.map("
+        "({impact, id, nodes}) => [impact, id, nodes[0].html.slice(0, 200)])]), error => done([0, String(error)]))"
+    )
+    assert found[0] > 20
+    assert [fault for fault in found[1] if fault[0] in ("serious", "critical")] == []
+
+
+def test_screenshots_can_be_taken(opened, tmp_path):
     path = tmp_path / f"page-{opened.page_width}.png"
     assert opened.save_screenshot(str(path))
     with Image.open(path) as picture:
@@ -303,9 +393,128 @@ def test_screenshots_can_be_taken(opened, tmp_path):
 
 
 def test_paper_shows_every_panel(opened):
+    """All that is folded or on a tab, nothing wider than the sheet, verdicts without their background; then back."""
+    folded = len(opened.find_elements("css selector", "main details:not([open])"))
+    size = {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False}  # an A4 sheet within its margins
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     opened.execute_script("dispatchEvent(new Event('beforeprint'))")
     panels = opened.find_elements("css selector", "[role=tabpanel] table")
     assert panels and all(panel.is_displayed() for panel in panels)
-    assert not opened.find_element("css selector", ".toc").is_displayed()
+    for hidden in (".side", ".table-filter", ".downloads", ".tablist"):
+        assert not any(node.is_displayed() for node in opened.find_elements("css selector", hidden)), hidden
+    wide = opened.execute_script(
+        "return [...document.querySelectorAll('main :is(table, img, p, pre)')]"
+        ".filter(node => node.getBoundingClientRect().right > innerWidth + 1).map(node => node.outerHTML.slice(0, 80))"
+    )
+    assert wide == [] and folded
+    chip = opened.find_element("css selector", ".verdict")
+    assert chip.value_of_css_property("background-color") == "rgba(0, 0, 0, 0)"
+    opened.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert len(opened.find_elements("css selector", "main details:not([open])")) == folded
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def test_paper_comes_out_as_pages(opened):
+    pdf = base64.b64decode(opened.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    assert pdf.startswith(b"%PDF") and 5 < len(re.findall(rb"/Type\s*/Page\b", pdf)) < 60
+
+
+def column(table, at):
+    """The texts of a table's column, of the rows that show."""
+    rows = table.find_elements("css selector", "tbody tr")
+    return [row.find_elements("css selector", "td")[at].text for row in rows if row.is_displayed()]
+
+
+def test_tables_of_the_page_sort_and_filter(opened):
+    table = opened.find_element("css selector", "#tbl-dynamics-accuracy-table table")
+    head = table.find_elements("css selector", "th")[3]
+    opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", head)
+    before = column(table, 3)
+    assert len(before) == 40 and head.get_attribute("aria-sort") is None
+    head.find_element("css selector", "button").click()
+    assert head.get_attribute("aria-sort") == "ascending" and column(table, 3) == sorted(before, key=float)
+    opened.switch_to.active_element.send_keys("\ue007")  # Enter
+    assert head.get_attribute("aria-sort") == "descending" and column(table, 3) == sorted(before, key=float)[::-1]
+    opened.switch_to.active_element.send_keys(" ")
+    assert head.get_attribute("aria-sort") is None and column(table, 3) == before
+    box = opened.find_element("css selector", "#tbl-dynamics-accuracy-table input[type=search]")
+    assert box.accessible_name == "Filter rows"
+    box.send_keys("LENET5 " + before[7])
+    assert column(table, 3) == [before[7]]
+    assert opened.find_element("css selector", "#tbl-dynamics-accuracy-table [role=status]").text == "1 of 40 rows"
+    box.send_keys("\ue003" * 20)  # backspace
+    assert column(table, 3) == before
+
+
+def test_figures_can_be_kept(opened, page, tmp_path):
+    """The SVG as it was drawn, and a PNG of twice its size, under the figure's name."""
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    words = opened.find_element("css selector", "#fig-dynamics-accuracy + .source .downloads")
+    assert words.text == "· The figure as SVG or PNG"
+    for button in words.find_elements("css selector", "button"):
+        opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
+    files = [tmp_path / f"dynamics-accuracy.{kind}" for kind in ("svg", "png")]
+    for _ in range(100):
+        if all(file.is_file() and file.stat().st_size for file in files):
+            break
+        time.sleep(0.1)
+    assert files[0].read_bytes() == (page.parents[1] / "figures/dynamics/accuracy.svg").read_bytes()
+    with Image.open(files[1]) as picture:
+        assert picture.size == (1440, 400)
+    raster = opened.find_element("css selector", "#fig-dynamics-feature-correlation + .source .downloads")
+    assert raster.text == "· The figure as PNG"
+
+
+# ------------------------------------------------------------------------------------------- Quarto's page
+
+# What Quarto makes of a table and of a figure with its lightbox, around the one script that its page has of ours.
+QUARTO = """<!DOCTYPE html><html lang="en"><head><title>Q</title><style>{style}</style></head>
+<body class="fullcontent quarto-light"><main class="content" id="quarto-document-content">
+<div id="tbl-a" class="quarto-float anchored"><figure class="quarto-float quarto-float-tbl figure">
+<figcaption class="quarto-float-caption-top quarto-float-caption quarto-float-tbl">Table 1: A</figcaption>
+<div aria-describedby="tbl-a-caption"><table class="caption-top table"><thead><tr class="header">{head}</tr></thead>
+<tbody>{rows}</tbody></table></div></figure></div>
+<div id="fig-a" class="quarto-float quarto-figure quarto-figure-center anchored">
+<figure class="quarto-float quarto-float-fig figure"><div><a href="a.svg" class="lightbox"><img class="img-fluid"
+src="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/%3E" alt="A"></a></div>
+<figcaption>Figure 1: A</figcaption></figure></div><div class="source"><p>The numbers</p></div>
+<div class="callout"><div class="callout-header" onclick="this.nextElementSibling.classList.add('show')">Folded</div>
+<div class="callout-collapse collapse"><p id="within">Within</p></div></div>
+</main><script>{script}</script></body></html>"""
+COLUMNS = {  # in the order that they have when sorted
+    "number": ["−1,200", "−0.5", "0.25", "7 of 9", "1,230", "∞", "diverged"],
+    "small": ["−2", "3.20 × 10<sup>−7</sup>", "1e−02", "&lt;0.1 %", "98.3 %", "1.00 × 10<sup>9</sup>", ""],
+    "time": ["4.23&nbsp;s", "59.6&nbsp;s", "1&nbsp;min&nbsp;01&nbsp;s", "12&nbsp;min&nbsp;30&nbsp;s",
+             "1&nbsp;h&nbsp;00&nbsp;min", "3&nbsp;h&nbsp;05&nbsp;min", "–"],
+    "text": ["adam", "layer2", "layer10", "resnet18", "resnet152", "sgd", "–"],
+}  # fmt: skip
+
+
+def test_quartos_page_sorts_filters_and_keeps_too_and_nothing_is_there_twice(chromium, tmp_path):
+    shuffled = [3, 0, 6, 5, 1, 4, 2]
+    rows = "".join("<tr>" + "".join(f"<td>{texts[at]}</td>" for texts in COLUMNS.values()) + "</tr>" for at in shuffled)
+    rows += "<tr><td>–</td><td></td><td>–</td><td>–</td></tr>" * 2
+    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+    read = {name: (TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "exhibits.js")}
+    page = tmp_path / "quarto.html"
+    page.write_text(
+        QUARTO.format(style=read["style.css"], script=read["exhibits.js"], head=head, rows=rows), encoding="utf-8"
+    )
+    chromium.get(page.as_uri())
+    table = chromium.find_element("css selector", "table")
+    for at, texts in enumerate(COLUMNS.values()):
+        order = chromium.execute_script(
+            "document.querySelectorAll('th button')[arguments[0]].click();"
+            "return [...document.querySelectorAll('tbody tr')].map(row => row.cells[arguments[0]].innerHTML)", at
+        )  # fmt: skip
+        assert order[:6] == texts[:6] and set(order[6:]) <= {"–", "", "diverged"}
+    assert len(table.find_elements("css selector", "[aria-sort]")) == 1
+    assert len(chromium.find_elements("css selector", "input[type=search]")) == 1
+    assert chromium.find_element("css selector", ".source").text == "The numbers · The figure as SVG or PNG"
+    assert chromium.find_elements("css selector", ".zoom, .switcher, dialog") == []
+    chromium.execute_script("location.hash = 'within'")
+    time.sleep(0.2)
+    assert chromium.find_element("css selector", ".callout-collapse.show #within")
+    assert chromium.find_element("css selector", "a.lightbox").value_of_css_property("padding") == "0px"

@@ -10,6 +10,8 @@ chromium, opened = sample.chromium, sample.opened
 test_every_link_leads_somewhere = sample.test_every_link_leads_somewhere
 test_no_errors_and_no_requests_outside = sample.test_no_errors_and_no_requests_outside
 test_page_is_never_wider_than_the_window = sample.test_page_is_never_wider_than_the_window
+test_axe_finds_nothing_serious = sample.test_axe_finds_nothing_serious
+test_paper_shows_every_panel = sample.test_paper_shows_every_panel
 
 
 @pytest.fixture(scope="module")

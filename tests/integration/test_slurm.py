@@ -88,6 +88,8 @@ def slurm():
     wrapper = folder / "bin/srun"
     wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program("srun")} "$@"\n')
     wrapper.chmod(0o755)
+    # The executor does not quote Python's path, which may have a space: it gets one that has none.
+    (folder / "environment").symlink_to(Path(sys.executable).parents[1])
     path = f"{folder}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
     environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
     files = {
@@ -112,9 +114,10 @@ def slurm():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def command(*arguments):
+def command(environment, *arguments):
     """The workflow through the profile, with what a cluster without accounting needs."""
-    words = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"]
+    python = Path(environment["SLURM_CONF"]).with_name("environment") / "bin/python"
+    words = [str(python), "-m", "snakemake", "--workflow-profile", "profiles/slurm"]
     words += ["--slurm-status-command", "squeue", "--latency-wait", "5"]
     words += ["--slurm-init-seconds-before-status-checks", "2"]
     return [*words, *arguments, "--configfile", "config/tiny.yaml"]
@@ -123,7 +126,7 @@ def command(*arguments):
 def submit(workflow, environment, *arguments):
     """A run of `command` to its end; what it said."""
     asked = {"cwd": workflow.root, "env": environment, "capture_output": True, "text": True, "timeout": 900}
-    done = subprocess.run(command(*arguments), **asked)
+    done = subprocess.run(command(environment, *arguments), **asked)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
@@ -187,14 +190,14 @@ def test_a_job_over_its_time_and_one_that_is_cancelled_go_on(slurm, tmp_path):
     (tmp_path / "slow").write_text("1.0")
     said = tmp_path / "said.txt"
     with open(said, "w") as file:
-        words = command("--set-resources", "train:runtime=attempt")
+        words = command(environment, "--set-resources", "train:runtime=attempt")
         running = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=file, stderr=subprocess.STDOUT)
     logs = {
         name: until(lambda name=name: [*(tmp_path / "logs/train").glob(f"*-{name}-*/*.log")], 120)[0]
         for name in ("sgd", "adam")
     }
     until(lambda: "epoch 3/20" in logs["adam"].read_text(), 120)
-    refused = subprocess.run(command(), cwd=tmp_path, env=environment, capture_output=True, text=True)
+    refused = subprocess.run(command(environment), cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert refused.returncode != 0 and "another snakemake works in this directory" in refused.stdout + refused.stderr
     queue = subprocess.run(["squeue", "-h", "-o", "%i %k"], env=environment, capture_output=True, text=True).stdout
     job = next(line.split()[0] for line in queue.splitlines() if "-adam-" in line)

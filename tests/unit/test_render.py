@@ -264,7 +264,7 @@ def convert(tmp_path):
     """Render Markdown (body, front matter) as the report is; returns its Reader."""
     folder = tmp_path / "document"
     folder.mkdir()
-    for name in ("filter.lua", "embed.lua", "page.js", "style.css", "template.html", "references.bib"):
+    for name in render.FILES:
         shutil.copyfile(TEMPLATES / name, folder / name)
     (folder / "a.svg").write_text(SVG.format(x=1))
 
@@ -275,6 +275,9 @@ def convert(tmp_path):
 
     body.folder = folder
     return body
+
+
+SCRIPTS = 3  # of the page itself: whether it is dark before it shows, page.js, exhibits.js
 
 
 # ------------------------------------------------------------------------------------------- escaping
@@ -316,7 +319,7 @@ def test_text_comes_out_literally_wherever_it_stands(convert, text):
     # The page's title (twice), the paragraph, the heading and its entry in the contents, two captions, two cells.
     assert shown.count(text) == 9
     assert page.all("img")[0]["alt"] == text
-    assert not page.all("b") and not page.all("em") and len(page.all("script")) == 1
+    assert not page.all("b") and not page.all("em") and len(page.all("script")) == SCRIPTS
     assert len(page.all("td")) == 4
 
 
@@ -487,7 +490,9 @@ def test_figures_have_their_alternative_text(convert):
     first, second = page.all("img")
     assert first["alt"] == 'What "it" shows' and first["width"] == "50" and second["alt"] == "Bare"
     assert not {"fig-alt", "data-fig-alt"} & set(first)
-    assert all(image["src"].startswith("data:image/svg+xml;base64,") for image in (first, second))
+    for image in (first, second):  # as text, which is smaller than base64
+        kind, _, data = image["src"].partition(",")
+        assert kind == "data:image/svg+xml" and urllib.parse.unquote(data) == SVG.format(x=1)
     assert "Figure 1: A cap" in page.text and page.all("figure", id="fig-a")
 
 
@@ -509,7 +514,7 @@ def test_tables_have_a_box_and_a_caption_outside_of_it(convert):
         f"{wide}\n|{'---|' * 40}\n{wide}\n\n: Wide {{#tbl-wide}}\n\n"
         "::: {#tbl-div}\n| a |\n|---|\n| 1 |\n\nBy div\n:::\n\n| bare |\n|---|\n| 1 |\n\nSee @tbl-div."
     )
-    boxes = page.all("div", role="region", tabindex="0")
+    boxes = page.all("div", role="group", tabindex="0")
     assert len(boxes) == 3 and boxes[2]["aria-label"] == "Table"
     for box, caption in zip(boxes, ("Table 1: Wide", "Table 2: By div"), strict=False):
         assert page.texts[box["aria-labelledby"]] == caption
@@ -604,7 +609,7 @@ def test_quarto_renders_where_it_is(monkeypatch, tmp_path):
     assert arguments["output"].read_text() == "made by quarto\n"
     assert (tmp_path / "bin" / "arguments").read_text().split() == ["render", "report.qmd", "--to", "html"]
     files = (tmp_path / "bin" / "files").read_text().split()
-    assert {"report.qmd", "figures", "style.css", "embed.lua", "references.bib", "runs.csv", "cells.csv"} <= set(files)
+    assert {"report.qmd", "figures", "runs.csv", "cells.csv", *render.FILES} <= set(files)
 
 
 @pytest.mark.parametrize(
@@ -638,7 +643,10 @@ DOCUMENTED_HTML = {
     "embed-resources",
     "html-math-method",
     "theme",
+    "respect-user-color-scheme",
+    "lightbox",
     "css",
+    "include-after-body",
 }
 
 
@@ -651,6 +659,10 @@ def test_front_matter_is_quartos(tmp_path):
     assert set(head["format"]["html"]) <= DOCUMENTED_HTML
     assert head["format"]["html"]["embed-resources"] is True and head["format"]["html"]["html-math-method"] == "mathml"
     assert head["filters"] == ["embed.lua"]
+    # Quarto's own contents, dark theme and lightbox; of our scripts only the one that does what Quarto does not.
+    assert head["format"]["html"]["theme"] == {"light": "default", "dark": "dark.scss"}
+    assert head["format"]["html"]["include-after-body"] == [{"text": '<script src="exhibits.js"></script>\n'}]
+    assert "page.js" not in source
     # No cell that runs code, no shortcode, no label with an underscore, and every fenced div is closed.
     assert "```{" not in source and "{{<" not in source
     assert not re.search(r"\{#[\w-]*_", source)
@@ -700,7 +712,7 @@ def test_report_shows_text_literally_and_no_markers(made):
     plain = text.replace(NASTY, "")
     for marker in (":::", "{#", "@fig", "@tbl", "@sec", "{{<", "{.", "![", "](", "**", "${", "{{", "{%"):
         assert marker not in plain
-    assert len(reader.all("script")) == 1 and not reader.all("i")
+    assert len(reader.all("script")) == SCRIPTS and not reader.all("i")
     assert (
         reader.all("img")[-1]["alt"].startswith('A picture of "')
         and "<b>bold</b> & more." in reader.all("img")[-1]["alt"]
@@ -731,14 +743,13 @@ def test_report_counts_replicates(made):
 def test_report_says_how_to_retry(made):
     arguments, _, page = made
     text = Reader(page).text
-    failed = next(run for run in read_csv(arguments["tables"] / "runs.csv") if run["status"] == "failed")
-    assert f"--forcerun results/cells/{failed['cell_id']}/seeds_0-1/run.json 6 How it was run" in text
-    assert text.count("--forcerun") == 1
-    config = json.loads(arguments["config"].read_text()) | {"command": "snakemake --cores all --configfile x.yaml"}
+    assert "--config retry_failed=true 6 How it was run" in text and text.count("retry_failed") == 1
+    retry = "snakemake --cores all --configfile x.yaml --config retry_failed=true"
+    config = json.loads(arguments["config"].read_text()) | {"retry": retry}
     other = arguments["config"].with_name("other.json")
     other.write_text(json.dumps(config))
     context = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards")), other)
-    assert "snakemake --cores all --configfile x.yaml --forcerun results/cells/" in render.document(TEMPLATES, context)
+    assert f"\n{retry}\n" in render.document(TEMPLATES, context)
 
 
 def test_report_shows_means_with_their_number(made):
@@ -761,34 +772,80 @@ def test_report_has_every_chapter_and_exhibit(made):
     carried = [urllib.parse.unquote_to_bytes(a["href"].partition(",")[2]) for a in reader.all("a") if "download" in a]
     files = [*arguments["figures"].glob("*/*.csv"), arguments["cells"], arguments["tables"] / "runs.csv"]
     assert sorted(carried) == sorted(path.read_bytes() for path in files)
-    assert "The first 30 of 40 rows" in reader.text
+    assert len(re.findall("lenet5 3 3 ", reader.texts["tbl-dynamics-accuracy-table"])) == 40
     headings = [
         "In short",
-        "The data",
         "Parameter dynamics",
         "own_study",
+        "The data",
         "What is missing",
         "How it was run",
         "Methods",
     ]
     found = [re.sub(r"^\d+ ", "", reader.texts[name]) for name in reader.texts if re.match(r"sec-\w+$", name)]
-    assert all(any(heading in text for text in found) for heading in headings[:2] + headings[4:])
+    assert len(re.findall(r"(?m)^# (.*) \{#sec-", source)) == len(headings)
+    for heading, text in zip(headings, re.findall(r"(?m)^# (.*) \{#sec-", source), strict=True):
+        assert text.replace("\\", "").startswith(heading)
+    assert all(any(heading in text for text in found) for heading in (headings[0], *headings[3:]))
     assert "Further exhibits" in reader.text and "The answer is 42\u00a0%." in reader.text
 
 
 def test_claims_stand_in_short_and_in_full(made):
-    """Each verdict is a chip with its word, beside the document's sentence, once in short and once with a reason."""
+    """Each verdict is a chip with its word, in short with links, in full beside the sentence and a reason."""
     reader = Reader(made[2])
+    links = [link["href"] for link in reader.all("a")]
     for claim in CLAIMS:
-        name = render.slug(claim["verdict"])
+        name, untested = render.slug(claim["verdict"]), claim["verdict"] == "not testable here"
         assert len(reader.all("span", **{"class": f"verdict verdict-{name}"})) == 2
-        assert len(reader.all("div", **{"class": f"claim claim-{name}"})) == 1
-        assert reader.text.count(f"{claim['verdict']} {claim['id']} “{claim['says']}”") == 2
+        assert len(reader.all("div", **{"class": f"claim claim-{name}", "id": f"claim-{claim['id']}"})) == 1
+        assert links.count(f"#claim-{claim['id']}") == 1
+        said = f"{claim['id']} “{claim['says']}”"
+        assert reader.text.count(f"{claim['verdict']} {said}") == (1 if untested else 2)
         assert claim["reason"].replace(" %", "\u00a0%") in reader.text
-    assert reader.text.count("Scope: Only there. Test: exact.") == 4
-    assert "#sec-dynamics-claims" in {link["href"] for link in reader.all("a")}
-    short, full = reader.texts["sec-short"], reader.texts["sec-dynamics-claims"]
-    assert short and "What the document claims" in full
+    assert "not testable here 002-4 own_study" in reader.text  # the last line of the study on the first page
+    assert reader.text.count("Scope: Only there. Test: exact.") == 4 and "3 of 4 claims testable here" in reader.text
+    assert "#sec-dynamics-claims" in links and "What the document claims" in reader.texts["sec-dynamics-claims"]
+
+
+def test_first_page_answers_every_question_that_has_exhibits(made):
+    """A line a question: the answer's first sentence, or what shows it; and the heading stands there and above it."""
+    _, source, page = made
+    reader = Reader(page)
+    first = source[source.index("\n# In short") : source.index("\n# Parameter dynamics")]
+    asked = {
+        "learnt": ("What the networks learnt", "Test accuracy · Test accuracy in numbers"),
+        "unchanged": ("How many parameters stay exactly as they began?", "The answer is 42\u00a0%."),
+        "features": ("Are the learnt features independent?", "Correlation"),
+        "alike": ("Do all models learn the same features, and in the same order?", "Cross"),
+    }
+    assert re.findall(r"question-([a-z]+)\)", first) == list(asked)
+    for key, (heading, words) in asked.items():
+        assert f"{heading} {words}" in reader.text
+        assert reader.texts[f"sec-dynamics-question-{key}"].endswith(heading)
+        assert reader.all("a", href=f"#sec-dynamics-question-{key}")
+    assert "A sentence with a number in it. See Section" in reader.text
+    assert "1 of 2 replicates of 1 cell are done." in reader.text  # the own study has no sentences
+    assert "sec-short-dynamics" in reader.texts and "#sec-short-dynamics" not in {a["href"] for a in reader.all("a")}
+
+
+def test_every_chapter_of_questions_is_whole():
+    """Each question has all that the templates use, and a key of its own."""
+    chapters = yaml.safe_load((TEMPLATES / "questions.yaml").read_text(encoding="utf-8"))
+    assert set(chapters) == {"dynamics", "transferability", "vgg22", "convnets", "cinic"}
+    for asked in chapters.values():
+        assert len({question["key"] for question in asked}) == len(asked) > 3
+        for question in asked:
+            assert set(question) == {"key", "heading", "exhibits", "words"} and all(question.values())
+            assert isinstance(question["exhibits"], list)
+
+
+def test_long_tables_show_their_first_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "ROWS", 30)
+    arguments = sample(tmp_path)
+    render.report(**arguments)
+    reader = Reader(arguments["output"].read_text(encoding="utf-8"))
+    assert "The first 30 of 40 rows; the CSV file has them all." in reader.text
+    assert len(re.findall("lenet5 3 3 ", reader.texts["tbl-dynamics-accuracy-table"])) == 30
 
 
 def test_exhibits_of_one_title_stand_behind_tabs(made):
@@ -808,12 +865,20 @@ def test_nothing_missing_is_said(tmp_path):
     render.report(**arguments)
     text = Reader(arguments["output"].read_text(encoding="utf-8")).text
     assert "Nothing: all 9 replicates that were asked for are done." in text
-    assert "not done" not in text and "--forcerun" not in text
+    assert "not done" not in text and "retry_failed" not in text
 
 
-def test_pictures_of_two_pixels_a_point_are_shown_at_half_their_width(made):
-    widths = [image["width"] for image in Reader(made[2]).all("img") if "width" in image]
-    assert widths == ["200", "200"]  # the PNGs of the sample are 400 pixels wide
+def test_pictures_say_their_size(made, tmp_path):
+    """A PNG has two pixels for each of the page's (the sample's are 400 x 120), an SVG its own unit."""
+    sizes = [(image["width"], image["height"]) for image in Reader(made[2]).all("img")]
+    assert sorted(set(sizes)) == [("200", "60"), ("720", "200")] and sizes.count(("200", "60")) == 2
+    points = tmp_path / "points.svg"
+    points.write_text(
+        '<?xml version="1.0"?>\n<svg xmlns:x="y" width="630pt" height="332.64pt" viewBox="0 0 630 332.64">'
+    )
+    assert render._size({"path": points}) == " width=840 height=444"
+    points.write_text("<svg>")
+    assert render._size({"path": points}) == ""
 
 
 def test_methods_tell_what_was_measured_alone(tmp_path):

@@ -1,10 +1,13 @@
 """Exhibits: the numbers behind them, their words, their bytes, and what they do with failed and undefined cells."""
 
+import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree as tree
 from pathlib import Path
 
 import numpy as np
@@ -863,6 +866,33 @@ def test_accuracy_alt_has_the_extremes(folder, exhibits):
     assert f"over {len(means)} cells" in alt
 
 
+def test_an_svg_is_slimmed_and_looks_the_same():
+    """The same marks in the same places, to a hundredth of a point; letters keep their scale and their outlines."""
+    fig = style.figure(2)
+    axes = fig.subplots()
+    axes.plot([0, 1 / 3, 1], [0, 2 / 7, 1], "o-", label="a label")
+    axes.legend()
+    style.apply()
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    whole = buffer.getvalue().decode()
+    slim = exhibit.slim(whole)
+    assert len(slim) < 0.85 * len(whole) and "<metadata" not in slim and "<!--" not in slim
+
+    def marks(svg):
+        return [node for node in tree.fromstring(svg).iter() if node.tag.endswith(("path", "use"))]
+
+    def numbers(text):
+        return [float(number) for number in re.findall(r"-?[\d.]+", text)]
+
+    assert len(marks(whole)) == len(marks(slim)) > 20
+    for old, new in zip(marks(whole), marks(slim), strict=True):
+        for name, value in old.attrib.items():
+            assert re.findall("[A-Za-z]", value) == re.findall("[A-Za-z]", new.get(name)), name
+            assert numbers(new.get(name)) == pytest.approx(numbers(value), abs=0.00501), name
+    assert re.findall(r"scale\([^)]*\)", slim) == re.findall(r"scale\([^)]*\)", whole) != []
+
+
 def test_same_tables_same_bytes(small, tmp_path_factory):
     """Once here and once in a process with other hashes of strings."""
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
@@ -1153,6 +1183,17 @@ def test_ten_training_pictures_a_class(tmp_path):
     assert "36 train, 9 valid and 6 test" in grid.caption
     assert counts.data.to_numpy().tolist()[-1] == ["Some", "all classes", "36", "9", "6"]
     assert grid.raster
+
+
+def test_classes_without_pictures_take_no_row(tmp_path):
+    """A data set of some classes that keeps all labels."""
+    cards, files = data_files(tmp_path, classes=3, channels=1)
+    card = json.loads(cards[0].read_text())
+    counts = {split: [*each, 0] for split, each in card["counts"].items()}
+    write_json(cards[0], card | {"classes": [*card["classes"], "none of these"], "counts": counts})
+    grid, _ = pictures.exhibits(pictures.cards(cards, {}), files)
+    assert grid.figure.axes[0].images[0].get_array().shape[0] == 3 * 5 - 1
+    assert "10 training pictures a class of 3 of its 4 classes" in grid.caption and "none of these" not in grid.alt
 
 
 def test_colour_pictures_and_many_classes(tmp_path):

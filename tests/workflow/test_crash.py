@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 
@@ -53,9 +54,14 @@ def until(reached, seconds=60):
         time.sleep(0.1)
 
 
+# What is typed while a training is under way.
+BESIDE = [["all"], ["prune", "--config", "prune=remove"], ["plan"], ["status"], ["prune"]]
+
+
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory):
-    """A workflow whose Snakemake was killed in the middle of a training: (it, the epoch reached, what others said)."""
+    """A workflow whose Snakemake was killed in the middle of a training: (it, what three others said that were typed
+    beside it, the training's log)."""
     root = tmp_path_factory.mktemp("a crash")
     workflow = Workflow(root, small("slow", epochs=6))
     (root / "scripts/atlas/networks/slow.py").write_text(SLOW)
@@ -63,7 +69,8 @@ def crashed(tmp_path_factory):
     first = workflow.start("all", WEIGHT_ATLAS_CHECKPOINT_SECONDS="0.5")
     log = lambda: "".join(path.read_text() for path in (root / "logs/train").rglob("*.log"))  # noqa: E731
     until(lambda: "epoch 3/6" in log())
-    second, plan = workflow.run("all", check=False), workflow.run("plan", check=False)
+    (root / "slow").write_text("30")  # so that it does not end while others look on
+    others = [workflow.run(*words, check=False) for words in BESIDE]
     # The power goes: Snakemake first, then whatever it had started.
     first.kill()
     for entry in os.listdir("/proc"):
@@ -73,19 +80,25 @@ def crashed(tmp_path_factory):
         except OSError:
             continue
     first.wait()
-    return workflow, second, plan, log()
+    return workflow, others, log()
 
 
 def test_a_second_snakemake_is_refused_and_one_that_looks_on_is_not(crashed):
-    _, second, plan, _ = crashed
-    assert second.returncode != 0 and "another snakemake works in this directory (process" in second.stdout
-    assert "training" not in second.stdout.split("another snakemake")[1]
+    _, (second, removing, plan, status, prune), _ = crashed
+    for refused in (second, removing):
+        assert refused.returncode != 0 and "another snakemake works in this directory (process" in refused.stdout
+    assert "training" not in second.stdout.split("another snakemake")[1] and "wanted by" not in removing.stdout
     assert plan.returncode == 0 and "study dynamics" in plan.stdout
+    assert prune.returncode == 0 and "wanted by none of them: 0 in all" in prune.stdout
+    assert status.returncode == 0 and "running   1 training job; a snakemake works here" in status.stdout
+    running = re.findall(r"^  (base-\S+)  digits x slow x default x sgd  seed 0  (.+)", status.stdout, re.M)
+    assert len(running) == 1 and re.match(r"epoch [3-6]/6.*  valid [\d.]+%  [\d,]+ images/s  .+ left", running[0][1])
 
 
 def test_the_same_command_goes_on_where_the_crash_was(crashed):
-    workflow, *_, before = crashed
+    workflow, _, before = crashed
     (workflow.root / "slow").unlink()
+    assert "running   0 training jobs; no snakemake works here" in workflow.run("status").stdout
     done = workflow.run("all")
     assert "unlock" not in done.stdout
     after = "".join(path.read_text() for path in (workflow.root / "logs/train").rglob("*.log"))

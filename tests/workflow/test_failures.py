@@ -45,6 +45,7 @@ def troubled(tmp_path_factory):
         "optimizer": ["sgd", "wild"],
     }
     study["exclude"] = [{"network": "fatal", "optimizer": "wild"}, {"network": "lenet1", "init": "pretrained"}]
+    study["perturb"]["where"]["optimizer"] = ["sgd", "wild"]
     root = tmp_path_factory.mktemp("troubled run")
     workflow = Workflow(root, config)
     (root / "scripts/atlas/networks/fatal.py").write_text(FATAL)
@@ -72,7 +73,7 @@ def test_the_others_are_trained_and_the_report_says_which_failed(troubled):
     assert found["fatal", "init", 0.02] == [["failed"] * 3] * 2
     assert found["fatal", "parent", 0.02] == [["failed"] * 3]
     page = (troubled.root / "results/tiny/report/report.html").read_text()
-    assert "SIGKILL" in page and "diverged" in page and "--forcerun" in page
+    assert "SIGKILL" in page and "diverged" in page and "retry_failed=true" in page
 
 
 def test_every_attempt_was_made_and_the_console_ends_with_the_command(troubled):
@@ -80,7 +81,7 @@ def test_every_attempt_was_made_and_the_console_ends_with_the_command(troubled):
     for attempt in (1, 2, 3):
         assert f"attempt {attempt} of 3 failed, killed by SIGKILL" in text
     last = text.splitlines()[-12:]
-    assert any("--forcerun" in line for line in last) and any("report.html" in line for line in last)
+    assert any("retry_failed=true" in line for line in last) and any("report.html" in line for line in last)
 
 
 def test_summaries_leave_out_what_failed_and_say_so(troubled):
@@ -91,15 +92,31 @@ def test_summaries_leave_out_what_failed_and_say_so(troubled):
 
 
 def test_the_named_command_trains_the_failed_ones_again(troubled):
-    line = next(line for line in troubled.first.stdout.splitlines() if "--forcerun" in line)
-    words = shlex.split(line)
-    assert words[:3] == ["snakemake", "--cores", "all"]
+    line = next(line for line in troubled.first.stdout.splitlines() if "retry_failed" in line)
+    again = ["--config", "retry_failed=true"]
+    assert shlex.split(line) == ["snakemake", "--cores", "all", "--configfile", "config/tiny.yaml", *again]
+    assert not [job for job in troubled.jobs() if "training" in job], "they are not tried again unasked"
+    assert "2 training jobs to do" in troubled.run("plan", *again).stdout, "the third follows from one of them"
+    trained = [job for job in troubled.jobs(*again) if "training" in job]
+    assert len(trained) == 3 and all(job.startswith("training base-digits") and "-fatal-" in job for job in trained)
+    assert statuses(troubled)["fatal", "init", 0.02] == [["failed"] * 3] * 2, "a plan and a dry run change nothing"
     (troubled.root / "kill").unlink()
-    done = troubled.run(*words[words.index("--forcerun") :])
+    done = troubled.run("all", *again)
     found = statuses(troubled)
     assert found["fatal", "init", 0.02] == [["done"] * 3] * 2 and found["fatal", "parent", 0.02] == [["done"] * 3]
-    assert "training base-digits-lenet1-" not in done.stdout
+    assert "training base-digits-lenet1-" not in done.stdout and "retraining" not in done.stdout
     assert "Nothing to be done" in troubled.run("all").stdout
+
+
+def test_what_starts_from_a_diverged_run_is_not_tried_again(troubled):
+    causes = [
+        record["cause"]
+        for path in (troubled.root / "results/cells").glob("perturb-*/seeds_*/run.json")
+        for record in json.loads(path.read_text())["replicates"]
+        if record["status"] == "failed"
+    ]
+    assert len(causes) == 6 and all("has status diverged" in cause for cause in causes)
+    assert "Nothing to be done" in troubled.run("all", "--config", "retry_failed=true").stdout
 
 
 def test_failures_stop_makes_it_an_error(tmp_path):

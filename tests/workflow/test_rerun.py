@@ -60,6 +60,7 @@ EDITS = {
     "report/style.css": {"rendering"},
     "report/filter.lua": {"rendering"},
     "report/report.qmd.j2": {"rendering"},
+    "report/questions.yaml": {"rendering"},
     "scripts/collect.py": TELL,
     "scripts/atlas/measure/statistics.py": MEASURE | TELL,
     "scripts/measure.py": MEASURE | TELL,

@@ -12,15 +12,19 @@ SILENT = "ended without a word: its machine, its scheduler or somebody stopped i
 
 
 class Attempts:
-    """The journal of a block's attempts, a JSON file: a list of {attempt, host, job, ended}."""
+    """The journal of a block's attempts, a JSON file: a list of {attempt, host, job, origin, ended}.
+
+    origin: a digest of what the attempt began from.
+    """
 
     def __init__(self, path: Path):
         self.path = path
         self.made = store.read_json(path) if path.exists() else []
 
-    def begin(self, attempt: int) -> None:
+    def begin(self, attempt: int, origin: str) -> None:
         """Note that an attempt begins here; `job` is that of SLURM, or None."""
-        here = {"attempt": attempt, "host": socket.gethostname(), "job": os.environ.get("SLURM_JOB_ID"), "ended": None}
+        job = os.environ.get("SLURM_JOB_ID")
+        here = {"attempt": attempt, "host": socket.gethostname(), "job": job, "origin": origin, "ended": None}
         self.made.append(here)
         store.write_json(self.path, self.made)
 
@@ -28,6 +32,10 @@ class Attempts:
         """Note why the attempt under way ended."""
         self.made[-1]["ended"] = why
         store.write_json(self.path, self.made)
+
+    def foreign(self, origin: str) -> bool:
+        """Whether there was an attempt that began from something else: what it left is not to be gone on with."""
+        return bool(self.made) and self.made[-1]["origin"] != origin
 
     def last_words(self) -> str:
         """Why the last attempt ended, in one line: what it said, and what SLURM says of its job."""

@@ -30,8 +30,9 @@ TAIL = 15
 class Block:
     """One block of a cell: its directory, its scratch directory beside it, and its lock."""
 
-    def __init__(self, directory: Path, cell_id: str, settings: dict):
-        self.directory, self.cell_id, self.settings = directory, cell_id, settings
+    def __init__(self, directory: Path, cell_id: str, settings: dict, origin: str = ""):
+        """origin: a digest of what its training begins from, code included."""
+        self.directory, self.cell_id, self.settings, self.origin = directory, cell_id, settings, origin
         self.seeds = store.block_seeds(directory)
         self.scratch = directory.with_name(f".{directory.name}")
         self.interrupted = 0
@@ -196,7 +197,13 @@ def _launch(
                 block.record_failure(why)
                 print(summary(block.finish(), block.directory / "metrics.csv", 0), flush=True)
             return int(stop)
-        made.begin(attempt)
+        if made.foreign(block.origin):
+            print(
+                f"{block.cell_id}: its code or its parent changed since it was interrupted: it begins anew", flush=True
+            )
+            shutil.rmtree(block.scratch)
+            made = Attempts(block.scratch / "attempts.json")
+        made.begin(attempt, block.origin)
         device, locks = None, (handle,)
         if gpus:
             device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))

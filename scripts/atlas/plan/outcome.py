@@ -12,25 +12,30 @@ from atlas.plan.study import Plan, block_path
 OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
 APART = {"source": "source cells", "control": "controls of the perturbed", "extra": "further transfers"}
 
+# How the cause begins of a failure that only follows from the parent's (atlas/learn/block.py).
+FOLLOWS = "its parent "
+
 
 def missing(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
-    """The blocks that are still to be trained, as (cell id, block)."""
-    root = plan.root
+    """The blocks that are still to be trained, as (cell id, block); with `retry_failed` those to be tried again too."""
+    root, again = plan.root, retried(plan) if plan.config.retry_failed else ()
     return [
         (cell_id, block)
         for cell_id, found in plan.blocks.items()
         for block in found
-        if not (root / block_path(cell_id, block) / "run.json").exists()
+        if block_path(cell_id, block) in again or not (root / block_path(cell_id, block) / "run.json").exists()
     ]
 
 
 def wall_seconds(plan: Plan, jobs: list, cores: int | None = None) -> float:
     """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores."""
     needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
-    cores = cores or os.cpu_count() or 1
-    return max(
-        max((need.seconds for need in needs), default=0.0), sum(need.seconds * need.threads for need in needs) / cores
-    )
+    return shared([(need.seconds, need.threads) for need in needs], cores or os.cpu_count() or 1)
+
+
+def shared(jobs: list[tuple[float, int]], cores: int) -> float:
+    """Seconds that jobs of so many (seconds, threads) take: the longest one, or all of them shared by the cores."""
+    return max(max((seconds for seconds, _ in jobs), default=0.0), sum(one * threads for one, threads in jobs) / cores)
 
 
 def before(plan: Plan) -> str:
@@ -97,29 +102,33 @@ def troubles(plan: Plan) -> list[dict]:
     return found
 
 
-def command(files: list[str], settings: list[str]) -> str:
+def retried(plan: Plan) -> list[str]:
+    """The blocks that `retry_failed` trains again: those with a replicate that failed of itself.
+
+    Not those that only failed for want of their parent's replicate: what starts from a block that is trained again
+    follows it anyway, and where the parent diverged another try would end as the first.
+    """
+    failed = (t for t in troubles(plan) if t["status"] == "failed" and not (t["cause"] or "").startswith(FOLLOWS))
+    return list(dict.fromkeys(trouble["block"] for trouble in failed))
+
+
+def command(files: list[str], settings: list[str], *target: str) -> str:
     """What a user types to run these config files (none: the tour's) with these key=value settings on top."""
-    words = ["snakemake", "--cores", "all"]
+    words = ["snakemake", *target, "--cores", "all"]
     words += ["--configfile", *files] if files else []
     words += ["--config", *settings] if settings else []
     return shlex.join(words)
 
 
-def retry(plan: Plan, command: str) -> str:
-    """The command that trains the failed replicates again, and all that was made from them; empty where none failed."""
-    failed = dict.fromkeys(f"{t['block']}/run.json" for t in troubles(plan) if t["status"] == "failed")
-    return f"{command} --forcerun {shlex.join(failed)}" if failed else ""
-
-
-def after(plan: Plan, command: str) -> str:
-    """The console's last lines: what failed or diverged, the command that retries it, and where the report is."""
+def after(plan: Plan, again: str) -> str:
+    """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
     lines = [
         f"  {trouble['status']}: {trouble['cell_id']} seed {trouble['seed']}: {trouble['cause']}"
         for trouble in troubles(plan)
     ]
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
-    if again := retry(plan, command):
+    if retried(plan):
         lines.append(f"To train the failed ones again:\n  {again}")
     report = f"results/{plan.config.name}/report/report.html"
     if (plan.root / report).exists():

@@ -22,7 +22,13 @@ def _float(**limits):
     return Annotated[float, Field(**limits), BeforeValidator(number)]
 
 
+def flag(value):
+    """The value as a boolean where it is `true` or `false` as a text, as `--config` passes them on."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
 Positive = Annotated[int, Field(gt=0)]
+Flag = Annotated[bool, BeforeValidator(flag)]
 Rate = _float(gt=0)
 Share = _float(ge=0, lt=1)
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
@@ -508,6 +514,10 @@ class Study(Experiment):
         return self
 
 
+# Keys that say what to do this once: they are no part of what results are made from.
+PASSING = ("retry_failed", "prune", "compare")
+
+
 class Config(Model):
     """One config file: a name, and the studies that it asks for, at a scale."""
 
@@ -518,6 +528,8 @@ class Config(Model):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     jobs_per_gpu: Positive = 1
     failures: Literal["record", "stop"] = "record"
+    retry_failed: Flag = False
+    prune: Literal["list", "remove"] = "list"
     replicates: Positive = 3
     replicates_per_job: Positive = 3
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
@@ -529,6 +541,7 @@ class Config(Model):
     training: Training = Training()
     definitions: Annotated[dict[Name, Study], Field(min_length=1)]
     studies: str | list[Name] = "all"
+    compare: str | None = None
 
     @model_validator(mode="after")
     def _studies(self):

@@ -47,6 +47,7 @@ def pictures(card, path):
     """The grid of one data set: a row a class, ten pictures of its train split, chosen by a fixed seed."""
     arrays = load_arrays(path)
     rows = chosen(arrays["labels"], arrays["split"], len(card["classes"]))
+    rows = [(kind, places) for kind, places in rows if len(places)]  # a data set may keep labels that it has none of
     grid = mosaic(arrays["images"], [places for _, places in rows])
     fig = style.figure(0.2 + style.WIDTH * 0.8 * grid.shape[0] / grid.shape[1])
     axes = fig.subplots()

@@ -2,7 +2,8 @@
 
 import io
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -91,6 +92,15 @@ def write(folder, chapter, title, exhibits, facts):
     write_json(folder / "exhibits.json", told)
 
 
+def write_png(folder, exhibits):
+    """Write <name>.png into `folder` (made if absent) for each exhibit whose picture is an SVG."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for exhibit in exhibits:
+        if exhibit.figure is not None and not exhibit.raster:
+            with whole(Path(folder) / f"{exhibit.name}.png") as path:
+                path.write_bytes(picture(replace(exhibit, raster=True)))
+
+
 def csv_text(data):
     """The table as CSV text: ten significant digits, empty cells for what is undefined, the same bytes every time."""
     return data.to_csv(index=False, float_format="%.10g", lineterminator="\n")
@@ -106,7 +116,22 @@ def picture(exhibit):
             buffer = reduced(buffer)
     else:
         exhibit.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        buffer = io.BytesIO(slim(buffer.getvalue().decode()).encode())
     return buffer.getvalue()
+
+
+def slim(svg):
+    """Matplotlib's SVG with a quarter less text that looks the same: positions to a hundredth of a point, and without
+    comments, metadata, the groups' ids and the space between tags."""
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<!DOCTYPE[^>]*>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r">\s+<", "><", re.sub(r'<g id="[^"]*"', "<g", svg))
+    svg = re.sub(r'(?<= )(?:d|x|y|points)="[^"]*"|translate\([^)]*\)', lambda found: _rounded(found[0]), svg)
+    return re.sub(r'(?<= d=")[^"]*', lambda found: re.sub(r"\s*([A-Za-z])\s*", r"\1", found[0].strip()), svg)
+
+
+def _rounded(text):
+    """Text with its numbers rounded to two decimals at most."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
 
 
 def reduced(png):

@@ -19,13 +19,18 @@ from collections import Counter
 from pathlib import Path
 
 import jinja2
+import yaml
 from markupsafe import Markup
 
-from atlas.store import CELLS, block_seeds, read_json, whole
+from atlas.store import CELLS, read_json, whole
 
 PAGE_LIMIT = 20_000_000  # bytes of report.html
 CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
-ROWS = 30  # rows of an exhibit's table on the page; its CSV has them all
+ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; its CSV has them all
+FILES = (  # of the templates' folder: what the document needs beside it
+    *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
+    *("filter.lua", "embed.lua", "references.bib"),
+)
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
 MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib")  # of a replicate, in runs.csv
 SHORT = 7  # characters of a number that is shown as it is written
@@ -76,7 +81,6 @@ def gather(cells, tables, figures, cards, config):
         "done": sum(cell["done"] for cell in unique),
         "troubles": troubles,
         "ends": _ends(troubles),
-        "failed_blocks": _failed_blocks(troubles),
         "machines": _machines(unique),
         "wall_seconds": sum(_numbers([run for cell in unique for run in cell["runs"]], "wall_seconds")),
         "datasets": _datasets(cards, told, data, config.get("titles") or {}),
@@ -207,18 +211,6 @@ def _ends(troubles):
     for trouble in troubles:
         counts[trouble["status"]] += len(trouble["seeds"])
     return dict(sorted(counts.items()))
-
-
-def _failed_blocks(troubles):
-    """The run.json of each block with a failed replicate: what Snakemake is told to make again."""
-    return list(
-        dict.fromkeys(
-            f"{block}/run.json"
-            for trouble in troubles
-            for block in trouble["cell"]["blocks"].split(";")
-            if trouble["status"] == "failed" and set(trouble["seeds"]) & set(block_seeds(block))
-        )
-    )
 
 
 def _machines(cells):
@@ -429,7 +421,7 @@ def table(header, rows, caption="", label=""):
 # ------------------------------------------------------------------------------------------- the document
 
 
-def document(templates, context):
+def document(templates, context, name="report.qmd.j2"):
     """The Quarto document as text. A name that the context lacks is an error of the template."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
@@ -446,19 +438,41 @@ def document(templates, context):
     filters = (attribute, code, duration, fence, number, paragraphs, quoted, slug)
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters |= {"thousands": lambda value: _fixed(value, 0), "axis": lambda name: AXES.get(name, name)}
-    environment.globals |= {"table": table, "settings": settings, "width": _width, "rows_of": _rows_of}
+    environment.globals |= {"table": table, "settings": settings, "size": _size, "rows_of": _rows_of}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": _carried}
-    environment.globals |= {"families": _families}
-    text = environment.get_template("report.qmd.j2").render(context)
+    lists = Path(templates) / "questions.yaml"
+    environment.globals |= {"families": _families, "questions": lambda study: _questions(study, lists)}
+    text = environment.get_template(name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _width(exhibit):
-    """The width attribute of a PNG, which has two pixels for each of the page's; an SVG knows its own."""
-    if exhibit["path"].suffix != ".png":
-        return Markup("")
-    header = exhibit["path"].read_bytes()[:24]  # signature, length, "IHDR", width, height: https://www.w3.org/TR/png-3/
-    return Markup(f" width={int.from_bytes(header[16:20], 'big') // 2}")
+def _size(exhibit):
+    """The width and height attributes of a picture in the page's pixels, so that nothing moves when it is decoded.
+
+    A PNG has two pixels for each of the page's, and an SVG says its size in points or pixels.
+    """
+    header = exhibit["path"].read_bytes()[:2000]
+    if exhibit["path"].suffix == ".png":  # signature, length, "IHDR", width, height: https://www.w3.org/TR/png-3/
+        sizes = [int.from_bytes(header[at : at + 4], "big") / 2 for at in (16, 20)]
+    else:
+        found = re.findall(rb'<svg[^>]*?\swidth="([\d.]+)(pt)?"[^>]*?\sheight="([\d.]+)(pt)?"', header)
+        sizes = [float(found[0][at]) * (4 / 3 if found[0][at + 1] else 1) for at in (0, 2)] if found else []
+    return Markup("".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False)))
+
+
+def _questions(study, path):
+    """(the questions of a study's chapter, in order, as the YAML file at `path` lists them; the exhibits of none).
+
+    Each question that has exhibits is a dict: key, heading, words, its `exhibits`, and `answer`, a list of sentences.
+    """
+    left, asked = list(study["exhibits"]), []
+    lists = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    for question in lists.get(study["template"], []):
+        own = [exhibit for exhibit in left if exhibit["name"].startswith(tuple(question["exhibits"]))]
+        left = [exhibit for exhibit in left if exhibit not in own]
+        answer = study["facts"].get("answers", {}).get(question["key"], [])
+        asked += [question | {"exhibits": own, "answer": answer}] if own else []
+    return asked, left
 
 
 def _families(exhibits):
@@ -486,8 +500,8 @@ def _carried(path):
 
 
 def _copy(context, templates, folder):
-    """Put what the document needs into `folder`: figures, CSV files, style, filters, bibliography."""
-    for name in ("style.css", "filter.lua", "embed.lua", "page.js", "template.html", "references.bib"):
+    """Put what the document needs into `folder`: figures, CSV files, styles, scripts, filters, bibliography."""
+    for name in FILES:
         shutil.copyfile(Path(templates) / name, folder / name)
     for chapter in [context["data"], *context["studies"]]:
         for exhibit in chapter["exhibits"]:

@@ -1,0 +1,47 @@
+"""Passing a study on: the figures as PNG too, and one archive of all that was told."""
+
+
+use rule draw as draw_png with:
+    output:
+        directory("<results>/pictures/{study}"),
+    log:
+        f"<logs>/draw_png/{PLAN.config.name}/{{study}}.log",
+    benchmark:
+        f"<logs>/benchmarks/draw_png/{PLAN.config.name}/{{study}}.tsv"
+    params:
+        form="png",
+    message:
+        "drawing the study {wildcards.study} as PNG"
+
+
+rule bundle:
+    input:
+        script=script("bundle.py"),
+        code=imports("bundle.py"),
+        about=about_files(),
+        templates=report_sources(),
+        page="<results>/report/report.html",
+        data="<results>/figures/data",
+        studies=[f"<results>/figures/{study}" for study in PLAN.config.asked],
+        pictures=[f"<results>/pictures/{study}" for study in PLAN.config.asked],
+        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
+        prepared=ancient([f"data/{dataset}.safetensors" for dataset in PLAN.datasets]),
+        weights=[f"data/weights/{weights}.safetensors" for weights in PLAN.weights],
+        runs=block_files("run.json"),
+        snapshots=ancient(block_files("snapshots")),
+    output:
+        f"<results>/{PLAN.config.name}.zip",
+    log:
+        f"<logs>/bundle/{PLAN.config.name}.log",
+    benchmark:
+        f"<logs>/benchmarks/bundle/{PLAN.config.name}.tsv"
+    conda:
+        "../envs/atlas.yaml"
+    params:
+        commit=workflow_commit,
+        snakemake=snakemake_version,
+    message:
+        "bundling {output}"
+    shell:
+        "python {input.script:q} --results $(dirname {output:q}) --commit {params.commit:q} "
+        "--snakemake {params.snakemake} --output {output:q} > {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"

@@ -1,0 +1,26 @@
+"""What files take on disk."""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def used(paths: Iterable[Path]) -> tuple[int, float]:
+    """(bytes, latest modification in seconds since 1970) of these files and of all files below these directories.
+
+    A file with several names counts once, as `best.safetensors` beside its epoch does; symbolic links are not followed.
+    What vanishes meanwhile, since a run works beside, counts nothing.
+    """
+    sizes: dict[tuple[int, int], int] = {}
+    latest = 0.0
+    for path in paths:
+        inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
+        for file in (path, *inside):
+            try:
+                found = os.lstat(file)
+            except FileNotFoundError:
+                continue
+            sizes[found.st_dev, found.st_ino] = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
+            latest = max(latest, found.st_mtime)
+    return sum(sizes.values()), latest

@@ -1,0 +1,55 @@
+"""Bundle a folder of results into one archive to pass on, or check such an archive.
+
+    python scripts/bundle.py --results results/tour --output results/tour/tour.zip
+    python scripts/bundle.py --check results/tour/tour.zip
+
+The first needs what `snakemake bundle` makes before it: the report, and its figures as PNG.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from atlas.share import check, commit
+
+
+def main(arguments=None):
+    """Write or check a bundle; what is wrong ends in one line and exit status 1."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--results", type=Path, help="results/<name>, of a finished run")
+    wanted.add_argument("--check", type=Path, metavar="FILE.zip", help="say whether a bundle is whole")
+    parser.add_argument("--output", type=Path, help="the archive to write")
+    parser.add_argument("--commit", help="the version of the workflow (by default what git says)")
+    parser.add_argument("--snakemake", default="unknown", help="the version of Snakemake that ran it")
+    options = parser.parse_args(arguments)
+    if options.check:
+        sys.exit(checked(options.check))
+    if options.output is None:
+        parser.error("--results needs --output")
+
+    from atlas.share import bundle
+
+    made = options.commit or commit.describe(bundle.ROOT)
+    try:
+        bundle.write(options.results, options.output, made, options.snakemake)
+    except ValueError as error:
+        sys.exit(f"bundle.py: {error}")
+    size = options.output.stat().st_size / 1e6
+    print(f"{options.output}: {size:.1f} MB; python scripts/bundle.py --check {options.output} verifies it")
+
+
+def checked(path):
+    """Print that the bundle is whole, or return what is wrong with it as one line."""
+    try:
+        wrong = check.difference(path)
+    except OSError as error:
+        return f"{path}: cannot be read ({error.strerror}); give a bundle that is there"
+    if wrong:
+        return f"{path}: {wrong}; get it again from who made it"
+    print(f"{path}: ok")
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Compare two folders of results, A and B: of two machines, versions or configs, or the bundle that somebody sent.
+
+    python scripts/compare.py results/tour OTHER/results/tour
+
+The cells of each lie beside it, in ../cells; of an unpacked bundle the hashes are compared that it lists.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from atlas.share import compared
+
+
+def main(arguments=None):
+    """Write the page and its tables, and print what they say in short."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("a", type=Path, help="results/<name>, or an unpacked bundle")
+    parser.add_argument("b", type=Path, help="the other one")
+    parser.add_argument("--output", type=Path, help="the folder to write to (by default A/compare)")
+    options = parser.parse_args(arguments)
+    try:
+        print(compared.write(options.a, options.b, options.output or options.a / "compare"))
+    except ValueError as error:
+        sys.exit(f"compare.py: {error}")
+
+
+if __name__ == "__main__":
+    main()
