@@ -8,7 +8,7 @@ min_version("9.27")
 # A config file on the command line takes the place of the tour's, instead of being laid over it.
 if not workflow.config_settings.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"

@@ -136,4 +136,4 @@ def test_every_rule_uses_it_and_no_other_lies_beside_it():
         name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r'"(\.\./envs/.*)"', path.read_text())
     ]
     assert set(named) == {"../envs/atlas.yaml"}
-    assert [path.name for path in (ROOT / "envs").iterdir()] == ["atlas.yaml"]
+    assert [path.name for path in (ROOT / "envs").glob("*.yaml")] == ["atlas.yaml"]
