@@ -242,6 +242,22 @@ def test_best_is_the_best_validation_epoch(toy, tmp_path):
     assert all(torch.equal(best[name], same[name]) for name in same)
 
 
+@pytest.mark.parametrize("kind", ["parent", "weights"])
+def test_a_fresh_head_is_not_the_one_that_the_source_began_with(toy, tmp_path, kind):
+    """At one seed and scheme: its features would know that head already."""
+    train(toy, tmp_path / "source", settings())
+    began, ended = (snapshot(tmp_path / "source", epoch) for epoch in (0, 2))
+    start = {"kind": kind, "scheme": "kaiming_uniform", "head": "fresh", "grey": "replicate", "take": "last"}
+    file = store.snapshot_path(tmp_path / "source", 0, 2)
+    train(toy, tmp_path / "child", settings(start=start), file=str(file))
+    found = snapshot(tmp_path / "child", 0)
+    for name, value in found.items():
+        if name == "fc3.weight":
+            assert abs(float(torch.corrcoef(torch.stack([value.flatten(), began[name].flatten()]))[0, 1])) < 0.3
+        elif name != "fc3.bias":
+            assert torch.equal(value, ended[name]), name
+
+
 def test_frozen_layers_keep_every_bit(toy, tmp_path):
     cell = settings("resnet18", width=0.0625, stages=[stage(1, frozen=3), stage(1, frozen=["layer4"]), stage(1)])
     run, _ = train(toy, tmp_path, cell)

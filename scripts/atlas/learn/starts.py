@@ -72,7 +72,7 @@ def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | No
     `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
     equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
     """
-    initialise(model, table, start["scheme"], seed, f"{streams.of(start)}init")
+    initialise(model, table, start["scheme"], seed, streams.of_draws(start))
     own = model.state_dict()
     if not all_drawn(start):
         if file is None:

@@ -32,3 +32,12 @@ def of(start: dict) -> str:
     if start["kind"] == "perturb":
         return "retrain-" if start["order"] == "same" else "retrain-other-"
     return ""
+
+
+def of_draws(start: dict) -> str:
+    """The stream of the weights that a start draws.
+
+    Beside trained weights it is one of its own: drawn from `init`, a fresh last layer would be the very one that the
+    source began with at this seed, and its features grew up with.
+    """
+    return "fresh-init" if start["kind"] in ("parent", "weights") else f"{of(start)}init"
