@@ -506,3 +506,18 @@ def test_the_experiments_of_study_004(tmp_path):
     ((_, cell),) = found["transfer"]
     assert [stage["frozen"] for stage in cell.settings["training"]["stages"]] == [16, 0]
     assert cell.settings["start"]["layers"] == ["features"] and cell.table.parameter_count == 20_817_482 - 8 * 513
+
+
+def test_the_tour_keeps_to_its_shares_of_processes_with_torch():
+    """benchmarks/README.md gives each study a share of 60; a cell that two studies share counts for the first."""
+    found = study.Plan(yaml.safe_load((ROOT / "config/config.yaml").read_text()), Path("nowhere"))
+    page = (ROOT / "benchmarks/README.md").read_text().split("## The tour, by study")[1]
+    rows = dict(re.findall(r"^\| (\w+) \| (\d+) \| \d+ \| \d+ \|", page, re.M))
+    seen, counts = set(), {}
+    for entry in found.entries:
+        processes = {(entry.cell_id, block) for block in found.blocks[entry.cell_id]}
+        processes |= {found.group(entry.cell_id)} if entry.role != "source" else set()
+        counts[entry.study] = counts.get(entry.study, 0) + len(processes - seen)
+        seen |= processes
+    assert counts == {name: int(share) for name, share in rows.items()} and sum(counts.values()) <= 60
+    assert sum(counts.values()) == sum(map(len, found.blocks.values())) + len(found.groups)
