@@ -183,11 +183,11 @@ def test_the_whole_workflow_through_the_profile(slurm, tmp_path):
 
 
 def test_a_job_over_its_time_and_one_that_is_cancelled_go_on(slurm, tmp_path):
-    """Two trainings of two minutes: one gets a minute at its first attempt, the other is cancelled in its midst."""
+    """Two trainings of a minute and a half: one has a minute at its first attempt, the other is cancelled midway."""
     folder, environment = slurm
     Workflow(tmp_path, small("slow", ["default"], ["sgd", "adam"], epochs=20))
     (tmp_path / "scripts/atlas/networks/slow.py").write_text(SLOW)
-    (tmp_path / "slow").write_text("1.0")
+    (tmp_path / "slow").write_text("0.8")
     said = tmp_path / "said.txt"
     with open(said, "w") as file:
         words = command(environment, "--set-resources", "train:runtime=attempt")
