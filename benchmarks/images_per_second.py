@@ -101,9 +101,8 @@ def bare(made: engine.Run, seconds: float) -> float:
 
 def expected(table: networks.Table) -> float:
     """Images a second that the plan's constants give."""
-    forward = 2 * table.macs / cost.FLOPS + table.activations * cost.ACTIVATION / 3
     step = cost.STEP + table.parameter_count * cost.PARAMETER
-    return 1 / (3 * forward + cost.PICTURE + step / BATCH)
+    return 1 / (3 * cost.forward(table.layers) + cost.PICTURE + step / BATCH)
 
 
 def main() -> None:

@@ -173,6 +173,16 @@ def optimizer_path(block, seed):
     return Path(block) / "snapshots" / f"seed{int(seed)}" / "optimizer.safetensors"
 
 
+def scratch_path(block):
+    """Where the files of a block are while it is trained."""
+    return Path(block).with_name(f".{Path(block).name}")
+
+
+def lock_path(block):
+    """The file whose lock the launcher of a block holds while it works."""
+    return Path(block).with_name(f".{Path(block).name}.lock")
+
+
 def block_seeds(block):
     """The seeds of a block directory as a range: "seeds_0-2" (or a path that ends so) -> range(0, 3)."""
     match = re.fullmatch(r"seeds_(\d+)-(\d+)", Path(block).name)

@@ -46,7 +46,7 @@ def halfway(tmp_path):
     done, now, left, waiting = plan.cells
     finish(plan, done, record(0), record(1, "failed", "killed"), record(2, "diverged", "the loss"))
     for cell_id in (now, left):
-        scratch = progress.scratch(tmp_path / study.block_path(cell_id, (0, 2)))
+        scratch = store.scratch_path(tmp_path / study.block_path(cell_id, (0, 2)))
         store.write_json(scratch / "seed0.json", record(0))
         (scratch / "train.log").write_text("".join(f"{line}\n" for line in SAID))
     lock = launcher.Block(tmp_path / study.block_path(now, (0, 2)), now, {}).lock()
@@ -135,11 +135,11 @@ def test_the_last_words_are_read_as_the_trainer_says_them(toy, tmp_path, capsys,
 
 def test_paths_and_lock_are_those_of_the_launcher(tmp_path):
     block = launcher.Block(tmp_path / "base-x/seeds_0-2", "base-x", {})
-    assert progress.scratch(block.directory) == block.scratch
-    assert not alone.held(progress.lock(block.directory)), "there is none yet"
+    assert store.scratch_path(block.directory) == block.scratch
+    assert not alone.held(store.lock_path(block.directory)), "there is none yet"
     with block.lock():
-        assert alone.held(progress.lock(block.directory)) and alone.held(progress.lock(block.directory))
-    assert not alone.held(progress.lock(block.directory))
+        assert alone.held(store.lock_path(block.directory)) and alone.held(store.lock_path(block.directory))
+    assert not alone.held(store.lock_path(block.directory))
     with block.lock():  # looking on left nothing that a launcher would have to wait for
         pass
 

@@ -10,7 +10,7 @@ import yaml
 
 from atlas import store
 from atlas.learn import launcher
-from atlas.plan import progress, study, unwanted
+from atlas.plan import study, unwanted
 from tests.conftest import tiny
 
 
@@ -118,7 +118,7 @@ def test_what_is_being_trained_stays(place):
         text = unwanted.table(plan, True, "the command")
     assert "(stays: it is being trained)" in text and "removed: 0 in all" in text
     assert all((root / path / "run.json").exists() for path in gone)
-    assert not progress.lock(root / gone[0]).exists(), "no lock file is left"
+    assert not store.lock_path(root / gone[0]).exists(), "no lock file is left"
 
 
 def test_what_other_results_and_configs_ask_for_is_theirs(place):

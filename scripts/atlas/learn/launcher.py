@@ -34,13 +34,13 @@ class Block:
         """origin: a digest of what its training begins from, code included."""
         self.directory, self.cell_id, self.settings, self.origin = directory, cell_id, settings, origin
         self.seeds = store.block_seeds(directory)
-        self.scratch = directory.with_name(f".{directory.name}")
+        self.scratch = store.scratch_path(directory)
         self.interrupted = 0
 
     @contextlib.contextmanager
     def lock(self):
         """Hold the block's lock; wait, and say so, while another process trains it."""
-        path = self.directory.with_name(f".{self.directory.name}.lock")
+        path = store.lock_path(self.directory)
         path.parent.mkdir(parents=True, exist_ok=True)
         told = False
         while True:
@@ -169,12 +169,19 @@ def launch(
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-    print(
-        f"{block.cell_id}: the disk is full; make room and run the same command again: what is finished stays",
-        file=sys.stderr,
-        flush=True,
-    )
+    _complain(block, "the disk is full; make room and run the same command again: what is finished stays")
     return 1
+
+
+def _complain(block: Block, text: str) -> None:
+    """A line on the console about what went wrong with a block."""
+    print(f"{block.cell_id}: {text}", file=sys.stderr, flush=True)
+
+
+def _check_room(why: str) -> None:
+    """OSError where a trainer ended for want of room on the disk."""
+    if FULL in why:
+        raise OSError(errno.ENOSPC, FULL)
 
 
 def _launch(
@@ -186,13 +193,8 @@ def _launch(
         made = Attempts(block.scratch / "attempts.json")
         if attempt > attempts:
             why = made.last_words()
-            if FULL in why:
-                raise OSError(errno.ENOSPC, FULL)
-            print(
-                f"{block.cell_id}: {attempts} attempts failed, the last one {why}; see {log}",
-                file=sys.stderr,
-                flush=True,
-            )
+            _check_room(why)
+            _complain(block, f"{attempts} attempts failed, the last one {why}; see {log}")
             if not stop:
                 block.record_failure(why)
                 print(summary(block.finish(), block.directory / "metrics.csv", 0), flush=True)
@@ -216,13 +218,8 @@ def _launch(
         if status != 0:
             why = cause(status, last)
             made.end(why)
-            if FULL in why:
-                raise OSError(errno.ENOSPC, FULL)
-            print(
-                f"{block.cell_id}: attempt {attempt} of {attempts} failed, {why}; see {log}",
-                file=sys.stderr,
-                flush=True,
-            )
+            _check_room(why)
+            _complain(block, f"attempt {attempt} of {attempts} failed, {why}; see {log}")
             if stop or attempt < attempts:
                 return 1
             block.record_failure(why)

@@ -20,21 +20,11 @@ TAIL = 65536  # bytes of a training log: some hundred lines
 LINE = re.compile(r"seed (\d+)  epoch (\d+)/(\d+)(?: +(\d+)%)?  (.+)")
 
 
-def scratch(block: Path) -> Path:
-    """Where the files of a block are while it is trained (as the launcher has it)."""
-    return block.with_name(f".{block.name}")
-
-
-def lock(block: Path) -> Path:
-    """The file whose lock the launcher of a block holds while it works."""
-    return block.with_name(f".{block.name}.lock")
-
-
 def records(block: Path) -> dict[int, dict]:
     """What is recorded of the finished replicates of a block, by seed: in its run.json, or while it is trained."""
     if (run := _read(block / "run.json")) is not None:
         return {record["seed"]: record for record in run["replicates"]}
-    files = ((seed, scratch(block) / f"seed{seed}.json") for seed in store.block_seeds(block))
+    files = ((seed, store.scratch_path(block) / f"seed{seed}.json") for seed in store.block_seeds(block))
     return {seed: record for seed, file in files if (record := _read(file)) is not None}
 
 
@@ -63,9 +53,9 @@ class Running:
 def running(cell_id: str, block: tuple[int, int], directory: Path, finished: dict[int, dict]) -> Running | None:
     """The replicate of a block that is being trained now: the first that is not finished, where the lock is held."""
     seeds = [seed for seed in store.block_seeds(directory) if seed not in finished]
-    if not seeds or not alone.held(lock(directory)):
+    if not seeds or not alone.held(store.lock_path(directory)):
         return None
-    return Running(cell_id, block, seeds[0], *last_words(_tail(scratch(directory) / "train.log"), seeds[0]))
+    return Running(cell_id, block, seeds[0], *last_words(_tail(store.scratch_path(directory) / "train.log"), seeds[0]))
 
 
 def _tail(log: Path) -> list[str]:
@@ -203,7 +193,7 @@ def _time(found: Progress) -> list[str]:
 def _disk(plan: Plan) -> list[str]:
     """What the snapshots of this config take, what all cells and all data do, and what is free."""
     blocks = [plan.root / block_path(cell, block) for cell, found in plan.blocks.items() for block in found]
-    own = used([*blocks, *map(scratch, blocks)])[0]
+    own = used([*blocks, *map(store.scratch_path, blocks)])[0]
     asked = (cost.need(cell, plan.replicates[name], plan.config.device) for name, cell in plan.cells.items())
     whole = sum(need.disk_bytes for need in asked)
     cells, data = (used([plan.root / path])[0] for path in ("results/cells", "data"))

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from atlas import store
-from atlas.plan import alone, outcome, progress
+from atlas.plan import alone, outcome
 from atlas.plan.disk import used
 from atlas.plan.resolve import Problem
 from atlas.plan.study import Plan, block_path
@@ -86,7 +86,7 @@ def there(root: Path) -> Iterator[Found]:
         if CELL.fullmatch(cell.name):
             blocks = sorted({match[1] for entry in _folders(cell) if (match := BLOCK.fullmatch(entry.name))})
             for block in (cell / name for name in blocks):
-                yield Found(f"results/cells/{cell.name}/{block.name}", [block, progress.scratch(block)], [block])
+                yield Found(f"results/cells/{cell.name}/{block.name}", [block, store.scratch_path(block)], [block])
     for card in sorted((root / "data").glob("*.json")):
         if _is_card(card):
             yield Found(f"data/{card.stem}", [card, card.with_suffix(".safetensors")])
@@ -166,7 +166,7 @@ def _remove(one: Found) -> bool:
     handles = []
     try:
         for block in one.blocks:
-            handles.append(alone.hold(progress.lock(block)))
+            handles.append(alone.hold(store.lock_path(block)))
         for block in one.blocks:
             (block / "run.json").unlink(missing_ok=True)  # first: what is half removed must not look finished
         for path in one.files:
@@ -175,6 +175,6 @@ def _remove(one: Found) -> bool:
         return False
     finally:
         for block, handle in zip(one.blocks, handles, strict=False):
-            progress.lock(block).unlink(missing_ok=True)
+            store.lock_path(block).unlink(missing_ok=True)
             os.close(handle)
     return True
