@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,12 @@ PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs"
 PARTS += ("requirements.txt", "CITATION.cff", "LICENSE")
 
 
-# LeNet-1 that takes so many seconds for a batch as the file `slow` in the working directory says, where there is one.
-SLOW = '''"""LeNet-1 that waits."""
+def altered(code: str) -> str:
+    """The source of a network: LeNet-1, on whose `model` some lines of `code` run as it is built."""
+    head = '''"""LeNet-1 with something of its own."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -34,14 +39,37 @@ def skeleton(classes):
     from atlas.networks import table
     from atlas.networks.build import Rows
 
-    class Slow(Rows):
-        def forward(self, pictures):
-            seconds = Path("slow")
-            time.sleep(float(seconds.read_text()) if seconds.exists() else 0)
-            return super().forward(pictures)
-
-    return Slow(table({"architecture": "lenet1"}, 1, 28, classes))
+    model = Rows(table({"architecture": "lenet1"}, 1, 28, classes))
 '''
+    return head + textwrap.indent(textwrap.dedent(code).strip("\n"), "    ") + "\n    return model\n"
+
+
+# LeNet-1 that takes so many seconds for a batch as the file `slow` in the working directory says, where there is one.
+SLOW = altered("""
+    wait = lambda *_: time.sleep(float(Path("slow").read_text()) if Path("slow").exists() else 0)
+    model.register_forward_pre_hook(wait)
+""")
+
+
+def small(network: str, inits=("default",), optimizers=("sgd",), **training) -> dict:
+    """A config of one network, with one cell an init and optimizer."""
+    config = tiny()
+    config["networks"] = {network: {}}
+    config["training"] |= training
+    study = config["definitions"]["dynamics"]
+    study["grid"] |= {"network": [network], "init": list(inits), "optimizer": list(optimizers)}
+    for key in ("exclude", "perturb"):
+        del study[key]
+    return config
+
+
+def until(reached, seconds=60):
+    """What `reached` returns, once that is something."""
+    end = time.monotonic() + seconds
+    while not (found := reached()):
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.1)
+    return found
 
 
 class Workflow:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from atlas.plan import study
-from tests.conftest import SLOW, Workflow, tiny
+from tests.conftest import SLOW, Workflow, small, tiny, until
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "srun")
 CONFIG = """
@@ -141,27 +141,6 @@ def record(folder):
     return found
 
 
-def small(network, inits, optimizers, **training):
-    """One cell an init and optimizer, with one replicate of one network."""
-    config = tiny() | {"replicates": 1}
-    config["networks"] = {network: {}}
-    config["training"] |= training
-    study = config["definitions"]["dynamics"]
-    study["grid"] |= {"network": [network], "init": inits, "optimizer": optimizers}
-    for key in ("exclude", "perturb"):
-        del study[key]
-    return config
-
-
-def until(reached, seconds):
-    """What `reached` returns, once that is something."""
-    end = time.monotonic() + seconds
-    while not (found := reached()):
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(1)
-    return found
-
-
 def overlap(one, other):
     return one[0] < other[1] and other[0] < one[1]
 
@@ -185,7 +164,8 @@ def test_the_whole_workflow_through_the_profile(slurm, tmp_path):
 def test_a_job_over_its_time_and_one_that_is_cancelled_go_on(slurm, tmp_path):
     """Two trainings of a minute and a half: one has a minute at its first attempt, the other is cancelled midway."""
     folder, environment = slurm
-    Workflow(tmp_path, small("slow", ["default"], ["sgd", "adam"], epochs=20))
+    config = small("slow", ["default"], ["sgd", "adam"], epochs=20)
+    Workflow(tmp_path, config | {"replicates": 1})
     (tmp_path / "scripts/atlas/networks/slow.py").write_text(SLOW)
     (tmp_path / "slow").write_text("0.8")
     said = tmp_path / "said.txt"
@@ -215,7 +195,8 @@ def test_a_job_over_its_time_and_one_that_is_cancelled_go_on(slurm, tmp_path):
 
 def test_short_runs_share_a_submission(slurm, tmp_path):
     folder, environment = slurm
-    workflow = Workflow(tmp_path, small("lenet1", ["kaiming_uniform", "default"], ["sgd", "adam"]) | {"device": "auto"})
+    config = small("lenet1", ["kaiming_uniform", "default"], ["sgd", "adam"])
+    workflow = Workflow(tmp_path, config | {"device": "auto", "replicates": 1})
     before = set(record(folder))
     packed = ["--groups", "train=pack", "--group-components", "pack=4"]
     packed += ["--resources", "gpu=1", "--set-resource-scopes", "gpu=local"]

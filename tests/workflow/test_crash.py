@@ -4,54 +4,17 @@ import json
 import os
 import re
 import signal
-import time
 
 import pytest
 
-from tests.conftest import SLOW, Workflow, tiny
+from tests.conftest import SLOW, Workflow, altered, small, until
 
 # LeNet-1 that takes the launcher with it while a file `kill` is there, as a node does that fails.
-NODE = '''"""LeNet-1 whose machine fails."""
-
-import os
-import signal
-
-from atlas.networks import lenet1
-
-MINIMUM = lenet1.MINIMUM
-
-
-def layers(table, classes, *, width=1.0):
-    lenet1.layers(table, classes, width=width)
-
-
-def skeleton(classes):
-    from atlas.networks import table
-    from atlas.networks.build import Rows
-
+NODE = altered("""
     if os.path.exists("kill"):
         os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
-    return Rows(table({"architecture": "lenet1"}, 1, 28, classes))
-'''
-
-
-def small(network, **training):
-    config = tiny()
-    config["networks"] = {network: {}}
-    config["training"] |= training
-    study = config["definitions"]["dynamics"]
-    study["grid"] |= {"network": [network], "init": ["default"], "optimizer": ["sgd"]}
-    for key in ("exclude", "perturb"):
-        del study[key]
-    return config
-
-
-def until(reached, seconds=60):
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.1)
+""")
 
 
 # What is typed while a training is under way.

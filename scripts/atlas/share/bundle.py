@@ -5,7 +5,6 @@ The same results give the same bytes: names are sorted, and no time of day and n
 
 import base64
 import json
-import shutil
 import tempfile
 import zipfile
 from collections import Counter
@@ -187,11 +186,7 @@ def _names(folder):
 
 
 def _copy(source, target):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        shutil.copyfile(source, target)
-    except FileNotFoundError:
-        raise ValueError(f"{source}: is not there; make it again with snakemake bundle") from None
+    render.bring(source, target, "; make it again with snakemake bundle")
 
 
 def _text(path, text):

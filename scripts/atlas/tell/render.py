@@ -505,19 +505,20 @@ def _copy(context, templates, folder):
         shutil.copyfile(Path(templates) / name, folder / name)
     for chapter in [context["data"], *context["studies"]]:
         for exhibit in chapter["exhibits"]:
-            _bring(exhibit["csv_path"], folder / exhibit["csv"])
+            bring(exhibit["csv_path"], folder / exhibit["csv"])
             if "picture" in exhibit:
-                _bring(exhibit["path"], folder / exhibit["picture"])
+                bring(exhibit["path"], folder / exhibit["picture"])
     for name, file in context["files"].items():
-        _bring(file["path"], folder / f"{name}.csv")
+        bring(file["path"], folder / f"{name}.csv")
 
 
-def _bring(source, target):
+def bring(source, target, todo=", though exhibits.json names it; draw the exhibits again"):
+    """Copy a file, its folder made where needed; ValueError in one line, with what to do, where there is none."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.copyfile(source, target)
     except FileNotFoundError:
-        raise ValueError(f"{source}: is not there, though exhibits.json names it; draw the exhibits again") from None
+        raise ValueError(f"{source}: is not there{todo}") from None
 
 
 # ------------------------------------------------------------------------------------------- the page
