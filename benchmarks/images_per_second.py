@@ -8,6 +8,7 @@ forward, backward and the optimizer's step on one resident batch, in the same me
 """
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -34,7 +35,7 @@ CASES = {
 BATCH = 128
 
 
-def run(network: dict, channels: int, size: int, count: int = BATCH) -> engine.Run:
+def run(network: dict, channels: int, size: int, count: int = 8 * BATCH) -> engine.Run:
     """A replicate on so many random pictures, ready to step."""
     split = Split(torch.randint(256, (count, channels, size, size), dtype=torch.uint8), torch.randint(10, (count,)))
     stage = {"epochs": 1, "lr": 0.01, "schedule": {"type": "constant"}, "frozen": 0}
@@ -82,14 +83,22 @@ def stepping(step, seconds: float) -> float:
 
 def measured(made: engine.Run, seconds: float) -> float:
     """Images a second of the engine."""
-    optimizer, order = made._enter(made.training["stages"][0]), torch.arange(BATCH)
-    return stepping(lambda: made._step(*made.feed.batch(order, 1, 0), optimizer), seconds)
+    optimizer, done = made._enter(made.training["stages"][0]), itertools.count()
+
+    def step():
+        epoch, at = divmod(next(done), made.steps)
+        if at == 0:
+            made.feed.deal(epoch)
+        made._step(*made.feed.batch(at), optimizer)
+
+    return stepping(step, seconds)
 
 
 def bare(made: engine.Run, seconds: float) -> float:
     """Images a second of the same module, on a batch that is there."""
     optimizer = made._enter(made.training["stages"][0])
-    images, labels = made.pictures.batch(made.pictures.train.images), made.pictures.train.labels
+    train = made.pictures.train
+    images, labels = made.pictures.batch(train.images[:BATCH]), train.labels[:BATCH]
 
     def step():
         optimizer.zero_grad(set_to_none=True)

@@ -7,11 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from atlas import networks, store
 from atlas.learn import block, data, engine, rates, starts, streams, track
 from atlas.networks import build
 
+CHANGED = {"crop": 2, "flip": "both", "rotation": 15.0, "brightness": 0.2, "cutout": 4}
 PLAIN = {"crop": 0, "flip": False, "rotation": 0.0}
 SGD = {"type": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0}
 
@@ -232,6 +234,26 @@ def test_two_runs_are_bit_identical_and_seeds_differ(toy, tmp_path):
         first, second = (tmp_path / run / "snapshots/seed0" / name for run in "ab")
         assert first.read_bytes() == second.read_bytes()
     assert not torch.equal(snapshot(tmp_path / "a", 0)["fc.weight"], snapshot(tmp_path / "c", 0, 1)["fc.weight"])
+
+
+def test_within_an_epoch_nothing_is_read_back_from_the_device(toy, tmp_path):
+    """On a GPU each such reading waits for all that was asked of it: `aten::_local_scalar_dense` is `.item()`."""
+
+    class Reading(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+            read.append(function.name())
+            return function(*arguments, **(keywords or {}))
+
+    read = []
+    run = engine.Run("base-toy", settings(augment=CHANGED), 0, load(toy), torch.device("cpu"), tmp_path)
+    optimizer = run._enter(run.training["stages"][0])
+    run.feed.deal(1)
+    with Reading():
+        for step in range(run.steps):
+            run._step(*run.feed.batch(step), optimizer)
+        assert "aten::convolution" in read and "aten::_local_scalar_dense" not in read
+        float(torch.ones(1).sum())
+    assert "aten::_local_scalar_dense" in read
 
 
 def test_best_is_the_best_validation_epoch(toy, tmp_path):

@@ -28,7 +28,8 @@ def feed(toy, prefix="", seed=0, **training):
 def epoch(found, number):
     """All pictures of an epoch and their labels, in the order of their numbers."""
     order = found.order(number)
-    batches = [found.batch(order, number, step) for step in range(math.ceil(len(found) / 16))]
+    found.deal(number)
+    batches = [found.batch(step) for step in range(math.ceil(len(found) / 16))]
     images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     # Within a batch the pictures stand in the order of their numbers where there are several copies.
     numbers = torch.cat([part.sort().values if len(found.copies) > 1 else part for part in order.split(16)])
@@ -50,7 +51,8 @@ def test_an_epoch_has_every_picture_once_a_copy(toy):
         plain = load(toy).batch(pictures.images)
         assert torch.equal(images[:80], plain) and torch.equal(images[80:], plain.flip(3))
         assert torch.equal(labels, pictures.labels.repeat(2))
-    images, labels = found.batch(found.order(1), 1, 0)
+    found.deal(1)
+    images, labels = found.batch(0)
     assert images.is_contiguous(memory_format=torch.channels_last) and images.shape == (16, 1, 32, 32)
 
 
@@ -310,7 +312,8 @@ def test_the_penalty_has_the_gradient_of_its_closed_form(toy, tmp_path, alpha):
     plain = engine.Run("base-toy", settings(), 0, load(toy), torch.device("cpu"), tmp_path)
     plain.model.load_state_dict(run.model.state_dict())
     before = {name: value.detach().clone() for name, value in run.model.named_parameters()}
-    images, labels = run.feed.batch(run.feed.order(1), 1, 0)
+    run.feed.deal(1)
+    images, labels = run.feed.batch(0)
     sums = [one._step(images, labels, torch.optim.SGD(one.model.parameters(), lr=0.1)) for one in (run, plain)]
     assert torch.equal(*sums), "what is recorded is the loss without the penalty"
     ours, theirs = dict(run.model.named_parameters()), dict(plain.model.named_parameters())

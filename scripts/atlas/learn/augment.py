@@ -116,33 +116,33 @@ class Augment:
     def apply(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
         """The changed pictures: [B, C, H, W], uint8, or float32 from 0 to 255 where values are mixed or scaled.
 
-        images: uint8, from `pad`; picked: int64 [B]; drawn: the rows of what `draw` gave for these pictures.
+        images: uint8, from `pad`; picked: int64 [B]; drawn: the rows of what `draw` gave for these pictures,
+        on the device of the images.
         """
         flips = {"mirrored", "upturned", "corner"} & drawn.keys()
         batch = self._gather(images, picked, drawn) if flips else images[picked]
         if "affine" in drawn:
-            grid = functional.affine_grid(drawn["affine"].to(batch.device), list(batch.shape), align_corners=False)
+            grid = functional.affine_grid(drawn["affine"], list(batch.shape), align_corners=False)
             outside = "zeros" if self.fill == "black" else "border"
             # Before it is normalised: what is outside of the picture is black, as the padding is.
             batch = functional.grid_sample(batch.float(), grid, padding_mode=outside, align_corners=False)
         if "brightness" in drawn:
-            batch = (batch * drawn["brightness"].to(batch.device)[:, None, None, None]).clamp(0, 255)
+            batch = (batch * drawn["brightness"][:, None, None, None]).clamp(0, 255)
         if "centre" in drawn:
-            batch = batch.masked_fill(self._hole(drawn["centre"], batch.shape[2:]).to(batch.device), 0)
+            batch = batch.masked_fill(self._hole(drawn["centre"], batch.shape[2:]), 0)
         return batch
 
     def _gather(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
         """Pick, crop and flip in one indexing, without a change of any value."""
         count, device = len(picked), images.device
         height, width = (side - 2 * self.crop for side in images.shape[2:])
-        rows, columns = torch.arange(height).expand(count, -1), torch.arange(width).expand(count, -1)
+        rows, columns = (torch.arange(side, device=device).expand(count, -1) for side in (height, width))
         if "mirrored" in drawn:
             columns = torch.where(drawn["mirrored"][:, None], columns.flip(1), columns)
         if "upturned" in drawn:
             rows = torch.where(drawn["upturned"][:, None], rows.flip(1), rows)
         if "corner" in drawn:
             rows, columns = rows + drawn["corner"][:, :1], columns + drawn["corner"][:, 1:]
-        rows, columns = rows.to(device), columns.to(device)
         channels = torch.arange(images.shape[1], device=device)
         return images[
             picked[:, None, None, None], channels[:, None, None], rows[:, None, :, None], columns[:, None, None]
@@ -152,8 +152,8 @@ class Augment:
         """bool [B, 1, H, W]: the pixels of each picture's square."""
         first = centre - self.cutout // 2
         rows, columns = (
-            (torch.arange(side) >= first[:, axis : axis + 1])
-            & (torch.arange(side) < first[:, axis : axis + 1] + self.cutout)
+            (torch.arange(side, device=centre.device) >= first[:, axis : axis + 1])
+            & (torch.arange(side, device=centre.device) < first[:, axis : axis + 1] + self.cutout)
             for axis, side in enumerate(size)
         )
         return (rows[:, :, None] & columns[:, None, :])[:, None]

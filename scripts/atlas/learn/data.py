@@ -23,13 +23,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The three splits and the card's mean and standard deviation."""
+    """The three splits, and mean and standard deviation as `inputs.normalise` takes them."""
 
     train: Split
     valid: Split
     test: Split
-    mean: list[float]
-    std: list[float]
+    mean: torch.Tensor | list[float]
+    std: torch.Tensor | list[float]
 
     def batch(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised float32 pictures, channels last."""
@@ -44,4 +44,4 @@ def load(data: str, card: dict, channels: int, size: int, device: torch.device) 
         chosen = (tensors["split"] == number).nonzero().squeeze(1)
         images = inputs.pictures(tensors["images"][chosen], card, channels, size, device)
         splits[name] = Split(images, tensors["labels"][chosen].to(device))
-    return Pictures(**splits, mean=card["mean"], std=card["std"])
+    return Pictures(**splits, **{key: torch.tensor(card[key], device=device) for key in ("mean", "std")})

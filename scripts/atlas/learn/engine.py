@@ -154,7 +154,8 @@ class Run:
         starts.initialise(self.model, self.table, self.settings["start"]["scheme"], self.seed)
         self.model.to(self.device, memory_format=torch.channels_last).train()
         optimizer = self._enter(self.training["stages"][0])
-        images, labels = self.feed.batch(torch.arange(len(self.feed)), 1, 0)
+        self.feed.deal(1, torch.arange(min(len(self.feed), self.training["batch_size"])))
+        images, labels = self.feed.batch(0)
         return float(self._step(images, labels, optimizer)[0]) / len(labels)
 
     # ------------------------------------------------------------------------------------- one stage
@@ -187,8 +188,8 @@ class Run:
         began, steps = time.monotonic(), -(-len(self.feed) // self.training["batch_size"])
         self.model.eval()
         with self._precision():
-            numbers = torch.arange(len(self.feed))
-            self.feed.features = torch.cat([first(self.feed.batch(numbers, 0, step)[0]) for step in range(steps)])
+            self.feed.deal(0, torch.arange(len(self.feed)))
+            self.feed.features = torch.cat([first(self.feed.batch(step)[0]) for step in range(steps)])
             for split in (self.pictures.valid, self.pictures.test):
                 self.features[split] = torch.cat([first(batch) for batch in self._pictures(split)])
         self.forward = rest
@@ -228,13 +229,13 @@ class Run:
             torch.set_rng_state(self.partial["cpu"])
             if self.device.type == "cuda":
                 torch.cuda.set_rng_state(self.partial["cuda"], self.device)
-        order = self.feed.order(epoch)
+        self.feed.deal(epoch)
         began = told = time.monotonic()
         for step in range(first, self.steps):
             self.now = rate(stage, len(losses) * self.steps + step, self.steps, losses)
             for group in optimizer.param_groups:
                 group["lr"] = self.now
-            sums += self._step(*self.feed.batch(order, epoch, step), optimizer)
+            sums += self._step(*self.feed.batch(step), optimizer)
             if time.monotonic() - told > REPORT_SECONDS:
                 told = time.monotonic()
                 self._tell(step + 1, sums, (told - began) * (step + 1) / (step + 1 - first))

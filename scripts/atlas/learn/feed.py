@@ -22,12 +22,13 @@ class Feed:
         self.batch_size, self.each = training["batch_size"], len(pictures.train)
         self.copies = [Augment(settings) for settings in training["copies"] or [training["augment"]]]
         self.images = [augment.pad(pictures.train.images) for augment in self.copies]
-        self.size = tuple(pictures.train.images.shape[2:])
-        self.fixed = None
+        self.size, self.device = tuple(pictures.train.images.shape[2:]), self.labels.device
         self.features: torch.Tensor | None = None
+        self.dealt: list[list] = []
+        self.fixed = None
         if not training["redraw"]:
             self.fixed = [
-                augment.draw(self.each, self.size, streams.generator(seed, "multiset", copy))
+                self._there(augment.draw(self.each, self.size, streams.generator(seed, "multiset", copy)))
                 for copy, augment in enumerate(self.copies)
             ]
 
@@ -39,37 +40,57 @@ class Feed:
         """The numbers of the pictures in the order of an epoch: int64 [pictures], on the CPU."""
         return torch.randperm(len(self), generator=streams.generator(self.seed, f"{self.prefix}order", epoch))
 
-    def batch(self, order: torch.Tensor, epoch: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The pictures of one step, changed and normalised, and their labels: float32 [B, C, H, W], channels last, and
-        int64 [B], on the device. Within a batch the pictures stand copy by copy.
-
-        Where `features` is set, [pictures of an epoch, ..] in the order of their numbers, these stand for the pictures.
-        """
-        numbers = order[step * self.batch_size : (step + 1) * self.batch_size]
+    def deal(self, epoch: int, order: torch.Tensor | None = None) -> None:
+        """Get the batches of an epoch ready: which pictures each has and how they change, drawn on the CPU and put on
+        the device at once, so that no batch waits for the host. `order` stands for that of the epoch."""
+        batches = (self.order(epoch) if order is None else order).split(self.batch_size)
+        if len(self.copies) > 1:
+            batches = [numbers.sort().values for numbers in batches]
         if self.features is not None:
-            numbers = numbers if len(self.copies) == 1 else numbers.sort().values
-            there = numbers.to(self.labels.device, non_blocking=True)
-            return layout(self.features[there]), self.labels[there % self.each]
-        if len(self.copies) == 1:
-            return self._copy(0, numbers, (epoch, step))
-        sizes = (numbers // self.each).bincount(minlength=len(self.copies)).tolist()
-        parts = enumerate(numbers.sort().values.split(sizes))
-        found = [self._copy(copy, part % self.each, (epoch, step, copy)) for copy, part in parts if len(part)]
-        images, labels = zip(*found, strict=True)
-        return layout(torch.cat(images)), torch.cat(labels)
+            self.dealt = [[numbers] for numbers in torch.cat(list(batches)).to(self.device).split(self.batch_size)]
+            return
+        parts = [self._parts(copy, batches, epoch) for copy in range(len(self.copies))]
+        self.dealt = [[part for part in step if len(part[1])] for step in zip(*parts, strict=True)]
 
-    def _copy(self, copy: int, picked: torch.Tensor, at: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-        """The pictures `picked` (int64 [B], on the CPU) in one of their copies, and their labels."""
-        augment, images = self.copies[copy], self.images[copy]
-        there = picked.to(self.labels.device, non_blocking=True)
-        if not augment:
-            return self.pictures.batch(images[there]), self.labels[there]
+    def _parts(self, copy: int, batches: list, epoch: int) -> list[tuple]:
+        """(copy, its pictures in a batch, how they change), a batch, on the device."""
+        own = [numbers[numbers // self.each == copy] % self.each for numbers in batches]
+        sizes, picked = [len(part) for part in own], torch.cat(own).to(self.device)
         if self.fixed:
             drawn = {name: rows[picked] for name, rows in self.fixed[copy].items()}
         else:
-            stream = streams.generator(self.seed, f"{self.prefix}augment", *at)
-            drawn = augment.draw(len(picked), self.size, stream)
-        return self.pictures.batch(augment.apply(images, there, drawn)), self.labels[there]
+            which = () if len(self.copies) == 1 else (copy,)
+            rows = []
+            for step, size in enumerate(sizes):
+                stream = streams.generator(self.seed, f"{self.prefix}augment", epoch, step, *which)
+                rows.append(self.copies[copy].draw(size, self.size, stream))
+            drawn = self._there({name: torch.cat([row[name] for row in rows]) for name in rows[0]})
+        changes = {name: rows.split(sizes) for name, rows in drawn.items()}
+        return [
+            (copy, part, {name: rows[step] for name, rows in changes.items()})
+            for step, part in enumerate(picked.split(sizes))
+        ]
+
+    def _there(self, rows: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: row.to(self.device) for name, row in rows.items()}
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pictures of a step of the epoch that was dealt, changed and normalised, and their labels: float32
+        [B, C, H, W], channels last, and int64 [B], on the device. Within a batch the pictures stand copy by copy.
+
+        Where `features` is set, [pictures of an epoch, ..] in the order of their numbers, these stand for the pictures.
+        """
+        if self.features is not None:
+            [numbers] = self.dealt[step]
+            return layout(self.features[numbers]), self.labels[numbers % self.each]
+        images, labels = zip(*(self._made(*part) for part in self.dealt[step]), strict=True)
+        return (images[0], labels[0]) if len(images) == 1 else (layout(torch.cat(images)), torch.cat(labels))
+
+    def _made(self, copy: int, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> tuple:
+        """The pictures `picked` (int64 [B]) in one of their copies, and their labels."""
+        augment, images = self.copies[copy], self.images[copy]
+        batch = augment.apply(images, picked, drawn) if augment else images[picked]
+        return self.pictures.batch(batch), self.labels[picked]
 
 
 def layout(maps: torch.Tensor) -> torch.Tensor:

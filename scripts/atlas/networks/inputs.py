@@ -36,8 +36,10 @@ def pad(images, size):
 def normalise(batch, mean, std):
     """(x / 255 - mean) / std in float32, channel by channel.
 
-    batch: uint8 [N, C, H, W]; mean, std: the card's lists, on the scale 0 to 1, of C values or of one for all channels.
+    batch: uint8 [N, C, H, W]; mean, std: lists as the card's, on the scale 0 to 1, of C values or of one for all
+    channels, or such tensors on the batch's device: then nothing waits for the host.
     """
-    mean = torch.tensor(mean, dtype=torch.float32, device=batch.device).view(1, -1, 1, 1)
-    std = torch.tensor(std, dtype=torch.float32, device=batch.device).view(1, -1, 1, 1)
+    mean, std = (
+        torch.as_tensor(values, dtype=torch.float32, device=batch.device).view(1, -1, 1, 1) for values in (mean, std)
+    )
     return batch.to(torch.float32).div_(255).sub_(mean).div_(std)
