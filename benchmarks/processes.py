@@ -66,7 +66,7 @@ def prepared(folder: Path) -> dict[str, tuple[str, dict]]:
     return {cell.data.label: (cell_id, cell.settings) for cell_id, cell in plan.cells.items()}
 
 
-def training(folder: Path, cell_id: str, settings: dict, first: int, last: int) -> list[str]:
+def training(folder: Path, cell_id: str, settings: dict, first: int, last: int, device: str = "cpu") -> list[str]:
     """The command that trains these replicates of a cell."""
     out = folder / "cells" / cell_id / f"seeds_{first}-{last}"
     shutil.rmtree(out, ignore_errors=True)
@@ -79,7 +79,7 @@ def training(folder: Path, cell_id: str, settings: dict, first: int, last: int) 
         "--cell",
         json.dumps(settings),
         "--device",
-        "cpu",
+        device,
     ]
     words += ["--data", f"{data}.safetensors", "--card", f"{data}.json"]
     return [*words, "--output", str(out), "--log", str(folder / "log")]
