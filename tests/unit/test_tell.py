@@ -942,6 +942,13 @@ def test_facts(folder, tables):
         means = moved[moved["network"] == item["network"]].groupby(["optimizer", "cell_id"])["relative"].mean()
         for name, ends in item["by_optimizer"].items():
             assert ends == pytest.approx([means[name].min(), means[name].max()])
+    spread = raw(folder, "statistics").merge(pd.read_csv(folder / "cells.csv"), on="cell_id")
+    spread = spread[(spread["parameter"] == "weight") & spread["epoch"].isin([0, EPOCHS])]
+    for item in facts["layers"]:
+        own = spread[spread["network"] == item["network"]].groupby(["cell_id", "layer", "epoch"])["std"].mean()
+        ends = own.groupby(["layer", "epoch"]).mean().unstack()
+        assert (item["layers"], item["grew"]) == (len(ends), (ends[EPOCHS] > ends[0]).sum())
+        assert item["factor"] == pytest.approx(ends.loc[item["most"], EPOCHS] / ends.loc[item["most"], 0])
     assert all(1 <= len(facts["answers"][key]) <= 2 for key in dynamics.QUESTIONS)
     assert len(facts["sentences"]) <= 8
 

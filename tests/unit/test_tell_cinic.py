@@ -257,6 +257,11 @@ def test_facts(sample):
     assert all(facts["answers"].values())
     assert "blocks 1, kernel 5" in facts["answers"]["blocks"][0]
     assert "dropout" in facts["answers"]["penalty"][1]
+    rows = pd.read_csv(sample.folder / "anova.csv")
+    rows = rows[(rows["outcome"] == "valid_accuracy") & rows["q"].notna()]
+    [text] = facts["answers"]["tests"]
+    assert text.startswith(f"Of {len(rows)} effects and interactions on validation accuracy, {(rows['q'] < 0.05).sum()}")
+    assert f"partial ω² {rows['omega'].max():.2g}" in text
 
 
 # --- claims

@@ -253,7 +253,7 @@ def test_a_study_without_transfers_has_its_bases_alone(tmp_path):
     names = {item.name for item in transferability.exhibits(tables)}
     assert names == {"accuracy", "accuracy-table", "document-networks"}
     told = transferability.facts(tables)
-    assert told["transfers"] == {} and not any(told["answers"].values())
+    assert told["transfers"] == {} and [key for key, answer in told["answers"].items() if answer] == ["bases"]
     assert {claim["verdict"] for claim in judged(tables).values()} == {"not testable here"}
 
 
@@ -280,8 +280,12 @@ def test_words():
 
 def test_answers_are_computed(tables):
     told = transferability.facts(tables)
-    assert set(told["answers"]) == {"segments", "course", "agreement", "similarity", "outputs", "epochs"}
-    assert all(told["answers"].values())
+    assert set(told["answers"]) == set(transferability.QUESTIONS) and all(told["answers"].values())
+    first = next(item for item in transferability.exhibits(tables) if item.name == "document-numbers").data.iloc[0]
+    document = told["answers"]["document"][0]
+    assert "reports 94.76 % as accuracy of the base B" in document and f"it is {first['here']} (" in document
+    best = max(told["best"], key=lambda item: item["mean"])
+    assert f"{100 * best['mean']:.1f} ±" in told["answers"]["bases"][0]
     assert "A → B: generic 1–6" in told["answers"]["segments"][0]
     assert "A1 → A2 (similar)" in told["answers"]["similarity"][0]
     assert "of 10 depths" in told["answers"]["outputs"][0]

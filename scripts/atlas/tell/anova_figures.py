@@ -2,6 +2,7 @@
 the analysis of variance."""
 
 import itertools
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -367,6 +368,25 @@ def told(tables, experiment):
         return [f"In the grid of {TITLES[experiment]} no term is clear after correction."]
     words = [f"{word(row.term)} (ω² {style.number(row.omega, 2)}, q {q(row.q)})" for row in clear.itertuples()]
     return [f"In the grid of {TITLES[experiment]} validation accuracy depends on {', '.join(words)}."]
+
+
+def counted(tables):
+    """How many terms of the grids are clear for validation accuracy, and the largest effect, in a sentence."""
+    found = []
+    for experiment in GRIDS:
+        with suppress(NothingToShow):
+            own = terms(tables, experiment)
+            found.append(own[(own["outcome"] == "valid_accuracy") & own["q"].notna()].assign(grid=TITLES[experiment]))
+    tested = pd.concat(found) if found else pd.DataFrame()
+    if tested.empty:
+        raise NothingToShow("no grid has a test.")
+    top = tested.iloc[tested["omega"].argmax()]
+    text = f"Of {len(tested)} effects and interactions on validation accuracy, "
+    text += f"{int((tested['q'] < grid.LEVEL).sum()) or 'none'} are clear after correction"
+    return [
+        f"{text}; the largest is that of {word(top['term'])} in the grid of {top['grid']} (partial ω² "
+        f"{style.number(top['omega'], 2)}, q {q(top['q'])})."
+    ]
 
 
 def q(value):

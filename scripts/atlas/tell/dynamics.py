@@ -12,6 +12,7 @@ from atlas.tell import (
     pairs,
     perturbed,
     perturbed_answers,
+    statistics,
     study,
     style,
     tolerance,
@@ -131,9 +132,11 @@ def between(low, high):
 
 # question -> (the numbers, a list of dicts; the sentences that they make)
 QUESTIONS = {
+    "learnt": (study.best_cells, lambda _, found: study.best_sentence(found)),
     "unchanged": (unchanged.facts, unchanged.answer),
     "moved": (moved, way),
     "features": (correlated, independence),
     "alike": (pairs.likeness, lambda _, found: pairs.answer(found)),
     "factors": (factors.facts, factors.answer),
+    "layers": (statistics.facts, statistics.answer),
 }

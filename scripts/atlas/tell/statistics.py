@@ -90,13 +90,47 @@ def words(tables, data, network, dataset):
     return text.strip()
 
 
-def alt(data, network, dataset):
-    """The picture in words: how the standard deviation of the weights went from start to end."""
+def spreads(data):
+    """The weights' standard deviation by layer, at the start and at the end: means over cells; None without both."""
     weights = data[(data["parameter"] == "weight") & (data["statistic"] == "std")]
     pairs = weights.pivot_table(index=["layer", "cell_id"], columns="moment", values="mean", sort=False).dropna()
     if pairs.empty or set(pairs.columns) != {"start", "end"}:
+        return None
+    return pairs.groupby("layer", sort=False).mean()
+
+
+def facts(tables):
+    """One dict a network: `layers` with weights, in how many of them their standard deviation `grew` from start to end
+    (mean over cells), and the layer where it changed `most`, by which `factor`; layers that begin at 0 have none."""
+    found = []
+    for network, own in start_and_end(tables).groupby("network", sort=False):
+        ends = spreads(own)
+        if ends is not None:
+            factors = (ends["end"] / ends["start"])[ends["start"] > 0]
+            most = np.log(factors).abs().idxmax() if len(factors) else None
+            grew = int((ends["end"] > ends["start"]).sum())
+            one = {"network": network, "layers": len(ends), "grew": grew, "most": most}
+            found.append(one | {"factor": float(factors[most]) if most else None})
+    return found
+
+
+def answer(_, found):
+    """Where the weights spread, network by network."""
+    words = []
+    for item in found:
+        text = f"{item['grew']} of {item['layers']} layers of {item['network']}"
+        most = f" (most in {item['most']}, by a factor of {style.number(item['factor'], 3)})" if item["most"] else ""
+        words.append(text + most)
+    text = "From start to end the standard deviation of the weights grows in"
+    return [f"{text} {'; in '.join(words)}: means over cells."] if words else []
+
+
+def alt(data, network, dataset):
+    """The picture in words: how the standard deviation of the weights went from start to end."""
+    ends = spreads(data)
+    if ends is None:
         return f"Heatmaps of mean, standard deviation and range by layer of {network} on {dataset}."
-    change = (pairs["end"] - pairs["start"]).groupby("layer", sort=False).mean()
+    change = ends["end"] - ends["start"]
     grew = int((change > 0).sum())
     return (
         f"Heatmaps by layer of {network} on {dataset}. From start to end the standard deviation of the weights grew "

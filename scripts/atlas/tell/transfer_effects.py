@@ -139,6 +139,15 @@ def document_numbers(tables):
     return [Exhibit("document-numbers", "The document's numbers beside ours", caption, "Table of numbers.", table)]
 
 
+def beside_document(tables):
+    """The first number of the document and ours, in a sentence."""
+    [exhibit] = document_numbers(tables)
+    row = exhibit.data.iloc[0]
+    here = f"here, with {' and '.join(tables.values('network'))}, it is {row['here']}"
+    text = f"The document reports {row['document']} as {row['what']}; {here}"
+    return [f"{text} (best validation epoch), and {row['by its protocol']} by the document's protocol."]
+
+
 def ours(one, own, epochs):
     """The two columns of a number of the document: {"here": .., "by its protocol": ..}.
 

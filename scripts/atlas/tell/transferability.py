@@ -179,10 +179,12 @@ def spared(own):
 
 
 QUESTIONS = {
+    "bases": lambda tables: study.best_sentence(study.best_cells(tables)),
     "segments": layers,
     "course": course,
     "agreement": agreement,
     "similarity": similar,
     "outputs": outputs,
     "epochs": saved,
+    "document": transfer_effects.beside_document,
 }
