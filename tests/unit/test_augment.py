@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
 from atlas.learn import streams
-from atlas.learn.augment import OFF, Augment
+from atlas.learn.augment import OFF, Augment, _grid
 from atlas.plan import spec
 
 SIZE = (24, 18)
@@ -174,4 +175,15 @@ def test_all_changes_at_once_are_made_in_their_order():
         padded = augment.pad(alone)
         own = augment.draw(0, SIZE, stream()).keys()
         alone = augment.apply(padded, torch.arange(6), {name: drawn[name] for name in own})
-    assert torch.equal(found, alone)
+    # Flips become part of where a pixel is read, whose last bit may differ.
+    assert torch.allclose(found, alone, rtol=0, atol=0.005)
+
+
+def test_places_are_those_of_affine_grid():
+    matrices = torch.randn(5, 2, 3, generator=stream())
+    places = functional.affine_grid(matrices, [5, 1, 12, 14], align_corners=False)
+    assert torch.allclose(_grid(matrices, [], (12, 14)), places, rtol=0, atol=1e-5)
+    mirrored = torch.tensor([True, False, True, False, False])
+    found = _grid(matrices, [(mirrored, 3)], (12, 14))
+    places[mirrored, :, :, 0] *= -1
+    assert torch.allclose(found, places, rtol=0, atol=1e-5)

@@ -119,34 +119,29 @@ class Augment:
         images: uint8, from `pad`; picked: int64 [B]; drawn: the rows of what `draw` gave for these pictures,
         on the device of the images.
         """
-        flips = {"mirrored", "upturned", "corner"} & drawn.keys()
-        batch = self._gather(images, picked, drawn) if flips else images[picked]
+        batch = self._window(images, picked, drawn)
+        flips = [(drawn[name], 3 - row) for row, name in enumerate(("mirrored", "upturned")) if name in drawn]
         if "affine" in drawn:
-            grid = functional.affine_grid(drawn["affine"], list(batch.shape), align_corners=False)
+            grid = _grid(drawn["affine"], flips, batch.shape[2:])
             outside = "zeros" if self.fill == "black" else "border"
             # Before it is normalised: what is outside of the picture is black, as the padding is.
             batch = functional.grid_sample(batch.float(), grid, padding_mode=outside, align_corners=False)
+        else:
+            for which, axis in flips:
+                batch = torch.where(which[:, None, None, None], batch.flip(axis), batch)
         if "brightness" in drawn:
             batch = (batch * drawn["brightness"][:, None, None, None]).clamp(0, 255)
         if "centre" in drawn:
             batch = batch.masked_fill(self._hole(drawn["centre"], batch.shape[2:]), 0)
         return batch
 
-    def _gather(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Pick, crop and flip in one indexing, without a change of any value."""
-        count, device = len(picked), images.device
+    def _window(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Pick and crop in one indexing: of each picture, the window of its own size that begins at its corner."""
+        if "corner" not in drawn:
+            return images[picked]
         height, width = (side - 2 * self.crop for side in images.shape[2:])
-        rows, columns = (torch.arange(side, device=device).expand(count, -1) for side in (height, width))
-        if "mirrored" in drawn:
-            columns = torch.where(drawn["mirrored"][:, None], columns.flip(1), columns)
-        if "upturned" in drawn:
-            rows = torch.where(drawn["upturned"][:, None], rows.flip(1), rows)
-        if "corner" in drawn:
-            rows, columns = rows + drawn["corner"][:, :1], columns + drawn["corner"][:, 1:]
-        channels = torch.arange(images.shape[1], device=device)
-        return images[
-            picked[:, None, None, None], channels[:, None, None], rows[:, None, :, None], columns[:, None, None]
-        ]
+        row, column = drawn["corner"].unbind(1)
+        return images.unfold(2, height, 1).unfold(3, width, 1)[picked, :, row, column]
 
     def _hole(self, centre: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """bool [B, 1, H, W]: the pixels of each picture's square."""
@@ -157,6 +152,22 @@ class Augment:
             for axis, side in enumerate(size)
         )
         return (rows[:, :, None] & columns[:, None, :])[:, None]
+
+
+def _grid(affine: torch.Tensor, flips: list, size: torch.Size) -> torch.Tensor:
+    """Where each pixel is read, as `functional.affine_grid` has it without align_corners: float32 [B, H, W, 2].
+
+    affine: [B, 2, 3]; flips: (bool [B], axis) each. What is flipped first is read at the mirrored place. affine_grid
+    multiplies a matrix for every pixel; the x part of a place depends on its column alone, and the y part on its row.
+    """
+    for which, axis in flips:
+        turned = torch.ones_like(affine[:, :, :1])
+        turned[:, 3 - axis, 0] -= 2.0 * which
+        affine = affine * turned
+    down, across = ((2 * torch.arange(side, dtype=torch.float32, device=affine.device) + 1) / side - 1 for side in size)
+    x = affine[:, :, 0, None] * across
+    y = affine[:, :, 1, None] * down + affine[:, :, 2, None]
+    return (y[:, :, :, None] + x[:, :, None, :]).permute(0, 2, 3, 1)
 
 
 def _within(reach: float, shape: tuple, stream: torch.Generator) -> torch.Tensor:

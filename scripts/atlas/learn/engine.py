@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -273,8 +274,9 @@ class Run:
         return self.penalty["weight"] * (self.penalty["alpha"] * absolute + (1 - self.penalty["alpha"]) * square)
 
     def _precision(self):
-        low = self.training["precision"] == "bfloat16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=low)
+        if self.training["precision"] == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     # ---------------------------------------------------------------------------- what is recorded
 
