@@ -901,6 +901,14 @@ def test_studies_may_stand_in_the_config_as_definitions(tmp_path):
     ]
 
 
+def test_a_cell_of_two_experiments_counts_once(tmp_path):
+    arguments = sample(tmp_path)
+    write_csv(arguments["cells"], 2 * read_csv(arguments["cells"]))
+    studies = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))["studies"]
+    assert [len(study["grid"]) for study in studies] == [2, 1]
+    assert [len(study["cells"]) for study in studies] == [6, 2]
+
+
 # ------------------------------------------------------------------------------------------- what goes wrong
 
 

@@ -146,7 +146,7 @@ def _study(name, asked, told, chapters):
         "title": asked.get("title") or name,
         "text": asked.get("text") or "",
         "cells": cells,
-        "grid": [cell for cell in cells if cell["role"] == "grid"],
+        "grid": _unique(cell for cell in cells if cell["role"] == "grid"),  # one may stand in two experiments
         "sources": [cell for cell in cells if cell["role"] == "source"],
         "children": [_kind(cells, role, *words) for role, words in CHILDREN.items()],
         "axes": list(dict.fromkeys(axis for cell in cells for axis in cell["axes"])),
