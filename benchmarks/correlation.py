@@ -20,6 +20,7 @@ import scipy.stats
 import torch
 
 from atlas.measure import correlation
+from atlas.measure.vectors import LARGE
 
 SIDES = {
     "Pearson": {"ours": correlation.pearson, "scipy.stats.pearsonr": scipy.stats.pearsonr},
@@ -51,7 +52,7 @@ def memory(size: int, what: str, side: str, queue) -> None:
     """Puts the peak of this process beyond the vectors, in MiB."""
     torch.set_num_threads(1)
     pair = vectors(size, "random")
-    value(side, what, [vector[:1000] for vector in pair])
+    value(side, what, [vector[:LARGE] for vector in pair])  # what numba loads is not the vectors'
     before = status("VmRSS")
     value(side, what, pair)
     queue.put((status("VmHWM") - before) / 1024)

@@ -15,10 +15,10 @@ from test_measure import cell, layers, replicate, snapshot, torches, write_block
 import collect
 import measure
 from atlas import networks
-from atlas.measure import align, checkpoints, correlation, likeness, spectra, statistics, tables
+from atlas.measure import align, checkpoints, correlation, likeness, plain, spectra, tables
 from atlas.networks.table import Table
 
-SIZE = statistics.CHUNK + 1234  # across the border of two chunks
+SIZE = plain.CHUNK + 1234  # across the border of two chunks
 
 
 def pair(kind, size=SIZE):

@@ -17,7 +17,19 @@ import torch.nn.functional as F
 import collect
 import measure
 from atlas import networks, store
-from atlas.measure import accuracy, cells, evaluation, features, group, movement, statistics, summary, tables, unchanged
+from atlas.measure import (
+    accuracy,
+    cells,
+    evaluation,
+    features,
+    group,
+    movement,
+    plain,
+    statistics,
+    summary,
+    tables,
+    unchanged,
+)
 from atlas.networks import inputs
 
 SCRIPTS = Path(collect.__file__).parent
@@ -122,7 +134,7 @@ def torches(tensors):
 @pytest.mark.parametrize("mean, std", [(0.0, 0.05), (1000.0, 0.01)])
 def test_moments_of_a_vector_longer_than_a_chunk(mean, std):
     """Population moments against numpy's float64 ones, with a mean that would cancel in a sum of squares."""
-    values = np.random.default_rng(1).normal(mean, std, 2 * statistics.CHUNK + 17).astype("float32")
+    values = np.random.default_rng(1).normal(mean, std, 2 * plain.CHUNK + 17).astype("float32")
     wide = values.astype("float64")
     expected = wide.mean(), wide.std(), wide.min(), wide.max(), np.ptp(wide), np.linalg.norm(wide)
     found = statistics.moments(torch.from_numpy(values))
@@ -142,7 +154,7 @@ def test_a_constant_tensor_has_no_spread_and_nan_stays_nan():
 def test_sums_are_exact_where_float32_is_not():
     """A tiny step on a large vector: float32 sums would be off in the fourth digit."""
     random = np.random.default_rng(2)
-    old = random.normal(0, 1, statistics.CHUNK + 5).astype("float32")
+    old = random.normal(0, 1, plain.CHUNK + 5).astype("float32")
     new = (old + random.normal(0, 1e-4, len(old))).astype("float32")
     a, b = old.astype("float64"), new.astype("float64")
     expected = a @ a, b @ b, a @ b, (b - a) @ (b - a)
@@ -276,9 +288,9 @@ def test_unchanged_is_exact_and_structural_is_the_closed_form(resnet):
 
 
 def test_unchanged_counts_across_chunks():
-    start = np.random.default_rng(8).normal(0, 1, statistics.CHUNK + 9).astype("float32")
+    start = np.random.default_rng(8).normal(0, 1, plain.CHUNK + 9).astype("float32")
     last = start.copy()
-    last[[0, 77, statistics.CHUNK + 3]] += 1
+    last[[0, 77, plain.CHUNK + 3]] += 1
     found = unchanged.count(torch.from_numpy(start), torch.from_numpy(last))
     assert found == (len(start) - 3, 0, 0, None, None, None, 3, None)
 

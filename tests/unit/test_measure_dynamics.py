@@ -34,8 +34,8 @@ from atlas.measure import (
     features,
     pairs,
     parameters,
+    plain,
     similarity,
-    statistics,
     tables,
     tolerance,
     unchanged,
@@ -106,7 +106,7 @@ def test_no_class_is_a_remainder():
         "changed": ~same,
         "contradicted": taps & np.isin(bits, (1, 3)),
     }
-    repeated = statistics.CHUNK // 16 + 2
+    repeated = plain.CHUNK // 16 + 2
     found = unchanged.count(
         *(torch.from_numpy(np.tile(x, repeated)) for x in (start, last.astype("float32"))),
         *(torch.from_numpy(np.tile(x, repeated)) for x in (taps, bits.astype("uint8"))),
@@ -251,13 +251,13 @@ def test_steps_between_floats():
         for goal in steps:
             while walked < goal:
                 end, walked = np.nextafter(end, np.float32(np.inf)), walked + 1
-            pair = tolerance.places(torch.tensor([start, end]))
+            pair = plain.places(torch.tensor([start, end]))
             assert (pair[1] - pair[0]).item() == goal, (start, goal)
     random = np.random.default_rng(22)
     start = random.uniform(1, 1.5, 1000).astype("float32")
     end = (start + random.integers(-4, 4000, 1000).clip(0) * np.spacing(start)).astype("float32")
     expected = ((end.astype("float64") - start) / np.spacing(start)).astype(int)
-    found = tolerance.places(torch.from_numpy(end)) - tolerance.places(torch.from_numpy(start))
+    found = plain.places(torch.from_numpy(end)) - plain.places(torch.from_numpy(start))
     assert (found.numpy() == expected).all()
 
     def place(value):
@@ -265,7 +265,7 @@ def test_steps_between_floats():
         return number if number < 2**31 else 2**31 - number
 
     values = (random.normal(0, 1, 500) * 10.0 ** random.integers(-44, 30, 500)).astype("float32")
-    assert tolerance.places(torch.from_numpy(values)).tolist() == [place(value) for value in values.tolist()]
+    assert plain.places(torch.from_numpy(values)).tolist() == [place(value) for value in values.tolist()]
 
 
 def test_counts_by_tolerance(planted):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from atlas.measure.statistics import CHUNK
+from atlas.measure.plain import CHUNK
 from atlas.networks import symmetry
 from atlas.networks.build import Rows
 from atlas.networks.table import Table

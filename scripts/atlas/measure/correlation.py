@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from atlas.measure import align, movement, statistics
+from atlas.measure import align, movement, statistics, vectors
 from atlas.networks import symmetry
 
 MATCHINGS = ("raw", "permuted", "signed")
@@ -17,13 +17,13 @@ def rows(table, one, other, matchings=MATCHINGS):
     table: the network's layer table; one, other: snapshots, {torch name: float32 tensor}; matchings: some of MATCHINGS,
     "raw" for the tensors as they are, else the other's after `matched`. changed counts the values that are not equal.
     """
-    found = []
+    found, by = [], vectors.chosen(table.parameter_count)
     for matching in matchings:
         theirs = other if matching == "raw" else matched(table, one, other, matching == "signed")
         for layer, name in statistics.names(table):
             pair = [tensors[f"{layer}.{name}"] for tensors in (one, theirs)]
-            alike = pearson(*pair), spearman(*pair)
-            changed, cosine = int((pair[0] != pair[1]).sum()), movement.geometry(*movement.sums(*pair))[3]
+            alike = pearson(*pair, by), spearman(*pair)
+            changed, cosine = by.differing(*pair), movement.geometry(*movement.sums(*pair, by))[3]
             found.append((layer, name, pair[0].numel(), matching, *alike, changed, cosine))
     return found
 
@@ -50,31 +50,14 @@ def matched(table, one, other, signs=False):
     return other
 
 
-def pearson(one, other):
+def pearson(one, other, by=None):
     """Pearson's r of two float32 tensors of one size, a float; NaN where one of them is constant or not finite.
 
-    Sums are float64, of values less the first one, in chunks that are joined as in `statistics.moments`, so that a
-    constant tensor has a spread of exactly 0 and no large vector has a float64 copy.
+    by: what sums them (default: chosen by their size). Sums are float64, and a constant tensor has a spread of exactly
+    0.
     """
-    one, other = one.reshape(-1), other.reshape(-1)
-    if not len(one):
-        return math.nan
-    origin = float(one[0]), float(other[0])
-    count, means, sums = 0, [0.0, 0.0], [0.0, 0.0, 0.0]
-    for pair in zip(one.split(statistics.CHUNK), other.split(statistics.CHUNK), strict=True):
-        x, y = (part.double() - first for part, first in zip(pair, origin, strict=True))
-        parts = float(x.mean()), float(y.mean())
-        x -= parts[0]
-        y -= parts[1]
-        both = count + len(x)
-        step = [part - mean for part, mean in zip(parts, means, strict=True)]
-        weight = count * len(x) / both
-        sums[0] += float(x.dot(x)) + step[0] ** 2 * weight
-        sums[1] += float(y.dot(y)) + step[1] ** 2 * weight
-        sums[2] += float(x.dot(y)) + step[0] * step[1] * weight
-        means = [mean + way * len(x) / both for mean, way in zip(means, step, strict=True)]
-        count = both
-    return _ratio(*sums)
+    size = one.numel()
+    return _ratio(*(by or vectors.chosen(size)).centred(one, other)) if size else math.nan
 
 
 def spearman(one, other):

@@ -2,7 +2,7 @@
 
 import math
 
-from atlas.measure.statistics import CHUNK
+from atlas.measure import vectors
 
 
 def rows(table, before, after):
@@ -12,28 +12,24 @@ def rows(table, before, after):
     weight and bias as one vector, "total" all learnable parameters; buffers do not count. relative is distance /
     norm_from; cosine and relative are NaN (undefined) where a vector that they divide by is zero.
     """
-    found, total = [], [0.0] * 4
+    found, total, by = [], [0.0] * 4, vectors.chosen(table.parameter_count)
     for layer in table.layers:
         if layer.parameters:
-            parts = [sums(before[f"{layer.name}.{name}"], after[f"{layer.name}.{name}"]) for name in layer.parameters]
+            full = [f"{layer.name}.{name}" for name in layer.parameters]
+            parts = [sums(before[name], after[name], by) for name in full]
             parts = [math.fsum(column) for column in zip(*parts, strict=True)]
             total = [sum(pair) for pair in zip(total, parts, strict=True)]
             found.append((layer.name, *geometry(*parts)))
     return [*found, ("total", *geometry(*total))]
 
 
-def sums(before, after):
+def sums(before, after, by=None):
     """(before . before, after . after, before . after, |after - before|^2) of two tensors of one shape.
 
-    Accumulated in float64 in chunks; the difference is that of the float64 values, so it is exact for float32 input.
+    by: what sums them (default: chosen by their size). Sums are float64; the difference is that of the float64 values,
+    so it is exact for float32 input.
     """
-    total = [0.0] * 4
-    for old, new in zip(before.reshape(-1).split(CHUNK), after.reshape(-1).split(CHUNK), strict=True):
-        old, new = old.double(), new.double()
-        step = new - old
-        for at, (left, right) in enumerate(((old, old), (new, new), (old, new), (step, step))):
-            total[at] += float(left.dot(right))
-    return total
+    return (by or vectors.chosen(before.numel())).products(before, after)
 
 
 def geometry(old, new, dot, step):

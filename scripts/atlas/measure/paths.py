@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from atlas.measure import align, evaluation, movement
-from atlas.measure.statistics import CHUNK
+from atlas.measure.plain import CHUNK
 
 POINTS = 13
 TEST = 2000

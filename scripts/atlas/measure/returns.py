@@ -1,6 +1,6 @@
 """Where a network that was perturbed and trained again ends: its distance and angle to three other points, by layer."""
 
-from atlas.measure import movement
+from atlas.measure import movement, vectors
 
 
 def rows(table, original, start, end, control=None):
@@ -27,9 +27,9 @@ def rows(table, original, start, end, control=None):
 
 def changes(table, a, b):
     """(parameters, how many of them differ) of each layer with parameters, then of all."""
-    found = []
+    found, by = [], vectors.chosen(table.parameter_count)
     for layer in table.layers:
         if layer.parameters:
             full = [f"{layer.name}.{name}" for name in layer.parameters]
-            found.append((layer.parameter_count, sum(int((a[name] != b[name]).sum()) for name in full)))
+            found.append((layer.parameter_count, sum(by.differing(a[name], b[name]) for name in full)))
     return [*found, tuple(sum(column) for column in zip(*found, strict=True))]

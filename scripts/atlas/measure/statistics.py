@@ -2,10 +2,7 @@
 
 import math
 
-import torch
-
-# Values that are converted to float64 at once: 8 MB, so that a large vector never has a float64 copy.
-CHUNK = 1 << 20
+from atlas.measure import vectors
 
 
 def names(table):
@@ -25,34 +22,22 @@ def rows(table, tensors):
     table: the network's layer table; tensors: the snapshot, {torch name: float32 tensor}. Raises ValueError
     where the snapshot lacks a tensor of the table.
     """
-    found = []
+    found, by = [], vectors.chosen(table.parameter_count)
     for layer, name in names(table):
         full = f"{layer}.{name}"
         if full not in tensors:
             raise ValueError(f"{full} is in the layer table but not in the snapshot; train the cell again")
-        found.append((layer, name, tensors[full].numel(), *moments(tensors[full])))
+        found.append((layer, name, tensors[full].numel(), *moments(tensors[full], by)))
     return found
 
 
-def moments(tensor):
+def moments(tensor, by=None):
     """(mean, population standard deviation, min, max, range, Euclidean norm) of a tensor's values, as Python floats.
 
-    Sums are float64, in chunks that are joined by the pairwise update of Chan, Golub and LeVeque (1983), "Algorithms
-    for computing the sample variance". Values are taken relative to the first one, so that a constant tensor has a
-    standard deviation of exactly 0. Where a value is NaN, all six are NaN.
+    by: what sums them (default: chosen by the size). Sums are float64, and a constant tensor has a standard deviation
+    of exactly 0. Where a value is NaN, all six are NaN.
     """
-    flat = tensor.reshape(-1)
-    low, high = (float(value) for value in torch.aminmax(flat))
-    origin = float(flat[0])
-    count, mean, deviation, square = 0, 0.0, 0.0, 0.0
-    for chunk in flat.split(CHUNK):
-        values = chunk.double()
-        square += float(values.dot(values))
-        values = values - origin
-        part = float(values.mean())
-        values -= part
-        both = count + len(values)
-        deviation += float(values.dot(values)) + (part - mean) ** 2 * count * len(values) / both
-        mean += (part - mean) * len(values) / both
-        count = both
-    return origin + mean, math.sqrt(deviation / count), low, high, high - low, math.sqrt(square)
+    mean, deviation, square, low, high = (by or vectors.chosen(tensor.numel())).moments(tensor)
+    if math.isnan(square):
+        return (math.nan,) * 6
+    return mean, math.sqrt(deviation / tensor.numel()), low, high, high - low, math.sqrt(square)

@@ -1,8 +1,6 @@
 """How many parameters count as changed, from the start to the end, by how much they must differ for it."""
 
-import torch
-
-from atlas.measure.statistics import CHUNK
+from atlas.measure import vectors
 
 ULP = (0, 1, 8, 64, 512, 4096)
 RELATIVE = (0, *(float(f"1e-{digits}") for digits in range(6, 0, -1)))
@@ -22,11 +20,11 @@ def rows(table, start, last):
     - relative: |end - start| > tolerance |start|, in float64;
     - absolute: |end - start| > tolerance, in float64.
     """
-    found, total, size = [], [0] * len(CRITERIA), 0
+    found, total, size, by = [], [0] * len(CRITERIA), 0, vectors.chosen(table.parameter_count)
     for layer in table.layers:
         if layer.parameters:
             full = [f"{layer.name}.{name}" for name in layer.parameters]
-            own = [sum(column) for column in zip(*(count(start[name], last[name]) for name in full), strict=True)]
+            own = [sum(column) for column in zip(*(count(start[name], last[name], by) for name in full), strict=True)]
             found += _rows(layer.name, layer.parameter_count, own)
             total = [sum(pair) for pair in zip(total, own, strict=True)]
             size += layer.parameter_count
@@ -37,28 +35,11 @@ def _rows(layer, size, counts):
     return [(layer, *criterion, size, changed) for criterion, changed in zip(CRITERIA, counts, strict=True)]
 
 
-def count(start, last):
-    """How many values of two float32 tensors of one shape differ by more than each tolerance of CRITERIA: a list."""
-    counts = torch.zeros(len(CRITERIA), dtype=torch.int64)
-    for old, new in zip(start.reshape(-1).split(CHUNK), last.reshape(-1).split(CHUNK), strict=True):
-        steps = (places(new) - places(old)).abs_()
-        old, new = old.double(), new.double()
-        distance, scale = (new - old).abs_(), old.abs()
-        counts += torch.stack(
-            [
-                *((steps > bound).sum() for bound in ULP),
-                *((distance > bound * scale).sum() for bound in RELATIVE),
-                *((distance > bound).sum() for bound in ABSOLUTE),
-            ]
-        )
-    return counts.tolist()
+def count(start, last, by=None):
+    """How many values of two float32 tensors of one shape differ by more than each tolerance of CRITERIA: a list.
 
-
-def places(values):
-    """Each float32's place among all float32 in order of size, as int64; 0.0 and -0.0 are both at 0.
-
-    The bits of a float, without the sign, count up with its size (IEEE 754), so that neighbours differ by 1.
+    by: what counts (default: chosen by their size).
     """
-    bits = values.contiguous().view(torch.int32).long()
-    size = bits & 0x7FFFFFFF
-    return torch.where(bits < 0, -size, size)
+    found = (by or vectors.chosen(start.numel())).beyond(start, last, ULP, RELATIVE[1:], ABSOLUTE)
+    # By more than 0 of what it was is by more than 0 steps.
+    return [*found[: len(ULP)], found[0], *found[len(ULP) :]]

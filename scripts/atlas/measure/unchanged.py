@@ -11,9 +11,10 @@ The last three need what training recorded of each parameter (`track`); without 
 
 import torch
 
-from atlas.measure.statistics import CHUNK
+from atlas.measure import vectors
 
 GRADIENT, CHANGED = 1, 2  # the bits of a track file: had ever a nonzero gradient, was ever changed
+TAP = 4  # a third bit, added here: is at a structural tap
 
 
 def rows(table, start, last, bits=None):
@@ -26,14 +27,14 @@ def rows(table, start, last, bits=None):
     contradicted counts those of them that had a gradient after all, which must be 0. Raises ValueError where a tensor
     is missing or has another shape than in the table.
     """
-    found = []
+    found, by = [], vectors.chosen(table.parameter_count)
     for layer in table.layers:
         for name, shape in layer.parameters.items():
             full = f"{layer.name}.{name}"
             for kind, tensors in (("snapshot", start), ("snapshot", last), ("track file", bits)):
                 _check(full, kind, tensors, tuple(shape))
-            taps = structural(table, layer) if name == "weight" and layer.kind == "Conv2d" else None
-            counts = count(start[full], last[full], taps, bits and bits[full])
+            taps = structural(table, layer) if name == "weight" and table.structural(layer) else None
+            counts = count(start[full], last[full], taps, bits and bits[full], by)
             found.append((layer.name, name, start[full].numel(), *counts))
     columns = list(zip(*found, strict=True))[2:]
     return [*found, ("total", "all", *(None if None in column else sum(column) for column in columns))]
@@ -44,27 +45,23 @@ def structural(table, layer):
     return torch.from_numpy(~table.tap_mask(layer)).expand(layer.parameters["weight"])
 
 
-def count(start, last, taps=None, bits=None):
+def count(start, last, taps=None, bits=None, by=None):
     """(unchanged, taps, structural, dead, rounding, returned, changed, contradicted) of one parameter tensor.
 
     start, last: float32; taps: bool, True at structural taps (None: there are none); bits: uint8 (None: not recorded).
-    All of one shape.
+    All of one shape. by: what counts (default: chosen by their size).
     """
-    nowhere = torch.zeros(1, dtype=torch.bool).expand(start.numel())
-    taps = nowhere if taps is None else taps.reshape(-1)
-    recorded = bits is not None
-    bits = bits.reshape(-1) if recorded else nowhere.to(torch.uint8)
-    total = torch.zeros(8, dtype=torch.int64)
-    flat = (tensor.split(CHUNK) for tensor in (start.reshape(-1), last.reshape(-1), taps, bits))
-    for old, new, tap, bit in zip(*flat, strict=True):
-        same, gradient, moved = old == new, bit & GRADIENT != 0, bit & CHANGED != 0
-        free = same & ~tap
-        classes = [same & tap, free & ~gradient, free & gradient & ~moved, free & gradient & moved, old != new]
-        total += torch.stack([same.sum(), tap.sum(), *(own.sum() for own in classes), (tap & gradient).sum()])
-    unchanged, taps, padded, dead, rounding, returned, changed, contradicted = total.tolist()
-    if not recorded:
+    by, size = by or vectors.chosen(start.numel()), start.numel()
+    if taps is None and bits is None:
+        changed = by.differing(start, last)
+        return size - changed, 0, 0, None, None, None, changed, None
+    codes = torch.zeros(start.shape, dtype=torch.uint8) if bits is None else bits.reshape(start.shape)
+    if taps is not None:
+        codes = codes + TAP * taps.byte()
+    unchanged, dead, rounding, returned, padded, taps, contradicted = by.equal(start, last, codes)
+    if bits is None:
         dead = rounding = returned = contradicted = None
-    return unchanged, taps, padded, dead, rounding, returned, changed, contradicted
+    return unchanged, taps, padded, dead, rounding, returned, size - unchanged, contradicted
 
 
 def _check(full, kind, tensors, shape):
