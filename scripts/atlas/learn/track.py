@@ -1,7 +1,7 @@
 """Evidence on every parameter while a network trains: had it ever a nonzero gradient, did an update ever change it?
 
-Two bits a parameter, kept in one uint8 tensor a parameter tensor. A tensor all of whose bits are set is looked at no
-more, so that the cost falls to nearly nothing after the first epoch of a network without dead or structural weights.
+Two bits a parameter. A tensor all of whose bits are set is looked at no more, so that the cost falls to nearly nothing
+after the first steps of a network without dead or structural weights.
 """
 
 from pathlib import Path
@@ -30,6 +30,7 @@ class Evidence:
             for bit in (GRADIENT, CHANGED)
         }
         self.open = {bit: list(self.parameters) for bit in self.bits}
+        self.steps = 0
         if found:
             for name, value in self.start.items():
                 value.copy_(start[name])
@@ -49,11 +50,15 @@ class Evidence:
         """Note the changed values, after the optimizer's step."""
         for name in self.open[CHANGED]:
             self.bits[CHANGED][name] |= self.parameters[name] != self.start[name]
+        self.steps += 1
+        if self.steps.bit_count() == 1:  # 1, 2, 4, 8 ..: most are done after a few steps
+            self.close()
 
     def close(self) -> None:
-        """Look no more at tensors whose bits are all set: at the end of an epoch, since it waits for the device."""
+        """Look no more at tensors whose bits are all set: now and then, since it waits for the device."""
         for bit, names in self.open.items():
-            self.open[bit] = [name for name in names if not bool(self.bits[bit][name].all())]
+            done = torch.stack([self.bits[bit][name].all() for name in names]).tolist() if names else []
+            self.open[bit] = [name for name, whole in zip(names, done, strict=True) if not whole]
 
     def found(self) -> dict[str, torch.Tensor]:
         """uint8 tensors named as the parameters: 1 for a gradient that was not zero, 2 for a changed value."""
