@@ -40,7 +40,7 @@ def step(made, optimizer, evidence) -> float:
     """Seconds of the processor for one step."""
     made.evidence = evidence
     began = time.process_time()
-    made._step(*made.feed.batch(torch.arange(len(made.feed)), 1, 0), optimizer)
+    made._step(*made.feed.batch(0), optimizer)
     return time.process_time() - began
 
 
@@ -56,6 +56,7 @@ def main() -> None:
     for name, case in CASES.items():
         made = images_per_second.run(*case, args.batch)
         optimizer = made._enter(made.training["stages"][0])
+        made.feed.deal(1)
         sides = {"without": None, "track": Evidence(made.model), "most": Whole(made.model)}
         turns = [{side: step(made, optimizer, own) for side, own in sides.items()} for _ in range(10 + args.steps)]
         middle = {side: statistics.median(turn[side] for turn in turns[10:]) for side in sides}
