@@ -32,6 +32,7 @@ wildcard_constraints:
 
 
 include: "rules/data.smk"
+include: "rules/given.smk"
 include: "rules/train.smk"
 include: "rules/perturb.smk"
 include: "rules/transfer.smk"

@@ -12,7 +12,7 @@ BASE = Path(workflow.basedir)
 SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
-from atlas.plan import alone, blocks, code, cost, outcome, resolve, spec, study
+from atlas.plan import alone, blocks, code, cost, given, outcome, resolve, spec, study
 from atlas.plan.identity import digest
 from atlas.prepare import look
 from atlas.share import commit, result
@@ -82,11 +82,13 @@ def weights_spec(wildcards):
 
 
 def cell_data(wildcards):
-    return f"data/{PLAN.cells[wildcards.cell].data.dataset_id}.safetensors"
+    data = PLAN.cells[wildcards.cell].data
+    return f"data/{data.dataset_id}.safetensors" if data else []
 
 
 def cell_card(wildcards):
-    return f"data/{PLAN.cells[wildcards.cell].data.dataset_id}.json"
+    data = PLAN.cells[wildcards.cell].data
+    return f"data/{data.dataset_id}.json" if data else []
 
 
 def cell_weights(wildcards):
@@ -108,6 +110,21 @@ def parent_runs(wildcards):
 
 def parent_snapshots(wildcards):
     return [f"{block}/snapshots" for block in parent_blocks(wildcards)]
+
+
+def given_files(wildcards):
+    """The user's files of the replicates of a block, series after series."""
+    first, last = int(wildcards.first), int(wildcards.last)
+    return [path for own in PLAN.cells[wildcards.cell].files[first : last + 1] for path in own]
+
+
+def given_fingerprint(wildcards):
+    """Not a function of the rule's input: of those Snakemake asks no change."""
+    return given.fingerprint(given_files(wildcards))
+
+
+def given_imports(wildcards):
+    return imports("given.py", f"atlas/networks/{PLAN.cells[wildcards.cell].architecture}.py")
 
 
 def again(wildcards):
@@ -166,11 +183,13 @@ def group_snapshots(wildcards):
 
 
 def group_data(wildcards):
-    return f"data/{PLAN.cells[PLAN.groups[wildcards.group][0]].data.dataset_id}.safetensors"
+    data = PLAN.cells[PLAN.groups[wildcards.group][0]].data
+    return f"data/{data.dataset_id}.safetensors" if data else []
 
 
 def group_card(wildcards):
-    return f"data/{PLAN.cells[PLAN.groups[wildcards.group][0]].data.dataset_id}.json"
+    data = PLAN.cells[PLAN.groups[wildcards.group][0]].data
+    return f"data/{data.dataset_id}.json" if data else []
 
 
 def group_imports(wildcards):

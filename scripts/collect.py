@@ -33,7 +33,7 @@ def collect(wanted, measures, output):
         found[name] = ordered(wanted, name, [folder / f"{name}.csv" for folder in measures])
     for name, rows in found.items():
         tables.write(output / f"{name}.csv", name, rows)
-    pictures = {cell_id: counts(cell["card"]) for cell_id, cell in wanted.items()}
+    pictures = {cell_id: counts(cell["card"]) for cell_id, cell in wanted.items() if cell["card"]}
     rows = accuracy.rows(frame(output / "metrics.csv"), found["runs"], pictures)
     tables.write(output / "accuracy.csv", "accuracy", rows)
     names = ("runs", "accuracy", "movement", "unchanged", "features", "parameters")

@@ -17,8 +17,8 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cells", required=True, type=Path, help="results/<name>/cells.csv")
     parser.add_argument("--group", required=True, help="the cells of cells.csv to measure, by its column group")
-    parser.add_argument("--data", required=True, type=Path, help="the data set's safetensors file")
-    parser.add_argument("--card", required=True, type=Path, help="the data set's card, a JSON file")
+    parser.add_argument("--data", nargs="?", type=Path, help="the data set's safetensors file, where there is one")
+    parser.add_argument("--card", nargs="?", type=Path, help="the data set's card, a JSON file")
     parser.add_argument("--output", required=True, type=Path, help="the directory to write the tables to")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads (default: 1)")
     chosen = parser.parse_args(arguments)
@@ -26,7 +26,8 @@ def main(arguments=None):
 
     from atlas.measure import group  # imports torch: after the arguments are known to be right
 
-    group.measure(asked, chosen.data, store.read_json(chosen.card), chosen.output, chosen.threads)
+    card = store.read_json(chosen.card) if chosen.card else None
+    group.measure(asked, chosen.data, card, chosen.output, chosen.threads)
 
 
 if __name__ == "__main__":

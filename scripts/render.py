@@ -19,7 +19,7 @@ def main(arguments=None):
     parser.add_argument("--cells", type=Path, required=True, help="cells.csv: what the config asks for")
     parser.add_argument("--tables", type=Path, required=True, help="the folder of the tables (runs.csv and others)")
     parser.add_argument("--figures", type=Path, required=True, help="the folder of the exhibits, one folder a chapter")
-    parser.add_argument("--cards", type=Path, nargs="+", required=True, help="the data sets' cards")
+    parser.add_argument("--cards", type=Path, nargs="*", required=True, help="the data sets' cards")
     parser.add_argument("--config", type=Path, required=True, help="the resolved config")
     parser.add_argument("--templates", type=Path, required=True, help="the folder with report.qmd.j2")
     parser.add_argument("--output", type=Path, required=True, help="where report.html goes")

@@ -92,6 +92,8 @@ def pictures(cell, split="test", *, name=None, root=None):
     """
     folder = _results(name, root)
     _, found = _find(cell, folder)
+    if not found["card"]:
+        raise ValueError(f"no data set is named for the given cell {cell!r}; name one in the config, and run it again")
     card = folder.parents[1] / found["card"]
     data = card.with_suffix(".safetensors")
     if not data.exists():

@@ -51,6 +51,7 @@ TABLES = {
     ("inits", ""): spec.Init,
     ("sources", ""): spec.Source,
     ("perturbations", ""): spec.Step,
+    ("given", ""): spec.Given,
     ("checkpoints", "checkpoints"): spec.Checkpoints,
     ("checkpoints", "match"): spec.Match,
     ("perturb and transfer", "perturb"): spec.Perturb,
@@ -261,7 +262,7 @@ def test_every_shipped_config_is_accepted_and_points_at_the_schema(path, schema)
 
 def test_the_schema_refuses_what_the_models_refuse(schema):
     config = yaml.safe_load(text("config/config.yaml"))
-    for key, value in {"replicates": 0, "epochz": 1, "device": "gpu", "optimizers": {}}.items():
+    for key, value in {"replicates": 0, "epochz": 1, "device": "gpu", "networks": {}}.items():
         wrong = copy.deepcopy(config) | {key: value}
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)

@@ -675,6 +675,13 @@ def test_which_snapshots_are_measured(tmp_path, snapshots, status, epochs, there
     assert (why if found is None else found) == expected
 
 
+def test_given_checkpoints_begin_at_any_epoch(tmp_path):
+    for epoch in (3, 5):
+        store.save_tensors(store.snapshot_path(tmp_path, 0, epoch), {"x": np.zeros(1)})
+    one = cell(snapshots=[3, 5]) | {"start": {"kind": "given"}}
+    assert group.available(one, tmp_path, replicate(0, "done", 5)) == ([3, 5], None)
+
+
 def test_a_snapshot_of_another_network_is_refused(tmp_path):
     tensors = torches(snapshot(layers(cell()), np.random.default_rng(13)))
     with pytest.raises(ValueError, match="conv3.weight|fc1.weight"):

@@ -831,7 +831,7 @@ def test_first_page_answers_every_question_that_has_exhibits(made):
 def test_every_chapter_of_questions_is_whole():
     """Each question has all that the templates use, and a key of its own."""
     chapters = yaml.safe_load((TEMPLATES / "questions.yaml").read_text(encoding="utf-8"))
-    assert set(chapters) == {"dynamics", "transferability", "vgg22", "convnets", "cinic"}
+    assert set(chapters) == {"dynamics", "transferability", "vgg22", "convnets", "cinic", "given"}
     for asked in chapters.values():
         assert len({question["key"] for question in asked}) == len(asked) > 3
         for question in asked:

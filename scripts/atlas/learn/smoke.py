@@ -16,6 +16,8 @@ def run(plan: Plan) -> int:
     failed, pairs = 0, {}
     for cell_id, cell in plan.cells.items():
         settings = cell.settings
+        if cell.kind == "given":  # nothing to train
+            continue
         key = digest([cell.data.dataset_id, settings["network"], settings["input"], settings["classes"]])
         options = ", ".join(f"{name} {value}" for name, value in settings["network"]["options"].items())
         pairs.setdefault(key, (f"{plan.group(cell_id)}{f' ({options})' if options else ''}", cell))

@@ -39,7 +39,8 @@ def measure(asked, data, card, output, threads=1):
     and filters.safetensors where a cell's experiment asks for them (see `atlas.measure.filters`).
 
     asked: the cells of a group as `atlas.measure.cells.grouped` gives them; data: the data set's safetensors file;
-    card: its card, a dict; threads: torch's. Prints one line a replicate. Replicates that failed or that lack a
+    card: its card, a dict; both None where there are no pictures, which leaves what needs none; threads: torch's.
+    Prints one line a replicate. Replicates that failed or that lack a
     snapshot are skipped. Of a diverged one all snapshots get statistics, but movement ends at the last finite one, and
     what needs the last epoch is left out. The features of all models are compared with one another; they wait on disk,
     in a directory below `output` that is gone at the end, and are read from there as memory has room. A finished
@@ -51,7 +52,7 @@ def measure(asked, data, card, output, threads=1):
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     shape = asked[0]["cell"]["input"]
-    pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN)
+    pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN) if data else None
     found = {name: [] for name in tables.MEASURES}
     found["facts"] = [tuple(fact.values()) for fact in align.facts()] if cells.children(_by_id(asked)) else []
     kept = {"features": {}, "pairs": {}, "filters": {}}
@@ -99,7 +100,10 @@ def _network(asked, pictures, found, kept, scratch):
             rows, last = _series(layers, block, replicate, epochs)
             files = {epoch: store.snapshot_path(block, seed, epoch) for epoch in epochs}
             rows["identical"] = filters.rows(entry, layers, files)
-            if last is not None:
+            if last is not None and pictures is None:
+                rows["features"] = _weights(layers, store.load_tensors(last))
+                models[entry["cell_id"], seed] = None
+            elif last is not None:
                 filters.keep(kept["filters"], entry, seed, layers, last, pictures)
                 caught = scratch / f"{len(models)}.safetensors"
                 model, products = _model(entry["cell"], layers, last, pictures, caught)
@@ -114,8 +118,8 @@ def _network(asked, pictures, found, kept, scratch):
             seconds = time.perf_counter() - since
             print(f"{entry['cell_id']} seed {seed}: {len(epochs)} snapshots, {seconds:.2f} s", flush=True)
     since = time.perf_counter()
-    originals = _originals(group, family, models, layers, pictures, scratch)
-    compared, crossed = pairs.rows(layers, asked, models, originals)
+    originals = _originals(group, family, models, layers, pictures, scratch) if family else {}
+    compared, crossed = pairs.rows(layers, asked, models, originals) if pictures else ([], {})
     found["pairs"] += compared
     kept["pairs"] |= crossed
     print(f"{len(compared)} pairs of models, {time.perf_counter() - since:.2f} s", flush=True)
@@ -137,7 +141,8 @@ def available(cell, block, replicate):
     last, asked = replicate["epochs"], cell["snapshots"]
     if isinstance(asked, str):
         asked = range(last + 1) if asked == "all" else ()
-    wanted = sorted({0, last, *(epoch for epoch in asked if epoch <= last)})
+    first = min(asked) if cell.get("start", {}).get("kind") == "given" else 0
+    wanted = sorted({first, last, *(epoch for epoch in asked if epoch <= last)})
     there = [epoch for epoch in wanted if store.snapshot_path(block, replicate["seed"], epoch).exists()]
     if replicate["status"] == "done" and there != wanted:
         return None, f"no snapshot of epoch {min(set(wanted) - set(there))}"
@@ -163,6 +168,8 @@ def _series(layers, block, replicate, epochs):
         start, previous = start or current, current
     if replicate["status"] != "done" or not finite:
         return rows, None
+    if len(epochs) == 1:  # of given checkpoints: there is nothing to compare it with
+        return rows, path
     track = store.track_path(block, replicate["seed"])
     bits = store.load_tensors(track) if track.exists() else None
     rows["unchanged"] = unchanged.rows(layers, start[1], current[1], bits)
@@ -189,13 +196,17 @@ def _features(layers, model, products):
     """(rows of features.csv, correlations of the activations) of a model; `products` are used up."""
     matrix = features.correlation(products, model.features, model.features)
     rows = [("activations", *features.describe(matrix))]
+    return rows + _weights(layers, store.load_tensors(model.snapshot)), matrix
+
+
+def _weights(layers, tensors):
+    """The row of features.csv on the weights that make the features, in a list; [] where the head reads the picture."""
     layer = features.maker(layers)
-    if layer is not None:
-        weight = store.load_tensors(model.snapshot)[f"{layer.name}.weight"]
-        weights = features.Centred(features.weight_rows(layers, layer, weight))
-        own = features.correlation(features.product(weights, weights), weights, weights)
-        rows.append(("weights", *features.describe(own)))
-    return rows, matrix
+    if layer is None:
+        return []
+    weights = features.Centred(features.weight_rows(layers, layer, tensors[f"{layer.name}.weight"]))
+    own = features.correlation(features.product(weights, weights), weights, weights)
+    return [("weights", *features.describe(own))]
 
 
 def _child(group, child, entry, seed, layers, last, pictures):

@@ -21,6 +21,8 @@ START = 4.0  # seconds a job: interpreter, torch, data
 BFLOAT16 = 2.5  # how much faster bfloat16 is than float32, where the processor has the instructions
 GPU = 40.0  # speed of a GPU in CPU threads
 BASE_MB = 900  # resident memory of a process with torch
+DISK = 1e-8  # seconds a byte of a file that is read, hashed and written
+EVALUATED = 500  # pictures at a time
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
 
 def need(cell: Cell, replicates: int, device: str) -> Need:
     """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time)."""
+    if cell.kind == "given":
+        return reading(cell, replicates)
     training, counts = cell.settings["training"], cell.data.facts["counts"]
     threads = cell.settings["network"]["threads"]
     batch, epochs, parameters = training["batch_size"], training["epochs"], cell.table.parameter_count
@@ -102,6 +106,18 @@ def need(cell: Cell, replicates: int, device: str) -> Need:
     )
 
 
+def reading(cell: Cell, replicates: int) -> Need:
+    """What it takes to read given checkpoints, and to evaluate each on validation and test where there are pictures."""
+    counts = cell.data.facts["counts"] if cell.data else {"valid": 0, "test": 0}
+    pixels = cell.data.facts["channels"] * cell.data.size**2 if cell.data else 0
+    threads, snapshots = cell.settings["network"]["threads"], replicates * len(cell.settings["snapshots"])
+    seconds = snapshot_bytes(cell) * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
+    memory = BASE_MB + 4 * snapshot_bytes(cell) / 1e6 + (sum(counts.values()) * pixels) / 1e6
+    memory += 4 * cell.table.activations * EVALUATED / 1e6 if cell.data else 0
+    disk = snapshots * snapshot_bytes(cell)
+    return Need(START + snapshots * seconds, int(memory), disk, threads if cell.data else 1, 0)
+
+
 def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
     """(MB, minutes) that measuring these cells with so many replicates each takes on one CPU thread, generously.
 
@@ -113,7 +129,7 @@ def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
     for cell, replicates in cells:
         one = forward(cell.table.layers)
         walked = 2 * 13 * 3000 * one + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
-        seen = sum(cell.data.facts["counts"].values()) * one
+        seen = sum(cell.data.facts["counts"].values()) * one if cell.data else 0.0
         seconds += replicates * (2.0 + walked + 2 * seen + snapshots_kept(cell) * cell.table.parameter_count * 2e-8)
     return int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1)
 

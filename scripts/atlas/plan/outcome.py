@@ -10,7 +10,8 @@ from atlas.plan.study import Plan, block_path
 
 # What a study's cells are there for: those of its own, and those that are listed apart from them.
 OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
-APART = {"source": "source cells", "control": "controls of the perturbed", "extra": "further transfers"}
+APART = {"given": "given cells", "source": "source cells", "control": "controls of the perturbed"}
+APART |= {"extra": "further transfers"}
 
 # How the cause begins of a failure that only follows from the parent's (atlas/learn/block.py).
 FOLLOWS = "its parent "
@@ -21,10 +22,15 @@ def missing(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
     root, again = plan.root, retried(plan) if plan.config.retry_failed else ()
     return [
         (cell_id, block)
-        for cell_id, found in plan.blocks.items()
-        for block in found
+        for cell_id, block in trained(plan)
         if block_path(cell_id, block) in again or not (root / block_path(cell_id, block) / "run.json").exists()
     ]
+
+
+def trained(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
+    """The blocks that are trained here, done or not: all but those of given checkpoints."""
+    cells = ((cell_id, found) for cell_id, found in plan.blocks.items() if plan.cells[cell_id].kind != "given")
+    return [(cell_id, block) for cell_id, found in cells for block in found]
 
 
 def wall_seconds(plan: Plan, jobs: list, cores: int | None = None) -> float:
@@ -44,6 +50,8 @@ def before(plan: Plan) -> str:
     replicates = sum(plan.replicates.values())
     left = sum(block[1] - block[0] + 1 for _, block in jobs)
     head = f"{plan.config.name}: {len(plan.cells)} cells, {replicates} replicates"
+    if not trained(plan):
+        return f"{head}; all are given, and none is trained"
     if not jobs:
         return f"{head}; all are trained"
     time = spoken(wall_seconds(plan, jobs))
@@ -59,20 +67,20 @@ def table(plan: Plan) -> str:
         for entry in entries:
             cell, seeds = plan.cells[entry.cell_id], entry.replicates
             need = cost.need(cell, seeds, plan.config.device)
-            labels = " x ".join(entry.labels.values())
+            labels = " x ".join(filter(None, entry.labels.values()))
             lines.append(
-                f"  {entry.role:9} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
+                f"  {_part(entry):9} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
                 f"{spoken(need.seconds):>9}  {need.mem_mb:>6} MB  {size(need.disk_bytes):>9}  {entry.cell_id}"
             )
-    jobs, disk = missing(plan), 0
+    jobs, disk, trainings = missing(plan), 0, trained(plan)
     for cell_id, cell in plan.cells.items():
         disk += cost.need(cell, plan.replicates[cell_id], plan.config.device).disk_bytes
-    trained = sum(len(found) for found in plan.blocks.values()) - len(jobs)
+    replicates = sum(plan.replicates[cell_id] for cell_id in dict(trainings))
     lines += [
         "",
-        f"cells     {len(plan.cells)} ({sum(plan.replicates.values())} trainings with their replicates)",
-        f"jobs      {len(jobs)} training jobs to do, {trained} done; {len(plan.datasets)} data sets; "
-        f"{len(plan.groups)} measure jobs",
+        f"cells     {len(plan.cells)} ({replicates} trainings with their replicates)",
+        f"jobs      {len(jobs)} training jobs to do, {len(trainings) - len(jobs)} done; "
+        f"{len(plan.datasets)} data sets; {len(plan.groups)} measure jobs",
         f"time      about {spoken(wall_seconds(plan, jobs))} of training on {os.cpu_count()} cores (an estimate)",
         f"disk      about {size(disk)} of snapshots",
     ]
@@ -81,13 +89,18 @@ def table(plan: Plan) -> str:
 
 def counted(entries: list) -> str:
     """How many cells a study has: those that its document has, added up, and what is listed apart from them."""
-    cells = {(entry.role, entry.cell_id) for entry in entries}
+    cells = {(_part(entry), entry.cell_id) for entry in entries}
     roles = collections.Counter(role for role, _ in cells)
     own = [f"{roles[role]} {words}" for role, words in OWN.items() if roles[role]]
     total = sum(roles[role] for role in OWN)
     text = " + ".join(own) + (f" = {total} trainings a replicate" if len(own) > 1 else "")
     apart = ", ".join(f"{roles[role]} {words}" for role, words in APART.items() if roles[role])
-    return text + (f"; apart: {apart}" if apart else "")
+    return "; apart: ".join(filter(None, [text, apart]))
+
+
+def _part(entry) -> str:
+    """The role of an entry; given ones stand in the grid, though no grid makes them."""
+    return "given" if "given" in entry.labels else entry.role
 
 
 def troubles(plan: Plan) -> list[dict]:

@@ -116,7 +116,7 @@ class Progress:
         """How many times longer than the plan thinks a replicate took, by architecture; "" stands for all of them."""
         took, thought = collections.Counter(), collections.Counter()
         for (cell_id, _), record in self.finished.items():
-            if record["status"] == "done":
+            if record["status"] == "done" and self.plan.cells[cell_id].kind != "given":
                 for key in (self.plan.cells[cell_id].architecture, ""):
                     took[key] += record["wall_seconds"]
                     thought[key] += self._alone(cell_id)
@@ -134,6 +134,8 @@ class Progress:
         jobs = []
         for cell_id, blocks in self.plan.blocks.items():
             cell = self.plan.cells[cell_id]
+            if cell.kind == "given":
+                continue
             one = self._alone(cell_id) * self.pace.get(cell.architecture, self.pace.get("", 1.0))
             for first, last in blocks:
                 states = {seed: self.state(cell_id, seed) for seed in range(first, last + 1)}
@@ -170,7 +172,7 @@ def _now(found: Progress) -> list[str]:
     """How many jobs train now, and a line for each."""
     plan, labels = found.plan, {}
     for entry in plan.entries:
-        labels.setdefault(entry.cell_id, " x ".join(entry.labels.values()))
+        labels.setdefault(entry.cell_id, " x ".join(filter(None, entry.labels.values())))
     works = "a snakemake works here" if alone.held(plan.root / ".snakemake/atlas.lock") else "no snakemake works here"
     lines = [f"running   {_jobs(found)}; {works}"]
     return lines + [f"  {now.cell_id}  {labels[now.cell_id]}  seed {now.seed}  {now.said}" for now in found.running]

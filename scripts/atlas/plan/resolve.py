@@ -1,14 +1,14 @@
 """From the labels of one cell to its settings in full, its id, and the cell that it starts from."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from atlas import networks, perturbations
 from atlas.options import check as check_options
-from atlas.plan import spec
+from atlas.plan import given, spec
 from atlas.plan.identity import digest, slug
 from atlas.prepare import look
 
@@ -37,15 +37,19 @@ class Data:
 
 @dataclass(frozen=True)
 class Cell:
-    """A combination of settings, fully resolved, without the seed."""
+    """A combination of settings, fully resolved, without the seed.
+
+    Of a given cell `files` are those of each replicate, in order, and data is None where no data set is named.
+    """
 
     cell_id: str
     kind: str
     settings: dict
-    data: Data
+    data: Data | None
     table: networks.Table
     parent: str | None = None
     weights: dict | None = None
+    files: list[list[Path]] = field(default_factory=list)
 
     @property
     def architecture(self) -> str:
@@ -240,6 +244,43 @@ class Resolver:
         begin = Begin(start, identity, base.settings["input"]["channels"], parent)
         word = f"{graft.mode}-{graft.depth}" if graft.depth else "fresh"
         return self._cell("transfer", word, begin, labels, (training, own), where)
+
+    def given(self, name: str) -> Cell:
+        """The cell of the checkpoints that the config's section `given` calls so; Problem where a file does not fit."""
+        where, asked = f"given.{name}", self.config.given[name]
+        network = self._one(self.config.networks, asked.network, f"{where}.network", "networks")
+        network, outputs = self.network(asked.network), network.outputs
+        data = self.data(asked.dataset, f"{where}.dataset") if asked.dataset else None
+        try:
+            files, epochs = given.series(asked.files, Path(self.config.data_root))
+            table = given.table(network, given.header(files[0][0]), data.size if data else asked.size, outputs)
+            for path in (path for own in files for path in own):
+                given.check(path, table, network["architecture"])
+        except ValueError as error:
+            raise Problem(f"{where}: {error}") from None
+        classes = table.layers[-1].out_shape[0]
+        if data:
+            _check_pictures(data, table.channels, classes, where)
+        identity = {
+            "dataset": data and data.dataset_id,
+            "network": _network_identity(network),
+            "input": [table.channels, table.size, classes],
+            "files": asked.files,
+        }
+        folder = Path(asked.files) if isinstance(asked.files, str) else Path(asked.files[0]).parent
+        words = (data.dataset_id.rsplit("-", 1)[0] if data else "", network["architecture"], folder.name)
+        cell_id = f"given-{slug(*filter(None, words))}-{digest(identity)}"
+        settings = {
+            "dataset_id": data.dataset_id if data else "",
+            "classes": classes,
+            "input": {"channels": table.channels, "size": table.size},
+            "network": network,
+            "start": {"kind": "given", "files": asked.files},
+            "training": {"epochs": epochs[-1]},
+            "snapshots": epochs,
+        }
+        self.cells[cell_id] = Cell(cell_id, "given", settings, data, table, files=files)
+        return self.cells[cell_id]
 
     def _cell(self, kind: str, word: str, begin: Begin, labels: dict, training: tuple[dict, dict], where: str) -> Cell:
         """The cell of a start and a training (in full, and its identity); `word` stands for the start in its id."""
@@ -485,6 +526,18 @@ def _network_identity(network: dict) -> dict:
     found = {"architecture": network["architecture"]} | ({"options": options} if options else {})
     found |= {key: network[key] for key in ("width", "threads") if network[key] != 1}
     return found
+
+
+def _check_pictures(data: Data, channels: int, classes: int, where: str) -> None:
+    """Refuse a data set that a given network cannot see, or whose classes it has no output for."""
+    have = data.facts["channels"]
+    if have not in (1, channels):
+        raise Problem(f"{where}.dataset: its pictures have {have} channels, the network takes {channels}; give others")
+    if classes < len(data.facts["classes"]):
+        raise Problem(
+            f"{where}.dataset: has {len(data.facts['classes'])} classes, and the network {classes} outputs; give "
+            "another data set, or leave it out"
+        )
 
 
 def _graft(init: spec.Init) -> dict:

@@ -494,8 +494,23 @@ class Experiment(Model):
     training: dict[str, Any] = {}
 
 
+class Given(Model):
+    """Checkpoints of the user's own as safetensors files: a training series in order, or one a replicate."""
+
+    network: Name
+    files: str | Annotated[list[str], Field(min_length=1)]
+    dataset: Name | None = None
+    size: Annotated[int, Field(ge=1, le=512)] | None = None
+
+    @model_validator(mode="after")
+    def _said_once(self):
+        if self.dataset and self.size:
+            raise ValueError("names `dataset` and `size`; allowed: one of them (a data set has a size of its own)")
+        return self
+
+
 class Study(Experiment):
-    """One study: one experiment, or several of them by name, with what is common to all."""
+    """One study: one experiment, or several of them by name, with what is common to all; or given checkpoints alone."""
 
     title: str | None = None
     text: str | None = None
@@ -503,12 +518,15 @@ class Study(Experiment):
     replicates: Positive | None = None
     grid: Grid | None = None
     experiments: dict[Name, Experiment] = {}
+    given: list[Name] = []
 
     @model_validator(mode="after")
     def _either(self):
         alone = [key for key in Experiment.model_fields if key != "training" and getattr(self, key)]
-        if not self.experiments and self.grid is None:
+        if not (self.experiments or self.given) and self.grid is None:
             raise ValueError("names neither `grid` nor `experiments`; allowed: one of them")
+        if alone and self.grid is None and not self.experiments:
+            raise ValueError(f"names `{alone[0]}` without `grid`; allowed: with a grid to train")
         if self.experiments and alone:
             raise ValueError(f"names `experiments` and `{alone[0]}`; allowed: `{alone[0]}` within each experiment")
         return self
@@ -532,25 +550,44 @@ class Config(Model):
     prune: Literal["list", "remove"] = "list"
     replicates: Positive = 3
     replicates_per_job: Positive = 3
-    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    datasets: dict[Name, Dataset] = {}
     networks: Annotated[dict[Name, Network], Field(min_length=1)]
     inits: dict[Name, Init | list[Init]] = {}
-    optimizers: Annotated[dict[Name, Optimizer], Field(min_length=1)]
+    optimizers: dict[Name, Optimizer] = {}
     sources: dict[Name, Source] = {}
     perturbations: dict[Name, Step | list[Step]] = {}
     training: Training = Training()
-    definitions: Annotated[dict[Name, Study], Field(min_length=1)]
+    given: dict[Name, Given] = {}
+    definitions: dict[Name, Study] = {}
     studies: str | list[Name] = "all"
     compare: str | None = None
 
     @model_validator(mode="after")
     def _studies(self):
+        self._untold()
+        needed = ["definitions"] if not self.definitions else ["datasets", "optimizers"] if self._trains else []
+        for key in needed:
+            if not getattr(self, key):
+                raise ValueError(f"{key}: is missing; the config must give it")
         if "data" in self.definitions:
             raise ValueError("definitions: 'data' is the chapter of the data sets; allowed: any other name")
         for name in self.asked:
             if name not in self.definitions:
                 raise ValueError(f"studies: {name!r} is not defined; allowed: all, {', '.join(self.definitions)}")
         return self
+
+    def _untold(self):
+        """Given checkpoints that no study names are a study of their own, called `given`."""
+        told = {name for study in self.definitions.values() for name in study.given}
+        if rest := [name for name in self.given if name not in told]:
+            if "given" in self.definitions:
+                raise ValueError(f"definitions.given.given: does not name {rest[0]!r}, nor does another study; add it")
+            self.definitions = self.definitions | {"given": Study(title="Your own checkpoints", given=rest)}
+
+    @property
+    def _trains(self) -> bool:
+        """Whether some study has cells to train."""
+        return any(study.grid or study.experiments for study in self.definitions.values())
 
     @property
     def asked(self) -> list[str]:

@@ -13,7 +13,9 @@ from atlas.plan.identity import digest, slug
 from atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
 
 # What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
-RESERVED = (*AXES, "perturbation", "experiment", "base", "mode", "depth", *store.CELLS)
+RESERVED = (*AXES, "given", "perturbation", "experiment", "base", "mode", "depth", *store.CELLS)
+
+NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,24 @@ class Plan:
 
     def _study(self, name: str, study: spec.Study) -> Iterator[Entry]:
         replicates = study.replicates or self.config.replicates
-        if not study.experiments:
+        for label in study.given:
+            yield self._given(name, label)
+        if study.grid:
             yield from self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
         for label, part in study.experiments.items():
             here = f"definitions.{name}.experiments.{label}"
             yield from self._experiment(name, part, replicates, here, {"experiment": label}, [study.training])
+
+    def _given(self, study: str, name: str) -> Entry:
+        """The entry of given checkpoints: one replicate a series, with the first and the last of its files named."""
+        if name not in self.config.given:
+            known = ", ".join(self.config.given) or "none"
+            raise Problem(f"definitions.{study}.given: {name!r} is not one of the given; allowed: {known}")
+        asked, cell = self.config.given[name], self._resolver.given(name)
+        labels = {"dataset": asked.dataset or NO_DATA, "network": asked.network, "init": "", "optimizer": ""}
+        epochs = cell.settings["snapshots"]
+        named = {"first": epochs[0]} | ({"last": epochs[-1]} if len(epochs) > 1 else {})
+        return Entry(study, "grid", labels | {"given": name}, cell.cell_id, len(cell.files), named)
 
     def _experiment(
         self, study: str, part: spec.Experiment, replicates: int, where: str, named: dict, above: list[dict]
@@ -195,13 +210,14 @@ class Plan:
     def group(self, cell_id: str) -> str:
         """The name of the cell's measure group."""
         cell = self.cells[cell_id]
-        shared = [cell.data.dataset_id, cell.architecture, cell.settings["input"]]
-        return f"{slug(cell.data.dataset_id.rsplit('-', 1)[0], cell.architecture)}-{digest(shared, 8)}"
+        dataset = cell.settings["dataset_id"]
+        shared = [dataset, cell.architecture, cell.settings["input"]]
+        return f"{slug(dataset.rsplit('-', 1)[0] or NO_DATA, cell.architecture)}-{digest(shared, 8)}"
 
     @cached_property
     def datasets(self) -> dict:
         """The data sets in use, by id."""
-        return {cell.data.dataset_id: cell.data for cell in self.cells.values()}
+        return {cell.data.dataset_id: cell.data for cell in self.cells.values() if cell.data}
 
     @cached_property
     def weights(self) -> dict[str, dict]:
@@ -222,9 +238,9 @@ class Plan:
                     "parent": cell.parent or "",
                     "checkpoints": json.dumps(entry.checkpoints) if entry.checkpoints else "",
                     "group": self.group(entry.cell_id),
-                    "dataset_id": cell.data.dataset_id,
-                    "card": f"data/{cell.data.dataset_id}.json",
-                    "data": f"data/{cell.data.dataset_id}.safetensors",
+                    "dataset_id": cell.settings["dataset_id"],
+                    "card": f"data/{cell.data.dataset_id}.json" if cell.data else "",
+                    "data": f"data/{cell.data.dataset_id}.safetensors" if cell.data else "",
                     "parameters": cell.table.parameter_count,
                     "cell": json.dumps(cell.settings, sort_keys=True),
                 }

@@ -72,7 +72,7 @@ def _tables(result, folder):
         _copy(path, folder / "tables" / path.name)
     _copy(result.folder / "cells.csv", folder / "cells.csv")
     _copy(result.folder / "tables/runs.csv", folder / "runs.csv")
-    for card in {cell["card"] for cell in result.cells.values()}:
+    for card in result.cards:
         _copy(result.root / card, folder / "data" / Path(card).name)
 
 
@@ -130,7 +130,7 @@ def provenance(result, commit, snakemake):
     runs = [read_json(path / "run.json") for path in _blocks(result) if (path / "run.json").exists()]
     kinds = sorted({kind for run in runs for kind in run["versions"]})
     versions = {kind: sorted({run["versions"][kind] for run in runs if kind in run["versions"]}) for kind in kinds}
-    cards = [read_json(result.root / name) for name in sorted({cell["card"] for cell in result.cells.values()})]
+    cards = [read_json(result.root / name) for name in result.cards]
     asked = [(cell_id, seed) for cell_id, cell in result.cells.items() for seed in cell["seeds"]]
     return {
         "name": result.config["name"],
@@ -152,7 +152,7 @@ def _blocks(result):
 
 def _data(result):
     """The prepared data sets and weights, by their names below the folder that the workflow ran in."""
-    found = {str(Path(cell["card"]).with_suffix(".safetensors")) for cell in result.cells.values()}
+    found = {str(Path(card).with_suffix(".safetensors")) for card in result.cards}
     starts = (cell["cell"]["start"].get("weights_id") for cell in result.cells.values())
     return sorted(found | {f"data/weights/{weights}.safetensors" for weights in starts if weights})
 

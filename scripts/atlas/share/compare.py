@@ -223,7 +223,7 @@ def settings(a: Result, b: Result, found: list[Pair]) -> list[dict]:
 
 def datasets(a: Result, b: Result) -> list[dict]:
     """One row a data set: its id and title, which result has it, and whether the two have the same pictures in it."""
-    cards = [{(card := result.card(cell_id))["dataset_id"]: card for cell_id in result.cells} for result in (a, b)]
+    cards = [{(card := result.card(name))["dataset_id"]: card for name in result.cards} for result in (a, b)]
     rows = []
     for name in sorted(set(cards[0]) | set(cards[1])):
         own = [side.get(name) for side in cards]

@@ -46,9 +46,14 @@ class Result:
         """What became of a replicate: done, diverged, failed or missing."""
         return self.runs.get((cell_id, seed), {}).get("status", "missing")
 
-    def card(self, cell_id):
-        """The card of the cell's data set."""
-        return store.read_json((self.folder if self.is_bundle else self.root) / self.cells[cell_id]["card"])
+    @property
+    def cards(self):
+        """The names of the data sets' cards, sorted; given cells may have no data set."""
+        return sorted({cell["card"] for cell in self.cells.values()} - {""})
+
+    def card(self, name):
+        """What the card of this name says."""
+        return store.read_json((self.folder if self.is_bundle else self.root) / name)
 
     def snapshots(self, cell_id, seed):
         """{epoch, or "best": path of the snapshot} of a replicate, epochs in order; empty where none is kept."""

@@ -29,7 +29,7 @@ def exhibits(cards, data):
             f"--data {' '.join(map(str, data))}: not the files of the cards {' '.join(ids)}; give one "
             "<dataset_id>.safetensors for each <dataset_id>.json, in the same order"
         )
-    return [pictures(card, path) for card, path in zip(cards, data, strict=True)] + [counts(cards)]
+    return [pictures(card, path) for card, path in zip(cards, data, strict=True)] + ([counts(cards)] if cards else [])
 
 
 def facts(cards):

@@ -92,7 +92,7 @@ def spans(rows, column):
 def told(found):
     """ "0.28 to 0.42 with sgd and 0.16 to 0.18 with adam in lenet5; ..", of what `spans` returns."""
     return "; ".join(
-        " and ".join(f"{between(*ends)} with {name}" for name, ends in item["by_optimizer"].items())
+        " and ".join(between(*ends) + (f" with {name}" if name else "") for name, ends in item["by_optimizer"].items())
         + f" in {item['network']}"
         for item in found
     )

@@ -44,7 +44,7 @@ def interval_norms(tables):
     name = data["from_epoch"].astype(str) + "→" + data["to_epoch"].astype(str)
     at = data.groupby("network")["to_epoch"].rank("dense")
     fig = lines(tables, data.assign(at=at, name=name), "epochs", "‖θ(end) − θ(begin)‖")
-    first = data[data["from_epoch"] == 0]
+    first = data[data["from_epoch"] == data.groupby("cell_id")["from_epoch"].transform("min")]
     caption = (
         "How far the parameters move in each stretch between two snapshots, the distance ‖θ(end) − θ(begin)‖ over "
         f"all learnable parameters: means over the finished replicates. {intervals('Bars', data)} A falling line: "

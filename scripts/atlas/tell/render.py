@@ -123,7 +123,8 @@ def _cell(row, runs):
         "done": len(done),
         "parameters": int(row["parameters"]),
         "epochs": row["settings"]["training"]["epochs"],
-        "epochs_done": sum(int(count) for count in _numbers(done, "epochs")),
+        "given": row["kind"] == "given",
+        "epochs_done": 0 if row["kind"] == "given" else sum(int(count) for count in _numbers(done, "epochs")),
     } | {key: _numbers(done, key) for key in MEASURED}  # fmt: skip
 
 
@@ -214,10 +215,10 @@ def _ends(troubles):
 
 
 def _machines(cells):
-    """What ran the replicates: one dict a device, thread count and torch version."""
+    """What ran the replicates: one dict a device, thread count and torch version. Given cells were not run."""
     keys = ("device", "device_name", "threads", "torch")
     groups = {}
-    for cell in cells:
+    for cell in (cell for cell in cells if not cell["given"]):
         for run in cell["runs"]:
             groups.setdefault(tuple(run.get(key, "") for key in keys), []).append(run)
     return [
@@ -232,7 +233,7 @@ def _datasets(cards, told, chapter, titles):
     """The cards of the data sets in use, those of grids before those of sources, with their labels and exhibits."""
     known = {card["dataset_id"]: card for card in map(read_json, cards)}
     used = {}
-    for cell in sorted(told, key=lambda cell: cell["role"] != "grid"):
+    for cell in sorted((cell for cell in told if cell["dataset_id"]), key=lambda cell: cell["role"] != "grid"):
         used.setdefault(cell["dataset_id"], set()).add(cell["dataset"])
     missing = [name for name in used if name not in known]
     if missing:

@@ -40,6 +40,7 @@ def with_cells(tables, data):
 
 def accuracy(tables):
     """Dots and intervals (cut at 0 and 100 %) of test accuracy, a row a cell; [Exhibit]."""
+    tables = tables.seeing()
     data = accuracy_means(tables)
     data[["low", "high"]] = data[["low", "high"]].clip(0, 1)
     present = [name for name in PROTOCOLS if name in set(data["protocol"])]

@@ -35,8 +35,9 @@ def start_and_end(tables):
     found = found[found["parameter"].isin(["weight", "bias"])]
     if found.empty:
         raise NothingToShow("statistics.csv has no weight or bias.")
-    ends = found.groupby(["cell_id", "seed"])["epoch"].transform("max")
-    found = found.assign(moment=np.select([found["epoch"] == 0, found["epoch"] == ends], ["start", "end"], ""))
+    epochs = found.groupby(["cell_id", "seed"])["epoch"]
+    ends = [found["epoch"] == epochs.transform(end) for end in ("min", "max")]
+    found = found.assign(moment=np.select(ends, ["start", "end"], ""))
     long = found[found["moment"] != ""].melt(
         ["cell_id", "seed", "layer", "parameter", "moment"], list(MEASURES), "statistic", "value"
     )
@@ -80,9 +81,11 @@ def maps(tables, data):
 
 def words(tables, data, network, dataset):
     """The caption."""
+    given = (tables.where(network=network, dataset=dataset)["kind"] == "given").any()
+    first = "epoch 0; of given checkpoints the first" if given else "epoch 0"
     text = (
         f"Mean, standard deviation and range of every weight and bias of {network} on {dataset}, each cell at its "
-        "start (epoch 0) and at its last epoch: means over the finished replicates (intervals are in the CSV). Rows "
+        f"start ({first}) and at its last epoch: means over the finished replicates (intervals are in the CSV). Rows "
         "are first all weights, then all biases, in the network's order. The mean is coloured symmetrically about "
         "0. A scale is logarithmic where its values span more than a factor of 20, and exactly 0 (biases that start "
         f"at 0) has a colour of its own. {shortfall(tables, network=network, dataset=dataset)}"

@@ -176,6 +176,12 @@ class Tables:
             chosen = chosen[chosen[column] == value]
         return chosen
 
+    def seeing(self):
+        """The Tables of the cells that have a data set, labelled as here: given checkpoints need none."""
+        made = copy.copy(self)
+        made.cells, made._read = self.cells[self.cells["dataset_id"] != ""].reset_index(drop=True), {}
+        return made
+
     def part(self, **settings):
         """The Tables of the cells with these settings alone (those of one experiment, say), each cell once: of its
         labels those that differ there make its name. Raises NothingToShow where there is none."""

@@ -10,6 +10,11 @@ from atlas.tell.tables import last, summarise
 
 SPLITS = {"train": "--", "valid": ":", "test": "-"}
 MEASURES = {"accuracy": "accuracy (%)", "loss": "loss (cross-entropy)"}
+TRAINED = (
+    "train is dashed, valid dotted, test solid. Epoch 0 is before the first step and has no training value, and a "
+    "training value is the mean during its epoch, so it lags behind. Where the test line turns while the dashed one "
+    "goes on, the network memorises. "
+)
 
 
 def training_curves(tables):
@@ -55,16 +60,16 @@ def curves(tables, dataset, name, tab):
     for axes in grid[-1]:
         axes.set_xlabel("epoch")
     handles = [Line2D([], [], color=colours[tint], label=tint) for tint in tints if tint]
-    handles += [Line2D([], [], color=style.QUIET, linestyle=line, label=split_) for split_, line in SPLITS.items()]
+    there = [split_ for split_ in SPLITS if runs[f"{split_}_accuracy"].notna().any()]  # given ones have no training
+    handles += [Line2D([], [], color=style.QUIET, linestyle=SPLITS[split_], label=split_) for split_ in there]
     ended = unfinished(tables, runs)
     if len(ended):
         handles.append(Line2D([], [], color=style.WARNING, marker="X", linestyle="", label="diverged or failed here"))
     fig.legend(handles=handles, ncols=min(len(handles), 4 if len(handles) > 5 else 5), **ABOVE)
     caption = (
         f"Accuracy and loss of {dataset} against epoch. Thick lines are means over the replicates that reached the "
-        "epoch, thin lines single replicates (test alone); train is dashed, valid dotted, test solid. Epoch 0 is "
-        "before the first step and has no training value, and a training value is the mean during its epoch, so it "
-        "lags behind. Where the test line turns while the dashed one goes on, the network memorises. "
+        "epoch, thin lines single replicates (test alone); "
+        f"{TRAINED if 'train' in there else 'valid is dotted, test solid. '}"
         f"{shortfall(tables, dataset=dataset)}"
     )
     return [Exhibit(name, "Training curves", caption.strip(), curve_alt(data, dataset), data, fig, tab=tab)]

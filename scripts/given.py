@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Lay out given checkpoints as a trained block: run.json, metrics.csv and snapshots.
+
+    python scripts/given.py --cell-id ID --cell JSON --files run-a/epoch_0.safetensors run-a/epoch_1.safetensors \\
+        --data data/X.safetensors --card data/X.json --output results/cells/ID/seeds_0-0
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from atlas import store
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--cell-id", required=True, help="the cell's id")
+    parser.add_argument("--cell", required=True, type=json.loads, help="its settings in full, as JSON")
+    parser.add_argument("--files", required=True, nargs="+", type=Path, help="safetensors files, series after series")
+    parser.add_argument("--data", nargs="?", help="the prepared data set to evaluate on")
+    parser.add_argument("--card", nargs="?", help="its card")
+    parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")
+    args = parser.parse_args()
+
+    from atlas.measure import given  # imports torch: after the arguments are known to be right
+
+    card = store.read_json(args.card) if args.card else None
+    try:
+        given.lay_out(args.cell_id, args.cell, args.files, args.data, card, args.output)
+    except ValueError as error:
+        sys.exit(f"given.py: {error}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,442 @@
+"""Checkpoints of the user's own: which files they are and in what order, whether they fit, and what becomes of them."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.numpy import load_file, save_file
+from safetensors.torch import save_file as save_torch
+
+from atlas import networks
+from atlas.measure import given as laid
+from atlas.plan import cost, given, outcome, resolve, study
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tensors(network="lenet1", channels=1, size=28, classes=10, seed=0):
+    """Normally distributed weights by their torch names, running statistics of a start."""
+    table = networks.table({"architecture": network}, channels, networks.padded(network, size), classes)
+    draw = np.random.default_rng(seed)
+    found = {name: draw.normal(0, 0.1, shape).astype(np.float32) for name, shape in table.parameters()}
+    for name, shape in table.buffers():
+        found[name] = np.zeros(shape, np.int64) if name.endswith("tracked") else np.ones(shape, np.float32)
+    return found
+
+
+def write(folder, *names, **kind):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        save_file(tensors(seed=number, **kind), folder / f"{name}.safetensors")
+
+
+def config(root, **asked):
+    return {
+        "name": "mine",
+        "data_root": str(root),
+        "networks": {"lenet1": {}, "resnet18": {"width": 0.0625}},
+        "given": {"run": {"network": "lenet1", "files": "run"} | asked},
+    }
+
+
+def planned(root, **asked):
+    return study.Plan(config(root, **asked), Path("nowhere"))
+
+
+def only(plan):
+    [cell] = plan.cells.values()
+    return cell
+
+
+# ---------------------------------------------------------------------------------------------- the files
+
+
+@pytest.mark.parametrize(
+    ("names", "epochs"),
+    [
+        (["epoch_10", "epoch_2", "epoch_0"], {"epoch_0": 0, "epoch_2": 2, "epoch_10": 10}),
+        (
+            ["lenet5_Epoch-7_acc0.91", "lenet5_Epoch-30_acc0.95"],
+            {"lenet5_Epoch-7_acc0.91": 7, "lenet5_Epoch-30_acc0.95": 30},
+        ),
+        (["step000500", "step001000"], {"step000500": 500, "step001000": 1000}),
+        (["trained", "begun"], {"begun": 0, "trained": 1}),
+        (["epoch_1", "best", "track", "optimizer", "epoch_0"], {"epoch_0": 0, "epoch_1": 1}),
+    ],
+)
+def test_a_folder_is_a_series_in_the_order_of_its_numbers(tmp_path, names, epochs):
+    write(tmp_path / "run", *names)
+    [files], found = given.series("run", tmp_path)
+    assert dict(zip([file.stem for file in files], found, strict=True)) == epochs
+
+
+def test_a_list_keeps_its_order_and_several_folders_are_replicates(tmp_path):
+    write(tmp_path / "a", "first", "second", "epoch_4", "epoch_3")
+    listed = [f"a/{name}.safetensors" for name in ("second", "first")]
+    [files], epochs = given.series(listed, tmp_path)
+    assert [file.stem for file in files] == ["second", "first"] and epochs == [0, 1]
+    rising, falling = [["epoch_3", "epoch_4"], ["epoch_4", "epoch_3"]]
+    assert given.series([f"a/{name}.safetensors" for name in rising], tmp_path)[1] == [3, 4]
+    assert given.series([f"a/{name}.safetensors" for name in falling], tmp_path)[1] == [0, 1]
+    for seed in (0, 1):
+        write(tmp_path / f"b/{seed}", "epoch_1", "epoch_5")
+    files, epochs = given.series(["b/1", "b/0"], tmp_path)
+    assert epochs == [1, 5] and [file.parent.name for own in files for file in own] == ["1", "1", "0", "0"]
+    plan = planned(tmp_path, files=["b/1", "b/0"])
+    assert plan.blocks == {only(plan).cell_id: [(0, 1)]} and only(plan).settings["snapshots"] == [1, 5]
+
+
+def test_the_fingerprint_follows_the_content(tmp_path):
+    write(tmp_path / "run", "epoch_0", "epoch_1")
+    files = sorted((tmp_path / "run").iterdir())
+    before = given.fingerprint(files)
+    assert given.fingerprint(files) == before
+    changed = bytearray(files[1].read_bytes())
+    changed[-1] ^= 1
+    files[1].write_bytes(changed)
+    assert given.fingerprint(files) != before
+
+
+# ------------------------------------------------------------------------------------------- what is refused
+
+
+def spoiled(root, change):
+    """A series of two files, of which the second one's tensors went through `change`."""
+    write(root / "run", "epoch_0", "epoch_1")
+    path = root / "run/epoch_1.safetensors"
+    found = load_file(path)
+    change(found)
+    save_file(found, path)
+
+
+def lacking(found):
+    found["module.conv1.bias"] = found.pop("conv1.bias")
+
+
+WRONG = {
+    "a tensor missing": (lambda root: spoiled(root, lacking), {}, ["epoch_1", "conv1.bias", "module.conv1.bias"]),
+    "a tensor too many": (
+        lambda root: spoiled(root, lambda found: found.update(ema=np.zeros(3, np.float32))),
+        {},
+        ["epoch_1.safetensors", "lenet1", "ema", "too many"],
+    ),
+    "another shape": (
+        lambda root: spoiled(root, lambda found: found.update({"fc.bias": np.zeros(3, np.float32)})),
+        {},
+        ["epoch_1.safetensors", "fc.bias", "[3]", "[10]"],
+    ),
+    "another type": (
+        lambda root: spoiled(root, lambda found: found.update({"fc.bias": np.zeros(10, np.int32)})),
+        {},
+        ["epoch_1.safetensors", "fc.bias", "I32", "F32"],
+    ),
+    "another network": (lambda root: write(root / "run", "a", network="lenet5"), {}, ["a.safetensors", "lenet1"]),
+    "an unknown network": (
+        lambda root: write(root / "run", "a"),
+        {"network": "net"},
+        ["run.network", "'net'", "lenet1"],
+    ),
+    "no such folder": (lambda root: write(root / "runs", "a"), {}, ["run is not there", "runs", "data_root"]),
+    "no such file": (
+        lambda root: write(root / "run", "epoch_1"),
+        {"files": ["run/epoch_2.safetensors"]},
+        ["epoch_2.safetensors is not there", "epoch_1.safetensors"],
+    ),
+    "an empty folder": (lambda root: (root / "run").mkdir(), {}, ["has no *.safetensors file", "nothing"]),
+    "pickles": (
+        lambda root: [(root / "run").mkdir(), (root / "run/epoch_1.pt").write_bytes(b"never read")],
+        {},
+        ["epoch_1.pt", "pickle", "torch.load", "save_file", "epoch_1.safetensors"],
+    ),
+    "a pickle by name": (
+        lambda root: [(root / "run").mkdir(), (root / "run/1.pth").write_bytes(b"never read")],
+        {"files": ["run/1.pth"]},
+        ["1.pth", "pickle", "torch.load"],
+    ),
+    "no safetensors": (
+        lambda root: [(root / "run").mkdir(), (root / "run/1.safetensors").write_bytes(b"something else")],
+        {},
+        ["1.safetensors", "not a whole safetensors file"],
+    ),
+    "some without a number": (
+        lambda root: write(root / "run", "start", "epoch_1"),
+        {},
+        ["order", "start.safetensors has no number", "list"],
+    ),
+    "two of an epoch": (
+        lambda root: write(root / "run", "a1", "a2", "b1", "b2"),
+        {},
+        ["a1.safetensors and b1.safetensors", "list"],
+    ),
+    "a file beside folders": (
+        lambda root: write(root / "run", "a1"),
+        {"files": ["run", "run/a1.safetensors"]},
+        ["a1.safetensors", "folder a replicate"],
+    ),
+    "replicates of other epochs": (
+        lambda root: [write(root / "run/0", "epoch_1"), write(root / "run/1", "epoch_2")],
+        {"files": ["run/0", "run/1"]},
+        ["run/1", "epochs 2", "give each replicate the same"],
+    ),
+    "a size that shapes do not tell": (
+        lambda root: write(root / "run", "a", network="resnet18"),
+        {"network": "wide"},
+        ["given.run", "size: is missing", "1 to 512"],
+    ),
+    "size and data set": (
+        lambda root: write(root / "run", "a"),
+        {"dataset": "digits", "size": 28},
+        ["given.run", "size"],
+    ),
+    "an unknown data set": (
+        lambda root: write(root / "run", "a"),
+        {"dataset": "mnist"},
+        ["run.dataset", "mnist", "digits"],
+    ),
+    "too many classes": (
+        lambda root: write(root / "run", "a", classes=4),
+        {"dataset": "digits"},
+        ["run.dataset", "10 classes", "4 outputs"],
+    ),
+    "pictures of another size": (
+        lambda root: write(root / "run", "a", size=40),
+        {"dataset": "digits"},
+        ["a.safetensors", "fc.weight", "the size"],
+    ),
+    "colours on grey": (
+        lambda root: write(root / "run", "a"),
+        {"dataset": "coloured"},
+        ["run.dataset", "3 channels", "takes 1"],
+    ),
+    "an unknown key": (lambda root: write(root / "run", "a"), {"epochs": 3}, ["given.run", "'epochs'", "files"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_does_not_fit_is_said_in_one_line(tmp_path, case):
+    make, asked, words = WRONG[case]
+    make(tmp_path)
+    wrong = config(tmp_path, **asked)
+    wrong["networks"]["wide"] = {"architecture": "resnet18"}
+    wrong["datasets"] = {"digits": {"source": "digits"}, "coloured": {"source": "digits", "channels": 3}}
+    with pytest.raises(resolve.Problem) as error:
+        study.Plan(wrong, Path("nowhere"))
+    said = str(error.value)
+    assert "\n" not in said and all(word in said for word in words), said
+
+
+def test_the_line_on_pickles_converts_one(tmp_path):
+    """The command that the message gives is the one that is run, and then the file fits."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    torch.save({name: torch.from_numpy(value) for name, value in tensors().items()}, folder / "epoch_1.pt")
+    with pytest.raises(resolve.Problem) as error:
+        planned(tmp_path)
+    command = str(error.value).partition('python -c "')[2].removesuffix('"')
+    subprocess.run([sys.executable, "-c", command], check=True)
+    assert only(planned(tmp_path)).settings["snapshots"] == [1]
+
+
+# ------------------------------------------------------------------------------------------------- the cells
+
+
+@pytest.mark.parametrize(
+    ("network", "channels", "size", "classes"),
+    [("lenet1", 1, 28, 10), ("lenet5", 3, 32, 7), ("simple_cnn", 1, 64, 3), ("convnet_a", 3, 96, 100)],
+)
+def test_the_input_is_read_from_the_shapes(tmp_path, network, channels, size, classes):
+    write(tmp_path / "run", "a", network=network, channels=channels, size=size, classes=classes)
+    asked = config(tmp_path, network="net") | {"networks": {"net": {"architecture": network}}}
+    settings = only(study.Plan(asked, Path("nowhere"))).settings
+    assert settings["input"]["channels"] == channels and settings["classes"] == classes
+    table = networks.table({"architecture": network}, channels, settings["input"]["size"], classes)
+    assert dict(table.parameters()) == {
+        name: x.shape
+        for name, x in tensors(network, channels, size, classes).items()
+        if "running" not in name and "tracked" not in name
+    }
+    assert settings["input"]["size"] <= size < settings["input"]["size"] + 8
+
+
+def test_a_size_that_is_given_is_taken(tmp_path):
+    (tmp_path / "run").mkdir()
+    table = networks.table({"architecture": "resnet18", "width": 0.0625}, 3, 48, 10)
+    found = {name: np.zeros(shape, np.float32) for name, shape in (*table.parameters(), *table.buffers())}
+    found = {name: x.astype(np.int64) if name.endswith("tracked") else x for name, x in found.items()}
+    save_file(found, tmp_path / "run/a.safetensors")
+    assert only(planned(tmp_path, network="resnet18", size=48)).settings["input"] == {"channels": 3, "size": 48}
+
+
+def test_an_id_follows_what_is_given_and_not_where(tmp_path):
+    for place in ("here", "there"):
+        write(tmp_path / place / "run", "epoch_0")
+        write(tmp_path / place / "other", "epoch_0")
+    cell = only(planned(tmp_path / "here"))
+    assert cell.cell_id.startswith("given-lenet1-run-") and cell.kind == "given"
+    assert only(planned(tmp_path / "there")).cell_id == cell.cell_id
+    write(tmp_path / "here/run", "epoch_0", "epoch_1")
+    assert only(planned(tmp_path / "here")).cell_id == cell.cell_id, "a series that grows stays the same cell"
+    assert only(planned(tmp_path / "here", files="other")).cell_id != cell.cell_id
+    seen = config(tmp_path / "here", dataset="digits") | {"datasets": {"digits": {"source": "digits"}}}
+    [other] = study.Plan(seen, Path("nowhere")).cells.values()
+    assert other.cell_id.startswith("given-digits-lenet1-run-")
+
+
+def test_what_no_study_names_is_a_study_of_its_own(tmp_path):
+    write(tmp_path / "run", "epoch_0", "epoch_3")
+    write(tmp_path / "other", "epoch_0")
+    asked = config(tmp_path)
+    asked["given"]["other"] = {"network": "lenet1", "files": "other"}
+    plan = study.Plan(asked, Path("nowhere"))
+    assert plan.config.asked == ["given"] and plan.chapter("given") == "given" and plan.datasets == {}
+    assert [entry.labels["given"] for entry in plan.entries] == ["run", "other"]
+    assert [entry.checkpoints for entry in plan.entries] == [{"first": 0, "last": 3}, {"first": 0}]
+    asked["definitions"] = {"mine": {"given": ["other"], "title": "Another"}}
+    assert study.Plan(asked, Path("nowhere")).config.asked == ["mine", "given"]
+    asked["definitions"]["mine"]["given"].append("run")
+    plan = study.Plan(asked, Path("nowhere"))
+    assert plan.config.asked == ["mine"] and len(plan.groups) == 1
+    again = plan.config.model_dump(mode="json")
+    assert study.Plan(again, Path("nowhere")).rows() == plan.rows(), "a config in full says the same"
+
+
+def test_given_cells_stand_beside_trained_ones(tmp_path):
+    write(tmp_path / "run", "epoch_0", "epoch_3")
+    asked = config(tmp_path, dataset="digits") | {
+        "datasets": {"digits": {"source": "digits"}},
+        "optimizers": {"sgd": {"type": "sgd"}},
+    }
+    grid = {"dataset": ["digits"], "network": ["lenet1"], "init": ["default"], "optimizer": ["sgd"]}
+    asked["definitions"] = {"both": {"grid": grid, "given": ["run"]}}
+    plan = study.Plan(asked, tmp_path)
+    assert [cell.kind for cell in plan.cells.values()] == ["given", "base"] and len(plan.groups) == 1
+    assert plan.replicates == dict(zip(plan.cells, (1, 3), strict=True))
+    text = outcome.table(plan)
+    assert "study both: 1 cells in the grid; apart: 1 given cells" in text
+    assert "cells     2 (3 trainings" in text and "1 training jobs to do, 0 done" in text
+    for cell in plan.cells.values():
+        need = cost.need(cell, 1, "cpu")
+        assert need.seconds > 0 and need.disk_bytes > 0 and need.gpu == 0
+
+
+UNSAID = {
+    "nothing at all": ({"given": {}}, "definitions: is missing"),
+    "no data sets": ({"definitions": {"a": {"grid": {}}}}, "definitions.a.grid.dataset: is missing"),
+    "an unknown one": (
+        {"definitions": {"a": {"given": ["runs"]}}},
+        "definitions.a.given: 'runs' is not one of the given",
+    ),
+    "its name taken": ({"definitions": {"given": {"given": ["more"]}}}, "definitions.given.given: does not name 'run'"),
+    "an axis without a grid": (
+        {"definitions": {"a": {"given": ["run"], "vary": {"x": {"y": {}}}}}},
+        "definitions.a: names `vary` without `grid`",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSAID)
+def test_a_config_that_cannot_be_is_refused(tmp_path, case):
+    change, words = UNSAID[case]
+    write(tmp_path / "run", "epoch_0")
+    with pytest.raises(resolve.Problem) as error:
+        study.Plan(config(tmp_path) | change, Path("nowhere"))
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_grid_still_needs_its_data_sets_and_optimizers():
+    whole = yaml.safe_load((ROOT / "config/quick.yaml").read_text())
+    for key in ("datasets", "optimizers", "definitions"):
+        with pytest.raises(resolve.Problem, match=f"{key}: is missing; the config must give it"):
+            study.Plan({name: value for name, value in whole.items() if name != key}, Path("nowhere"))
+
+
+# ------------------------------------------------------------------------------------------------- laid out
+
+
+def block(root, series, **asked):
+    """The block directory that is made of one series of {name: tensors}, and its run.json."""
+    folder = root / "run"
+    folder.mkdir(exist_ok=True)
+    for name, found in series.items():
+        save_torch({key: torch.as_tensor(value) for key, value in found.items()}, folder / f"{name}.safetensors")
+    cell = only(planned(root, **asked))
+    made = root / "cells/seeds_0-0"
+    laid.lay_out(cell.cell_id, cell.settings, cell.files[0], None, None, made)
+    return made, json.loads((made / "run.json").read_text())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_floats_become_float32(tmp_path, dtype):
+    series = {
+        f"epoch_{at}": {key: torch.as_tensor(x).to(dtype) for key, x in tensors(seed=at).items()} for at in (0, 1)
+    }
+    made, run = block(tmp_path, series)
+    [record] = run["replicates"]
+    assert run["kind"] == "given" and record["status"] == "done" and record["epochs"] == 1
+    for at, file in enumerate(record["files"]):
+        assert file["converted_from"] == ([] if dtype == torch.float32 else [str(dtype).removeprefix("torch.")])
+        found = load_file(made / f"snapshots/seed0/epoch_{at}.safetensors")
+        assert found.keys() == series[f"epoch_{at}"].keys()
+        for name, x in found.items():
+            assert (
+                x.dtype == np.float32 and (x == series[f"epoch_{at}"][name].double().numpy().astype(np.float32)).all()
+            )
+    assert (made / "metrics.csv").read_text().startswith("cell_id,seed,epoch")
+    assert len((made / "metrics.csv").read_text().splitlines()) == 1
+
+
+def test_a_series_that_is_not_finite_has_diverged(tmp_path):
+    series = {f"epoch_{at}": tensors(seed=at) for at in (0, 1, 2)}
+    series["epoch_1"]["fc.bias"][3] = np.nan
+    _, run = block(tmp_path, series)
+    [record] = run["replicates"]
+    assert record["status"] == "diverged" and "epoch 1" in record["cause"]
+
+
+def test_laying_out_again_leaves_no_file_of_before(tmp_path):
+    made, run = block(tmp_path, {f"epoch_{at}": tensors(seed=at) for at in (0, 1, 2)})
+    first = (made / "run.json").read_bytes()
+    assert block(tmp_path, {})[1] == run and (made / "run.json").read_bytes() == first
+    (tmp_path / "run/epoch_1.safetensors").unlink()
+    made, _ = block(tmp_path, {})
+    assert sorted(path.name for path in (made / "snapshots/seed0").iterdir()) == [
+        "epoch_0.safetensors",
+        "epoch_2.safetensors",
+    ]
+
+
+# ------------------------------------------------------------------------------------------------- the pages
+
+
+@pytest.mark.parametrize("page", ["README.md", "config/README.md"])
+def test_the_pages_show_configs_that_are_planned(tmp_path, page):
+    """The example of a page is a whole config but for its name, and its files are where it says."""
+    [example] = (
+        one for one in re.findall(r"^```yaml\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S) if "\ngiven:" in one
+    )
+    asked = {"name": "page"} | yaml.safe_load(example) | {"data_root": str(tmp_path)}
+    for one in asked["given"].values():
+        network = asked["networks"][one["network"]]
+        table = networks.table(
+            {
+                "architecture": network.get("architecture", one["network"]),
+                "options": {key: network[key] for key in network if key != "architecture"},
+            },
+            1,
+            32,
+            10,
+        )
+        found = {name: np.zeros(shape, np.float32) for name, shape in (*table.parameters(), *table.buffers())}
+        found = {name: x.astype(np.int64) if name.endswith("tracked") else x for name, x in found.items()}
+        for file in [one["files"]] if isinstance(one["files"], str) else one["files"]:
+            path = tmp_path / (file if file.endswith(".safetensors") else f"{file}/epoch_0.safetensors")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(found, path)
+    plan = study.Plan(asked, Path("nowhere"))
+    assert len(plan.cells) == len(asked["given"]) and {cell.kind for cell in plan.cells.values()} == {"given"}

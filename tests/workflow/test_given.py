@@ -1,0 +1,189 @@
+"""Checkpoints of the user's own: a series of files becomes measures and a report, with a data set and without one."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from tests.conftest import Workflow
+
+SHAPES = {"conv1.weight": (4, 1, 5, 5), "conv1.bias": (4,), "conv2.weight": (12, 4, 5, 5), "conv2.bias": (12,)}
+SHAPES |= {"fc.weight": (10, 192), "fc.bias": (10,)}  # LeNet-1 for 28 x 28 grey pixels and 10 classes
+EPOCHS = (0, 2, 10)
+KEPT = 7  # values of the head's weight that no epoch changes
+
+
+def series(folder, seed):
+    """A series of three files, {epoch: its tensors}: each epoch adds normal noise to all values but KEPT of them."""
+    folder.mkdir(parents=True)
+    draw, found = np.random.default_rng(seed), {}
+    current = {name: draw.normal(0, 0.1, shape).astype(np.float32) for name, shape in SHAPES.items()}
+    for epoch in EPOCHS:
+        save_file(current, folder / f"epoch_{epoch}.safetensors")
+        found[epoch] = current
+        current = {name: (x + draw.normal(0, 0.01, x.shape)).astype(np.float32) for name, x in current.items()}
+        current["fc.weight"].flat[:KEPT] = found[epoch]["fc.weight"].flat[:KEPT]
+    return found
+
+
+def knowing(folder, answers):
+    """One file an epoch of a network that says the same class of every picture: {epoch: class}."""
+    folder.mkdir(parents=True)
+    for epoch, answer in answers.items():
+        found = {name: np.full(shape, 0.01, np.float32) for name, shape in SHAPES.items()}
+        found["fc.weight"][:] = 0
+        found["fc.bias"][:] = np.eye(10, dtype=np.float32)[answer]
+        save_file(found, folder / f"step{epoch}.safetensors")
+
+
+def rows(workflow, table, **wanted):
+    with open(workflow.root / f"results/mine/tables/{table}.csv", newline="") as file:
+        return [row for row in csv.DictReader(file) if all(row[key] == str(value) for key, value in wanted.items())]
+
+
+def flat(tensors):
+    return np.concatenate([tensors[name].ravel().astype(np.float64) for name in SHAPES])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A workflow after its run: a cell of two replicates without a data set, and one with the digits."""
+    root = tmp_path_factory.mktemp("given ones")
+    config = {"name": "mine", "data_root": "checkpoints", "networks": {"lenet1": {}}}
+    config["given"] = {"plain": {"network": "lenet1", "files": ["plain/0", "plain/1"]}}
+    workflow = Workflow(root, config)
+    workflow.series = {seed: series(root / f"checkpoints/plain/{seed}", seed) for seed in (0, 1)}
+    workflow.run("all")
+    return workflow
+
+
+def test_distances_are_those_that_numpy_finds(run):
+    for seed, found in run.series.items():
+        first = flat(found[0])
+        for epoch in EPOCHS[1:]:
+            now = flat(found[epoch])
+            [row] = rows(run, "movement", seed=seed, layer="total", interval="start", to_epoch=epoch)
+            expected = {
+                "norm_from": np.linalg.norm(first),
+                "norm_to": np.linalg.norm(now),
+                "distance": np.linalg.norm(now - first),
+                "cosine": first @ now / np.linalg.norm(first) / np.linalg.norm(now),
+                "relative": np.linalg.norm(now - first) / np.linalg.norm(first),
+            }
+            assert {name: float(row[name]) for name in expected} == pytest.approx(expected, rel=1e-12)
+
+
+def test_other_measures_of_weights_are_there_too(run):
+    for seed, found in run.series.items():
+        for epoch in EPOCHS:
+            [row] = rows(run, "statistics", seed=seed, epoch=epoch, layer="conv2", parameter="weight")
+            values = found[epoch]["conv2.weight"].astype(np.float64)
+            assert [float(row[name]) for name in ("mean", "std", "min")] == pytest.approx(
+                [values.mean(), values.std(), values.min()], rel=1e-7
+            )
+        [row] = rows(run, "unchanged", seed=seed, layer="fc", parameter="weight")
+        assert int(row["unchanged"]) == int((found[0]["fc.weight"] == found[10]["fc.weight"]).sum()) >= KEPT
+        [row] = rows(run, "spectra", seed=seed, checkpoint="last", layer="fc")
+        assert float(row["spectral_norm"]) == pytest.approx(
+            np.linalg.svd(found[10]["fc.weight"].astype(np.float64), compute_uv=False)[0], rel=1e-5
+        )
+        [row] = [
+            row
+            for row in rows(run, "correlations", seed_a=seed, seed_b=seed, layer="conv1", parameter="weight")
+            if row["comparison"] == "checkpoints"
+        ]
+        both = (found[epoch]["conv1.weight"].ravel() for epoch in (0, 10))
+        assert float(row["pearson"]) == pytest.approx(np.corrcoef(*both)[0, 1], rel=1e-5)
+    assert {row["of"] for row in rows(run, "features")} == {"weights"}
+    for table in ("metrics", "accuracy", "pairs"):
+        assert rows(run, table) == []
+
+
+def test_the_layout_is_that_of_a_trained_block(run):
+    [cell] = (run.root / "results/cells").iterdir()
+    assert cell.name.startswith("given-lenet1-plain-")
+    record = json.loads((cell / "seeds_0-1/run.json").read_text())
+    assert [(one["status"], one["epochs"]) for one in record["replicates"]] == [("done", 10)] * 2
+    for seed, found in run.series.items():
+        for epoch, tensors in found.items():
+            kept = load_file(cell / f"seeds_0-1/snapshots/seed{seed}/epoch_{epoch}.safetensors")
+            assert kept.keys() == tensors.keys() and all((kept[name] == tensors[name]).all() for name in tensors)
+
+
+def test_the_report_tells_of_the_series_and_of_no_training(run):
+    page = (run.root / "results/mine/report/report.html").read_text(encoding="utf-8")
+    text = page.split("<body", 1)[1].split("<script", 1)[0]
+    for words in ("Your own checkpoints", "6 files in 2 series.", "replicates given, none trained here", "Rotation by"):
+        assert words in text
+    for words in ("epochs trained", "of training", "Three accuracies", "What trained", ">The data<", "NaN"):
+        assert words not in text
+    for marker in (":::", "{#", "@fig-", "@tbl-", "@sec-", "{{<", "{%"):
+        assert marker not in text
+
+
+def test_the_second_run_has_nothing_to_do_and_looks_see_what_there_is(run):
+    assert "Nothing to be done" in run.run("all").stdout
+    assert "1 given cells" in run.run("plan").stdout
+    status = run.run("status").stdout
+    assert " 2 " in status and "all training is done" in status
+
+
+def test_changed_files_are_read_again_and_touched_ones_are_not(run):
+    file = run.root / "checkpoints/plain/0/epoch_2.safetensors"
+    before, at = file.read_bytes(), file.stat()
+    file.write_bytes(before[:-4] + b"\0\0\0\0")
+    os.utime(file, ns=(at.st_atime_ns, at.st_mtime_ns))
+    try:
+        assert {job.split()[0] for job in run.jobs()} == {"reading", "measuring", "joining", "drawing", "rendering"}
+    finally:
+        file.write_bytes(before)
+    os.utime(file)
+    assert run.jobs() == set()
+
+
+def test_a_file_that_does_not_fit_ends_it_before_any_job(run):
+    bad = run.root / "checkpoints/plain/1/epoch_2.safetensors"
+    before = bad.read_bytes()
+    save_file({name: np.zeros(shape, np.float32) for name, shape in SHAPES.items() if name != "fc.bias"}, bad)
+    try:
+        ended = run.run("all", check=False)
+    finally:
+        bad.write_bytes(before)
+    assert ended.returncode and "Job" not in ended.stdout
+    [line] = [line for line in ended.stdout.splitlines() if line.startswith("config: ")]
+    assert "given.plain" in line and "epoch_2.safetensors" in line and "no tensor fc.bias" in line
+
+
+def test_with_a_data_set_every_file_is_judged(run):
+    """A network that says one class of every picture is right on that class's pictures."""
+    knowing(run.root / "checkpoints/knowing", {1: 3, 2: 8, 3: 0})
+    config = json.loads(json.dumps(run.config))
+    config["datasets"] = {"digits": {"source": "digits", "per_class": {"train": 12}}}
+    config["given"]["knowing"] = {"network": "lenet1", "files": "knowing", "dataset": "digits"}
+    run.write(config)
+    try:
+        run.run("all")
+    finally:
+        run.write(run.config)
+    [card] = (run.root / "data").glob("digits-*.json")
+    counts = json.loads(card.read_text())["counts"]
+    share = {split: [count / sum(counts[split]) for count in counts[split]] for split in ("valid", "test")}
+    found = rows(run, "metrics")
+    assert [int(row["epoch"]) for row in found] == [1, 2, 3]
+    for row, answer in zip(found, (3, 8, 0), strict=True):
+        assert {split: float(row[f"{split}_accuracy"]) for split in share} == pytest.approx(
+            {split: share[split][answer] for split in share}
+        )
+        assert row["train_accuracy"] == row["seconds"] == ""
+        rest = np.log(np.exp(1) + 9)  # cross-entropy of outputs that are 1 at one class and 0 at nine
+        assert float(row["test_loss"]) == pytest.approx(rest - share["test"][answer], rel=1e-6)
+    last, *others = (row["protocol"] for row in rows(run, "accuracy"))
+    assert (last, *others) == ("last", "best_valid", "document")
+    assert {row["of"] for row in rows(run, "features", cell_id=found[0]["cell_id"])} == {"activations", "weights"}
+    page = (run.root / "results/mine/report/report.html").read_text(encoding="utf-8")
+    for words in ("knowing", "Test accuracy", "Three accuracies", "3 of 3"):
+        assert words in page
+    assert "epochs trained" not in page
