@@ -139,6 +139,12 @@ def cell_settings(wildcards):
     return json.dumps(PLAN.cells[wildcards.cell].settings, sort_keys=True)
 
 
+def cell_keep(wildcards):
+    """Which snapshots stay once the cell is trained, as the trainer takes it. No param: it changes no result."""
+    kept = PLAN.kept[wildcards.cell]
+    return kept if isinstance(kept, str) else "+".join(map(str, kept)) or "ends"
+
+
 def cell_need(wildcards):
     replicates = int(wildcards.last) - int(wildcards.first) + 1
     return cost.need(PLAN.cells[wildcards.cell], replicates, PLAN.config.device)

@@ -34,6 +34,7 @@ rule train:
         device=PLAN.config.device,
         jobs=PLAN.config.jobs_per_gpu,
         failures=PLAN.config.failures,
+        keep=cell_keep,
     params:
         cell=cell_settings,
         weights=lambda wildcards, input: f"--weights {shlex.quote(str(input.weights))}" if input.weights else "",
@@ -45,5 +46,5 @@ rule train:
         "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
         "--card {input.card:q} {params.weights} --parents {params.parents:q} --code {input.code:q} "
         "--output $(dirname {output.run:q}) --log {log:q} --device {resources.device} "
-        "--jobs-per-gpu {resources.jobs} "
+        "--jobs-per-gpu {resources.jobs} --keep {resources.keep} "
         "--attempt {resources.attempt} --attempts {params.attempts} --failures {resources.failures}"

@@ -28,6 +28,9 @@ def arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--log", required=True, type=Path, help="where the trainer's lines go")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many trainings one GPU runs at a time")
+    parser.add_argument(
+        "--keep", default="all", help="the snapshots that stay at the end: all, ends, or 5+10 beside them"
+    )
     parser.add_argument("--attempt", type=int, default=1)
     parser.add_argument("--attempts", type=int, default=1, help="at the last attempt a failure is recorded")
     parser.add_argument("--failures", default="record", choices=["record", "stop"])
@@ -45,7 +48,7 @@ def origin(args: argparse.Namespace) -> str:
 
 def main() -> int:
     args = arguments()
-    block = launcher.Block(args.output, args.cell_id, args.cell, "" if args.child else origin(args))
+    block = launcher.Block(args.output, args.cell_id, args.cell, "" if args.child else origin(args), args.keep)
     if args.child:
         from atlas.learn import block as trainer
 

@@ -74,10 +74,12 @@ def load(cell, seed=0, epoch="last", *, name=None, root=None):
     cell_id, found = _find(cell, folder)
     path = _snapshot(folder.parents[1], cell_id, found, seed, epoch)
 
-    from atlas.measure import evaluation  # imports torch: after the arguments are known to be right
+    from atlas.learn import starts  # these import torch: after the arguments are known to be right
+    from atlas.measure import evaluation
 
+    tensors = starts.load(path)
     try:
-        return evaluation.module(found["cell"], store.load_tensors(path))
+        return evaluation.module(found["cell"], tensors)
     except RuntimeError as error:  # torch's, of several lines
         code = f"scripts/atlas/networks/{found['cell']['network']['architecture']}.py"
         raise ValueError(f"{path}: does not fit the network as {code} has it now; run the workflow again") from error
@@ -173,7 +175,7 @@ def _snapshot(root, cell_id, found, seed, epoch):
         raise ValueError(f"{cell_id} seed {seed} is not trained ({replicate['cause']}); run the workflow again")
     wanted = replicate["epochs"] if epoch == "last" else epoch
     epochs = range(replicate["epochs"] + 1)
-    there = [one for one in (*epochs, "best") if store.snapshot_path(block, seed, one).exists()]
+    there = [one for one in (*epochs, "best") if store.kept(store.snapshot_path(block, seed, one))]
     if wanted not in there:
         status = "" if replicate["status"] == "done" else f" ({replicate['status']}: {replicate['cause']})"
         known = ", ".join(map(str, there))

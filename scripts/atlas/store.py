@@ -25,6 +25,8 @@ DTYPES = {
     "bool": "BOOL",
 }
 
+REST = "rest"  # in the metadata of a snapshot: the file beside it that has the tensors that it leaves out
+
 # The columns of a block's metrics.csv: one row an epoch and replicate.
 METRICS = (
     *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
@@ -78,26 +80,31 @@ def save_tensors(path, tensors, metadata=None):
     the safetensors library does not promise (it writes metadata in an order that changes from run to run).
     Raises ValueError for a dtype outside :data:`DTYPES`.
     """
-    header = {"__metadata__": {str(key): str(value) for key, value in sorted((metadata or {}).items())}}
-    dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()}
-    for name, dtype in dtypes.items():
-        if dtype not in DTYPES:
-            raise ValueError(f"{path}: tensor {name} has dtype {dtype}; allowed: {', '.join(DTYPES)}")
-    order = sorted(tensors, key=lambda name: (list(DTYPES).index(dtypes[name]), name))
-    start = 0
-    for name in order:
-        shape, end = list(tensors[name].shape), start + tensors[name].nbytes
-        header[name] = {"dtype": DTYPES[dtypes[name]], "shape": shape, "data_offsets": [start, end]}
-        start = end
+    entries = layout(path, tensors)
+    header = {"__metadata__": {str(key): str(value) for key, value in sorted((metadata or {}).items())}} | entries
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text = text.ljust(-(-len(text) // 8) * 8)
     with whole(path) as part, open(part, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
-        for name in order:
-            file.write(_as_bytes(tensors[name]))
+        for name in entries:
+            file.write(as_bytes(tensors[name]))
 
 
-def _as_bytes(tensor):
+def layout(path, tensors):
+    """{name: its entry in the header of a safetensors file}, in the order in which `save_tensors` writes them."""
+    dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()}
+    for name, dtype in dtypes.items():
+        if dtype not in DTYPES:
+            raise ValueError(f"{path}: tensor {name} has dtype {dtype}; allowed: {', '.join(DTYPES)}")
+    entries, start = {}, 0
+    for name in sorted(tensors, key=lambda name: (list(DTYPES).index(dtypes[name]), name)):
+        shape, end = list(tensors[name].shape), start + tensors[name].nbytes
+        entries[name] = {"dtype": DTYPES[dtypes[name]], "shape": shape, "data_offsets": [start, end]}
+        start = end
+    return entries
+
+
+def as_bytes(tensor):
     """The tensor's elements in C order as a flat buffer of bytes; no copy where it is contiguous and on the CPU."""
     import numpy as np
 
@@ -110,19 +117,47 @@ def _as_bytes(tensor):
 
 def load_tensors(path):
     """Return {name: torch tensor} of a safetensors file, mapped into memory (pages are read when they are touched;
-    writing to a tensor changes the process's copy, never the file)."""
+    writing to a tensor changes the process's copy, never the file). Of a snapshot all tensors, those included that
+    another file holds (see `parts`)."""
     from safetensors.torch import load_file
 
-    tensor_header(path)
-    return load_file(path)
+    return _load(path, load_file)
 
 
 def load_arrays(path):
-    """Return {name: numpy array} of a safetensors file, read into memory, without torch."""
+    """Return {name: numpy array} of a safetensors file, read into memory, without torch; of a snapshot all of them, as
+    `load_tensors` does."""
     from safetensors.numpy import load_file
 
-    tensor_header(path)
-    return load_file(path)
+    return _load(path, load_file)
+
+
+def _load(path, load_file):
+    own, *others = parts(path)
+    found = load_file(own)
+    for other in others:
+        found = load_file(other) | found
+    return found
+
+
+def parts(path):
+    """The files that together hold the tensors of a safetensors file: itself, and the one that its metadata names as
+    `rest`, where it has the others. FileNotFoundError, in one line, where that one is gone.
+
+    A snapshot does not repeat the tensors that training never changes: its metadata name the snapshot beside it that
+    has them (`rest`), which is whole.
+    """
+    path = Path(path)
+    rest = tensor_header(path)[0].get(REST)
+    if rest is None:
+        return [path]
+    other = path.with_name(Path(rest).name)
+    if not other.exists():
+        raise FileNotFoundError(
+            f"{path}: the tensors that it shares with {rest} are gone with it; train the cell again"
+        )
+    tensor_header(other)
+    return [path, other]
 
 
 def tensor_header(path):
@@ -166,6 +201,19 @@ def named(folder, epoch):
 def track_path(block, seed):
     """The path of what `track` recorded of a replicate: uint8 tensors named as the parameters."""
     return Path(block) / "snapshots" / f"seed{int(seed)}" / "track.safetensors"
+
+
+def course_path(folder):
+    """The file, in the folder of a replicate's snapshots, that says what was measured of all of them before some were
+    removed: where there is one, the replicate is thinned."""
+    return Path(folder) / "course.json"
+
+
+def kept(path):
+    """Whether a snapshot is kept: as a file, or, the start of a thinned replicate, as a hash alone. The start is then
+    made again where it is needed (`atlas.learn.starts.load`)."""
+    path = Path(path)
+    return path.exists() or (path == named(path.parent, 0) and course_path(path.parent).exists())
 
 
 def optimizer_path(block, seed):

@@ -159,6 +159,36 @@ def test_outcomes_are_those_of_replicates_that_are_done(tmp_path):
     assert [row["q"] for row in tested] == pytest.approx(stats.false_discovery_control([row["p"] for row in tested]))
 
 
+def halved(result, cell, seed, epoch):
+    """Leave out of a snapshot what the start has as well."""
+    path = result.snapshots(cell, seed)[epoch]
+    own = {"fc.weight": store.load_arrays(path)["fc.weight"]}
+    store.save_tensors(path, own, store.tensor_header(path)[0] | {"rest": "epoch_0.safetensors"})
+
+
+def test_a_snapshot_in_two_files_is_the_same_as_in_one(tmp_path):
+    a, b = sides(tmp_path)
+    before = tensors_sha256(b.snapshots(ONE, 0)[2])
+    halved(b, ONE, 0, 2)
+    assert tensors_sha256(b.snapshots(ONE, 0)[2]) == before != sha256(b.snapshots(ONE, 0)[2])
+    same = compare.identity(a, b, compare.Pair(ONE, ONE), 0)
+    assert same["equal"] == same["shared"] == 3 and same["last"]
+    assert compare.apart(a.snapshots(ONE, 0)[2], b.snapshots(ONE, 0)[2])[0] == 0
+
+
+def test_a_bundle_lists_both_files_and_says_nothing_of_one(tmp_path):
+    a, b = sides(tmp_path)
+    halved(b, ONE, 0, 2)
+    bundle.write(b.folder, tmp_path / "b.zip", "commit", "9.0")
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        archive.extractall(a.root / "results/theirs")
+    theirs = Result(a.root / "results/theirs")
+    assert set(theirs.hashes(ONE, 0)) == {0, 2} and set(theirs.hashes(ONE, 1)) == {2}
+    assert compare.identity(a, theirs, compare.Pair(ONE, ONE), 0) is None, "one file against two"
+    assert compare.identity(b, theirs, compare.Pair(ONE, ONE), 0)["last"]
+    assert compare.identity(a, theirs, compare.Pair(ONE, ONE), 1)["last"]
+
+
 # ------------------------------------------------------------------------------------------------------ bundles
 
 

@@ -59,7 +59,7 @@ def test_distinct_filters_and_their_spread(tmp_path, model):
         1: saved(tmp_path / "1", built, one),
         2: saved(tmp_path / "2", built),
     }
-    rows = filters.rows(entry("filters"), layers, files)
+    rows = filters.rows(layers, files)
     assert [row[:4] for row in rows] == [(0, "conv1", 6, 1), (1, "conv1", 6, 2), (2, "conv1", 6, 6)]
     assert rows[0][4] == 0
     assert rows[1][4] == pytest.approx(0.5 / (6.5 / 6))  # half a norm apart, of a mean norm of 6.5 / 6
@@ -78,7 +78,7 @@ def test_a_bit_is_enough_and_nan_is_left_out(tmp_path, model):
 
     built, layers = model
     files = {0: saved(tmp_path / "0", built, bit), 1: saved(tmp_path / "1", built, broken)}
-    [row] = filters.rows(entry("filters"), layers, files)
+    [row] = filters.rows(layers, files)
     assert row[:4] == (0, "conv1", 6, 2) and 0 < row[4] < 1e-6
 
 
@@ -104,10 +104,10 @@ def test_other_experiments_are_not_asked(tmp_path, model, pictures):
     for other in (entry("path"), entry(""), entry("filters", role="transfer")):
         kept = {}
         filters.keep(kept, other, 0, layers, path, pictures)
-        assert kept == {} and filters.rows(other, layers, {0: path}) == []
+        assert kept == {}
     kept = {}
     filters.keep(kept, entry("last-layer"), 0, layers, path, pictures)
-    assert kept and filters.rows(entry("last-layer"), layers, {0: path}) == []
+    assert kept
 
 
 def test_a_study_without_experiments_has_no_label():

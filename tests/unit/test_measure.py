@@ -20,6 +20,7 @@ from atlas import networks, store
 from atlas.measure import (
     accuracy,
     cells,
+    course,
     evaluation,
     features,
     group,
@@ -671,7 +672,7 @@ def test_a_config_whose_runs_all_failed_has_tables(tmp_path):
 def test_which_snapshots_are_measured(tmp_path, snapshots, status, epochs, there, expected):
     for epoch in there:
         store.save_tensors(store.snapshot_path(tmp_path, 0, epoch), {"x": np.zeros(1)})
-    found, why = group.available(cell(snapshots=snapshots), tmp_path, replicate(0, status, epochs))
+    found, why = course.available(cell(snapshots=snapshots), tmp_path, replicate(0, status, epochs))
     assert (why if found is None else found) == expected
 
 

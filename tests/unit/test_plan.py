@@ -349,8 +349,14 @@ def test_the_closure_of_the_trainer_leaves_out_what_it_does_not_need():
     assert not [file for file in trainer if "/plan/" in file or "/tell/" in file or "/measure/" in file]
     assert "atlas/networks/resnet18.py" not in trainer
     assert "atlas/networks/_vgg.py" in code.closure("train.py", "atlas/networks/vgg19.py")
-    for command in ("measure.py", "draw.py", "render.py", "collect.py"):
+    for command in ("draw.py", "render.py", "collect.py"):
         assert not [file for file in code.closure(command) if "/learn/" in file]
+    # Measuring makes a start again that is kept as a hash; no training loop is among what that needs.
+    drawn = {"__init__", "perturb", "starts", "streams"}
+    assert {Path(file).stem for file in code.closure("measure.py") if "/learn/" in file} == drawn
+    assert "atlas/measure/thin.py" in code.closure("thin.py") and "thin.py" not in code.closure(
+        "measure.py", "train.py"
+    )
 
 
 def test_cost_grows_with_the_work_and_a_cpu_asks_for_no_gpu():
@@ -358,9 +364,9 @@ def test_cost_grows_with_the_work_and_a_cpu_asks_for_no_gpu():
     by_network = {cell.architecture: cell for cell in found.cells.values() if cell.kind == "base"}
     small, large = cost.need(by_network["lenet5"], 3, "cpu"), cost.need(by_network["resnet18"], 3, "cpu")
     assert large.seconds > small.seconds > cost.need(by_network["lenet5"], 1, "cpu").seconds
-    assert large.disk_bytes == 3 * 10 * 4 * (
-        by_network["resnet18"].table.parameter_count + by_network["resnet18"].table.buffer_count
-    )
+    table = by_network["resnet18"].table
+    tensors = 9 * 4 * (table.parameter_count + table.buffer_count) + table.parameter_count  # and what `track` records
+    assert 0 < large.disk_bytes - 3 * tensors < 0.02 * large.disk_bytes, "`best` is another name of one of the nine"
     assert small.gpu == 0 and cost.need(by_network["lenet5"], 3, "cuda").gpu == 1
 
 
@@ -521,3 +527,48 @@ def test_the_tour_keeps_to_its_shares_of_processes_with_torch():
         seen |= processes
     assert counts == {name: int(share) for name, share in rows.items()} and sum(counts.values()) <= 60
     assert sum(counts.values()) == sum(map(len, found.blocks.values())) + len(found.groups)
+
+
+def kept_of(keep, **changes):
+    """{label of the cell's optimizer and perturbation: what stays of it} of a study of two cells, one perturbed."""
+    grid = {"dataset": ["digits"], "network": ["lenet5"], "init": ["default"], "optimizer": ["sgd", "adam"]}
+    perturb = {"perturbations": ["flip"], "take": 3, "where": {"optimizer": "sgd"}, "controls": []}
+    one = {"grid": grid, "perturb": perturb, "keep": keep} | changes
+    found = study.Plan(tour() | {"definitions": {"one": one}}, Path("nowhere"))
+    return {(e.labels["optimizer"], e.role): found.kept[e.cell_id] for e in found.entries}
+
+
+def test_what_stays_of_a_cell():
+    grid, others, child = ("sgd", "grid"), ("adam", "grid"), ("sgd", "perturbed")
+    assert kept_of("all") == {grid: "all", others: "all", child: "all"}
+    assert kept_of("ends") == {grid: [3], others: [], child: []}, "its child takes epoch 3"
+    rules = [
+        {"where": {"optimizer": "sgd"}, "epochs": {"start": 0, "middle": 5, "end": 8}},
+        {"match": {"to": {"optimizer": "sgd"}}},
+    ]
+    assert kept_of("checkpoints", checkpoints=rules) == {grid: [3, 5, 8], others: "all", child: []}
+    with pytest.raises(resolve.Problem, match="definitions.one: has `checkpoints` and `keep: ends`; allowed: keep: ch"):
+        kept_of("ends", checkpoints=rules)
+
+
+def test_of_a_cell_of_two_studies_the_most_stays_and_no_id_changes():
+    grid = {"dataset": ["digits"], "network": ["lenet5"], "init": ["default"], "optimizer": ["sgd", "adam"]}
+    few = {"grid": grid, "keep": "ends"}
+    some = {"grid": grid | {"optimizer": ["sgd"]}, "keep": "checkpoints", "checkpoints": [{"epochs": {"middle": 4}}]}
+    every = {"grid": grid | {"optimizer": ["adam"]}}
+    two = {"few": few, "some": some, "every": every}
+    found = study.Plan(tour() | {"definitions": two}, Path("nowhere"))
+    by_name = {e.labels["optimizer"]: found.kept[e.cell_id] for e in found.entries}
+    assert by_name == {"sgd": [4], "adam": "all"}
+    plain = study.Plan(tour() | {"definitions": {"few": {"grid": grid}}}, Path("nowhere"))
+    assert set(plain.cells) == set(found.cells)
+    assert ids(((*D, "keep"), "ends")) == ids()
+
+
+def test_the_full_study_of_dynamics_takes_less_than_100_gb_a_replicate():
+    config = yaml.safe_load((ROOT / "config/dynamics.yaml").read_text()) | {"replicates": 1}
+    found = study.Plan(config, Path("nowhere"))
+    told = re.search(r"^disk +about ([\d.]+) GB of snapshots, and up to ([\d.]+) GB more", outcome.table(found), re.M)
+    assert 80 < float(told[1]) < 100 and float(told[2]) < 5
+    config["definitions"]["dynamics"].pop("keep")
+    assert outcome.disk_bytes(study.Plan(config, Path("nowhere"))) > 180e9

@@ -12,7 +12,7 @@ from atlas.learn import block, engine, rates, streams
 from atlas.learn.augment import Augment
 from atlas.learn.feed import Feed
 from atlas.learn.frozen import same_rows
-from atlas.measure import group
+from atlas.measure import course
 from atlas.plan import cost, resolve
 from tests.unit.test_learn import SGD, load, settings, snapshot, stage, train
 from tests.unit.test_plan import D, ids, plan
@@ -262,11 +262,11 @@ def test_a_stage_ends_early_and_its_last_snapshot_is_kept(toy, tmp_path):
     assert [row["epoch"] for row in run.rows] == [0, 1, 2, 3]
     assert {path.stem for path in (tmp_path / "snapshots/seed0").iterdir()} == {"epoch_0", "epoch_3", "best"}
     cell = stopping(stage(9), snapshots="ends")
-    assert group.available(cell, tmp_path, record) == ([0, 3], None)
+    assert course.available(cell, tmp_path, record) == ([0, 3], None)
 
     listed = stopping(stage(9), snapshots=[0, 2, 5, 9])
     _, record = train(toy, tmp_path / "listed", listed)
-    assert group.available(listed, tmp_path / "listed", record) == ([0, 2, 3], None)
+    assert course.available(listed, tmp_path / "listed", record) == ([0, 2, 3], None)
 
     run, record = train(toy, tmp_path / "stages", stopping(stage(9, 0.01, 1), stage(2, 0.02), stage(9, 0.03)))
     assert [row["stage"] for row in run.rows[1:]] == [0, 0, 0, 1, 1, 2, 2, 2] and record["stopped_early"]

@@ -63,7 +63,10 @@ EDITS = {
     "report/questions.yaml": {"rendering"},
     "scripts/collect.py": TELL,
     "scripts/atlas/measure/statistics.py": MEASURE | TELL,
+    "scripts/atlas/measure/course.py": MEASURE | TELL,
     "scripts/measure.py": MEASURE | TELL,
+    "scripts/atlas/measure/thin.py": set(),
+    "scripts/thin.py": set(),
     "scripts/atlas/networks/lenet1.py": {"training lenet1", "measuring lenet1"} | RETRAIN | TELL,
     "scripts/atlas/networks/resnet18.py": {"training resnet18", "measuring resnet18"} | TELL,
     "scripts/atlas/networks/vgg19.py": set(),
@@ -131,6 +134,11 @@ def test_labels_train_nothing(finished):
 
 def test_resources_train_nothing(finished):
     jobs = kinds(with_config(finished, lambda c: c.update(device="auto", failures="stop")))
+    assert not jobs & (TRAIN | MEASURE | {"preparing"})
+
+
+def test_what_stays_of_the_snapshots_trains_nothing(finished):
+    jobs = kinds(with_config(finished, lambda c: c["definitions"]["dynamics"].update(keep="ends")))
     assert not jobs & (TRAIN | MEASURE | {"preparing"})
 
 

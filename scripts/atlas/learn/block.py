@@ -64,7 +64,13 @@ def _start_file(start: dict, seed: int, files: dict) -> str | None:
             epoch = mine["epochs"] if start["take"] == "last" else start["take"]
             if epoch != "best" and epoch > mine["epochs"]:
                 raise starts.Missing(f"its parent {start['cell']} stopped after epoch {mine['epochs']} for seed {seed}")
-            return str(store.snapshot_path(block, seed, epoch))
+            path = store.snapshot_path(block, seed, epoch)
+            if not store.kept(path):
+                raise starts.Missing(
+                    f"its parent {start['cell']} has not kept epoch {epoch} (see `keep`); remove {block} and type the "
+                    "same command, to train it again so that it does"
+                )
+            return str(path)
     raise starts.Missing(f"its parent {start['cell']} has no replicate {seed}")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +14,7 @@ from atlas import store
 from atlas.learn import checkpoint, starts, streams
 from atlas.learn.data import Pictures, Split
 from atlas.learn.feed import Feed
-from atlas.learn.frozen import fixed_layers, same_rows
+from atlas.learn.frozen import constant, fixed_layers, same_rows
 from atlas.learn.rates import rate, stopped
 from atlas.learn.track import Evidence
 from atlas.networks import build
@@ -101,7 +102,9 @@ class Run:
         """Give the model its start and record it; (0, the optimizer's state to begin with: a parent's, or none)."""
         start = self.settings["start"]
         noted = starts.begin(self.model, self.table, start, self.seed, file)
-        self.noted = {"start_sha256": starts.fingerprint(self.model)} | noted
+        self.noted = {"start_sha256": starts.fingerprint(self.model.state_dict())} | noted
+        # Seen from the block's directory, which lies where `out` does: what the start is made from again.
+        self.noted["start_file"] = file and os.path.relpath(file, self.out)
         self.model.to(self.device, memory_format=torch.channels_last)
         self.evidence = Evidence(self.model) if self.training["track"] else None
         self._record((math.nan, math.nan), 0.0)
@@ -324,8 +327,13 @@ class Run:
             first.hardlink_to(here) if asked else self._save(first, epoch)
 
     def _save(self, path: Path, epoch: int) -> None:
-        tensors = {name: tensor.contiguous().cpu() for name, tensor in self.model.state_dict().items()}
-        store.save_tensors(path, tensors, {"cell_id": self.cell_id, "seed": self.seed, "epoch": epoch})
+        """Write a snapshot: the start whole, later ones without what never changes."""
+        left_out = constant(self.table, self.training) if epoch else ()
+        chosen = {name: tensor for name, tensor in self.model.state_dict().items() if name not in left_out}
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in chosen.items()}
+        about = {"cell_id": self.cell_id, "seed": self.seed, "epoch": epoch}
+        about |= {store.REST: store.snapshot_path(self.out, self.seed, 0).name} if left_out else {}
+        store.save_tensors(path, tensors, about)
 
     # ---------------------------------------------------------------------------------- what is told
 

@@ -1,4 +1,4 @@
-"""What stays the same while the first layers of a network are frozen. It imports no torch."""
+"""What stays the same while some layers of a network are frozen. It imports no torch."""
 
 from atlas.networks.table import Table
 
@@ -33,3 +33,12 @@ def same_rows(table: Table, frozen: list[str], training: dict) -> int:
         if not any(earlier.intersection(layer.inputs) for layer in table.layers[count:]):
             return count
     return 0
+
+
+def constant(table: Table, training: dict) -> list[str]:
+    """Torch names of the tensors that are bit by bit those of the start in every snapshot: those of the layers that all
+    stages freeze, running statistics included where these are fixed."""
+    stages = [set(table.chosen(stage["frozen"])) for stage in training["stages"]]
+    rows = [table[name] for name in table.chosen(None) if all(name in frozen for frozen in stages)]
+    fixed = training["frozen_batchnorm"] == "fixed"
+    return [f"{row.name}.{own}" for row in rows for own in (*row.parameters, *(row.buffers if fixed else ()))]

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import errno
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -25,14 +26,19 @@ from atlas.learn.attempts import Attempts
 FOLLOW_SECONDS = 30.0
 FULL = os.strerror(errno.ENOSPC)
 TAIL = 15
+# Thinning is started by its path and not imported: measures are no part of the code that training depends on, so that
+# an edit of a measure never trains a cell again. What they leave says by which code it was made.
+THIN = Path(__file__).resolve().parents[2] / "thin.py"
 
 
 class Block:
     """One block of a cell: its directory, its scratch directory beside it, and its lock."""
 
-    def __init__(self, directory: Path, cell_id: str, settings: dict, origin: str = ""):
-        """origin: a digest of what its training begins from, code included."""
+    def __init__(self, directory: Path, cell_id: str, settings: dict, origin: str = "", keep: str = "all"):
+        """origin: a digest of what its training begins from, code included; keep: the snapshots that stay once it is
+        trained, `all`, `ends`, or these and some epochs, as 5+10."""
         self.directory, self.cell_id, self.settings, self.origin = directory, cell_id, settings, origin
+        self.keep = keep
         self.seeds = store.block_seeds(directory)
         self.scratch = store.scratch_path(directory)
         self.interrupted = 0
@@ -104,6 +110,11 @@ class Block:
         self.interrupted = number
         child.terminate()
 
+    def thinning(self) -> list[str]:
+        """The command that measures the snapshots and removes those that are not to stay."""
+        command = [sys.executable, str(THIN), "--block", str(self.scratch), "--cell-id", self.cell_id]
+        return [*command, "--cell", json.dumps(self.settings), "--keep", self.keep]
+
     def records(self) -> list[dict]:
         """The records of the replicates that are finished, by seed."""
         found = (self.scratch / f"seed{seed}.json" for seed in self.seeds)
@@ -127,6 +138,8 @@ class Block:
         _join([self.scratch / f"metrics_seed{seed}.csv" for seed in self.seeds], self.directory / "metrics.csv")
         snapshots = self.scratch / "snapshots"
         snapshots.mkdir(exist_ok=True)
+        for half in snapshots.rglob(".part-*"):  # what a child that was killed was writing
+            half.unlink()
         shutil.rmtree(self.directory / "snapshots", ignore_errors=True)
         os.replace(snapshots, self.directory / "snapshots")
         store.write_json(self.directory / "run.json", run)
@@ -223,8 +236,29 @@ def _launch(
             if stop or attempt < attempts:
                 return 1
             block.record_failure(why)
+        held.close()
+        if block.keep != "all" and (status := _thin(block, made, log, handle, attempt < attempts)):
+            return status
         print(summary(block.finish(), block.directory / "metrics.csv", time.monotonic() - began), flush=True)
     return 0
+
+
+def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> int:
+    """Thin the snapshots of a block that is trained; 0, or the exit status where the job must be started `again`.
+
+    It goes on then where it was. A block that cannot be thinned at all is finished with all of its snapshots.
+    """
+    status, last = block.follow(block.thinning(), log, (lock,))
+    if block.interrupted:
+        made.end(f"stopped by {signal.Signals(block.interrupted).name}")
+        return 128 + block.interrupted
+    if status == 0:
+        return 0
+    why = cause(status, last)
+    made.end(why)
+    _check_room(why)
+    _complain(block, f"removing snapshots failed{'' if again else ', so they stay'}, {why}; see {log}")
+    return int(again)
 
 
 def _join(parts: list[Path], path: Path) -> None:

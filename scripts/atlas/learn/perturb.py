@@ -34,7 +34,9 @@ class Weights:
         """The parent's weights before it was trained; ValueError where there is no parent."""
         if self.folder is None:
             raise ValueError("the start is drawn: there is no parent whose first weights could be put back")
-        return store.load_tensors(store.named(self.folder, 0))
+        from atlas.learn import starts  # which itself needs this module
+
+        return starts.load(store.named(self.folder, 0))
 
     def fresh(self) -> dict[str, torch.Tensor]:
         """Weights drawn as the parent's start was, from a stream of their own."""

@@ -1,6 +1,10 @@
-"""Where weights come from: an init scheme, published weights or a file, a trained parent, or that perturbed."""
+"""Where weights come from: an init scheme, published weights or a file, a trained parent, or that perturbed.
+
+What a start is made of stays on disk (its seed, its file), so that a start itself need not: it can be made again.
+"""
 
 import hashlib
+import os
 from pathlib import Path
 
 import torch
@@ -8,7 +12,7 @@ from torch import nn
 
 from atlas import store
 from atlas.learn import perturb, streams
-from atlas.networks.build import Rows
+from atlas.networks.build import Rows, build
 from atlas.networks.table import Table
 
 GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
@@ -83,7 +87,7 @@ def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | No
 
 def _copy(own: dict[str, torch.Tensor], table: Table, start: dict, file: str) -> None:
     """Fill those of the tensors that the start takes from the file."""
-    loaded, first = store.load_tensors(file), table.parameters()[0][0]
+    loaded, first = load(file), table.parameters()[0][0]
     for name in table.copied(start):
         if name not in loaded:
             raise ValueError(f"{file}: has no tensor {name}; it is not of this network")
@@ -95,10 +99,52 @@ def _copy(own: dict[str, torch.Tensor], table: Table, start: dict, file: str) ->
         target.copy_(source)
 
 
-def fingerprint(model: nn.Module) -> str:
-    """SHA-256 over all parameters and buffers, in the order of the state dict."""
+def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over all parameters and buffers of a state dict, in its order."""
     digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
+    for name, tensor in tensors.items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def load(path: str | Path) -> dict[str, torch.Tensor]:
+    """{torch name: tensor} of a snapshot, on the CPU; the start of a thinned replicate is made again.
+
+    Whoever may be given an epoch 0 reads it by this function, and asks `store.kept` whether it is there. ValueError in
+    one line where it cannot be made again; otherwise raises what `store.load_tensors` raises.
+    """
+    path = Path(path)
+    if path.exists() or not store.kept(path):
+        return store.load_tensors(path)
+    block, seed = path.parents[2], int(path.parent.name.removeprefix("seed"))
+    run = store.read_json(block / "run.json")
+    record = next(found for found in run["replicates"] if found["seed"] == seed)
+    try:
+        return made_again(run["cell"], record, block)
+    except (ValueError, OSError, Missing) as error:
+        raise ValueError(f"{path}: is kept as a hash alone and cannot be made again: {error}") from None
+
+
+def made_again(settings: dict, record: dict, block: Path) -> dict[str, torch.Tensor]:
+    """The start of a replicate, {torch name: tensor}, as its training began with it.
+
+    settings: the cell's; record: the replicate's, as the trainer leaves it; block: its directory. ValueError, in one
+    line, where what it was made of is not there, or where something else comes of it now.
+    """
+    shape = settings["input"]["channels"], settings["input"]["size"]
+    with torch.device("meta"):  # no storage and no draws for what is about to be drawn
+        model, table = build(settings["network"], *shape, settings["classes"])
+    model, file = model.to_empty(device="cpu"), record["start_file"]
+    if file is not None:
+        file = os.path.normpath(block / file)
+        if not store.kept(file):
+            raise ValueError(f"{file}, which it was made from, is not there; remove {block}, to train it again")
+    begin(model, table, settings["start"], record["seed"], file)
+    tensors = model.state_dict()
+    if fingerprint(tensors) != record["start_sha256"]:
+        raise ValueError(
+            f"torch {torch.__version__} makes other values here than the training began with; use the torch (and the "
+            f"kind of processor) that {block}/run.json names, or remove {block}, to train it again"
+        )
+    return tensors

@@ -4,6 +4,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 from atlas import store
+from atlas.learn import starts
 from atlas.measure import cells, correlation, runs, spectra, tables
 
 
@@ -25,12 +26,12 @@ def rows(table, group, models):
     for model, own in points.items():
         for name, (epoch, path) in own.items():
             found["checkpoints"].append((*model, name, epoch))
-            found["spectra"] += [(*model, name, epoch, *row) for row in spectra.rows(table, store.load_tensors(path))]
+            found["spectra"] += [(*model, name, epoch, *row) for row in spectra.rows(table, starts.load(path))]
     for (one, first), (other, second), comparison in compared(group, points):
         matchings = correlation.MATCHINGS if comparison in ("models", "independent") else ("raw",)
         ends = (points[one][first], points[other][second])
         front = (*one, *other, comparison, first, second, *(epoch for epoch, _ in ends))
-        tensors = (store.load_tensors(path) for _, path in ends)
+        tensors = (starts.load(path) for _, path in ends)
         found["correlations"] += [(*front, *row) for row in correlation.rows(table, *tensors, matchings)]
     return found
 
@@ -40,7 +41,7 @@ def taken(group, cell_id, seed):
     named = group[cell_id]["checkpoints"]
     [(_, block, _, replicate)] = runs.replicates(group[cell_id]["blocks"], [seed])
     paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(replicate["epochs"] + 1)}
-    paths = {epoch: path for epoch, path in paths.items() if path.exists()}
+    paths = {epoch: path for epoch, path in paths.items() if store.kept(path)}
     if "match" in named:
         named = matched(group, named, block, seed, list(paths))
     return {name: (epoch, paths[epoch]) for name, epoch in named.items() if epoch in paths}

@@ -1,6 +1,7 @@
 """One replicate that was perturbed and trained again: where it came from, and the rows of its tables."""
 
 from atlas import store
+from atlas.learn import starts
 from atlas.measure import aftermath, paths, returns, runs
 
 
@@ -15,7 +16,7 @@ def snapshot(cell, seed, take="last"):
     if replicate["status"] != "done":
         return None
     path = store.snapshot_path(block, seed, replicate["epochs"] if take == "last" else take)
-    return path if path.exists() else None
+    return path if store.kept(path) else None
 
 
 def rows(cell, layers, files, pictures):
@@ -25,7 +26,7 @@ def rows(cell, layers, files, pictures):
     None where it is not to be compared with; pictures: `atlas.measure.evaluation.Pictures`.
     """
     original, start, end, control = (
-        store.load_tensors(files[name]) if files[name] else None for name in ("original", "start", "end", "control")
+        starts.load(files[name]) if files[name] else None for name in ("original", "start", "end", "control")
     )
     found = {
         "returns": returns.rows(layers, original, start, end, control),

@@ -4,6 +4,7 @@ picture, and how many of the first layer's filters differ from one another."""
 import torch
 
 from atlas import store
+from atlas.learn import starts
 from atlas.measure import evaluation
 
 # Experiments of a study's grid, by name, whose cells are asked for their filters: `filters` itself, and new last layers
@@ -17,19 +18,19 @@ def experiments(entry):
     return {one["labels"].get("experiment", "") for one in entry["named"] if one["role"] == "grid"}
 
 
-def rows(entry, layers, files):
-    """Rows of identical.csv without cell and seed: (epoch, layer, filters, distinct, spread); [] where the cell stands
-    in no experiment `filters`, or has no convolution.
+def rows(layers, files):
+    """Rows of identical.csv without cell and seed: (epoch, layer, filters, distinct, spread); [] where the network has
+    no convolution. The table has those of the cells that stand in an experiment `filters`.
 
     layers: the layer table; files: {epoch: snapshot}. distinct: how many of the first convolution's filters (without
     their biases) differ from all before them in at least one bit of value; spread: the largest distance between two of
     them over their mean norm, in float64. A snapshot with a value that is not finite has no row.
     """
-    if EXPERIMENT not in experiments(entry) or not convolutions(layers):
+    if not convolutions(layers):
         return []
     layer, found = convolutions(layers)[0], []
     for epoch, path in files.items():
-        weight = store.load_tensors(path)[f"{layer}.weight"].flatten(1).double()
+        weight = starts.load(path)[f"{layer}.weight"].flatten(1).double()
         if weight.isfinite().all():
             apart = torch.cdist(weight, weight, compute_mode="donot_use_mm_for_euclid_dist").max()
             spread = float(apart / weight.norm(dim=1).mean())

@@ -12,26 +12,27 @@ from pathlib import Path
 import torch
 
 from atlas import networks, store
+from atlas.learn import starts
 from atlas.measure import (
     align,
     cells,
     checkpoints,
     children,
+    course,
     evaluation,
     features,
     filters,
-    movement,
     pairs,
     parameters,
     paths,
     runs,
     similarity,
-    statistics,
     tables,
-    tolerance,
-    unchanged,
 )
 from atlas.networks import symmetry
+
+# Of a replicate whose snapshots are gone but for a few.
+OUTDATED = "its course was measured by older code, before its snapshots were removed; that stays as it is"
 
 
 def measure(asked, data, card, output, threads=1):
@@ -93,17 +94,22 @@ def _network(asked, pictures, found, kept, scratch):
         found["parameters"] += [(entry["cell_id"], *row) for row in parameters.rows(layers)]
         for seed, block, _, replicate in runs.replicates(entry["blocks"], entry["seeds"]):
             since = time.perf_counter()
-            epochs, why = available(entry["cell"], block, replicate)
+            epochs, why = course.available(entry["cell"], block, replicate)
             if why:
                 print(f"{entry['cell_id']} seed {seed}: skipped, {why}", flush=True)
                 continue
-            rows, last = _series(layers, block, replicate, epochs)
-            files = {epoch: store.snapshot_path(block, seed, epoch) for epoch in epochs}
-            rows["identical"] = filters.rows(entry, layers, files)
-            if last is not None and pictures is None:
-                rows["features"] = _weights(layers, store.load_tensors(last))
+            rows = course.rows(layers, block, replicate, epochs)
+            if filters.EXPERIMENT not in filters.experiments(entry):
+                rows["identical"] = []
+            if course.outdated(block, replicate):
+                print(f"{entry['cell_id']} seed {seed}: {OUTDATED}", flush=True)
+            finite = all(math.isfinite(row[-1]) for row in rows["statistics"])
+            done = replicate["status"] == "done" and finite
+            last = course.snapshot(block, replicate, replicate["epochs"]) if done else None
+            if done and pictures is None:
+                rows["features"] = _weights(layers, starts.load(last))
                 models[entry["cell_id"], seed] = None
-            elif last is not None:
+            elif done:
                 filters.keep(kept["filters"], entry, seed, layers, last, pictures)
                 caught = scratch / f"{len(models)}.safetensors"
                 model, products = _model(entry["cell"], layers, last, pictures, caught)
@@ -130,59 +136,12 @@ def _network(asked, pictures, found, kept, scratch):
     print(f"{len(named['checkpoints'])} checkpoints, {time.perf_counter() - since:.2f} s", flush=True)
 
 
-def available(cell, block, replicate):
-    """(epochs, None) of the snapshots to measure, or (None, why not), for one replicate of a resolved cell.
-
-    A finished replicate needs every snapshot that the cell asks for, up to the epoch at which it ended; of a diverged
-    one, those are taken that exist.
-    """
-    if replicate["status"] not in ("done", "diverged"):
-        return None, f"status {replicate['status']}"
-    last, asked = replicate["epochs"], cell["snapshots"]
-    if isinstance(asked, str):
-        asked = range(last + 1) if asked == "all" else ()
-    first = min(asked) if cell.get("start", {}).get("kind") == "given" else 0
-    wanted = sorted({first, last, *(epoch for epoch in asked if epoch <= last)})
-    there = [epoch for epoch in wanted if store.snapshot_path(block, replicate["seed"], epoch).exists()]
-    if replicate["status"] == "done" and there != wanted:
-        return None, f"no snapshot of epoch {min(set(wanted) - set(there))}"
-    return (there, None) if there else (None, "no snapshots")
-
-
-def _series(layers, block, replicate, epochs):
-    """({measure: rows without cell and seed}, last snapshot's path or None) of one replicate's snapshots.
-
-    The path is None where the replicate did not reach its last epoch with finite values.
-    """
-    rows = {"statistics": [], "movement": []}
-    start = previous = None
-    finite = True
-    for epoch in epochs:
-        path = store.snapshot_path(block, replicate["seed"], epoch)
-        current = (epoch, store.load_tensors(path))
-        described = statistics.rows(layers, current[1])
-        rows["statistics"] += [(epoch, *row) for row in described]
-        finite = finite and all(math.isfinite(row[-1]) for row in described)
-        if finite and previous:
-            rows["movement"] += _moved(layers, start, previous, current)
-        start, previous = start or current, current
-    if replicate["status"] != "done" or not finite:
-        return rows, None
-    if len(epochs) == 1:  # of given checkpoints: there is nothing to compare it with
-        return rows, path
-    track = store.track_path(block, replicate["seed"])
-    bits = store.load_tensors(track) if track.exists() else None
-    rows["unchanged"] = unchanged.rows(layers, start[1], current[1], bits)
-    rows["tolerance"] = tolerance.rows(layers, start[1], current[1])
-    return rows, path
-
-
 def _model(cell, layers, path, pictures, caught):
     """(pairs.Model, products of its features with themselves) of the snapshot at `path`.
 
     caught: the file that its penultimate features and its outputs are kept in.
     """
-    module = evaluation.module(cell, store.load_tensors(path))
+    module = evaluation.module(cell, starts.load(path))
     values, outputs = features.penultimate(module, layers.head.name, pictures)
     store.save_tensors(caught, {"features": values, "outputs": outputs})
     kept = store.load_tensors(caught)
@@ -196,7 +155,7 @@ def _features(layers, model, products):
     """(rows of features.csv, correlations of the activations) of a model; `products` are used up."""
     matrix = features.correlation(products, model.features, model.features)
     rows = [("activations", *features.describe(matrix))]
-    return rows + _weights(layers, store.load_tensors(model.snapshot)), matrix
+    return rows + _weights(layers, starts.load(model.snapshot)), matrix
 
 
 def _weights(layers, tensors):
@@ -237,14 +196,3 @@ def _originals(group, family, models, layers, pictures, scratch):
             if path is not None:
                 found[cell_id, seed] = known[path]
     return found
-
-
-def _moved(layers, start, previous, current):
-    """Rows of movement.csv for one snapshot: since the previous one, and since the start. Each is (epoch, tensors)."""
-    consecutive = movement.rows(layers, previous[1], current[1])
-    whole = consecutive if previous is start else movement.rows(layers, start[1], current[1])
-    return [
-        (row[0], since[0], current[0], interval, *row[1:])
-        for interval, since, found in (("consecutive", previous, consecutive), ("start", start, whole))
-        for row in found
-    ]

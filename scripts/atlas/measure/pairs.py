@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from atlas import store
+from atlas.learn import starts
 from atlas.measure import cells, features, movement, similarity
 
 
@@ -94,7 +94,7 @@ def compare(table, a, b):
     The first four are those of all learnable parameters; agreement is the share of test pictures for which both predict
     the same class (that of the largest output, the first of equals); the last three count pictures.
     """
-    tensors = (store.load_tensors(model.snapshot) for model in (a, b))
+    tensors = (starts.load(model.snapshot) for model in (a, b))
     geometry = movement.rows(table, *tensors)[-1][1:5]
     products = features.product(a.features, b.features)
     alike = similarity.cka(similarity.hsic(products, a.features.norms, b.features.norms), a.hsic, b.hsic)

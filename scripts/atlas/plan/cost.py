@@ -8,7 +8,7 @@ multiple. They choose limits for a scheduler and tell a person what to expect; t
 import math
 from dataclasses import dataclass
 
-from atlas.learn.frozen import same_rows
+from atlas.learn.frozen import constant, same_rows
 from atlas.networks.table import Layer
 from atlas.plan.resolve import Cell
 
@@ -23,6 +23,9 @@ GPU = 40.0  # speed of a GPU in CPU threads
 BASE_MB = 900  # resident memory of a process with torch
 DISK = 1e-8  # seconds a byte of a file that is read, hashed and written
 EVALUATED = 500  # pictures at a time
+ENTRY = 75  # bytes of a tensor's entry in a file's header, its name apart
+ROW, COUNTS = 170, 87  # bytes of a row of a table, of one with whole numbers alone
+RECORD = 1400, 430  # bytes of a block's run.json, and of each replicate in it
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Need:
     seconds: float
     mem_mb: int
     disk_bytes: int
+    working_bytes: int  # on disk beyond that, until the block is finished
     threads: int
     gpu: int
 
@@ -41,15 +45,60 @@ class Need:
         return max(10, int(self.seconds * 3 / 60) + 1)
 
 
-def snapshots_kept(cell: Cell) -> int:
-    """How many snapshots a replicate leaves, `best` included."""
-    kept, epochs = cell.settings["snapshots"], cell.settings["training"]["epochs"]
-    return 1 + {"all": epochs + 1, "ends": 2}.get(kept if isinstance(kept, str) else "", len(kept))
+def snapshots_written(cell: Cell) -> int:
+    """How many snapshots a replicate writes, `best` included."""
+    return 2 + len(_written(cell))
 
 
-def snapshot_bytes(cell: Cell) -> int:
-    """The size of one snapshot: parameters and buffers in float32."""
-    return 4 * (cell.table.parameter_count + cell.table.buffer_count)
+def _written(cell: Cell) -> list[int]:
+    """The epochs, the start apart, whose snapshots a replicate writes."""
+    asked, epochs = cell.settings["snapshots"], cell.settings["training"]["epochs"]
+    every = range(1, epochs + 1)
+    return [epoch for epoch in every if epoch == epochs or asked == "all" or asked != "ends" and epoch in asked]
+
+
+def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
+    """(bytes that a replicate leaves on disk, bytes beyond that until its block is finished), both expected.
+
+    kept: as `atlas.plan.study.Plan.kept` has it. What is left are
+    - the start, whole, and later snapshots without the tensors that stay those of the start; or, where snapshots are
+      removed, the last one, whole, the others without these tensors, and tables of what was measured before;
+    - `best`, where it is no other name of a snapshot that is there. The last of E epochs is the best one with
+      probability 1/sqrt(E), as about 550 replicates of 2 to 20 epochs had it; the others are equally likely;
+    - what `track` recorded, where no snapshot is removed, and the optimizer's state where it is kept.
+    Until the block is finished all snapshots that are written lie there, and a checkpoint.
+    """
+    training, table, written = cell.settings["training"], cell.table, _written(cell)
+    shapes = {**dict(table.parameters()), **dict(table.buffers())}
+    sizes = {name: (8 if name.endswith(".num_batches_tracked") else 4) * math.prod(at) for name, at in shapes.items()}
+    headed = {name: size + ENTRY + len(name) for name, size in sizes.items()}
+    whole = sum(headed.values())
+    part = whole - sum(headed[name] for name in constant(table, training))
+    track = sum(headed[name] - 3 * sizes[name] / 4 for name, _ in table.parameters()) if training["track"] else 0
+    stay = written if kept == "all" else [epoch for epoch in written if epoch in (written[-1], *kept)]
+    before = whole + part * (len(written) + _apart(written)) + track
+    after = before if kept == "all" else whole + part * (len(stay) - 1 + _apart(stay)) + _tables(cell)
+    state = _moments(training["optimizer"]) * 4 * table.parameter_count
+    rows = ROW * (training["epochs"] + 1) + RECORD[1]
+    return after + rows + state * training["keep_optimizer"], max(0, before - after) + whole + state + track
+
+
+def _apart(epochs: list[int]) -> float:
+    """The chance that the best epoch is none of these, the last one among them."""
+    last = epochs[-1]
+    return (1 - last**-0.5) * (1 - (len(epochs) - 1) / max(1, last - 1))
+
+
+def _moments(optimizer: dict) -> int:
+    """How many values an optimizer holds for each parameter."""
+    return 2 if optimizer["type"] == "adam" else int(optimizer["momentum"] > 0)
+
+
+def _tables(cell: Cell) -> int:
+    """Bytes of the tables of a replicate's course: rows of statistics and movement an epoch, of the rest once."""
+    layers = [layer for layer in cell.table.layers if layer.parameters]
+    own, moved = sum(len(layer.parameters) + 2 * bool(layer.buffers) for layer in layers), 2 * (len(layers) + 1)
+    return (ROW * (own + moved) + COUNTS) * (len(_written(cell)) + 1) + COUNTS * (own + 21 * (len(layers) + 1))
 
 
 def forward(layers: list[Layer]) -> float:
@@ -77,8 +126,8 @@ def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
     return found + whole * held_out, kept
 
 
-def need(cell: Cell, replicates: int, device: str) -> Need:
-    """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time)."""
+def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all") -> Need:
+    """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time); kept: see `disk`."""
     if cell.kind == "given":
         return reading(cell, replicates)
     training, counts = cell.settings["training"], cell.data.facts["counts"]
@@ -87,7 +136,7 @@ def need(cell: Cell, replicates: int, device: str) -> Need:
     an_epoch = counts["train"] * len(training["copies"] or [1])
     steps = -(-an_epoch // batch) * epochs
     speed = GPU if device == "cuda" else threads
-    seconds, kept = passes(cell, an_epoch, counts["valid"] + counts["test"])
+    seconds, features = passes(cell, an_epoch, counts["valid"] + counts["test"])
     seconds /= BFLOAT16 if training["precision"] == "bfloat16" else 1.0
     work = seconds + an_epoch * epochs * PICTURE + steps * (STEP + parameters * PARAMETER)
     pixels = cell.data.facts["channels"] * cell.data.size**2
@@ -95,12 +144,14 @@ def need(cell: Cell, replicates: int, device: str) -> Need:
         BASE_MB
         + (10 if training["track"] else 8) * 4 * parameters / 1e6
         + 2 * 4 * cell.table.activations * batch / 1e6
-        + (sum(counts.values()) * pixels + 2 * kept) / 1e6
+        + (sum(counts.values()) * pixels + 2 * features) / 1e6
     )
+    stays, more = disk(cell, kept)
     return Need(
         seconds=START + replicates * work / speed,
         mem_mb=int(memory),
-        disk_bytes=replicates * snapshots_kept(cell) * snapshot_bytes(cell),
+        disk_bytes=int(RECORD[0] + replicates * stays),
+        working_bytes=int(replicates * more),
         threads=threads,
         gpu=0 if device == "cpu" else 1,
     )
@@ -111,11 +162,18 @@ def reading(cell: Cell, replicates: int) -> Need:
     counts = cell.data.facts["counts"] if cell.data else {"valid": 0, "test": 0}
     pixels = cell.data.facts["channels"] * cell.data.size**2 if cell.data else 0
     threads, snapshots = cell.settings["network"]["threads"], replicates * len(cell.settings["snapshots"])
-    seconds = snapshot_bytes(cell) * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
-    memory = BASE_MB + 4 * snapshot_bytes(cell) / 1e6 + (sum(counts.values()) * pixels) / 1e6
+    size = 4 * (cell.table.parameter_count + cell.table.buffer_count)
+    seconds = size * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
+    memory = BASE_MB + 4 * size / 1e6 + (sum(counts.values()) * pixels) / 1e6
     memory += 4 * cell.table.activations * EVALUATED / 1e6 if cell.data else 0
-    disk = snapshots * snapshot_bytes(cell)
-    return Need(START + snapshots * seconds, int(memory), disk, threads if cell.data else 1, 0)
+    return Need(
+        seconds=START + snapshots * seconds,
+        mem_mb=int(memory),
+        disk_bytes=snapshots * size,
+        working_bytes=0,
+        threads=threads if cell.data else 1,
+        gpu=0,
+    )
 
 
 def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
@@ -130,7 +188,7 @@ def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
         one = forward(cell.table.layers)
         walked = 2 * 13 * 3000 * one + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
         seen = sum(cell.data.facts["counts"].values()) * one if cell.data else 0.0
-        seconds += replicates * (2.0 + walked + 2 * seen + snapshots_kept(cell) * cell.table.parameter_count * 2e-8)
+        seconds += replicates * (2.0 + walked + 2 * seen + snapshots_written(cell) * cell.table.parameter_count * 2e-8)
     return int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1)
 
 

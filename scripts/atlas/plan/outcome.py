@@ -66,15 +66,13 @@ def table(plan: Plan) -> str:
         lines.append(f"\nstudy {study}: {counted(entries)}")
         for entry in entries:
             cell, seeds = plan.cells[entry.cell_id], entry.replicates
-            need = cost.need(cell, seeds, plan.config.device)
+            need = cost.need(cell, seeds, plan.config.device, plan.kept[entry.cell_id])
             labels = " x ".join(filter(None, entry.labels.values()))
             lines.append(
                 f"  {_part(entry):9} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
                 f"{spoken(need.seconds):>9}  {need.mem_mb:>6} MB  {size(need.disk_bytes):>9}  {entry.cell_id}"
             )
-    jobs, disk, trainings = missing(plan), 0, trained(plan)
-    for cell_id, cell in plan.cells.items():
-        disk += cost.need(cell, plan.replicates[cell_id], plan.config.device).disk_bytes
+    jobs, trainings = missing(plan), trained(plan)
     replicates = sum(plan.replicates[cell_id] for cell_id in dict(trainings))
     lines += [
         "",
@@ -82,9 +80,22 @@ def table(plan: Plan) -> str:
         f"jobs      {len(jobs)} training jobs to do, {len(trainings) - len(jobs)} done; "
         f"{len(plan.datasets)} data sets; {len(plan.groups)} measure jobs",
         f"time      about {spoken(wall_seconds(plan, jobs))} of training on {os.cpu_count()} cores (an estimate)",
-        f"disk      about {size(disk)} of snapshots",
+        f"disk      about {size(disk_bytes(plan))} of snapshots, and up to {size(working_bytes(plan, jobs))} more for "
+        "each job while it trains (an estimate)",
     ]
     return "\n".join(lines)
+
+
+def disk_bytes(plan: Plan) -> int:
+    """What the cells of a plan are expected to take on disk once they are trained."""
+    device, asked = plan.config.device, plan.replicates.items()
+    return sum(cost.need(plan.cells[cell], count, device, plan.kept[cell]).disk_bytes for cell, count in asked)
+
+
+def working_bytes(plan: Plan, jobs: list) -> int:
+    """What the largest of these jobs is expected to take beyond that until it is finished."""
+    needs = (cost.need(plan.cells[cell], last - first + 1, "cpu", plan.kept[cell]) for cell, (first, last) in jobs)
+    return max((need.working_bytes for need in needs), default=0)
 
 
 def counted(entries: list) -> str:

@@ -196,8 +196,7 @@ def _disk(plan: Plan) -> list[str]:
     """What the snapshots of this config take, what all cells and all data do, and what is free."""
     blocks = [plan.root / block_path(cell, block) for cell, found in plan.blocks.items() for block in found]
     own = used([*blocks, *map(store.scratch_path, blocks)])[0]
-    asked = (cost.need(cell, plan.replicates[name], plan.config.device) for name, cell in plan.cells.items())
-    whole = sum(need.disk_bytes for need in asked)
+    whole = outcome.disk_bytes(plan)
     cells, data = (used([plan.root / path])[0] for path in ("results/cells", "data"))
     own, whole, cells, data, free = map(outcome.size, (own, whole, cells, data, shutil.disk_usage(plan.root).free))
     return [f"disk      {own} of about {whole} of this config's cells; all cells {cells}, data {data}; {free} are free"]

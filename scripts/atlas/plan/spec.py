@@ -516,6 +516,7 @@ class Study(Experiment):
     text: str | None = None
     chapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
     replicates: Positive | None = None
+    keep: Literal["all", "checkpoints", "ends"] = "all"
     grid: Grid | None = None
     experiments: dict[Name, Experiment] = {}
     given: list[Name] = []
@@ -529,6 +530,8 @@ class Study(Experiment):
             raise ValueError(f"names `{alone[0]}` without `grid`; allowed: with a grid to train")
         if self.experiments and alone:
             raise ValueError(f"names `experiments` and `{alone[0]}`; allowed: `{alone[0]}` within each experiment")
+        if self.keep == "ends" and any(part.checkpoints for part in (self, *self.experiments.values())):
+            raise ValueError("has `checkpoints` and `keep: ends`; allowed: keep: checkpoints, or all")
         return self
 
 

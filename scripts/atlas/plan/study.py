@@ -197,6 +197,24 @@ class Plan:
         return found
 
     @cached_property
+    def kept(self) -> dict[str, str | list[int]]:
+        """Which snapshots of each cell stay: "all" of those that are written, or the numbered epochs that stay beside
+        the start, the last one and the best one. It is the most that any study asks for, or a child takes."""
+        every: set[str] = set()
+        epochs: dict[str, set[int]] = {cell_id: set() for cell_id in self.cells}
+        for entry in self.entries:
+            keep, named = self.config.definitions[entry.study].keep, entry.checkpoints
+            if keep == "all" or keep == "checkpoints" and "match" in named:  # which chooses among all
+                every.add(entry.cell_id)
+            elif keep == "checkpoints":
+                epochs[entry.cell_id].update(named.values())
+        for cell in self.cells.values():
+            take = cell.settings["start"].get("take")
+            if cell.parent and isinstance(take, int):
+                epochs[cell.parent].add(take)
+        return {cell_id: "all" if cell_id in every else sorted(epochs[cell_id] - {0}) for cell_id in self.cells}
+
+    @cached_property
     def groups(self) -> dict[str, list[str]]:
         """The measure groups: the cells that share data set, architecture and input, by the group's name.
 

@@ -16,7 +16,7 @@ from markupsafe import escape
 from atlas.plan import spec
 from atlas.share import crate, latex, private
 from atlas.share.result import Result, sha256
-from atlas.store import read_json, whole
+from atlas.store import parts, read_json, whole
 from atlas.tell import render
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -158,14 +158,14 @@ def _data(result):
 
 
 def _final(result):
-    """{name: path} of the last snapshot of each replicate that ended, done or diverged."""
+    """{name: path} of the last snapshot of each replicate that ended, done or diverged, and of what that leaves out."""
     found = {}
     for cell_id, cell in result.cells.items():
         for seed in cell["seeds"]:
             epochs = {at: path for at, path in result.snapshots(cell_id, seed).items() if at != "best"}
             if epochs and result.status(cell_id, seed) in ("done", "diverged"):
-                path = epochs[max(epochs)]
-                found[path.relative_to(result.root).as_posix()] = path
+                for path in parts(epochs[max(epochs)]):
+                    found[path.relative_to(result.root).as_posix()] = path
     return found
 
 

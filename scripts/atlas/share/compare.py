@@ -2,11 +2,12 @@
 
 import math
 import statistics
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from atlas.measure import comparisons
 from atlas.share.result import Result, tensors_sha256
-from atlas.store import tensor_header
+from atlas.store import parts
 from atlas.tell import render
 
 OUTCOMES = {
@@ -74,7 +75,7 @@ def identity(a: Result, b: Result, pair: Pair, seed: int) -> dict | None:
     shared: the snapshots that both have; equal: how many of these are; last: whether those of the last epoch are;
     first_different: the first epoch that is not, or "best", or None.
     """
-    ours, theirs = _hashes(a, pair.a, seed, pair.by), _hashes(b, pair.b, seed, pair.by)
+    ours, theirs = _hashes(a, b, pair, seed)
     shared = [at for at in ours if at in theirs]
     if not shared:
         return None
@@ -88,11 +89,15 @@ def identity(a: Result, b: Result, pair: Pair, seed: int) -> dict | None:
     }
 
 
-def _hashes(result, cell_id, seed, by):
-    """{epoch, or "best": hash}: of whole files, or of their tensors where the cells have other names."""
-    if by == "id":
-        return result.hashes(cell_id, seed)
-    return {at: tensors_sha256(path) for at, path in result.snapshots(cell_id, seed).items()}
+def _hashes(a, b, pair, seed):
+    """{epoch, or "best": hash} of each of the two: of tensors, or, where one is a bundle, of whole files, as it lists
+    them. Of a file that leaves something out and one that does not, these hashes tell nothing: then there are none."""
+    sides = (a, pair.a), (b, pair.b)
+    if pair.by != "id" or not (a.is_bundle or b.is_bundle):
+        return [{at: tensors_sha256(path) for at, path in one.snapshots(cell, seed).items()} for one, cell in sides]
+    found = [one.hashes(cell, seed) for one, cell in sides]
+    other = set.symmetric_difference(*(one.partial(cell, seed) for one, cell in sides))
+    return [{}, {}] if any(at in other for at in found[0] if at in found[1]) else found
 
 
 def apart(path, other):
@@ -100,19 +105,26 @@ def apart(path, other):
 
     Sums are taken with 64 bits. None where the two have other tensors, or tensors of other shapes.
     """
-    from safetensors import safe_open
-
-    shapes = tensor_header(path)[1]
-    if shapes != tensor_header(other)[1]:
-        return None
-    steps, squares = [], []
-    with safe_open(path, "np") as one, safe_open(other, "np") as two:
-        for name in shapes:
+    with ExitStack() as opened:
+        one, two = (_opened(snapshot, opened) for snapshot in (path, other))
+        shapes = [{name: file.get_slice(name).get_shape() for name, file in side.items()} for side in (one, two)]
+        if shapes[0] != shapes[1]:
+            return None
+        steps, squares = [], []
+        for name in one:
             if not name.endswith(BUFFERS):
-                before, after = (file.get_tensor(name).astype("float64").ravel() for file in (one, two))
+                before, after = (side[name].get_tensor(name).astype("float64").ravel() for side in (one, two))
                 steps.append(float(((after - before) ** 2).sum()))
                 squares.append(float((before**2).sum()))
     return math.sqrt(math.fsum(steps)), math.sqrt(math.fsum(squares))
+
+
+def _opened(path, opened):
+    """{name: the open file that holds it} of every tensor of a snapshot; `opened` closes them."""
+    from safetensors import safe_open
+
+    files = [opened.enter_context(safe_open(part, "np")) for part in reversed(parts(path))]
+    return {name: file for file in files for name in file.keys()}  # noqa: SIM118, a file is no dict
 
 
 def replicates(a: Result, b: Result, found: list[Pair]) -> list[dict]:

@@ -67,16 +67,24 @@ class Result:
 
     @cached_property
     def listed(self):
-        """{(cell id, seed): {epoch: SHA-256}} of the last snapshots, as a bundle lists them."""
+        """{(cell id, seed): {epoch: SHA-256}} of the last snapshots, as a bundle lists them, and of what they name."""
         lines = (self.folder / "weights.sha256").read_text(encoding="utf-8").splitlines()
-        found = filter(None, map(LISTED.fullmatch, lines))
-        return {(match[2], int(match[3])): {int(match[4]): match[1]} for match in found}
+        found = {}
+        for match in filter(None, map(LISTED.fullmatch, lines)):
+            found.setdefault((match[2], int(match[3])), {})[int(match[4])] = match[1]
+        return found
 
     def hashes(self, cell_id, seed):
         """{epoch, or "best": SHA-256 of the snapshot's file}; a bundle lists those of the last epochs."""
         if self.is_bundle:
             return self.listed.get((cell_id, seed), {})
         return {at: sha256(path) for at, path in self.snapshots(cell_id, seed).items()}
+
+    def partial(self, cell_id, seed):
+        """The snapshots of a replicate that leave out what another file has: their hashes tell of the rest alone."""
+        if self.is_bundle:  # which lists that other file beside the last one
+            return {at for at in self.hashes(cell_id, seed) if at and len(self.hashes(cell_id, seed)) > 1}
+        return {at for at, path in self.snapshots(cell_id, seed).items() if len(store.parts(path)) > 1}
 
 
 def sha256(path):
@@ -86,7 +94,15 @@ def sha256(path):
 
 
 def tensors_sha256(path):
-    """The SHA-256 of a safetensors file without its metadata (which name the cell): equal for equal tensors."""
+    """The SHA-256 of the tensors of a safetensors file without its metadata (which name the cell): equal for equal
+    tensors, whether one file holds them all or two do."""
+    if len(store.parts(path)) > 1:
+        arrays = store.load_arrays(path)
+        header = store.layout(path, arrays)
+        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        for name in header:
+            digest.update(store.as_bytes(arrays[name]))
+        return digest.hexdigest()
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         header.pop("__metadata__", None)
