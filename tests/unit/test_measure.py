@@ -680,7 +680,7 @@ def test_given_checkpoints_begin_at_any_epoch(tmp_path):
     for epoch in (3, 5):
         store.save_tensors(store.snapshot_path(tmp_path, 0, epoch), {"x": np.zeros(1)})
     one = cell(snapshots=[3, 5]) | {"start": {"kind": "given"}}
-    assert group.available(one, tmp_path, replicate(0, "done", 5)) == ([3, 5], None)
+    assert course.available(one, tmp_path, replicate(0, "done", 5)) == ([3, 5], None)
 
 
 def test_a_snapshot_of_another_network_is_refused(tmp_path):
