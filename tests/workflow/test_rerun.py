@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import shutil
 
 import pytest
 
@@ -154,3 +155,18 @@ def test_two_clones_and_one_core_give_the_same_bits(finished, tmp_path):
     mine, theirs = finished.weights(), other.weights()
     assert mine.keys() == theirs.keys() and len(mine) == 7 * 3 * 4 + 2 * 3 * 3
     assert [name for name in mine if mine[name] != theirs[name]] == []
+
+
+def test_a_measure_runs_again_together_with_the_list_of_cells(finished, tmp_path):
+    """Checkpoints change both the list of cells, which a measure does not follow, and what is measured."""
+    shutil.copytree(finished.root, tmp_path / "copy", symlinks=True)
+    config = copy.deepcopy(finished.config)
+    config["definitions"]["dynamics"]["checkpoints"] = [{"epochs": {"first": 0, "second": 1}}]
+    copied = copy.copy(finished)
+    copied.root = tmp_path / "copy"
+    copied.write(config)
+    said = copied.run("all").stdout
+    assert kinds(re.findall(r"^Job \d+: (.+)$", said, re.M)) >= MEASURE
+    named = (copied.root / "results/tiny/tables/checkpoints.csv").read_text()
+    assert ",first," in named and ",second," in named
+    assert "Nothing to be done" in copied.run("all").stdout
