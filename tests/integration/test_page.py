@@ -341,29 +341,34 @@ def test_colours_have_contrast_and_figures_stay_on_white(opened, scheme):
 
 
 def test_light_or_dark_is_the_systems_until_the_reader_says_otherwise(opened):
-    def dark():
-        paper = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
-        pressed = opened.find_element("css selector", ".switcher").get_attribute("aria-pressed")
+    def settled():
+        """Whether the page is dark, once it had time to become so; its switch and its paper agree."""
+        time.sleep(0.5)
+        paper, pressed = opened.execute_script(
+            "return [getComputedStyle(document.body).backgroundColor,"
+            " document.querySelector('.switcher').getAttribute('aria-pressed')]"
+        )
         assert (luminance(paper) < 0.05) == (pressed == "true")
         return pressed == "true"
 
-    for scheme in ("dark", "light"):
+    def prefer(scheme):
         media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        assert dark() is (scheme == "dark")
+
+    for scheme in ("dark", "light"):
+        prefer(scheme)
+        assert settled() is (scheme == "dark")
     opened.find_element("css selector", ".switcher").send_keys(" ")
-    assert dark()
+    assert settled()
     opened.refresh()
-    assert dark()
+    assert settled()
     opened.find_element("css selector", ".switcher").click()
-    assert not dark()
-    opened.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    )
-    assert not dark()
+    assert not settled()
+    prefer("dark")
+    assert not settled()
     opened.execute_script("localStorage.clear()")
     opened.refresh()
-    assert dark()
+    assert settled()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -118,6 +118,10 @@ def test_the_report_tells_of_the_series_and_of_no_training(run):
     text = page.split("<body", 1)[1].split("<script", 1)[0]
     for words in ("Your own checkpoints", "6 files in 2 series.", "replicates given, none trained here", "Rotation by"):
         assert words in text
+    weights = [name for name in SHAPES if name.endswith(".weight")]
+    spread = {at: {name: sum(own[at][name].std() for own in run.series.values()) for name in weights} for at in (0, 10)}
+    grew = sum(spread[10][name] > spread[0][name] for name in weights)
+    assert f"grows in {grew} of {len(weights)} layers of lenet1" in " ".join(text.split())
     for words in ("epochs trained", "of training", "Three accuracies", "What trained", ">The data<", "NaN"):
         assert words not in text
     for marker in (":::", "{#", "@fig-", "@tbl-", "@sec-", "{{<", "{%"):

@@ -1,6 +1,7 @@
 """The chapter on checkpoints that the user gave: how far they moved, in what way, and what they know of a data set."""
 
-from atlas.tell import checkpoints, dynamics, exhibit, movement, study
+from atlas.tell import checkpoints, dynamics, exhibit, movement, statistics, study, unchanged
+from atlas.tell.exhibit import NothingToShow
 from atlas.tell.runs import plural
 from atlas.tell.tables import last, summarise
 
@@ -32,9 +33,8 @@ def exhibits(tables):
 
 
 def facts(tables):
-    """Those of every study; `moved` (the numbers behind the answer of this name), and `answers`: question -> its
-    sentences."""
-    numbers, told = study.reckoned({"moved": (moved, way)}, tables)
+    """Those of every study; the numbers behind the answers, by question; and `answers`: question -> its sentences."""
+    numbers, told = study.reckoned(QUESTIONS, tables)
     found = study.facts(tables) | numbers | {"answers": told}
     files = sum(len(tables.settings[cell.cell_id]["snapshots"]) * cell.replicates for cell in tables.cells.itertuples())
     found["sentences"] = [f"{plural(files, 'file')} in {found['replicates']['asked']} series."]
@@ -58,3 +58,28 @@ def way(_, found):
         f"Relative to the norm of the first file, the parameters of the last one are at a distance of "
         f"{dynamics.between(low, high)}{cells}."
     ]
+
+
+def correlated(tables):
+    """The mean |r| of two features over all files at the end, of "activations" and of the "weights" that make them."""
+    means = tables.done("features").groupby("of")["mean_absolute"].mean().dropna()
+    if means.empty:
+        raise NothingToShow("features.csv has no correlation.")
+    return means.to_dict()
+
+
+def independence(_, found):
+    """The answer on features, from `correlated`."""
+    words = {"activations": "activations on test pictures", "weights": "the weights that make them"}
+    means = [f"{dynamics.three(found[key])} of {text}" for key, text in words.items() if key in found]
+    return [f"The mean magnitude of the correlation between two features is {' and '.join(means)}."]
+
+
+# question -> (the numbers, the sentences that they make)
+QUESTIONS = {
+    "known": (study.best_cells, lambda _, found: study.best_sentence(found)),
+    "moved": (moved, way),
+    "unchanged": (unchanged.facts, unchanged.answer),
+    "features": (correlated, independence),
+    "layers": (statistics.facts, statistics.answer),
+}
