@@ -4,11 +4,13 @@
 
 Each repeat trains the networks in turn for about so many seconds, with the engine's own step, pictures cropped, flipped
 and rotated as in study 001 and without evaluation; and right after it the same network for as long by a bare loop:
-forward, backward and the optimizer's step on one resident batch, in the same memory format, with no data work.
+forward, backward and the optimizer's step on one resident batch, in the same memory format, with no data work. Both
+have what the launcher of a training sets for its memory.
 """
 
 import argparse
 import itertools
+import os
 import statistics
 import sys
 import time
@@ -20,7 +22,7 @@ import torch
 from torch.nn import functional
 
 from atlas import networks
-from atlas.learn import engine, starts
+from atlas.learn import engine, launcher, starts
 from atlas.learn.data import Pictures, Split
 from atlas.plan import cost
 
@@ -119,6 +121,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     args = parser.parse_args()
+    if not launcher.MEMORY.keys() <= os.environ.keys():  # read as a process begins
+        os.execve(sys.executable, [sys.executable, *sys.argv], launcher.MEMORY | os.environ)
     torch.set_num_threads(1)
     ready = {name: run(*case) for name, case in CASES.items()}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}

@@ -10,6 +10,7 @@ network on as many random pictures for two epochs, and the second one is timed; 
 """
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -57,7 +58,8 @@ def users(name: str, threads: int, workers: int, gate, answers) -> None:
 
     model, _ = build.build({"architecture": name}, 3, 32, 10)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    loader = DataLoader(Pictures(), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    parallel = {"persistent_workers": True, "multiprocessing_context": "fork"} if workers else {}
+    loader = DataLoader(Pictures(), BATCH, shuffle=True, num_workers=workers, **parallel)
     for epoch in range(2):
         gate.wait()
         began, right, loss_sum = time.perf_counter(), 0, 0.0
@@ -91,7 +93,14 @@ def ours(name: str, threads: int, _: int, gate, answers) -> None:
 
 def speed(program, name: str, processes: int, threads: int, workers: int = 0) -> float:
     """Images a second of so many of these programs at a time, all together."""
+    from atlas.learn import launcher
+
     context = get_context("spawn")
+    if program is ours:
+        os.environ.update(launcher.MEMORY)  # what the launcher of a training sets
+    else:
+        for name_of in launcher.MEMORY:
+            os.environ.pop(name_of, None)
     gate, answers = context.Barrier(processes), context.Queue()
     running = [context.Process(target=program, args=(name, threads, workers, gate, answers)) for _ in range(processes)]
     for process in running:

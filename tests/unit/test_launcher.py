@@ -97,3 +97,14 @@ def test_slurm_is_asked_how_the_job_ended(tmp_path, monkeypatch, scontrol, sacct
     made.end("stopped by SIGTERM")
     words = Attempts(tmp_path / "attempts.json").last_words()
     assert words.startswith("stopped by SIGTERM") and (told in words if told else "SLURM" not in words)
+
+
+def test_the_trainer_keeps_its_memory_unless_the_user_says_otherwise(block, tmp_path, monkeypatch):
+    for name in launcher.MEMORY:
+        monkeypatch.delenv(name, raising=False)
+    tell = f"import os; print([os.environ[name] for name in {list(launcher.MEMORY)}])\n"
+    launch(block, tell + GOOD)
+    assert str(list(launcher.MEMORY.values())) in (tmp_path / "train.log").read_text()
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "12345")
+    launch(block, tell + GOOD)
+    assert "'12345']" in (tmp_path / "train.log").read_text()
