@@ -1,5 +1,6 @@
 """Every function that the rules use: the plan of the config, and from it their inputs, parameters and resources."""
 
+import functools
 import json
 import os
 import re
@@ -146,8 +147,12 @@ def cell_keep(wildcards):
 
 
 def cell_need(wildcards):
-    replicates = int(wildcards.last) - int(wildcards.first) + 1
-    return cost.need(PLAN.cells[wildcards.cell], replicates, PLAN.config.device)
+    return replicates_need(wildcards.cell, int(wildcards.last) - int(wildcards.first) + 1)
+
+
+@functools.cache  # each resource of a job asks for it
+def replicates_need(cell, replicates):
+    return cost.need(PLAN.cells[cell], replicates, PLAN.config.device)
 
 
 def cell_priority(wildcards):

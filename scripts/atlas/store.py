@@ -3,6 +3,7 @@
 torch is imported by :func:`load_tensors` alone (and by :func:`save_tensors` where it is given torch tensors).
 """
 
+import hashlib
 import json
 import os
 import re
@@ -71,6 +72,12 @@ def write_json(path, obj):
     text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
     with whole(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
+
+
+def sha256(path):
+    """The SHA-256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_tensors(path, tensors, metadata=None):
@@ -163,6 +170,16 @@ def parts(path):
 def tensor_header(path):
     """Return (metadata, {name: shape}) of a safetensors file: dict of str, dict of tuples. Reads the header only.
 
+    ValueError as `tensor_entries`.
+    """
+    metadata, entries = tensor_entries(path)
+    return metadata, {name: entry["shape"] for name, entry in entries.items()}
+
+
+def tensor_entries(path):
+    """Return (metadata, {name: {"dtype", "shape", "data_offsets"}}) of a safetensors file, as its header has them, but
+    for shapes, which are tuples.
+
     The format: 8 bytes, little-endian, the length of a JSON header; the header; the tensors' bytes. ValueError in one
     line where the file is cut short or is no safetensors file.
     """
@@ -179,13 +196,13 @@ def tensor_header(path):
         try:
             header = json.loads(file.read(length))
             metadata = header.pop("__metadata__", {})
-            shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
-            data = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+            entries = {name: entry | {"shape": tuple(entry["shape"])} for name, entry in header.items()}
+            data = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         except (ValueError, AttributeError, KeyError, TypeError):
             raise problem from None
     if 8 + length + data != size:
         raise problem
-    return metadata, shapes
+    return metadata, entries
 
 
 def snapshot_path(block, seed, epoch):

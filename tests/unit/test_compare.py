@@ -14,7 +14,7 @@ from scipy import stats
 
 from atlas import store
 from atlas.share import bundle, compare, compared
-from atlas.share.result import Result, sha256, tensors_sha256
+from atlas.share.result import Result, tensors_sha256
 from tests.unit import results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_tensors_are_the_same_whatever_the_metadata_say(tmp_path):
     for path, name, value in zip(paths, "aba", (1, 1, 2), strict=True):
         store.save_tensors(path, {"x": np.full(3, value, np.float32)}, {"cell_id": name})
     assert tensors_sha256(paths[0]) == tensors_sha256(paths[1]) != tensors_sha256(paths[2])
-    assert sha256(paths[0]) != sha256(paths[1])
+    assert store.sha256(paths[0]) != store.sha256(paths[1])
 
 
 def test_the_distance_is_that_of_the_weights_without_the_statistics_of_batchnorm(tmp_path):
@@ -170,7 +170,7 @@ def test_a_snapshot_in_two_files_is_the_same_as_in_one(tmp_path):
     a, b = sides(tmp_path)
     before = tensors_sha256(b.snapshots(ONE, 0)[2])
     halved(b, ONE, 0, 2)
-    assert tensors_sha256(b.snapshots(ONE, 0)[2]) == before != sha256(b.snapshots(ONE, 0)[2])
+    assert tensors_sha256(b.snapshots(ONE, 0)[2]) == before != store.sha256(b.snapshots(ONE, 0)[2])
     same = compare.identity(a, b, compare.Pair(ONE, ONE), 0)
     assert same["equal"] == same["shared"] == 3 and same["last"]
     assert compare.apart(a.snapshots(ONE, 0)[2], b.snapshots(ONE, 0)[2])[0] == 0

@@ -6,6 +6,7 @@ made of them before.
 
 import hashlib
 import math
+from functools import cache
 from pathlib import Path
 
 from atlas import store
@@ -130,6 +131,7 @@ def _value(column, text):
     return int(text) if text.lstrip("-").isdigit() else float(text or "nan")
 
 
+@cache
 def code():
     """A digest of the code that makes the rows.
 

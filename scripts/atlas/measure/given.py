@@ -1,6 +1,5 @@
 """Given checkpoints as a trained block has them: the same files at the same places, so that all else finds them."""
 
-import hashlib
 import shutil
 
 import torch
@@ -55,7 +54,7 @@ def _replicate(cell_id, cell, seed, series, pictures, block):
         store.save_tensors(
             store.snapshot_path(block, seed, epoch), tensors, {"cell_id": cell_id, "seed": seed, "epoch": epoch}
         )
-        read.append({"epoch": epoch, "file": path.name, "sha256": sha256(path), "converted_from": changed})
+        read.append({"epoch": epoch, "file": path.name, "sha256": store.sha256(path), "converted_from": changed})
         if bad is None and not all(tensor.isfinite().all() for tensor in tensors.values()):
             bad = epoch
         if pictures and bad is None:
@@ -67,12 +66,6 @@ def _replicate(cell_id, cell, seed, series, pictures, block):
     status = "done" if bad is None else "diverged"
     record = {"seed": seed, "status": status, "cause": cause, "epochs": max(series), "best_epoch": best, "files": read}
     return record, metrics
-
-
-def sha256(path):
-    """The SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def converted(tensors):

@@ -41,12 +41,11 @@ def measure(asked, data, card, output, threads=1):
 
     asked: the cells of a group as `atlas.measure.cells.grouped` gives them; data: the data set's safetensors file;
     card: its card, a dict; both None where there are no pictures, which leaves what needs none; threads: torch's.
-    Prints one line a replicate. Replicates that failed or that lack a
-    snapshot are skipped. Of a diverged one all snapshots get statistics, but movement ends at the last finite one, and
-    what needs the last epoch is left out. The features of all models are compared with one another; they wait on disk,
-    in a directory below `output` that is gone at the end, and are read from there as memory has room. A finished
-    replicate that was perturbed is compared with its parent's of the same seed, where that one finished, and with its
-    control's.
+    Prints one line a replicate. Replicates that failed or that lack a snapshot are skipped. Of a diverged one all
+    snapshots get statistics, but movement ends at the last finite one, and what needs the last epoch is left out. The
+    features of all models are compared with one another; they wait on disk, in a directory below `output` that is gone
+    at the end, and are read from there as memory has room. A finished replicate that was perturbed is compared with its
+    parent's of the same seed, where that one finished, and with its control's.
     """
     began = time.process_time()
     torch.set_num_threads(threads)

@@ -6,7 +6,6 @@ What is wrong is a ValueError in one line, which names the file and says what to
 import bisect
 import collections
 import hashlib
-import json
 import math
 import re
 from pathlib import Path
@@ -129,12 +128,10 @@ def header(path: Path) -> dict[str, tuple[str, tuple]]:
     if path.suffix in PICKLES:
         raise ValueError(_convert(path))
     try:
-        _, shapes = store.tensor_header(path)
+        _, entries = store.tensor_entries(path)
     except ValueError as error:
         raise ValueError(f"{str(error).split(';')[0]}; replace it, or leave it out") from None
-    with open(path, "rb") as file:
-        entries = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return {name: (entries[name]["dtype"], shape) for name, shape in shapes.items()}
+    return {name: (entry["dtype"], entry["shape"]) for name, entry in entries.items()}
 
 
 def table(network: dict, tensors: dict, size: int | None, outputs: int | None) -> networks.Table:

@@ -15,8 +15,8 @@ from markupsafe import escape
 
 from atlas.plan import spec
 from atlas.share import crate, latex, private
-from atlas.share.result import Result, sha256
-from atlas.store import parts, read_json, whole
+from atlas.share.result import Result
+from atlas.store import parts, read_json, sha256, whole
 from atlas.tell import render
 
 ROOT = Path(__file__).resolve().parents[3]

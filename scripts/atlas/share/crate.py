@@ -2,7 +2,7 @@
 
 import json
 
-from atlas.share.result import sha256
+from atlas.store import sha256
 
 NAME = "ro-crate-metadata.json"
 MANIFEST = "MANIFEST.sha256"

@@ -78,19 +78,13 @@ class Result:
         """{epoch, or "best": SHA-256 of the snapshot's file}; a bundle lists those of the last epochs."""
         if self.is_bundle:
             return self.listed.get((cell_id, seed), {})
-        return {at: sha256(path) for at, path in self.snapshots(cell_id, seed).items()}
+        return {at: store.sha256(path) for at, path in self.snapshots(cell_id, seed).items()}
 
     def partial(self, cell_id, seed):
         """The snapshots of a replicate that leave out what another file has: their hashes tell of the rest alone."""
         if self.is_bundle:  # which lists that other file beside the last one
             return {at for at in self.hashes(cell_id, seed) if at and len(self.hashes(cell_id, seed)) > 1}
         return {at for at, path in self.snapshots(cell_id, seed).items() if len(store.parts(path)) > 1}
-
-
-def sha256(path):
-    """The SHA-256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tensors_sha256(path):

@@ -2,7 +2,6 @@
 the analysis of variance."""
 
 import itertools
-from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -354,13 +353,18 @@ def numbers(row):
     }
 
 
-def told(tables, experiment):
-    """What matters most in a grid, in a sentence or two; [] where there is no test."""
+def on_validation(tables, experiment):
+    """The terms of a grid that have a test on validation accuracy; none where the study has no such grid."""
     try:
         found = terms(tables, experiment)
     except NothingToShow:
-        return []
-    own = found[(found["outcome"] == "valid_accuracy") & found["q"].notna()].sort_values("omega", ascending=False)
+        return pd.DataFrame(columns=["omega", "q"])
+    return found[(found["outcome"] == "valid_accuracy") & found["q"].notna()]
+
+
+def told(tables, experiment):
+    """What matters most in a grid, in a sentence or two; [] where there is no test."""
+    own = on_validation(tables, experiment).sort_values("omega", ascending=False)
     if own.empty:
         return []
     clear = own[own["q"] < grid.LEVEL]
@@ -372,17 +376,14 @@ def told(tables, experiment):
 
 def counted(tables):
     """How many terms of the grids are clear for validation accuracy, and the largest effect, in a sentence."""
-    found = []
-    for experiment in GRIDS:
-        with suppress(NothingToShow):
-            own = terms(tables, experiment)
-            found.append(own[(own["outcome"] == "valid_accuracy") & own["q"].notna()].assign(grid=TITLES[experiment]))
-    tested = pd.concat(found) if found else pd.DataFrame()
-    if tested.empty:
+    found = [on_validation(tables, experiment).assign(grid=TITLES[experiment]) for experiment in GRIDS]
+    found = [own for own in found if len(own)]
+    if not found:
         raise NothingToShow("no grid has a test.")
-    top = tested.iloc[tested["omega"].argmax()]
-    text = f"Of {len(tested)} effects and interactions on validation accuracy, "
-    text += f"{int((tested['q'] < grid.LEVEL).sum()) or 'none'} are clear after correction"
+    rows = pd.concat(found)
+    top = rows.iloc[rows["omega"].argmax()]
+    text = f"Of {len(rows)} effects and interactions on validation accuracy, "
+    text += f"{int((rows['q'] < grid.LEVEL).sum()) or 'none'} are clear after correction"
     return [
         f"{text}; the largest is that of {word(top['term'])} in the grid of {top['grid']} (partial ω² "
         f"{style.number(top['omega'], 2)}, q {q(top['q'])})."

@@ -38,7 +38,7 @@ def facts(tables):
     found = study.facts(tables) | numbers | {"answers": told}
     files = sum(len(tables.settings[cell.cell_id]["snapshots"]) * cell.replicates for cell in tables.cells.itertuples())
     found["sentences"] = [f"{plural(files, 'file')} in {found['replicates']['asked']} series."]
-    found["sentences"] += told["moved"] + found["trouble"] + study.best_sentence(found["best"])
+    found["sentences"] += told["moved"] + found["trouble"] + told["known"]
     return found
 
 
