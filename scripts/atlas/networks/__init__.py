@@ -30,7 +30,7 @@ which returns a torch module with the same tensor names (torchvision's, say), wh
 """
 
 import importlib
-from pathlib import Path
+import os
 
 from atlas.networks.table import Layer, Table, TooSmall, scaled
 from atlas.options import check, declared
@@ -54,7 +54,7 @@ _LARGEST = 512  # where the search for the smallest size that works ends
 
 def architectures() -> list[str]:
     """Sorted names of all networks: the files of this folder without a leading underscore."""
-    names = {file.stem for folder in __path__ for file in Path(folder).glob("*.py")}
+    names = {file[:-3] for folder in __path__ for file in os.listdir(folder) if file.endswith(".py")}
     return sorted(name for name in names - _SHARED if name.isidentifier() and not name.startswith("_"))
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -444,9 +445,14 @@ class Resolver:
 def check(model, value, where: str):
     """`value` as `model`, or a Problem with the one line that says what is wrong."""
     try:
-        return TypeAdapter(model).validate_python(value)
+        return _adapter(model).validate_python(value)
     except ValidationError as error:
         raise Problem(spec.line(error, where, value)) from None
+
+
+@cache  # making one takes longer than what it checks
+def _adapter(model):
+    return TypeAdapter(model)
 
 
 def merge(*parts: dict) -> dict:
