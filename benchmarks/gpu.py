@@ -6,7 +6,8 @@ start, how long the whole study takes from these, and whether replicates batched
 Each repeat trains the networks in turn, with the settings of a cell of config/dynamics.yaml on random pictures: the
 engine's own step in float32 and in bfloat16, and beside it a bare loop on one resident batch, as it is, captured as a
 CUDA graph and compiled. Replicates: eight LeNet-5 by torch.func.vmap, with and without a CUDA graph, beside one after
-another. It needs no data and no network. Torch's versions from 2.11 on have all that is used.
+another, and how far their weights end from those trained apart. It needs no data and no network. Torch's versions from
+2.11 on have all that is used.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from atlas.plan import study
 ROOT = Path(__file__).resolve().parents[1]
 REPLICATES = 8
 EPOCH_BATCHES = 16
+RATE = 0.01
 
 
 def cells(networks: list[str]) -> tuple[study.Plan, dict[tuple, str]]:
@@ -95,8 +97,7 @@ def epoch_of(made: engine.Run):
 def bare(made: engine.Run, how: str):
     """A call that trains one resident batch over and over, as often as an epoch has batches, and how many pictures."""
     optimizer = made._enter(made.training["stages"][0])
-    size, train = made.training["batch_size"], made.pictures.train
-    images, labels = made.pictures.batch(train.images[:size]), train.labels[:size]
+    images, labels = resident(made)
     model = torch.compile(made.model) if how == "compiled" else made.model
 
     def step():
@@ -107,7 +108,7 @@ def bare(made: engine.Run, how: str):
         optimizer.step()
 
     step = captured(step, optimizer) if how == "graph" else step
-    return lambda: [step() for _ in range(EPOCH_BATCHES)], EPOCH_BATCHES * size
+    return lambda: [step() for _ in range(EPOCH_BATCHES)], EPOCH_BATCHES * len(labels)
 
 
 def captured(step, optimizer=None):
@@ -127,12 +128,17 @@ def captured(step, optimizer=None):
     return graph.replay
 
 
-def together(made: list[engine.Run], graph: bool):
-    """A call that trains the replicates on a batch each, all at once, and how many pictures that is; plain SGD."""
-    models, size = [one.model for one in made], made[0].training["batch_size"]
+def resident(made: engine.Run) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch that stays where it is: normalised pictures, and their labels."""
+    size, train = made.training["batch_size"], made.pictures.train
+    return made.pictures.batch(train.images[:size]), train.labels[:size]
+
+
+def batched(made: list[engine.Run]):
+    """(a call that trains the replicates on a batch each, all at once by plain SGD, their stacked parameters)."""
+    models = [one.model for one in made]
     parameters, buffers = stack_module_state(models)
-    images = torch.stack([one.pictures.batch(one.pictures.train.images[:size]) for one in made])
-    labels = torch.stack([one.pictures.train.labels[:size] for one in made])
+    images, labels = (torch.stack(parts) for parts in zip(*map(resident, made), strict=True))
 
     def loss(parameters, buffers, images, labels):
         with made[0]._precision():
@@ -145,10 +151,37 @@ def together(made: list[engine.Run], graph: bool):
     def step():
         found = gradient(parameters, buffers, images, labels)
         for name, values in parameters.items():
-            values.sub_(found[name], alpha=0.01)
+            values.sub_(found[name], alpha=RATE)
 
+    return step, parameters
+
+
+def together(made: list[engine.Run], graph: bool):
+    """A call that trains the replicates at once, as often as an epoch has batches, and how many pictures that is."""
+    step, _ = batched(made)
     step = captured(step) if graph else step
-    return lambda: [step() for _ in range(EPOCH_BATCHES)], EPOCH_BATCHES * size * len(made)
+    return lambda: [step() for _ in range(EPOCH_BATCHES)], EPOCH_BATCHES * made[0].training["batch_size"] * len(made)
+
+
+def deviation(made: list[engine.Run]) -> float:
+    """How far weights trained together end from those trained apart, after an epoch's steps from the same start: the
+    largest difference in a tensor, in parts of its largest weight."""
+    step, stacked = batched(made)
+    for _ in range(EPOCH_BATCHES):
+        step()
+    worst = 0.0
+    for number, own in enumerate(made):
+        optimizer, (images, labels) = torch.optim.SGD(own.model.parameters(), lr=RATE), resident(own)
+        for _ in range(EPOCH_BATCHES):
+            optimizer.zero_grad()
+            with own._precision():
+                outputs = own.model(images)
+            functional.cross_entropy(outputs.float(), labels).backward()
+            optimizer.step()
+        for name, values in own.model.named_parameters():
+            far = (stacked[name][number] - values).abs().max() / values.abs().max()
+            worst = max(worst, far.item())
+    return worst
 
 
 def medians(sides: dict, repeats: int, seconds: float, device: torch.device) -> dict:
@@ -222,6 +255,8 @@ def replicates(one, args) -> None:
     sides |= {"vmap, graph": lambda: eight(True)} if args.device == "cuda" else {}
     for side, found in medians(sides, args.repeats, args.seconds, torch.device(args.device)).items():
         print(f"{REPLICATES} replicates of LeNet-5, {side}: {found:,.0f} images/s of all together")
+    far = deviation([one() for _ in range(REPLICATES)])
+    print(f"their weights after {EPOCH_BATCHES} steps, together and apart: up to {far:.1e} of a tensor's largest away")
 
 
 def main() -> None:
