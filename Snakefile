@@ -51,6 +51,7 @@ rule all:
 
 onstart:
     print(before(), file=sys.stderr)
+    without_timers()
 
 
 onsuccess:

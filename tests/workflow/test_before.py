@@ -1,10 +1,10 @@
-"""What the workflow says before it does anything."""
+"""What the workflow says before it does anything, and how it begins."""
 
 import copy
 
 import pytest
 
-from tests.conftest import Workflow, tiny
+from tests.conftest import Workflow, small, tiny
 from tests.unit.test_plan import WRONG
 
 
@@ -64,3 +64,11 @@ def test_lint_is_content(fresh):
     done = fresh.run("--lint", check=False)
     assert done.returncode == 0, done.stdout
     assert "Congratulations" in done.stdout
+
+
+def test_snakemake_looks_for_jobs_when_one_has_ended_and_at_no_other_time(tmp_path):
+    inits = ("default", "kaiming_uniform", "kaiming_normal", "xavier_uniform")
+    workflow = Workflow(tmp_path, small("lenet1", inits) | {"replicates": 1})
+    said = workflow.run("--until", "train", "--verbose", cores=1).stdout
+    ended, looks = said.count("Finished jobid"), said.count("Ready jobs: ")
+    assert ended >= 5 and looks <= ended + 1, said
