@@ -67,8 +67,10 @@ def test_lint_is_content(fresh):
 
 
 def test_snakemake_looks_for_jobs_when_one_has_ended_and_at_no_other_time(tmp_path):
-    inits = ("default", "kaiming_uniform", "kaiming_normal", "xavier_uniform")
-    workflow = Workflow(tmp_path, small("lenet1", inits) | {"replicates": 1})
-    said = workflow.run("--until", "train", "--verbose", cores=1).stdout
+    config = small("lenet1")
+    few, names = config["datasets"]["digits"], [f"digits-{number}" for number in range(6)]
+    config["datasets"] |= {name: few | {"seed": number} for number, name in enumerate(names)}
+    config["definitions"]["dynamics"]["grid"]["dataset"] = names
+    said = Workflow(tmp_path, config).run("--until", "prepare", "--verbose", cores=1).stdout
     ended, looks = said.count("Finished jobid"), said.count("Ready jobs: ")
-    assert ended >= 5 and looks <= ended + 1, said
+    assert ended >= len(names) and looks <= ended + 1, said
