@@ -280,8 +280,7 @@ def without_timers():
     """On this machine, let Snakemake look for jobs to start when one has ended, and at no other time.
 
     Its limit of jobs a second sets a timer at every look, and the timer makes it look again. While jobs wait these add
-    up, one for each job that has ended, until they keep a core busy (benchmarks/scheduler.py). A cluster's profile has
-    a longer time for them.
+    up, one for each job that has ended (benchmarks/scheduler.py). A cluster's profile has a longer time for them.
     """
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
