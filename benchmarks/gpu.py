@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import processes
 import torch
 import yaml
+from images_per_second import resident
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 
@@ -94,9 +95,10 @@ def epoch_of(made: engine.Run):
     return lambda: made._epoch(optimizer, 0), len(made.feed)
 
 
-def bare(made: engine.Run, how: str):
-    """A call that trains one resident batch over and over, as often as an epoch has batches, and how many pictures."""
-    optimizer = made._enter(made.training["stages"][0])
+def bare(made: engine.Run, how: str, optimizer=None):
+    """A call that trains one resident batch over and over, as often as an epoch has batches, and how many pictures; by
+    the cell's own optimizer where none is given."""
+    optimizer = optimizer or made._enter(made.training["stages"][0])
     images, labels = resident(made)
     model = torch.compile(made.model) if how == "compiled" else made.model
 
@@ -126,12 +128,6 @@ def captured(step, optimizer=None):
     with torch.cuda.graph(graph):
         step()
     return graph.replay
-
-
-def resident(made: engine.Run) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch that stays where it is: normalised pictures, and their labels."""
-    size, train = made.training["batch_size"], made.pictures.train
-    return made.pictures.batch(train.images[:size]), train.labels[:size]
 
 
 def batched(made: list[engine.Run]):
@@ -171,13 +167,8 @@ def deviation(made: list[engine.Run]) -> float:
         step()
     worst = 0.0
     for number, own in enumerate(made):
-        optimizer, (images, labels) = torch.optim.SGD(own.model.parameters(), lr=RATE), resident(own)
-        for _ in range(EPOCH_BATCHES):
-            optimizer.zero_grad()
-            with own._precision():
-                outputs = own.model(images)
-            functional.cross_entropy(outputs.float(), labels).backward()
-            optimizer.step()
+        train, _ = bare(own, "plain", torch.optim.SGD(own.model.parameters(), lr=RATE))
+        train()
         for name, values in own.model.named_parameters():
             far = (stacked[name][number] - values).abs().max() / values.abs().max()
             worst = max(worst, far.item())

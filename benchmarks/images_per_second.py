@@ -96,11 +96,16 @@ def measured(made: engine.Run, seconds: float) -> float:
     return stepping(step, seconds)
 
 
+def resident(made: engine.Run) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch that stays where it is: normalised pictures, and their labels."""
+    size, train = made.training["batch_size"], made.pictures.train
+    return made.pictures.batch(train.images[:size]), train.labels[:size]
+
+
 def bare(made: engine.Run, seconds: float) -> float:
     """Images a second of the same module, on a batch that is there."""
     optimizer = made._enter(made.training["stages"][0])
-    train = made.pictures.train
-    images, labels = made.pictures.batch(train.images[:BATCH]), train.labels[:BATCH]
+    images, labels = resident(made)
 
     def step():
         optimizer.zero_grad(set_to_none=True)

@@ -46,11 +46,11 @@ CONFIG = {
 }
 
 
-def core_seconds(*commands: list[str]) -> float:
-    """What these commands use, one after another, with all that they start."""
+def core_seconds(*commands: list[str], folder: Path = ROOT) -> float:
+    """What these commands use in a folder, one after another, with all that they start."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for command in commands:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

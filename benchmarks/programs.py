@@ -96,11 +96,10 @@ def speed(program, name: str, processes: int, threads: int, workers: int = 0) ->
     from atlas.learn import launcher
 
     context = get_context("spawn")
+    for variable in launcher.MEMORY:
+        os.environ.pop(variable, None)
     if program is ours:
         os.environ.update(launcher.MEMORY)  # what the launcher of a training sets
-    else:
-        for name_of in launcher.MEMORY:
-            os.environ.pop(name_of, None)
     gate, answers = context.Barrier(processes), context.Queue()
     running = [context.Process(target=program, args=(name, threads, workers, gate, answers)) for _ in range(processes)]
     for process in running:
