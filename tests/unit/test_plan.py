@@ -337,7 +337,7 @@ def test_more_replicates_train_only_the_new_ones(tmp_path):
     for cell_id in plan().cells:
         done = tmp_path / "results/cells" / cell_id / "seeds_0-2"
         done.mkdir(parents=True)
-        (done / "run.json").write_text('{"replicates": []}')
+        (done / "run.json").touch()
     more = plan((("replicates",), 5), root=tmp_path)
     assert all(found == [(0, 2), (3, 4)] for found in more.blocks.values())
     assert {block for _, block in outcome.missing(more)} == {(3, 4)}
@@ -417,14 +417,23 @@ def test_experiments_are_grids_of_their_own_with_a_label():
 def test_the_document_of_study_002_has_162_or_126_trainings():
     for name, expected in {"dynamics": (54, 108), "dynamics-126": (54, 72)}.items():
         found = study.Plan(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), Path("nowhere"))
-        roles = [entry.role for entry in found.entries]
-        assert (roles.count("grid"), roles.count("perturbed")) == expected and len(set(found.cells)) == len(roles)
+        roles = [entry.role for entry in found.entries if not entry.beyond]
+        assert (roles.count("grid"), roles.count("perturbed")) == expected
+        assert len(set(found.cells)) == len(found.entries)
         assert roles.count("control") == expected[1], "one in the same order and one in another for each parent"
+        beyond = [entry for entry in found.entries if entry.beyond]
+        tables = {(e.labels["network"], e.labels["dataset"]): found.cells[e.cell_id].table for e in beyond}
+        sizes = {labels: table.parameter_count for labels, table in tables.items()}
+        assert len(beyond) == 12 and sizes["lenet1", "MNIST"] == 3246 and sizes["lenet1", "CIFAR-10"] == 4526
+        assert sizes["resnet18-cifar", "CIFAR-10"] == 11_173_962
+        assert not {entry.cell_id for entry in beyond} & {cell.parent for cell in found.cells.values()}
         text = outcome.table(found)
-        assert f"= {sum(expected)} trainings a replicate; apart:" in text
+        assert f"= {sum(expected)} trainings a replicate; apart: " in text
+        assert "12 cells beyond the document's" in text
     one, other = (yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("dynamics", "dynamics-126"))
-    where = other["definitions"]["dynamics"]["perturb"].pop("where")
-    assert where == {"init": ["kaiming_uniform", "kaiming_normal"]}
+    where = one["definitions"]["dynamics"]["perturb"]["where"] | {"init": ["kaiming_uniform", "kaiming_normal"]}
+    assert other["definitions"]["dynamics"]["perturb"].pop("where") == where
+    del one["definitions"]["dynamics"]["perturb"]["where"]
     assert {key for key in one if one[key] != other[key]} == {"name", "title"}
 
 

@@ -488,6 +488,7 @@ class Experiment(Model):
     vary: Vary = {}
     adjust: list[Adjust] = []
     exclude: list[Annotated[Where, Field(min_length=1)]] = []
+    beyond: list[Annotated[Where, Field(min_length=1)]] = []
     checkpoints: list[Checkpoints] = []
     perturb: Perturb | list[Perturb] = []
     transfer: dict[Name, Transfer] = {}

@@ -24,7 +24,7 @@ class Entry:
 
     checkpoints: names of some of its epochs, {name: epoch}, or {"match": cell id, "by": metric, "epochs": theirs}.
     role: `grid`, or `source` (others start from it); `perturbed` or its `control`; `transfer`, or `extra` where the
-    study's document has no such transfer.
+    study's document has no such transfer. beyond: whether a cell of the grid is one that the document does not have.
     """
 
     study: str
@@ -33,6 +33,7 @@ class Entry:
     cell_id: str
     replicates: int
     checkpoints: dict = field(default_factory=dict)
+    beyond: bool = False
 
 
 class Plan:
@@ -95,7 +96,8 @@ class Plan:
             network = self._resolver.variant(labels["network"], [level.options for level in levels])
             cell = self._resolver.cell(labels | {"network": network}, changes, sets, where)
             if cell.cell_id not in found:
-                found[cell.cell_id] = Entry(study, "grid", labels | named, cell.cell_id, replicates)
+                beyond = any(matches(rule, labels, f"{where}.beyond") for rule in part.beyond)
+                found[cell.cell_id] = Entry(study, "grid", labels | named, cell.cell_id, replicates, beyond=beyond)
                 parents.append(children.Parent(cell, labels | named, network, changes, sets))
         if not found:
             raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
