@@ -28,7 +28,6 @@ rule bundle:
         prepared=ancient([f"data/{dataset}.safetensors" for dataset in PLAN.datasets]),
         weights=[f"data/weights/{weights}.safetensors" for weights in PLAN.weights],
         runs=block_files("run.json"),
-        snapshots=ancient(block_files("snapshots")),
     output:
         f"<results>/{PLAN.config.name}.zip",
     log:

@@ -28,8 +28,12 @@ if not workflow.deployment_settings.deployment_method:
 
 try:
     PLAN = study.Plan(config)
+    if workflow.is_main_process:
+        outcome.check_records(PLAN)
 except resolve.Problem as problem:
     sys.exit(f"config: {problem}")
+except ValueError as error:
+    sys.exit(str(error))
 
 REMOVING = PLAN.config.prune == "remove"
 READING = {"plan", "status"} | (set() if REMOVING else {"prune"})  # targets that look on: they run beside a run
@@ -109,10 +113,6 @@ def parent_runs(wildcards):
     return [f"{block}/run.json" for block in parent_blocks(wildcards)]
 
 
-def parent_snapshots(wildcards):
-    return [f"{block}/snapshots" for block in parent_blocks(wildcards)]
-
-
 def given_files(wildcards):
     """The user's files of the replicates of a block, series after series."""
     first, last = int(wildcards.first), int(wildcards.last)
@@ -187,10 +187,6 @@ def block_files(name, cells=None):
 
 def group_runs(wildcards):
     return block_files("run.json", PLAN.groups[wildcards.group])
-
-
-def group_snapshots(wildcards):
-    return block_files("snapshots", PLAN.groups[wildcards.group])
 
 
 def group_data(wildcards):

@@ -11,7 +11,6 @@ rule compare:
         tables="<results>/tables",
         cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
         runs=block_files("run.json"),
-        snapshots=ancient(block_files("snapshots")),
         other=compared_tables,
     output:
         directory("<results>/compare"),

@@ -36,7 +36,6 @@ rule measure:
         code=group_imports,
         cells=ancient("<results>/cells.csv"),
         runs=group_runs,
-        snapshots=ancient(group_snapshots),
         card=group_card,
         data=ancient(group_data),
     output:
@@ -68,6 +67,7 @@ rule collect:
         runs=block_files("run.json"),
         metrics=block_files("metrics.csv"),
         measures=measure_directories,
+        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
     output:
         directory("<results>/tables"),
     log:
@@ -79,5 +79,5 @@ rule collect:
     message:
         "joining the tables"
     shell:
-        "python {input.script:q} --cells {input.cells:q} --measures {input.measures:q} --output {output:q} "
-        "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "python {input.script:q} --cells {input.cells:q} --measures {input.measures:q} --cards {input.cards:q} "
+        "--output {output:q} > {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"

@@ -1,4 +1,8 @@
-"""Training: one rule for every kind of start; other kinds of run inherit from it."""
+"""Training: one rule for every kind of start; other kinds of run inherit from it.
+
+The snapshots are no output: Snakemake would remove them whenever it starts the job again, and they take hours to make.
+The launcher keeps those that are whole, and makes run.json and metrics.csv from what lies beside them.
+"""
 
 
 rule train:
@@ -9,12 +13,10 @@ rule train:
         data=ancient(cell_data),
         weights=cell_weights,
         runs=parent_runs,
-        snapshots=ancient(parent_snapshots),
         again=again,
     output:
         run="<cells>/{cell}/seeds_{first}-{last}/run.json",
         metrics="<cells>/{cell}/seeds_{first}-{last}/metrics.csv",
-        snapshots=directory("<cells>/{cell}/seeds_{first}-{last}/snapshots"),
     log:
         "<logs>/train/{cell}/seeds_{first}-{last}.log",
     benchmark:

@@ -15,25 +15,29 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", required=True, type=Path, help="results/<name>/cells.csv")
     parser.add_argument("--measures", required=True, type=Path, nargs="*", help="the directories that measure.py wrote")
+    parser.add_argument("--cards", required=True, type=Path, nargs="*", help="the data sets' cards, JSON files")
     parser.add_argument("--output", required=True, type=Path, help="results/<name>/tables")
     chosen = parser.parse_args(arguments)
-    collect(cells.read(chosen.cells), chosen.measures, chosen.output)
+    collect(cells.read(chosen.cells), chosen.measures, chosen.cards, chosen.output)
 
 
-def collect(wanted, measures, output):
+def collect(wanted, measures, cards, output):
     """Write every table to `output`; rows in the order of the cells and of their seeds.
 
-    wanted: the cells as `atlas.measure.cells.read` gives them; measures: directories with the CSV files of measure.py.
+    wanted: the cells as `atlas.measure.cells.read` gives them; measures: directories with the CSV files of measure.py;
+    cards: the data sets' cards.
     """
     asked = [(cell_id, cell["blocks"], cell["seeds"]) for cell_id, cell in wanted.items()]
-    found = {"runs": [row for cell in asked for row in runs.rows(*cell)]}
     blocks = [Path(block) for _, own, _ in asked for block in own]
-    found["metrics"] = ordered(wanted, "metrics", [block / "metrics.csv" for block in blocks])
+    found = {"metrics": ordered(wanted, "metrics", [block / "metrics.csv" for block in blocks])}
     for name in tables.MEASURES:
         found[name] = ordered(wanted, name, [folder / f"{name}.csv" for folder in measures])
+    missing = {(cell_id, int(seed)): cause for cell_id, seed, cause in found["missing"]}
+    found["runs"] = [row for cell in asked for row in runs.rows(*cell, missing)]
     for name, rows in found.items():
         tables.write(output / f"{name}.csv", name, rows)
-    pictures = {cell_id: counts(cell["card"]) for cell_id, cell in wanted.items() if cell["card"]}
+    counted = {path.name: counts(path) for path in cards}
+    pictures = {cell_id: counted[Path(cell["card"]).name] for cell_id, cell in wanted.items() if cell["card"]}
     rows = accuracy.rows(frame(output / "metrics.csv"), found["runs"], pictures)
     tables.write(output / "accuracy.csv", "accuracy", rows)
     names = ("runs", "accuracy", "movement", "unchanged", "features", "parameters")
@@ -52,14 +56,13 @@ def collect(wanted, measures, output):
 def ordered(wanted, table, paths):
     """The rows of several CSV files of one kind, as text: the cells and seeds that are asked for, in their order.
 
-    A row of two replicates has the place of the first one. A file that is not there has no rows: its replicates show in
-    runs.csv.
+    A row of two replicates has the place of the first one.
     """
     place = {}
     for cell_id, cell in wanted.items():
         for replicate in (None, *map(str, cell["seeds"])):
             place[cell_id, replicate] = len(place)
-    rows = [row for path in paths if path.exists() for row in tables.rows(path, table)]
+    rows = [row for path in paths for row in tables.rows(path, table)]
     if table == "facts":  # of no cell: every group writes the same
         return list(map(list, dict.fromkeys(map(tuple, rows))))
     rows = [row for row in rows if all(replicate in place for replicate in replicates(table, row))]

@@ -53,7 +53,7 @@ def main() -> int:
         from atlas.learn import block as trainer
 
         files = {"data": args.data, "card": args.card, "weights": args.weights, "parents": args.parents}
-        trainer.train(args.cell_id, args.cell, block.seeds, files, args.device, block.scratch)
+        trainer.train(args.cell_id, args.cell, block.unfinished(), files, args.device, block.scratch)
         return 0
     gpus = [] if args.device == "cpu" else slots.devices()
     if args.device == "cuda" and not gpus:

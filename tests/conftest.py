@@ -103,6 +103,11 @@ class Workflow:
             raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
         return done
 
+    def python(self, *arguments: str) -> subprocess.CompletedProcess:
+        """One of the commands, without Snakemake; its output in one stream."""
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run([sys.executable, *arguments], cwd=self.root, **streams)
+
     def jobs(self, *arguments: str) -> set[str]:
         """What a dry run would do, by the jobs' messages (`training base-.., replicates 0 to 2`)."""
         return set(re.findall(r"^Job \d+: (.+)$", self.run("--dry-run", *arguments).stdout, re.M))

@@ -9,8 +9,7 @@ import difflib
 import json
 from pathlib import Path
 
-from atlas import store
-from atlas.measure import runs
+from atlas import records, store
 from atlas.measure.cells import read
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -170,9 +169,12 @@ def _snapshot(root, cell_id, found, seed, epoch):
     """The path of a snapshot; ValueError, with those that exist, where it does not."""
     if seed not in found["seeds"]:
         raise ValueError(f"{cell_id} has no seed {seed!r}; {_there(', '.join(map(str, found['seeds'])))}")
-    [(_, block, _, replicate)] = runs.replicates([root / block for block in found["blocks"]], [seed])
-    if replicate["status"] == "missing":
-        raise ValueError(f"{cell_id} seed {seed} is not trained ({replicate['cause']}); run the workflow again")
+    try:
+        [(_, block, _, replicate)] = records.replicates(
+            [root / block for block in found["blocks"]], [seed], check=False
+        )
+    except FileNotFoundError as error:
+        raise ValueError(f"{cell_id} seed {seed} is not trained: {error}") from None
     wanted = replicate["epochs"] if epoch == "last" else epoch
     epochs = range(replicate["epochs"] + 1)
     there = [one for one in (*epochs, "best") if store.kept(store.snapshot_path(block, seed, one))]
@@ -180,7 +182,11 @@ def _snapshot(root, cell_id, found, seed, epoch):
         status = "" if replicate["status"] == "done" else f" ({replicate['status']}: {replicate['cause']})"
         known = ", ".join(map(str, there))
         raise ValueError(f"{cell_id} seed {seed}{status} has no snapshot {epoch!r}; {_there(known)}")
-    return store.snapshot_path(block, seed, wanted)
+    path = store.snapshot_path(block, seed, wanted)
+    names = [part.name for part in store.parts(path)] if path.exists() else []  # a start that is made again has a hash
+    if why := records.damage(block, replicate, names):
+        raise ValueError(f"{why}; remove {block}/run.json and run the workflow again, which trains this replicate")
+    return path
 
 
 def _there(known):

@@ -3,6 +3,7 @@
 torch is imported by :func:`load_tensors` alone (and by :func:`save_tensors` where it is given torch tensors).
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -45,18 +46,44 @@ CELLS = (
 def whole(path):
     """Yield a temporary path beside `path`; rename it to `path` at the end, or remove it on an exception.
 
-    A reader thus sees the old file, the new file or none, never half of one. The temporary name keeps the suffix
-    (libraries choose a format by it) and carries the process id, so that two processes do not write over each other.
-    Missing folders are made.
+    A reader thus sees the old file, the new file or none, never half of one, after a power cut too: the content is on
+    the disk before the name is, and the name before this returns. The temporary name keeps the suffix (libraries choose
+    a format by it) and carries the process id, so that two processes do not write over each other. Missing folders are
+    made.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
     try:
         yield part
+        flush(part)
         os.replace(part, path)
+        flush(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until the content of a file, or the list of entries of a folder, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot flush a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, so that they are there after a power cut too."""
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        flush(folder.parent)
 
 
 def read_json(path):
@@ -205,9 +232,24 @@ def tensor_entries(path):
     return metadata, entries
 
 
+def replicate_path(block, seed):
+    """The folder of a replicate below the block directory `block`: its snapshots, and all that is known of it."""
+    return Path(block) / "snapshots" / f"seed{int(seed)}"
+
+
+def record_path(block, seed):
+    """The file that says what became of a replicate; it is there once that has ended (see `atlas.records`)."""
+    return replicate_path(block, seed) / "record.json"
+
+
+def metrics_path(block, seed):
+    """The rows of a replicate in its block's metrics.csv, with the header."""
+    return replicate_path(block, seed) / "metrics.csv"
+
+
 def snapshot_path(block, seed, epoch):
     """The path of a snapshot below the block directory `block`; `epoch` is a number or "best"."""
-    return named(Path(block) / "snapshots" / f"seed{int(seed)}", epoch)
+    return named(replicate_path(block, seed), epoch)
 
 
 def named(folder, epoch):
@@ -217,7 +259,7 @@ def named(folder, epoch):
 
 def track_path(block, seed):
     """The path of what `track` recorded of a replicate: uint8 tensors named as the parameters."""
-    return Path(block) / "snapshots" / f"seed{int(seed)}" / "track.safetensors"
+    return replicate_path(block, seed) / "track.safetensors"
 
 
 def course_path(folder):
@@ -235,7 +277,7 @@ def kept(path):
 
 def optimizer_path(block, seed):
     """The path of the optimizer's state at the end of a replicate: tensors named `<parameter>:<key>`."""
-    return Path(block) / "snapshots" / f"seed{int(seed)}" / "optimizer.safetensors"
+    return replicate_path(block, seed) / "optimizer.safetensors"
 
 
 def scratch_path(block):

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from atlas import store
+from tests.unit import blocks
 
 LETTERS = "α < β & 100 % $x$ \\input{y} a_b #1 ~ ^ {z}"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36"><path d="M0 0"/></svg>\n'
@@ -59,8 +60,8 @@ def make(root, name="small", cells=CELLS, noise=0.0, text=LETTERS):
             for epoch, norm in ((LAST, size), (1, 1.0)):
                 steps = {"layer": "total", "from_epoch": 0, "to_epoch": epoch, "interval": "start"}
                 movement.append(same | steps | {"norm_from": 1.0, "norm_to": norm, "distance": norm / 2})
-        run = {"device": "cpu", "device_name": "a CPU", "versions": {"python": "3.11.1", "torch": "2.0"}}
-        store.write_json(root / block / "run.json", run)
+        replicates = [{"seed": run["seed"], "status": run["status"]} for run in runs[-2:]]
+        blocks.write(root / block, cell_id, settings(rate), replicates)
     write(folder / "cells.csv", listed)
     for table, found in {"runs": runs, "accuracy": accuracy, "movement": movement}.items():
         write(folder / f"tables/{table}.csv", found)

@@ -84,7 +84,7 @@ def test_the_hashes_are_those_of_data_and_final_weights(made, unpacked):
 def test_provenance_says_what_it_comes_from(unpacked):
     told = json.loads((unpacked / "provenance.json").read_text())
     assert told["workflow"]["commit"] == "abc-dirty" and told["date"] == "2026-01-02"
-    assert told["versions"] == {"python": ["3.11.1"], "torch": ["2.0"], "snakemake": "9.0"}
+    assert told["versions"] == {"numpy": ["2.4.0"], "python": ["3.11.0"], "torch": ["2.15.0"], "snakemake": "9.0"}
     assert told["replicates"] == {"diverged": 1, "done": 3}
     assert told["data"][0]["fingerprint"] == "f"
 

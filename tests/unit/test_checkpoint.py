@@ -59,7 +59,7 @@ def files(out):
     """The bytes of everything that a replicate leaves, its times apart."""
     found = {path.relative_to(out): path.read_bytes() for path in (out / "snapshots").rglob("*.safetensors")}
     timeless = ("seconds", "images_per_second")
-    rows = (out / "metrics_seed0.csv").read_text().splitlines()
+    rows = store.metrics_path(out, 0).read_text().splitlines()
     columns = [at for at, name in enumerate(rows[0].split(",")) if name not in timeless]
     return found | {"metrics": [[row.split(",")[at] for at in columns] for row in rows]}
 
@@ -86,7 +86,7 @@ def slowly(seconds):
 def finished(out, expected):
     assert files(out) == expected
     left = {path.name for path in out.iterdir()}
-    assert left == {"snapshots", "metrics_seed0.csv", "machine.json", "seed0.json"}, "no stray files"
+    assert left == {"snapshots", "machine.json"}, "no stray files"
 
 
 def test_killed_at_random_moments(alone, toy, tmp_path):
@@ -147,7 +147,7 @@ def test_asked_to_stop_it_keeps_what_is_done(alone, toy, tmp_path, capfd):
 
     process = child(toy, tmp_path, kind, 60, slowly(0.05))
     until = time.monotonic() + 60
-    while not (tmp_path / "metrics_seed0.csv").exists() and time.monotonic() < until:
+    while not store.metrics_path(tmp_path, 0).exists() and time.monotonic() < until:
         time.sleep(0.01)
     time.sleep(0.4)
     os.kill(process, signal.SIGTERM)
@@ -158,7 +158,7 @@ def test_asked_to_stop_it_keeps_what_is_done(alone, toy, tmp_path, capfd):
     finished(tmp_path, expected)
 
 
-@pytest.mark.parametrize("harm", ["cut short", "one bit", "another run"])
+@pytest.mark.parametrize("harm", ["cut short", "one bit", "one digit", "another run"])
 def test_a_checkpoint_that_cannot_be_used_is_reported_and_left(alone, toy, tmp_path, capfd, harm):
     kind, expected = alone
 
@@ -170,6 +170,10 @@ def test_a_checkpoint_that_cannot_be_used_is_reported_and_left(alone, toy, tmp_p
     held = path.read_bytes()
     if harm == "cut short":
         path.write_bytes(held[: len(held) // 2])
+    elif harm == "one digit":  # of what it had told so far
+        at = held.index(b"valid_accuracy") + len('valid_accuracy\\": 0.')
+        assert held[at : at + 1].isdigit()
+        path.write_bytes(held[:at] + b"%d" % ((held[at] - 47) % 10) + held[at + 1 :])
     elif harm == "one bit":
         path.write_bytes(held[:-9] + bytes([held[-9] ^ 1]) + held[-8:])
     else:
@@ -177,6 +181,11 @@ def test_a_checkpoint_that_cannot_be_used_is_reported_and_left(alone, toy, tmp_p
         checkpoint.save(path, tensors, facts, "somebody else's")
     assert ended(child(toy, tmp_path, kind, 60)) == 0
     said = capfd.readouterr().out
-    why = {"cut short": "not a whole safetensors file", "one bit": "damaged", "another run": "of another run"}[harm]
+    why = {
+        "cut short": "not a whole safetensors file",
+        "one bit": "damaged",
+        "one digit": "damaged",
+        "another run": "of another run",
+    }[harm]
     assert "checkpoint_seed0.safetensors: not used, since" in said and why in said and "goes on" not in said
     finished(tmp_path, expected)

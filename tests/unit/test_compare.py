@@ -15,7 +15,7 @@ from scipy import stats
 from atlas import store
 from atlas.share import bundle, compare, compared
 from atlas.share.result import Result, tensors_sha256
-from tests.unit import results
+from tests.unit import blocks, results
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE, TWO = results.CELLS
@@ -32,6 +32,7 @@ def rewrite(result, cell_id, seed, epoch, change):
     tensors, metadata = store.load_arrays(path), store.tensor_header(path)[0]
     change(tensors)
     store.save_tensors(path, tensors, metadata)
+    blocks.again(path.parents[2])
 
 
 # ----------------------------------------------------------------------------------------------------- identity
@@ -60,9 +61,20 @@ def test_one_changed_snapshot_is_found(tmp_path, epoch, last):
     assert other["all"] == 2
 
 
+def test_an_altered_snapshot_is_no_difference_between_two_results(tmp_path):
+    a, b = sides(tmp_path)
+    path = b.snapshots(ONE, 1)[0]
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    for call in (lambda: compared.gather(a, b), lambda: b.check(ONE, 1, [path])):
+        with pytest.raises(ValueError, match="seed1/epoch_0.safetensors was altered.*run.json and run the workflow"):
+            call()
+
+
 def test_other_last_epochs_are_no_identity(tmp_path):
     a, b = sides(tmp_path)
-    b.snapshots(ONE, 0)[2].rename(b.snapshots(ONE, 0)[2].with_name("epoch_3.safetensors"))
+    path = b.snapshots(ONE, 0)[2]
+    path.rename(path.with_name("epoch_3.safetensors"))
+    blocks.again(path.parents[2])
     same = compare.identity(a, b, compare.Pair(ONE, ONE), 0)
     assert same["shared"] == same["equal"] == 2 and not same["last"]
 
@@ -164,6 +176,7 @@ def halved(result, cell, seed, epoch):
     path = result.snapshots(cell, seed)[epoch]
     own = {"fc.weight": store.load_arrays(path)["fc.weight"]}
     store.save_tensors(path, own, store.tensor_header(path)[0] | {"rest": "epoch_0.safetensors"})
+    blocks.again(path.parents[2])
 
 
 def test_a_snapshot_in_two_files_is_the_same_as_in_one(tmp_path):

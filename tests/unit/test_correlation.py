@@ -1,6 +1,5 @@
 """Models at checkpoints: correlations as they are and matched, their null, spectra, and which epochs are compared."""
 
-import csv
 import json
 import math
 import tracemalloc
@@ -14,7 +13,7 @@ from test_measure import cell, layers, replicate, snapshot, torches, write_block
 
 import collect
 import measure
-from atlas import networks
+from atlas import networks, store
 from atlas.measure import align, checkpoints, correlation, likeness, plain, spectra, tables
 from atlas.networks.table import Table
 
@@ -269,28 +268,26 @@ def told(tmp_path_factory):
     table = layers(cell())
     for name, kind in (("x", "weights"), ("y", "init"), ("z", "init")):
         settings = cell() | {"start": {"kind": kind}}
-        block, series = folder / name / "seeds_0-2", {}
+        block, series = folder / f"base-{name}/seeds_0-2", {}
         for seed in range(3):
             series[seed] = {epoch: snapshot(table, random) for epoch in range(4)}
             if name == "x":
                 for tensor in ("fc.weight", "fc.bias"):
                     series[seed][2][tensor] = series[seed][0][tensor]
         entries = [replicate(seed, "failed" if (name, seed) == ("y", 2) else "done") for seed in range(3)]
+        for seed in range(3):
+            rows = []
+            for epoch, accuracy in enumerate(ACCURACIES.get(name, (0.1,) * 4)):
+                loss = 1 - accuracy if epoch else None
+                rows.append([f"base-{name}", seed, epoch, 0, 0.1, loss, 0.5, 1, accuracy, 1, accuracy, 1, 9])
+            tables.write(store.metrics_path(block, seed), "metrics", rows)
         write_block(block, f"base-{name}", settings, entries, series)
-        with open(block / "metrics.csv", "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(tables.COLUMNS["metrics"])
-            for seed in range(3):
-                for epoch, accuracy in enumerate(ACCURACIES.get(name, (0.1,) * 4)):
-                    loss = "" if epoch == 0 else 1 - accuracy
-                    row = [f"base-{name}", seed, epoch, 0, 0.1, loss, 0.5, 1, accuracy, 1, accuracy, 1, 9]
-                    writer.writerow(row)
         checked = json.dumps(named[name]) if named[name] else ""
         asked.append((f"base-{name}", [block], 3, card, settings, {"init": name, "checkpoints": checked}))
     write_cells(folder / "cells.csv", asked)
     flags = [f"--data={data}", f"--card={card}", f"--output={folder / 'measures'}"]
     measure.main([f"--cells={folder / 'cells.csv'}", "--group=g", *flags])
-    flags = ["--measures", str(folder / "measures"), f"--output={folder / 'tables'}"]
+    flags = ["--measures", str(folder / "measures"), f"--cards={card}", f"--output={folder / 'tables'}"]
     collect.main([f"--cells={folder / 'cells.csv'}", *flags])
     return folder, table
 

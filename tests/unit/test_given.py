@@ -405,7 +405,7 @@ def test_laying_out_again_leaves_no_file_of_before(tmp_path):
     assert block(tmp_path, {})[1] == run and (made / "run.json").read_bytes() == first
     (tmp_path / "run/epoch_1.safetensors").unlink()
     made, _ = block(tmp_path, {})
-    assert sorted(path.name for path in (made / "snapshots/seed0").iterdir()) == [
+    assert sorted(path.name for path in (made / "snapshots/seed0").glob("*.safetensors")) == [
         "epoch_0.safetensors",
         "epoch_2.safetensors",
     ]

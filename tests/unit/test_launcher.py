@@ -1,5 +1,9 @@
 """The launcher: what it makes of a full disk, of attempts that nobody saw the end of, and of what SLURM says."""
 
+import contextlib
+import os
+import shutil
+import signal
 import sys
 
 import pytest
@@ -7,13 +11,16 @@ import pytest
 from atlas import store
 from atlas.learn import launcher
 from atlas.learn.attempts import SILENT, Attempts
+from tests.conftest import until
 
 FULL = "import sys; sys.exit('OSError: [Errno 28] No space left on device: seed0.json')"
 GOOD = """
 import json, pathlib, sys
 scratch = pathlib.Path(sys.argv[1])
 record = {"seed": 0, "status": "diverged", "cause": "as asked", "epochs": 0, "best_epoch": None}
-(scratch / "seed0.json").write_text(json.dumps(record))
+folder = scratch / "snapshots/seed0"
+folder.mkdir(parents=True)
+(folder / "record.json").write_text(json.dumps(record))
 print("done")
 """
 
@@ -106,5 +113,80 @@ def test_the_trainer_keeps_its_memory_unless_the_user_says_otherwise(block, tmp_
     launch(block, tell + GOOD)
     assert str(list(launcher.MEMORY.values())) in (tmp_path / "train.log").read_text()
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "12345")
+    shutil.rmtree(block.directory)
     launch(block, tell + GOOD)
     assert "'12345']" in (tmp_path / "train.log").read_text()
+
+
+STOP = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+ASKED = "import sys; print('asked to stop'); sys.exit(143)"
+
+
+@pytest.mark.parametrize(("program", "status"), [(STOP, 143), (ASKED, 143)], ids=["launcher", "trainer"])
+def test_being_stopped_is_no_failure(block, capfd, program, status):
+    """Whether somebody stops the launcher or the trainer alone: nothing is recorded, and the same command goes on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    assert [launch(block, program, attempt) for attempt in (1, 2, 3, 4)] == [status] * 3 + [1]
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert "stopped by SIGTERM: the same command goes on where it was" in capfd.readouterr().err
+    assert not (block.directory / "run.json").exists() and block.unfinished() == [0]
+    another = launcher.Block(block.directory, block.cell_id, block.settings)
+    assert launch(another, GOOD) == 0 and not block.scratch.exists()
+
+
+@pytest.mark.parametrize(("state", "recorded"), [("TIMEOUT", True), ("CANCELLED", False)])
+def test_what_slurm_ends_for_its_time_is_the_cells_own_failure(block, tmp_path, monkeypatch, state, recorded):
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho JobState={state}\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert launch(block, ASKED, attempt=3) == 143
+    assert launch(block, "raise SystemExit('not to be run')", attempt=4) == (0 if recorded else 1)
+    assert (block.directory / "run.json").exists() == recorded
+
+
+def test_who_waited_takes_what_the_other_finished(block, tmp_path, monkeypatch):
+    """A launcher that outlived its Snakemake, and the one that a new Snakemake starts meanwhile: one training."""
+    (tmp_path / "go").touch()
+    program = "import os, time; open('trained', 'a').write('x')\nwhile os.path.exists('go'): time.sleep(0.01)\n"
+    monkeypatch.chdir(tmp_path)
+    first = os.fork()
+    if not first:
+        os._exit(launch(block, program + GOOD))
+    until(lambda: (tmp_path / "trained").exists())
+    second = os.fork()
+    if not second:
+        with open("said", "w", buffering=1) as said, contextlib.redirect_stdout(said):
+            os._exit(launch(block, program + GOOD))
+    until(lambda: (tmp_path / "said").exists() and "waiting for it" in (tmp_path / "said").read_text())
+    (tmp_path / "go").unlink()
+    assert [os.waitstatus_to_exitcode(os.waitpid(one, 0)[1]) for one in (first, second)] == [0, 0]
+    assert (tmp_path / "trained").read_text() == "x" and (block.directory / "run.json").exists()
+
+
+def test_of_a_block_only_what_is_not_whole_is_trained_again(tmp_path, capfd):
+    two = launcher.Block(tmp_path / "cells" / "base-x" / "seeds_0-1", "base-x", {})
+    program = """
+import json, pathlib, sys
+for seed in (0, 1):
+    folder = pathlib.Path(sys.argv[1]) / f"snapshots/seed{seed}"
+    if not (pathlib.Path(sys.argv[1]).parent / f"seeds_0-1/snapshots/seed{seed}/record.json").exists():
+        folder.mkdir(parents=True)
+        (folder / "epoch_0.safetensors").write_bytes(b"weights")
+        (folder / "record.json").write_text(json.dumps({"seed": seed, "status": "diverged", "best_epoch": 0}))
+        print("trained", seed)
+"""
+    assert launch(two, program) == 0
+    run = (two.directory / "run.json").read_bytes()
+    for harm in (lambda path: path.write_bytes(b"Weights"), lambda path: path.unlink()):
+        harm(two.directory / "snapshots/seed1/epoch_0.safetensors")
+        (two.directory / "run.json").unlink()  # as Snakemake does
+        assert launch(two, program) == 0 and (two.directory / "run.json").read_bytes() == run
+        log = (tmp_path / "train.log").read_text()
+        assert log == "trained 1\n", "the other is whole"
+    said = capfd.readouterr().out
+    assert "seed1: " in said and said.count("it is trained again") == 2
+    assert "was altered" in said and "is missing" in said
+    again = launcher.Block(two.directory, two.cell_id, two.settings, "other code")
+    assert launch(again, program) == 0 and (tmp_path / "train.log").read_text() == "trained 0\ntrained 1\n"

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from atlas import networks, store
 from atlas.learn import block, data, engine, rates, starts, streams, track
 from atlas.networks import build
+from tests.unit import blocks
 
 CHANGED = {"crop": 2, "flip": "both", "rotation": 15.0, "brightness": 0.2, "cutout": 4}
 PLAIN = {"crop": 0, "flip": False, "rotation": 0.0}
@@ -228,7 +229,7 @@ def test_two_runs_are_bit_identical_and_seeds_differ(toy, tmp_path):
     train(toy, tmp_path / "a", cell)
     train(toy, tmp_path / "b", cell)
     train(toy, tmp_path / "c", cell, seed=1)
-    names = sorted(path.name for path in (tmp_path / "a/snapshots/seed0").iterdir())
+    names = sorted(path.name for path in (tmp_path / "a/snapshots/seed0").glob("*.safetensors"))
     assert names == ["best.safetensors", "epoch_0.safetensors", "epoch_1.safetensors", "epoch_2.safetensors"]
     for name in names:
         first, second = (tmp_path / run / "snapshots/seed0" / name for run in "ab")
@@ -319,7 +320,7 @@ def test_bfloat16_keeps_float32_parameters(toy, tmp_path):
 
 def test_only_the_asked_snapshots_are_kept(toy, tmp_path):
     train(toy, tmp_path, settings(stages=[stage(3)], snapshots="ends"))
-    assert {p.stem for p in (tmp_path / "snapshots/seed0").iterdir()} == {"epoch_0", "epoch_3", "best"}
+    assert {p.stem for p in (tmp_path / "snapshots/seed0").glob("*.safetensors")} == {"epoch_0", "epoch_3", "best"}
 
 
 def test_a_last_batch_of_one_is_left_out_under_batchnorm():
@@ -333,11 +334,9 @@ def test_a_block_trains_its_seeds_and_takes_parents(toy, tmp_path):
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
     parent = tmp_path / "results/cells/base-parent/seeds_0-1"
     block.train("base-parent", settings(), range(2), files, "cpu", parent)
-    records = [store.read_json(parent / f"seed{seed}.json") for seed in (0, 1)]
+    records = [store.read_json(store.record_path(parent, seed)) for seed in (0, 1)]
     assert [r["status"] for r in records] == ["done", "done"] and records[0]["peak_memory_mib"] > 0
-    store.write_json(
-        parent / "run.json", {"replicates": [records[0], records[1] | {"status": "failed"}], "cell": settings()}
-    )
+    blocks.write(parent, "base-parent", settings(), [records[0], records[1] | {"status": "failed"}])
     child = settings(
         start={"kind": "parent", "cell": "base-parent", "take": "last", "scheme": "default", "head": "fresh"}
     )
@@ -348,14 +347,14 @@ def test_a_block_trains_its_seeds_and_takes_parents(toy, tmp_path):
     head = networks.table(child["network"], 1, 32, 4).head.name
     for name in mine:
         assert torch.equal(mine[name], theirs[name]) != name.startswith(f"{head}.weight") or name == f"{head}.bias"
-    second = store.read_json(out / "seed1.json")
+    second = store.read_json(store.record_path(out, 1))
     assert second["status"] == "failed" and "status failed" in second["cause"]
     assert json.dumps(second)
 
 
 def test_metrics_have_one_row_an_epoch(toy, tmp_path):
     train(toy, tmp_path, settings())
-    with open(tmp_path / "metrics_seed0.csv", newline="") as file:
+    with open(store.metrics_path(tmp_path, 0), newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert rows[0]["train_loss"] == "" and float(rows[2]["train_accuracy"]) > 0

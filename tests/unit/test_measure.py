@@ -32,6 +32,7 @@ from atlas.measure import (
     unchanged,
 )
 from atlas.networks import inputs
+from tests.unit import blocks
 
 SCRIPTS = Path(collect.__file__).parent
 CLASSES = 10
@@ -64,33 +65,27 @@ def snapshot(table, random, scale=0.1):
 
 def write_block(folder, cell_id, settings, replicates, series=None):
     """A block: run.json and the snapshots of `series`, {seed: {epoch: tensors}}."""
-    store.write_json(
-        folder / "run.json",
-        {
-            "cell_id": cell_id,
-            "kind": "base",
-            "seeds": [entry["seed"] for entry in replicates],
-            "threads": 1,
-            "device": "cpu",
-            "device_name": "a processor",
-            "versions": {"python": "3.11.0", "torch": "2.15.0", "numpy": "2.4.0"},
-            "replicates": replicates,
-            "cell": settings,
-        },
-    )
     for seed, epochs in (series or {}).items():
         for epoch, tensors in epochs.items():
             store.save_tensors(store.snapshot_path(folder, seed, epoch), tensors, {"epoch": epoch})
+    blocks.write(folder, cell_id, settings, replicates)
+
+
+def turn(path, at=-1):
+    """Turn over one bit of a file."""
+    held = bytearray(path.read_bytes())
+    held[at] ^= 1
+    path.write_bytes(held)
 
 
 def write_cells(path, rows):
     """A cells.csv of (cell_id, blocks, replicates, card, settings, study and labels), in one group "g"; role and kind
     can be among the labels."""
     columns = {}
-    for cell_id, blocks, replicates, card, settings, labels in rows:
+    for cell_id, folders, replicates, card, settings, labels in rows:
         row = {"cell_id": cell_id, "study": "s", "kind": "base", "role": "grid", "dataset": "d", "network": "n"}
         row |= {"init": "i", "optimizer": "o"} | labels
-        row |= {"replicates": replicates, "blocks": ";".join(map(str, blocks)), "card": card, "group": "g"}
+        row |= {"replicates": replicates, "blocks": ";".join(map(str, folders)), "card": card, "group": "g"}
         columns[len(columns)] = row | {"cell": json.dumps(settings)}
     pd.DataFrame(columns.values()).to_csv(path, index=False)
     return path
@@ -217,9 +212,11 @@ def resnet(tmp_path_factory):
     series[5]["layer4.1.conv2.weight"][:, :, 0, :] = series[0]["layer4.1.conv2.weight"][:, :, 0, :]
     series[5]["fc.bias"] = series[0]["fc.bias"].copy()
     series[5]["fc.bias"][4] = np.nextafter(series[5]["fc.bias"][4], np.float32(9))
-    write_block(folder / "seeds_4-4", "base-r", settings, [replicate(4, epochs=5)], {4: series})
+    block = folder / "base-r/seeds_0-4"
+    lost = [replicate(seed, "failed", 0, best_epoch=None) for seed in range(4)]
+    write_block(block, "base-r", settings, [*lost, replicate(4, epochs=5)], {4: series})
     data, card, _ = write_data(folder, count=40, channels=3, size=32)
-    cells = write_cells(folder / "cells.csv", [("base-r", [folder / "seeds_4-4"], 5, card, settings, {})])
+    cells = write_cells(folder / "cells.csv", [("base-r", [block], 5, card, settings, {})])
     flags = [f"--cells={cells}", "--group=g", f"--data={data}", f"--card={card}", f"--output={folder / 'out'}"]
     measure.main(flags)
     return {name: collect.frame(folder / "out" / f"{name}.csv") for name in tables.MEASURES}, series, table
@@ -317,9 +314,10 @@ def test_features_of_lenet1(tmp_path):
     for epochs in series.values():
         epochs[3]["conv2.bias"][:] = 0.2
         epochs[3]["conv2.bias"][3] = -1000
-    write_block(tmp_path / "seeds_0-1", "base-l", settings, [replicate(0), replicate(1)], series)
+    block = tmp_path / "base-l/seeds_0-1"
+    write_block(block, "base-l", settings, [replicate(0), replicate(1)], series)
     data, card, images = write_data(tmp_path, size=27)
-    asked = [{"cell_id": "base-l", "blocks": [tmp_path / "seeds_0-1"], "seeds": [0, 1], "cell": settings, "named": []}]
+    asked = [{"cell_id": "base-l", "blocks": [block], "seeds": [0, 1], "cell": settings, "named": []}]
     group.measure(asked, data, store.read_json(card), tmp_path / "out")
     found = collect.frame(tmp_path / "out" / "features.csv")
     assert found["of"].tolist() == ["activations", "weights"] * 2
@@ -467,13 +465,15 @@ def told(tmp_path_factory):
     """Two cells measured and collected.
 
     base-x, in two studies, 3 replicates in two blocks: done, done, failed; its second block holds a seed 3 that was not
-    asked for. base-y, 3 replicates: 0 diverged with a NaN in its last snapshot, 1 done, 2 without a block.
+    asked for. base-y, 3 replicates: 0 diverged with a NaN in its last snapshot, 1 done, 2 done, and one bit of its
+    first snapshot was turned over afterwards.
     """
     folder = tmp_path_factory.mktemp("told")
     settings = cell()
     table = layers(settings)
     random = np.random.default_rng(12)
-    made = {name: {epoch: snapshot(table, random) for epoch in range(4)} for name in ("x0", "x1", "x3", "y0", "y1")}
+    names = ("x0", "x1", "x3", "y0", "y1", "y2")
+    made = {name: {epoch: snapshot(table, random) for epoch in range(4)} for name in names}
     del made["y0"][3]
     made["y0"][2]["conv2.weight"][0, 0, 0, 0] = np.nan
     x, y = folder / "base-x", folder / "base-y"
@@ -484,12 +484,15 @@ def told(tmp_path_factory):
     write_block(x / "seeds_2-3", "base-x", settings, [failed, replicate(3)], {3: made["x3"]})
     diverged = replicate(0, "diverged", 2, cause="NaN loss in epoch 2", **speed[2])
     write_block(y / "seeds_0-1", "base-y", settings, [diverged, replicate(1)], {0: made["y0"], 1: made["y1"]})
+    write_block(y / "seeds_2-2", "base-y", settings, [replicate(2)], {2: made["y2"]})
+    turn(store.snapshot_path(y / "seeds_2-2", 2, 0))
     header, body = ",".join(tables.COLUMNS["metrics"]), {}
-    for name in ("x0", "x1", "x3", "y0", "y1"):
+    for name in names:
         row = f"base-{name[0]},{name[1]},{{}},0,0.1,1,0.5,1,0.5,1.0,{{:.4f}},1,9"
         body[name] = "\n".join(row.format(epoch, random.uniform()) for epoch in range(3 if name == "y0" else 4))
-    for path, names in ((x / "seeds_0-1", "x0 x1"), (x / "seeds_2-3", "x3"), (y / "seeds_0-1", "y0 y1")):
-        (path / "metrics.csv").write_text("\n".join([header, *(body[name] for name in names.split())]) + "\n")
+    held = {x / "seeds_0-1": "x0 x1", x / "seeds_2-3": "x3", y / "seeds_0-1": "y0 y1", y / "seeds_2-2": "y2"}
+    for path, own in held.items():
+        (path / "metrics.csv").write_text("\n".join([header, *(body[name] for name in own.split())]) + "\n")
     data, card, _ = write_data(folder, count=60)
     blocks = {"base-x": [x / "seeds_0-1", x / "seeds_2-3"], "base-y": [y / "seeds_0-1", y / "seeds_2-2"]}
     asked = (("base-x", "one", 2, "sgd"), ("base-y", "one", 3, "adam"), ("base-x", "two", 3, "sgd"))
@@ -502,7 +505,7 @@ def told(tmp_path_factory):
     def make(output):
         flags = [f"--data={data}", f"--card={card}", f"--output={output / 'measures'}"]
         measure.main([f"--cells={folder / 'cells.csv'}", "--group=g", *flags])
-        flags = ["--measures", str(output / "measures"), f"--output={output / 'tables'}"]
+        flags = ["--measures", str(output / "measures"), f"--cards={card}", f"--output={output / 'tables'}"]
         collect.main([f"--cells={folder / 'cells.csv'}", *flags])
         return output
 
@@ -535,15 +538,17 @@ def test_runs_say_what_became_of_every_replicate(told):
     expected = [("base-x", 0, "done"), ("base-x", 1, "done"), ("base-x", 2, "failed")]
     expected += [("base-y", 0, "diverged"), ("base-y", 1, "done"), ("base-y", 2, "missing")]
     assert list(found[["cell_id", "seed", "status"]].itertuples(index=False, name=None)) == expected
-    assert found["cause"][2] == "killed:\nsignal 9" and "seeds_2-2" in found["cause"][5]
-    assert found["torch"][:5].eq("2.15.0").all() and found["torch"].isna()[5]
+    assert found["cause"][2] == "killed:\nsignal 9"
+    assert "seed2/epoch_0.safetensors was altered" in found["cause"][5] and found["torch"].eq("2.15.0").all()
     assert found["epochs"].tolist()[:4] == [3, 3, 0, 2]
 
 
 def test_tables_hold_what_is_asked_for_in_order(told):
     seeds = read(told, "metrics")[["cell_id", "seed", "epoch"]].itertuples(index=False, name=None)
     expected = [("base-x", seed, epoch) for seed in (0, 1) for epoch in range(4)]
-    expected += [("base-y", 0, epoch) for epoch in range(3)] + [("base-y", 1, epoch) for epoch in range(4)]
+    expected += [("base-y", 0, epoch) for epoch in range(3)] + [
+        ("base-y", seed, epoch) for seed in (1, 2) for epoch in range(4)
+    ]
     assert list(seeds) == expected, "seed 3 is in a block but was not asked for"
     for name in tables.MEASURES:
         assert (told[0] / "tables" / f"{name}.csv").read_bytes() == (told[0] / "measures" / f"{name}.csv").read_bytes()
@@ -567,9 +572,10 @@ def test_a_diverged_replicate_with_finite_snapshots_has_no_last_epoch(tmp_path):
     """What compares with the last epoch is left out: it was never reached."""
     settings, random = cell(), np.random.default_rng(14)
     series = {0: {epoch: snapshot(layers(settings), random) for epoch in (0, 1)}}
-    write_block(tmp_path / "seeds_0-0", "base-d", settings, [replicate(0, "diverged", 2)], series)
+    block = tmp_path / "base-d/seeds_0-0"
+    write_block(block, "base-d", settings, [replicate(0, "diverged", 2)], series)
     data, card, _ = write_data(tmp_path, count=20)
-    asked = [{"cell_id": "base-d", "blocks": [tmp_path / "seeds_0-0"], "seeds": [0], "cell": settings, "named": []}]
+    asked = [{"cell_id": "base-d", "blocks": [block], "seeds": [0], "cell": settings, "named": []}]
     group.measure(asked, data, store.read_json(card), tmp_path)
     counts = {name: len(tables.rows(tmp_path / f"{name}.csv", name)) for name in tables.MEASURES}
     expected = {"statistics": 2 * 6, "movement": 2 * 4, "parameters": 6 + 1}
@@ -641,14 +647,15 @@ def test_the_same_inputs_give_the_same_files(told, tmp_path):
 
 def test_a_config_whose_runs_all_failed_has_tables(tmp_path):
     failed = [replicate(seed, "failed", 0, cause="no memory") for seed in (0, 1)]
-    write_block(tmp_path / "seeds_0-1", "base-f", cell(), failed)
+    block = tmp_path / "base-f/seeds_0-1"
+    write_block(block, "base-f", cell(), failed)
     data, card, _ = write_data(tmp_path, count=20)
-    entry = {"blocks": [str(tmp_path / "seeds_0-1")], "seeds": [0, 1], "card": card, "cell": cell(), "named": []}
+    entry = {"blocks": [str(block)], "seeds": [0, 1], "card": card, "cell": cell(), "named": []}
     group.measure([{"cell_id": "base-f"} | entry], data, store.read_json(card), tmp_path / "measures")
     for name in ("features", "pairs"):
         assert store.load_arrays(tmp_path / "measures" / f"{name}.safetensors") == {}
     cells = {"base-f": entry}
-    collect.collect(cells, [tmp_path / "measures"], tmp_path / "tables")
+    collect.collect(cells, [tmp_path / "measures"], [card], tmp_path / "tables")
     found = collect.frame(tmp_path / "tables" / "summary.csv")
     assert (found["n"] == 0).all() and (found["of"] == 2).all() and found["mean"].isna().all()
     assert len(found) == len(summary.ALWAYS) == 19

@@ -44,7 +44,7 @@ from atlas.networks.build import build
 
 CLASSES = ["structural", "dead", "rounding", "returned", "changed"]
 CHILDREN = ("returns", "aftermath", "paths", "barriers", "symmetries", "facts")  # no cell of these tests was perturbed
-ABSENT = (*CHILDREN, "checkpoints", "correlations", "spectra", "identical")  # nor has one checkpoints
+ABSENT = (*CHILDREN, "checkpoints", "correlations", "spectra", "identical", "missing")  # nor has one checkpoints
 
 
 def frame(table, rows):
@@ -440,7 +440,7 @@ def compared(tmp_path_factory):
     listed = write_cells(folder / "cells.csv", rows)
     out = folder / "measures"
     measure.main([f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={out}"])
-    collect.main([f"--cells={listed}", "--measures", str(out), f"--output={folder / 'tables'}"])
+    collect.main([f"--cells={listed}", "--measures", str(out), f"--cards={card}", f"--output={folder / 'tables'}"])
     return folder, ends, images
 
 

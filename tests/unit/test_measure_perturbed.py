@@ -340,7 +340,7 @@ def family(tmp_path_factory):
     listed = write_cells(folder / "cells.csv", rows)
     out = folder / "measures"
     measure.main([f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={out}"])
-    collect.main([f"--cells={listed}", "--measures", str(out), f"--output={folder / 'tables'}"])
+    collect.main([f"--cells={listed}", "--measures", str(out), f"--cards={card}", f"--output={folder / 'tables'}"])
     return folder, made, images, held["labels"][held["split"] == 2]
 
 
@@ -515,7 +515,7 @@ def test_children_change_nothing_for_the_grid(family, tmp_path):
     data, out = folder / "made-up", tmp_path / "measures"
     flags = [f"--cells={tmp_path / 'cells.csv'}", "--group=g", f"--data={data}.safetensors", f"--card={data}.json"]
     measure.main([*flags, f"--output={out}"])
-    collect.main([flags[0], "--measures", str(out), f"--output={tmp_path / 'tables'}"])
+    collect.main([flags[0], "--measures", str(out), f"--cards={data}.json", f"--output={tmp_path / 'tables'}"])
     assert (tmp_path / "tables" / "tests.csv").read_bytes() == (folder / "tables" / "tests.csv").read_bytes()
     for name in ("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "summary", "accuracy"):
         own, whole = (collect.frame(path / "tables" / f"{name}.csv") for path in (tmp_path, folder))
@@ -528,24 +528,28 @@ def test_children_change_nothing_for_the_grid(family, tmp_path):
 
 
 def test_a_snapshot_that_is_not_there(tmp_path):
-    write_block(tmp_path / "seeds_0-1", "base-a", cell(), [replicate(0, epochs=3), replicate(1, "diverged", 3)], {})
+    block = tmp_path / "base-a/seeds_0-1"
     for seed in (0, 1):
         for epoch in (2, 3):
-            store.save_tensors(store.snapshot_path(tmp_path / "seeds_0-1", seed, epoch), {"x": np.zeros(1)})
-    asked = {"blocks": [str(tmp_path / "seeds_0-1")]}
+            store.save_tensors(store.snapshot_path(block, seed, epoch), {"x": np.zeros(1)})
+    write_block(block, "base-a", cell(), [replicate(0, epochs=3), replicate(1, "diverged", 3)])
+    asked = {"blocks": [str(block)]}
     assert children.snapshot(asked, 0).name == "epoch_3.safetensors"
     assert children.snapshot(asked, 0, 2).name == "epoch_2.safetensors"
-    missing = [(asked, 0, "best"), (asked, 0, 1), (asked, 1), (asked, 7), (None, 0)]
-    assert [children.snapshot(*own) for own in missing] == [None] * 5
+    missing = [(asked, 0, "best"), (asked, 0, 1), (asked, 1), (None, 0)]
+    assert [children.snapshot(*own) for own in missing] == [None] * 4
+    store.snapshot_path(block, 0, 3).unlink()
+    assert children.snapshot(asked, 0) is None, "its files are not those of its record"
 
 
 def test_a_parent_that_is_not_in_the_group(tmp_path, capsys):
     settings, random = child("elsewhere", [FLIP]), np.random.default_rng(46)
     series = {0: {epoch: snapshot(layers(cell()), random) for epoch in (0, 2)}}
-    write_block(tmp_path / "seeds_0-0", "lost", settings, [replicate(0, epochs=2)], series)
+    block = tmp_path / "lost/seeds_0-0"
+    write_block(block, "lost", settings, [replicate(0, epochs=2)], series)
     data, card, _ = write_data(tmp_path, count=20)
     labels = {"perturbation": "flip", "role": "perturbed"}
-    listed = write_cells(tmp_path / "cells.csv", [("lost", [tmp_path / "seeds_0-0"], 1, card, settings, labels)])
+    listed = write_cells(tmp_path / "cells.csv", [("lost", [block], 1, card, settings, labels)])
     flags = [f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={tmp_path / 'out'}"]
     measure.main(flags)
     assert "lost seed 0: its parent elsewhere has no such replicate" in capsys.readouterr().out

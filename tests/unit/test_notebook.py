@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 import atlas
 from atlas import store
 from atlas.plan import code
+from tests.unit import blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "examples" / "tour.ipynb"
@@ -246,7 +247,7 @@ def test_what_is_not_trained_or_prepared_any_more_is_said(finished, tmp_path):
     (block,) = (finished.root / "results/cells" / cell_id).iterdir()
     (tmp_path / "results/tiny").mkdir(parents=True)
     shutil.copy(finished.root / "results/tiny/cells.csv", tmp_path / "results/tiny")
-    with pytest.raises(ValueError, match=r"seed 0 is not trained \(.*run.json does not exist\); run the workflow"):
+    with pytest.raises(ValueError, match="seed 0 is not trained: .*run.json: is not there; run the workflow"):
         atlas.load(cell_id, root=tmp_path)
     with pytest.raises(ValueError, match="the prepared data set is not there; run the workflow again"):
         atlas.pictures(cell_id, root=tmp_path)
@@ -258,6 +259,9 @@ def test_what_is_not_trained_or_prepared_any_more_is_said(finished, tmp_path):
     with pytest.raises(ValueError, match=r"seed 0 \(failed: out of memory\) has no snapshot 'last'; there are: best$"):
         atlas.load(cell_id, root=tmp_path)
     store.save_tensors(copied / "snapshots/seed1/epoch_2.safetensors", {"other.weight": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match="seed1/epoch_2.safetensors was altered.*run.json and run the workflow again"):
+        atlas.load(cell_id, 1, root=tmp_path)
+    blocks.again(copied)
     with pytest.raises(ValueError, match="does not fit the network as scripts/atlas/networks/lenet1.py has it now"):
         atlas.load(cell_id, 1, root=tmp_path)
 

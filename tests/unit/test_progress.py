@@ -12,6 +12,7 @@ from atlas.learn import engine, launcher
 from atlas.plan import alone, cost, outcome, progress, study
 from atlas.plan.disk import used
 from tests.conftest import tiny
+from tests.unit import blocks
 
 SAID = [
     "seed 0  epoch 6/6  loss 0.5268  train 91.90%  valid 48.52%  test 48.51%  1,068 images/s  0 s left",
@@ -35,7 +36,7 @@ def record(seed, status="done", cause=None, wall_seconds=8.0):
 
 def finish(plan, cell_id, *records):
     directory = plan.root / study.block_path(cell_id, (0, 2))
-    store.write_json(directory / "run.json", {"cell_id": cell_id, "replicates": records})
+    blocks.write(directory, cell_id, {}, records)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def halfway(tmp_path):
     finish(plan, done, record(0), record(1, "failed", "killed"), record(2, "diverged", "the loss"))
     for cell_id in (now, left):
         scratch = store.scratch_path(tmp_path / study.block_path(cell_id, (0, 2)))
-        store.write_json(scratch / "seed0.json", record(0))
+        store.write_json(store.record_path(scratch, 0), record(0))
         (scratch / "train.log").write_text("".join(f"{line}\n" for line in SAID))
     lock = launcher.Block(tmp_path / study.block_path(now, (0, 2)), now, {}).lock()
     return plan, (done, now, left, waiting), lock
@@ -125,7 +126,7 @@ def test_the_last_words_are_read_as_the_trainer_says_them(toy, tmp_path, capsys,
     assert progress.last_words(lines, 2) == (0.0, "starting")
     shares = [progress.last_words(lines[:end], 3)[0] for end in range(1, len(lines) + 1)]
     assert shares == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0])
-    with open(tmp_path / "metrics_seed3.csv", newline="") as file:
+    with open(store.metrics_path(tmp_path, 3), newline="") as file:
         valid = [f"valid {float(row['valid_accuracy']):.2%}" for row in csv.DictReader(file)]
     first, second, third = (progress.last_words(lines[:end], 3)[1] for end in (3, 9, 13))
     assert re.fullmatch(rf"epoch 1/2 40%  {valid[0]}  [\d,]+ images/s  \d+ s left", first)

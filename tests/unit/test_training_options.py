@@ -14,6 +14,7 @@ from atlas.learn.feed import Feed
 from atlas.learn.frozen import same_rows
 from atlas.measure import course
 from atlas.plan import cost, resolve
+from tests.unit import blocks
 from tests.unit.test_learn import SGD, load, settings, snapshot, stage, train
 from tests.unit.test_plan import D, ids, plan
 
@@ -260,7 +261,11 @@ def test_a_stage_ends_early_and_its_last_snapshot_is_kept(toy, tmp_path):
     run, record = train(toy, tmp_path, stopping(stage(9), snapshots="ends"))
     assert record["status"] == "done" and record["stopped_early"] and record["epochs"] == 3
     assert [row["epoch"] for row in run.rows] == [0, 1, 2, 3]
-    assert {path.stem for path in (tmp_path / "snapshots/seed0").iterdir()} == {"epoch_0", "epoch_3", "best"}
+    assert {path.stem for path in (tmp_path / "snapshots/seed0").glob("*.safetensors")} == {
+        "epoch_0",
+        "epoch_3",
+        "best",
+    }
     cell = stopping(stage(9), snapshots="ends")
     assert course.available(cell, tmp_path, record) == ([0, 3], None)
 
@@ -282,7 +287,7 @@ def test_a_child_takes_the_epoch_at_which_its_parent_stopped(toy, tmp_path):
     parent = tmp_path / "results/cells/base-parent/seeds_0-0"
     cell = stopping(stage(9))
     block.train("base-parent", cell, range(1), files, "cpu", parent)
-    store.write_json(parent / "run.json", {"replicates": [store.read_json(parent / "seed0.json")], "cell": cell})
+    blocks.write(parent, "base-parent", cell, [store.read_json(store.record_path(parent, 0))])
     start = {"kind": "parent", "cell": "base-parent", "scheme": "default", "head": "copied", "grey": "replicate"}
     for take, epoch in (("last", 3), ("best", "best"), (2, 2)):
         file = block._start_file(start | {"take": take}, 0, files | {"parents": [str(parent)]})

@@ -492,5 +492,5 @@ def test_a_study_without_transfers_has_empty_tables(tmp_path):
 
 
 def test_collecting_writes_the_tables_of_transfer(tmp_path):
-    collect.collect({}, [], tmp_path)
+    collect.collect({}, [], [], tmp_path)
     assert all((tmp_path / f"{name}.csv").exists() for name in tables.TRANSFER)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from atlas import store
 
+LIMITS = ("TIMEOUT", "OUT_OF_MEMORY")  # how SLURM calls the end of a job that asked for too little
 SILENT = "ended without a word: its machine, its scheduler or somebody stopped it"
 
 
 class Attempts:
-    """The journal of a block's attempts, a JSON file: a list of {attempt, host, job, origin, ended}.
+    """The journal of a block's attempts, a JSON file: a list of {attempt, host, job, origin, ended, stopped}.
 
-    origin: a digest of what the attempt began from.
+    origin: a digest of what the attempt began from; stopped: whether somebody asked it to end.
     """
 
     def __init__(self, path: Path):
@@ -24,14 +25,20 @@ class Attempts:
     def begin(self, attempt: int, origin: str) -> None:
         """Note that an attempt begins here; `job` is that of SLURM, or None."""
         job = os.environ.get("SLURM_JOB_ID")
-        here = {"attempt": attempt, "host": socket.gethostname(), "job": job, "origin": origin, "ended": None}
-        self.made.append(here)
+        here = {"attempt": attempt, "host": socket.gethostname(), "job": job, "origin": origin}
+        self.made.append(here | {"ended": None, "stopped": False})
         store.write_json(self.path, self.made)
 
-    def end(self, why: str) -> None:
-        """Note why the attempt under way ended."""
-        self.made[-1]["ended"] = why
-        store.write_json(self.path, self.made)
+    def end(self, why: str, stopped: bool = False) -> None:
+        """Note why the last attempt ended, and whether it was stopped from outside."""
+        if self.made:
+            self.made[-1] |= {"ended": why, "stopped": stopped}
+            store.write_json(self.path, self.made)
+
+    def stopped(self) -> bool:
+        """Whether somebody stopped the last attempt: not SLURM for its time or memory, which are the cell's own."""
+        last = self.made[-1] if self.made else {"stopped": False}
+        return last["stopped"] and not (last["job"] and job_state(last["job"]) in LIMITS)
 
     def foreign(self, origin: str) -> bool:
         """Whether there was an attempt that began from something else: what it left is not to be gone on with."""

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from atlas import store
-from atlas.learn import data, engine, starts
+from atlas import records, store
+from atlas.learn import checkpoint, data, engine, starts
 
 
 def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, scratch: Path) -> None:
-    """Train every seed that `scratch` has no record of, leaving `seed<k>.json`, metrics and snapshots there.
+    """Train these seeds, leaving the folder of each replicate below `scratch`: snapshots, metrics and record.
 
     `files` has `data` and `card` (paths), `weights` (a safetensors file or None) and `parents` (block directories). A
     seed whose parent was not trained is recorded as failed.
@@ -35,17 +35,14 @@ def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, 
     shape = settings["input"]["channels"], settings["input"]["size"]
     pictures = data.load(files["data"], store.read_json(files["card"]), *shape, chosen)
     for seed in seeds:
-        record = scratch / f"seed{seed}.json"
-        if record.exists():
-            print(f"seed {seed}: finished by an earlier attempt", flush=True)
-            continue
         try:
             file = _start_file(settings["start"], seed, files)
             found = engine.Run(cell_id, settings, seed, pictures, chosen, scratch).train(file)
         except starts.Missing as error:
             found = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
             print(f"seed {seed}: failed: {error}", flush=True)
-        store.write_json(record, found | {"peak_memory_mib": _peak(chosen)})
+        store.write_json(store.record_path(scratch, seed), found | {"peak_memory_mib": _peak(chosen)})
+        checkpoint.path(scratch, seed).unlink(missing_ok=True)
     print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
 
 
@@ -57,8 +54,9 @@ def _start_file(start: dict, seed: int, files: dict) -> str | None:
         return files["weights"]
     for block in files["parents"]:
         if seed in store.block_seeds(block):
-            record = store.read_json(Path(block) / "run.json")
-            mine = next(found for found in record["replicates"] if found["seed"] == seed)
+            [(_, _, _, mine)] = records.replicates([block], [seed])
+            if mine["status"] == records.MISSING:
+                raise starts.Missing(f"its parent {start['cell']} is not whole: {mine['cause']}")
             if mine["status"] != "done":
                 raise starts.Missing(f"its parent {start['cell']} has status {mine['status']} for seed {seed}")
             epoch = mine["epochs"] if start["take"] == "last" else start["take"]

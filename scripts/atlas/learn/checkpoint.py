@@ -1,6 +1,6 @@
 """What a replicate leaves while it trains, so that another process can go on with it bit by bit.
 
-One safetensors file beside the scratch files of its block, written whole, removed when the replicate is finished: the
+One safetensors file beside the scratch files of its block, written whole, removed when the replicate is recorded: the
 model, the optimizer, what `track` recorded, and in its metadata where training was and what it had told so far. Every
 random number comes from a stream that is named by epoch and step, so that only the generator that dropout draws from
 has a state to keep.
@@ -39,7 +39,8 @@ def identity(settings: dict, seed: int, device: torch.device) -> str:
 
 def save(file: Path, tensors: dict[str, torch.Tensor], facts: dict, maker: str) -> None:
     """Write the tensors and the facts (JSON) of a replicate that `maker` (see `identity`) trains."""
-    store.save_tensors(file, tensors, {"maker": maker, "tensors": digest(tensors), "facts": json.dumps(facts)})
+    told = json.dumps(facts)
+    store.save_tensors(file, tensors, {"maker": maker, "digest": digest(tensors, told), "facts": told})
 
 
 def load(file: Path, maker: str) -> tuple[dict[str, torch.Tensor], dict] | None:
@@ -50,7 +51,8 @@ def load(file: Path, maker: str) -> tuple[dict[str, torch.Tensor], dict] | None:
         metadata, _ = store.tensor_header(file)
         tensors = {name: tensor.clone() for name, tensor in store.load_tensors(file).items()}
         why = None if metadata.get("maker") == maker else "it is of another run, machine or version of torch"
-        why = why or (None if metadata.get("tensors") == digest(tensors) else "its contents are damaged")
+        sound = metadata.get("digest") == digest(tensors, metadata.get("facts", ""))
+        why = why or (None if sound else "its contents are damaged")
     except (ValueError, OSError) as error:
         why = str(error)
     if why:
@@ -59,9 +61,9 @@ def load(file: Path, maker: str) -> tuple[dict[str, torch.Tensor], dict] | None:
     return tensors, json.loads(metadata["facts"])
 
 
-def digest(tensors: dict[str, torch.Tensor]) -> str:
-    """SHA-256 over the tensors' names and bytes."""
-    found = hashlib.sha256()
+def digest(tensors: dict[str, torch.Tensor], facts: str) -> str:
+    """SHA-256 over the facts, as they are written, and the tensors' names and bytes."""
+    found = hashlib.sha256(facts.encode())
     for name in sorted(tensors):
         found.update(name.encode())
         found.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

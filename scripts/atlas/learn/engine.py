@@ -56,7 +56,7 @@ class Run:
     def train(self, file: str | None) -> dict:
         """Train from the start (loaded from `file` where it is not drawn) to the end or to divergence.
 
-        Writes snapshots and `metrics.csv` below `out`; returns the replicate's record for `run.json`.
+        Writes snapshots and metrics.csv into its folder below `out`; returns the replicate's record.
         """
         found = checkpoint.load(checkpoint.path(self.out, self.seed), self.maker)
         step, state = self._restore(*found) if found else self._begin(file)
@@ -83,7 +83,6 @@ class Run:
         if self.training["keep_optimizer"]:
             state = optimizer_state(optimizer, dict(self.model.named_parameters()))
             store.save_tensors(store.optimizer_path(self.out, self.seed), state)
-        checkpoint.path(self.out, self.seed).unlink(missing_ok=True)
         return {
             "seed": self.seed,
             "status": "diverged" if self.diverged else "done",
@@ -303,7 +302,7 @@ class Run:
         values = (self.cell_id, self.seed, epoch, stage, now, *trained, *valid, *test, seconds)
         speed = len(self.feed) / seconds if seconds else math.nan
         self.rows.append(dict(zip(store.METRICS, (*values, speed), strict=True)))
-        with store.whole(self.out / f"metrics_seed{self.seed}.csv") as path, open(path, "w", newline="") as file:
+        with store.whole(store.metrics_path(self.out, self.seed)) as path, open(path, "w", newline="") as file:
             writer = csv.DictWriter(file, store.METRICS)
             writer.writeheader()
             writer.writerows({key: _text(value) for key, value in row.items()} for row in self.rows)
@@ -323,8 +322,11 @@ class Run:
             self._save(here, epoch)
         if best:
             self.best = (accuracy, epoch)
-            first.unlink(missing_ok=True)
-            first.hardlink_to(here) if asked else self._save(first, epoch)
+            if not asked:
+                self._save(first, epoch)
+                return
+            with store.whole(first) as part:
+                os.link(here, part)
 
     def _save(self, path: Path, epoch: int) -> None:
         """Write a snapshot: the start whole, later ones without what never changes."""

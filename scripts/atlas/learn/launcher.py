@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from atlas import store
+from atlas import records, store
 from atlas.learn import slots
 from atlas.learn.attempts import Attempts
 
@@ -29,6 +29,9 @@ FOLLOW_SECONDS = 30.0
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 FULL = os.strerror(errno.ENOSPC)
 TAIL = 15
+ROOM = 16 << 20  # bytes that must be free before a death without a word counts as the cell's own failure
+JOURNAL = "attempts.json"
+STOPPED = 143  # what the trainer ends with when it was asked to stop (atlas/learn/checkpoint.py)
 # Thinning is started by its path and not imported: measures are no part of the code that training depends on, so that
 # an edit of a measure never trains a cell again. What they leave says by which code it was made.
 THIN = Path(__file__).resolve().parents[2] / "thin.py"
@@ -50,7 +53,7 @@ class Block:
     def lock(self):
         """Hold the block's lock; wait, and say so, while another process trains it."""
         path = store.lock_path(self.directory)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        store.make_folder(path.parent)
         told = False
         while True:
             handle = os.open(path, os.O_RDWR | os.O_CREAT)
@@ -76,15 +79,12 @@ class Block:
     ) -> tuple[int, list[str]]:
         """Run the trainer on a device (None: whatever there is), its output into `log`; (exit status, the last lines).
 
-        A line every half minute is shown. Snakemake removes the log before each attempt: what earlier ones said is kept
-        in the scratch directory, and stands before it.
+        A line every half minute is shown.
         """
         last, told = collections.deque(maxlen=TAIL), time.monotonic()
         environment = MEMORY | os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         environment |= {"CUDA_VISIBLE_DEVICES": device} if device else {}
-        log.parent.mkdir(parents=True, exist_ok=True)
-        kept = self.scratch / "train.log"
-        log.write_bytes(kept.read_bytes() if kept.exists() else b"")
+        kept = self.bring_log(log)
         with (
             open(log, "a", encoding="utf-8", buffering=1) as file,
             open(kept, "a", encoding="utf-8", buffering=1) as copy,
@@ -109,6 +109,13 @@ class Block:
                     print(f"{self.cell_id}  {line.rstrip()}", flush=True)
         return child.returncode, list(last)
 
+    def bring_log(self, log: Path) -> Path:
+        """Snakemake removes the log before each attempt: put back what earlier ones said. Where that is kept."""
+        kept = self.scratch / "train.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(kept.read_bytes() if kept.exists() else b"")
+        return kept
+
     def _interrupt(self, number: int, child: subprocess.Popen) -> None:
         self.interrupted = number
         child.terminate()
@@ -118,36 +125,77 @@ class Block:
         command = [sys.executable, str(THIN), "--block", str(self.scratch), "--cell-id", self.cell_id]
         return [*command, "--cell", json.dumps(self.settings), "--keep", self.keep]
 
-    def records(self) -> list[dict]:
-        """The records of the replicates that are finished, by seed."""
-        found = (self.scratch / f"seed{seed}.json" for seed in self.seeds)
-        return [store.read_json(path) for path in found if path.exists()]
+    def review(self, again: bool) -> None:
+        """Keep the replicates that an earlier job put in place, as far as they can be relied on; remove the others.
+
+        again: whether those that failed are tried again. Snakemake removes run.json and metrics.csv whenever it starts
+        this job; the replicates stay, so that only what is not whole is trained.
+        """
+        for folder in sorted((self.directory / "snapshots").glob("seed*")):
+            path = folder / "record.json"
+            if why := self._unfit(store.read_json(path) if path.exists() else None, again):
+                print(f"{self.cell_id} {folder.name}: {why}: it is trained again", flush=True)
+                path.unlink(missing_ok=True)  # first: what is half removed must not look finished
+                store.flush(folder)
+                shutil.rmtree(folder)
+
+    def _unfit(self, record: dict | None, again: bool) -> str | None:
+        """Why a replicate that is in place cannot stay there, or None."""
+        if record is None:
+            return "it is there in part"
+        if record["origin"] != self.origin:
+            return "its code, data or parent changed"
+        if record["status"] == "failed":
+            return "it failed" if again else None
+        return records.damage(self.directory, record)
+
+    def unfinished(self) -> list[int]:
+        """The seeds that have no record yet, neither in place nor in the scratch directory."""
+        return [
+            seed
+            for seed in self.seeds
+            if not any(store.record_path(where, seed).exists() for where in (self.directory, self.scratch))
+        ]
+
+    def unplaced(self) -> list[int]:
+        """The seeds whose replicates are not in place."""
+        return [seed for seed in self.seeds if not store.record_path(self.directory, seed).exists()]
 
     def record_failure(self, cause: str) -> None:
         """Record every replicate that is not finished as failed, with its cause."""
-        finished = {record["seed"] for record in self.records()}
-        for seed in self.seeds:
-            if seed not in finished:
-                failed = {"seed": seed, "status": "failed", "cause": cause, "epochs": 0, "best_epoch": None}
-                store.write_json(self.scratch / f"seed{seed}.json", failed)
+        for seed in self.unfinished():
+            failed = {"seed": seed, "status": "failed", "cause": cause, "epochs": 0, "best_epoch": None}
+            store.write_json(store.record_path(self.scratch, seed), failed)
 
     def finish(self) -> dict:
-        """Put snapshots, metrics and run.json into place and remove the scratch directory; what run.json says."""
-        machine = self.scratch / "machine.json"
-        run = {"cell_id": self.cell_id, "kind": self.cell_id.split("-")[0], "seeds": list(self.seeds)}
-        run |= store.read_json(machine) if machine.exists() else {"device": None, "device_name": None, "versions": {}}
-        run |= {"replicates": self.records(), "cell": self.settings}
-        self.directory.mkdir(parents=True, exist_ok=True)
-        _join([self.scratch / f"metrics_seed{seed}.csv" for seed in self.seeds], self.directory / "metrics.csv")
-        snapshots = self.scratch / "snapshots"
-        snapshots.mkdir(exist_ok=True)
-        for half in snapshots.rglob(".part-*"):  # what a child that was killed was writing
+        """Put the replicates into place one by one, then metrics.csv and run.json; what run.json says.
+
+        Whatever interrupts it, each replicate is whole in one of the two directories, and the next job goes on here.
+        """
+        path = self.scratch / "machine.json"
+        machine = store.read_json(path) if path.exists() else records.NO_MACHINE
+        store.make_folder(self.directory / "snapshots")
+        # What a process that was killed was writing.
+        for half in (*self.directory.glob(".part-*"), *self.scratch.rglob(".part-*")):
             half.unlink()
-        shutil.rmtree(self.directory / "snapshots", ignore_errors=True)
-        os.replace(snapshots, self.directory / "snapshots")
-        store.write_json(self.directory / "run.json", run)
-        shutil.rmtree(self.scratch)
+        for seed in self.unplaced():
+            own, place = (store.replicate_path(where, seed) for where in (self.scratch, self.directory))
+            records.seal(self.scratch, seed, self.origin, machine)
+            os.replace(own, place)
+            store.flush(place.parent)
+        for folder in self.directory.parents[:2]:  # Snakemake makes these, and does not flush them
+            store.flush(folder)
+        run = records.assemble(self.directory, self.cell_id, self.settings)
+        self.clear()
         return run
+
+    def clear(self) -> None:
+        """Remove the scratch directory, the journal last: what is left of the others must not look like its own."""
+        for path in self.scratch.iterdir():
+            if path.name != JOURNAL:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        store.flush(self.scratch)
+        shutil.rmtree(self.scratch)
 
 
 def cause(status: int, last: list[str]) -> str:
@@ -205,45 +253,67 @@ def _launch(
 ) -> int:
     began = time.monotonic()
     with block.lock() as handle, contextlib.ExitStack() as held:
-        block.scratch.mkdir(parents=True, exist_ok=True)
-        made = Attempts(block.scratch / "attempts.json")
-        if attempt > attempts:
-            why = made.last_words()
-            _check_room(why)
-            _complain(block, f"{attempts} attempts failed, the last one {why}; see {log}")
-            if not stop:
-                block.record_failure(why)
-                print(summary(block.finish(), block.directory / "metrics.csv", 0), flush=True)
-            return int(stop)
+        store.make_folder(block.scratch)
+        made = Attempts(block.scratch / JOURNAL)
         if made.foreign(block.origin):
             print(
                 f"{block.cell_id}: its code or its parent changed since it was interrupted: it begins anew", flush=True
             )
-            shutil.rmtree(block.scratch)
-            made = Attempts(block.scratch / "attempts.json")
-        made.begin(attempt, block.origin)
-        device, locks = None, (handle,)
-        if gpus:
-            device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
-            locks = (handle, own)
-        status, last = block.follow(command, log, locks, device)
-        if block.interrupted:
-            # Somebody stopped the launcher itself: that is no failure of the cell.
-            made.end(f"stopped by {signal.Signals(block.interrupted).name}")
-            return 128 + block.interrupted
-        if status != 0:
-            why = cause(status, last)
-            made.end(why)
-            _check_room(why)
-            _complain(block, f"attempt {attempt} of {attempts} failed, {why}; see {log}")
-            if stop or attempt < attempts:
-                return 1
-            block.record_failure(why)
-        held.close()
-        if block.keep != "all" and (status := _thin(block, made, log, handle, attempt < attempts)):
+            block.clear()
+            store.make_folder(block.scratch)
+            made = Attempts(block.scratch / JOURNAL)
+        block.review(again=attempt == 1)
+        block.bring_log(log)
+        if not block.unfinished():
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(f"{block.directory.name}: all replicates are trained already; they are taken as they are\n")
+        if attempt > attempts and block.unfinished():
+            if status := _give_up(block, made, log, attempts, stop):
+                return status
+        elif block.unfinished():
+            made.begin(attempt, block.origin)
+            device, locks = None, (handle,)
+            if gpus:
+                device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
+                locks = (handle, own)
+            status, last = block.follow(command, log, locks, device)
+            if stopped := _stopped(block, made, status):
+                return stopped
+            if status != 0:
+                why = cause(status, last)
+                made.end(why)
+                _check_room(why)
+                _complain(block, f"attempt {attempt} of {attempts} failed, {why}; see {log}")
+                if stop or attempt < attempts:
+                    return 1
+                block.record_failure(why)
+            held.close()
+        if block.keep != "all" and block.unplaced() and (status := _thin(block, made, log, handle, attempt < attempts)):
             return status
         print(summary(block.finish(), block.directory / "metrics.csv", time.monotonic() - began), flush=True)
     return 0
+
+
+def _give_up(block: Block, made: Attempts, log: Path, attempts: int, stop: bool) -> int:
+    """Record why the last attempt failed; 0, or the exit status where that is none of the cell's failures."""
+    why = made.last_words()
+    # A full disk keeps its own cause from being noted.
+    _check_room(FULL if shutil.disk_usage(block.scratch).free < ROOM else why)
+    if made.stopped():
+        _complain(block, f"{why}: the same command goes on where it was")
+        return 1
+    _complain(block, f"{attempts} attempts failed, the last one {why}; see {log}")
+    if not stop:
+        block.record_failure(why)
+    return int(stop)
+
+
+def _stopped(block: Block, made: Attempts, status: int) -> int:
+    """The exit status where somebody stopped the launcher or its child, which is no failure of the cell; else 0."""
+    number = block.interrupted or (signal.SIGTERM if status == STOPPED else 0)
+    if number:
+        made.end(f"stopped by {signal.Signals(number).name}", stopped=True)
+    return 128 + number if number else 0
 
 
 def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> int:
@@ -252,9 +322,8 @@ def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> in
     It goes on then where it was. A block that cannot be thinned at all is finished with all of its snapshots.
     """
     status, last = block.follow(block.thinning(), log, (lock,))
-    if block.interrupted:
-        made.end(f"stopped by {signal.Signals(block.interrupted).name}")
-        return 128 + block.interrupted
+    if stopped := _stopped(block, made, status):
+        return stopped
     if status == 0:
         return 0
     why = cause(status, last)
@@ -262,12 +331,3 @@ def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> in
     _check_room(why)
     _complain(block, f"removing snapshots failed{'' if again else ', so they stay'}, {why}; see {log}")
     return int(again)
-
-
-def _join(parts: list[Path], path: Path) -> None:
-    """One CSV file of the replicates'; its header stands even where none got as far as a row."""
-    lines = [",".join(store.METRICS)]
-    for part in parts:
-        lines += part.read_text(encoding="utf-8").splitlines()[1:] if part.exists() else []
-    with store.whole(path) as whole:
-        whole.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

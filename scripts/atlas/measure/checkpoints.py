@@ -1,11 +1,10 @@
 """Checkpoints, the named epochs of a cell: which they are, and what is measured between the models at them."""
 
 from itertools import combinations, pairwise
-from pathlib import Path
 
-from atlas import store
+from atlas import records, store
 from atlas.learn import starts
-from atlas.measure import cells, correlation, runs, spectra, tables
+from atlas.measure import cells, correlation, spectra, tables
 
 
 def rows(table, group, models):
@@ -39,7 +38,7 @@ def rows(table, group, models):
 def taken(group, cell_id, seed):
     """{checkpoint: (epoch, snapshot's path)} of a finished replicate; those without a snapshot are left out."""
     named = group[cell_id]["checkpoints"]
-    [(_, block, _, replicate)] = runs.replicates(group[cell_id]["blocks"], [seed])
+    [(_, block, _, replicate)] = records.replicates(group[cell_id]["blocks"], [seed])
     paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(replicate["epochs"] + 1)}
     paths = {epoch: path for epoch, path in paths.items() if store.kept(path)}
     if "match" in named:
@@ -56,8 +55,8 @@ def matched(group, rule, block, seed, kept):
     """
     ours, theirs = metric(block, seed, rule["by"]), {}
     if rule["match"] in group:
-        [(_, other, _, _)] = runs.replicates(group[rule["match"]]["blocks"], [seed])
-        theirs = metric(other, seed, rule["by"]) if other else {}
+        [(_, other, _, _)] = records.replicates(group[rule["match"]]["blocks"], [seed])
+        theirs = metric(other, seed, rule["by"])
     found = {}
     for name, epoch in rule["epochs"].items():
         choice = [at for at in kept if at and at in ours]
@@ -69,10 +68,10 @@ def matched(group, rule, block, seed, kept):
 
 
 def metric(block, seed, name):
-    """{epoch: value} of one column of a block's metrics.csv, where it has one."""
-    path = Path(block) / "metrics.csv"
+    """{epoch: value} of one column of a replicate's metrics, where it has a value; {} of one that left none."""
+    path = store.metrics_path(block, seed)
     own = [dict(zip(store.METRICS, row, strict=True)) for row in tables.rows(path, "metrics")] if path.exists() else []
-    found = {int(row["epoch"]): float(row[name] or "nan") for row in own if int(row["seed"]) == seed}
+    found = {int(row["epoch"]): float(row[name] or "nan") for row in own}
     return {epoch: value for epoch, value in found.items() if value == value}
 
 

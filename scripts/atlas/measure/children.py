@@ -1,8 +1,8 @@
 """One replicate that was perturbed and trained again: where it came from, and the rows of its tables."""
 
-from atlas import store
+from atlas import records, store
 from atlas.learn import starts
-from atlas.measure import aftermath, paths, returns, runs
+from atlas.measure import aftermath, paths, returns
 
 
 def snapshot(cell, seed, take="last"):
@@ -12,7 +12,7 @@ def snapshot(cell, seed, take="last"):
     """
     if cell is None:
         return None
-    [(_, block, _, replicate)] = runs.replicates(cell["blocks"], [seed])
+    [(_, block, _, replicate)] = records.replicates(cell["blocks"], [seed])
     if replicate["status"] != "done":
         return None
     path = store.snapshot_path(block, seed, replicate["epochs"] if take == "last" else take)

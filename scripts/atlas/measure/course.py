@@ -9,7 +9,7 @@ import math
 from functools import cache
 from pathlib import Path
 
-from atlas import store
+from atlas import records, store
 from atlas.learn import starts
 from atlas.measure import filters, movement, statistics, tables, tolerance, unchanged
 
@@ -27,7 +27,7 @@ def available(cell, block, replicate):
     were measured before.
     """
     if replicate["status"] not in ("done", "diverged"):
-        return None, f"status {replicate['status']}"
+        return None, replicate["cause"] if replicate["status"] == records.MISSING else f"status {replicate['status']}"
     last, asked = replicate["epochs"], cell["snapshots"]
     if isinstance(asked, str):
         asked = range(last + 1) if asked == "all" else ()

@@ -4,7 +4,7 @@ import shutil
 
 import torch
 
-from atlas import store
+from atlas import records, store
 from atlas.measure import evaluation, tables
 from atlas.networks import inputs
 
@@ -23,18 +23,15 @@ def lay_out(cell_id, cell, files, data, card, block):
     shutil.rmtree(block / "snapshots", ignore_errors=True)
     shape = cell["input"]
     pictures = shown(data, card, shape["channels"], shape["size"]) if data else None
-    records, metrics = [], []
     for place, seed in enumerate(store.block_seeds(block)):
         epochs = cell["snapshots"]
         series = dict(zip(epochs, files[place * len(epochs) :][: len(epochs)], strict=True))
         record, rows = _replicate(cell_id, cell, seed, series, pictures, block)
-        records.append(record)
-        metrics += rows
+        tables.write(store.metrics_path(block, seed), "metrics", rows)
+        store.write_json(store.record_path(block, seed), record)
+        records.seal(block, seed, "", records.NO_MACHINE)
         print(f"{cell_id} seed {seed}: {len(series)} files, {record['status']}", flush=True)
-    tables.write(block / "metrics.csv", "metrics", metrics)
-    run = {"cell_id": cell_id, "kind": "given", "seeds": list(store.block_seeds(block)), "versions": {}}
-    run |= {"device": None, "device_name": None, "replicates": records, "cell": cell}
-    store.write_json(block / "run.json", run)
+    records.assemble(block, cell_id, cell)
 
 
 def shown(data, card, channels, size):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from atlas import networks, store
+from atlas import networks, records, store
 from atlas.learn import starts
 from atlas.measure import (
     align,
@@ -25,7 +25,6 @@ from atlas.measure import (
     pairs,
     parameters,
     paths,
-    runs,
     similarity,
     tables,
 )
@@ -91,8 +90,10 @@ def _network(asked, pictures, found, kept, scratch):
         if entry["cell_id"] in parents:
             found["symmetries"] += [(entry["cell_id"], *row) for row in symmetry.rows(layers)]
         found["parameters"] += [(entry["cell_id"], *row) for row in parameters.rows(layers)]
-        for seed, block, _, replicate in runs.replicates(entry["blocks"], entry["seeds"]):
+        for seed, block, _, replicate in records.replicates(entry["blocks"], entry["seeds"]):
             since = time.perf_counter()
+            if replicate["status"] == records.MISSING:
+                found["missing"].append((entry["cell_id"], seed, replicate["cause"]))
             epochs, why = course.available(entry["cell"], block, replicate)
             if why:
                 print(f"{entry['cell_id']} seed {seed}: skipped, {why}", flush=True)

@@ -32,6 +32,7 @@ COLUMNS = {
     "null_low null_high difference difference_low difference_high p q",
     "tests": "outcome factor level_a level_b dataset network n difference low high t p q effect",
     "anova": "study experiment setting outcome term df sum_sq F p q eta omega n",
+    "missing": "cell_id seed cause",
     "identical": "cell_id seed epoch layer filters distinct spread",
     "summary": "measure cell_id key n of mean low high std",
     # Freeze-depth transfer: each begins with _CURVE.
@@ -53,7 +54,7 @@ MEASURES = (
     *("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "pairs"),
     *("returns", "aftermath", "paths", "barriers", "symmetries", "facts"),
     *("checkpoints", "correlations", "spectra"),
-    "identical",
+    *("identical", "missing"),
 )
 
 

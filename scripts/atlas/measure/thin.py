@@ -19,7 +19,7 @@ def thin(block, cell_id, settings, kept):
     and called again.
     """
     layers = networks.table(*evaluation.network(settings))
-    for file in sorted(block.glob("seed*.json")):
+    for file in sorted(block.glob("snapshots/seed*/record.json")):
         replicate = store.read_json(file)
         epochs, why = course.available(settings, block, replicate)
         if why:

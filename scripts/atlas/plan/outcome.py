@@ -1,17 +1,18 @@
 """What a person reads on the console before, after and instead of a run: cells, jobs, expected time, disk, failures."""
 
 import collections
+import csv
 import os
 import shlex
 
-from atlas import store
+from atlas import records
 from atlas.plan import cost
 from atlas.plan.study import Plan, block_path
 
 # What a study's cells are there for: those of its own, and those that are listed apart from them.
 OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
 APART = {"given": "given cells", "source": "source cells", "control": "controls of the perturbed"}
-APART |= {"extra": "further transfers"}
+APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
 
 # How the cause begins of a failure that only follows from the parent's (atlas/learn/block.py).
 FOLLOWS = "its parent "
@@ -110,30 +111,73 @@ def counted(entries: list) -> str:
 
 
 def _part(entry) -> str:
-    """The role of an entry; given ones stand in the grid, though no grid makes them."""
-    return "given" if "given" in entry.labels else entry.role
+    """The role of an entry; in the grid those apart that no grid makes, or that the document does not have."""
+    if "given" in entry.labels:
+        return "given"
+    return "beyond" if entry.beyond else entry.role
 
 
 def troubles(plan: Plan) -> list[dict]:
-    """The replicates that failed or diverged: cell_id, block, seed, status, cause."""
-    found = []
+    """The replicates that failed or diverged, or were not whole when they were last measured: cell_id, block, seed,
+    status, cause."""
+    found, missing = [], _missing(plan)
     for cell_id, blocks in plan.blocks.items():
         for block in blocks:
-            path = plan.root / block_path(cell_id, block) / "run.json"
-            for record in store.read_json(path)["replicates"] if path.exists() else []:
+            name = block_path(cell_id, block)
+            for record in records.read(plan.root / name)["replicates"] if _recorded(plan, name) else []:
+                if cause := missing.get((cell_id, record["seed"])):
+                    record |= {"status": records.MISSING, "cause": cause}
                 if record["status"] != "done" and record["seed"] < plan.replicates[cell_id]:
-                    found.append({"cell_id": cell_id, "block": block_path(cell_id, block)} | record)
+                    found.append({"cell_id": cell_id, "block": name} | record)
     return found
 
 
+def check_records(plan: Plan) -> None:
+    """ValueError, in one line, where the run.json of a block that the plan takes as it is is no record of it."""
+    for cell_id, blocks in plan.blocks.items():
+        for name in (block_path(cell_id, block) for block in blocks):
+            if _recorded(plan, name):
+                records.read(plan.root / name)
+
+
+def _recorded(plan: Plan, block: str) -> bool:
+    return (plan.root / block / "run.json").exists()
+
+
+def _missing(plan: Plan) -> dict[tuple[str, int], str]:
+    """{(cell, seed): why} of the replicates whose files were not as recorded when they were last measured."""
+    path = plan.root / f"results/{plan.config.name}/tables/missing.csv"
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {(row["cell_id"], int(row["seed"])): row["cause"] for row in csv.DictReader(file)}
+
+
 def retried(plan: Plan) -> list[str]:
-    """The blocks that `retry_failed` trains again: those with a replicate that failed of itself.
+    """The blocks that `retry_failed` trains again: those with a replicate that failed of itself, or is not whole.
 
     Not those that only failed for want of their parent's replicate: what starts from a block that is trained again
-    follows it anyway, and where the parent diverged another try would end as the first.
+    follows it anyway, and where the parent diverged another try would end as the first. But the parent itself, where
+    it is not whole.
     """
-    failed = (t for t in troubles(plan) if t["status"] == "failed" and not (t["cause"] or "").startswith(FOLLOWS))
-    return list(dict.fromkeys(trouble["block"] for trouble in failed))
+    found = []
+    for trouble in troubles(plan):
+        if trouble["status"] == "failed" and (trouble["cause"] or "").startswith(FOLLOWS):
+            found += _damaged_parent(plan, trouble)
+        elif trouble["status"] in ("failed", records.MISSING):
+            found.append(trouble["block"])
+    return list(dict.fromkeys(found))
+
+
+def _damaged_parent(plan: Plan, trouble: dict) -> list[str]:
+    """The block of the replicate that a failed one starts from, in a list, where it is not whole; else []."""
+    parent, seed = plan.cells[trouble["cell_id"]].parent, trouble["seed"]
+    names = [block_path(parent, block) for block in plan.blocks.get(parent, []) if block[0] <= seed <= block[1]]
+    return [
+        name
+        for name in names
+        if _recorded(plan, name) and records.replicates([plan.root / name], [seed])[0][-1]["status"] == records.MISSING
+    ]
 
 
 def command(files: list[str], settings: list[str], *target: str) -> str:
@@ -153,7 +197,7 @@ def after(plan: Plan, again: str) -> str:
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
     if retried(plan):
-        lines.append(f"To train the failed ones again:\n  {again}")
+        lines.append(f"To train what failed or is not whole again:\n  {again}")
     report = f"results/{plan.config.name}/report/report.html"
     if (plan.root / report).exists():
         lines.append(f"The report: {report}")

@@ -21,11 +21,13 @@ LINE = re.compile(r"seed (\d+)  epoch (\d+)/(\d+)(?: +(\d+)%)?  (.+)")
 
 
 def records(block: Path) -> dict[int, dict]:
-    """What is recorded of the finished replicates of a block, by seed: in its run.json, or while it is trained."""
-    if (run := _read(block / "run.json")) is not None:
-        return {record["seed"]: record for record in run["replicates"]}
-    files = ((seed, store.scratch_path(block) / f"seed{seed}.json") for seed in store.block_seeds(block))
-    return {seed: record for seed, file in files if (record := _read(file)) is not None}
+    """What is recorded of the finished replicates of a block, by seed: in place, or while it is trained."""
+    found = {}
+    for seed in store.block_seeds(block):
+        for where in (block, store.scratch_path(block)):
+            if (record := _read(store.record_path(where, seed))) is not None:
+                found[seed] = record
+    return found
 
 
 def _read(path: Path) -> dict | None:

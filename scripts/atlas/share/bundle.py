@@ -164,7 +164,9 @@ def _final(result):
         for seed in cell["seeds"]:
             epochs = {at: path for at, path in result.snapshots(cell_id, seed).items() if at != "best"}
             if epochs and result.status(cell_id, seed) in ("done", "diverged"):
-                for path in parts(epochs[max(epochs)]):
+                files = parts(epochs[max(epochs)])
+                result.check(cell_id, seed, files)
+                for path in files:
                     found[path.relative_to(result.root).as_posix()] = path
     return found
 

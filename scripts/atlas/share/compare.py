@@ -93,6 +93,8 @@ def _hashes(a, b, pair, seed):
     """{epoch, or "best": hash} of each of the two: of tensors, or, where one is a bundle, of whole files, as it lists
     them. Of a file that leaves something out and one that does not, these hashes tell nothing: then there are none."""
     sides = (a, pair.a), (b, pair.b)
+    for one, cell in sides:
+        one.check(cell, seed, list(one.snapshots(cell, seed).values()))
     if pair.by != "id" or not (a.is_bundle or b.is_bundle):
         return [{at: tensors_sha256(path) for at, path in one.snapshots(cell, seed).items()} for one, cell in sides]
     found = [one.hashes(cell, seed) for one, cell in sides]

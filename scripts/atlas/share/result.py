@@ -8,7 +8,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-from atlas import store
+from atlas import records, store
 from atlas.measure import cells
 
 NEEDED = ("cells.csv", "config.json", "tables/runs.csv", "tables/accuracy.csv", "tables/movement.csv")
@@ -64,6 +64,14 @@ class Result:
         found = {int(path.stem[6:]): path for path in folder.glob("epoch_*.safetensors")}
         best = store.named(folder, "best")
         return dict(sorted(found.items())) | ({"best": best} if best.exists() else {})
+
+    def check(self, cell_id, seed, paths):
+        """ValueError, in one line, where one of these snapshots of a replicate is not the file that was recorded."""
+        if paths:
+            block = paths[0].parents[2]
+            [(_, _, _, record)] = records.replicates([block], [seed], check=False)
+            if why := records.damage(block, record, [path.name for path in paths]):
+                raise ValueError(f"{why}; remove {block}/run.json and run the workflow again, which trains it again")
 
     @cached_property
     def listed(self):
