@@ -22,6 +22,15 @@ PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs"
 SPENT = re.compile(r"^core-seconds: ([\d.]+), ([\d.]+) of them to start", re.M)
 
 
+def copied(root: Path) -> Path:
+    """The new folder `root` with a copy of the workflow, without any result."""
+    root.mkdir()
+    for part in PARTS:
+        source, copy = ROOT / part, shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(source, root / part)
+    return root
+
+
 def spent(log: Path) -> tuple[float, float]:
     """(core-seconds of a process, those until it begins its work), as its log says."""
     found = SPENT.findall(log.read_text(encoding="utf-8"))
@@ -53,11 +62,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     cores = parser.parse_args().cores
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "tour"
-        root.mkdir()
-        for part in PARTS:
-            source, copy = ROOT / part, shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            copy(source, root / part)
+        root = copied(Path(folder) / "tour")
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, "-m", "snakemake", "--cores", str(cores)],
