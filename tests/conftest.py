@@ -1,5 +1,6 @@
-"""A copy of the workflow in a directory of its own (with a space in its name), and a way to run it there."""
+"""A copy of the workflow in a separate directory (with a space in its name), a way to run it there, and the tour."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -72,6 +73,11 @@ def until(reached, seconds=60):
     return found
 
 
+def bare() -> dict[str, str]:
+    """The environment without what an activated virtual environment adds."""
+    return {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+
+
 class Workflow:
     """The workflow's files in `root`, with one config, run as a user would from there."""
 
@@ -90,9 +96,8 @@ class Workflow:
         """snakemake with the config, without the environment activated; its output in one stream."""
         command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)]
         command += ["--configfile", "config/tiny.yaml"]
-        plain = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=self.root, env=plain | environment, **streams)
+        return subprocess.Popen(command, cwd=self.root, env=bare() | environment, **streams)
 
     def run(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess:
         """A run of `start` to its end."""
@@ -164,3 +169,15 @@ def finished(tmp_path_factory) -> Workflow:
     workflow = Workflow(root, tiny())
     workflow.first = workflow.run("all")
     return workflow
+
+
+@pytest.fixture(scope="session")
+def tour() -> Path:
+    """The folder of the tour's results in this checkout, finished: the README's first command makes them where they are
+    not, in about 5 minutes. Several pytest processes wait for one another here, since Snakemake locks the folder."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "all"]
+    with open(ROOT / ".pytest-tour.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, cwd=ROOT, env=bare(), capture_output=True, text=True)
+    assert done.returncode == 0, f"the tour ended with {done.returncode}:\n{(done.stdout + done.stderr)[-6000:]}"
+    return ROOT / "results/tour"
