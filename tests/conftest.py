@@ -45,9 +45,16 @@ def skeleton(classes):
     return head + textwrap.indent(textwrap.dedent(code).strip("\n"), "    ") + "\n    return model\n"
 
 
-# LeNet-1 that takes so many seconds for a batch as the file `slow` in the working directory says, where there is one.
+# LeNet-1 whose batches take so many seconds as the file `slow` in the working directory says, where there is one: the
+# n-th batch of a process its n-th number, and all batches after the last number that one.
 SLOW = altered("""
-    wait = lambda *_: time.sleep(float(Path("slow").read_text()) if Path("slow").exists() else 0)
+    batches = []
+
+    def wait(*_):
+        batches.append(len(batches))
+        seconds = Path("slow").read_text().split() if Path("slow").exists() else ["0"]
+        time.sleep(float(seconds[min(batches[-1], len(seconds) - 1)]))
+
     model.register_forward_pre_hook(wait)
 """)
 
@@ -64,12 +71,13 @@ def small(network: str, inits=("default",), optimizers=("sgd",), **training) -> 
     return config
 
 
-def until(reached, seconds=60):
-    """What `reached` returns, once that is something."""
+def until(reached, seconds=300, why=lambda: "it takes too long"):
+    """What `reached` returns, once that is something; `why` says what is known where it never is. The limit is far
+    beyond what a busy machine needs: a test waits for what it looks at, never for a time."""
     end = time.monotonic() + seconds
     while not (found := reached()):
-        assert time.monotonic() < end, "it takes too long"
-        time.sleep(0.1)
+        assert time.monotonic() < end, why()
+        time.sleep(0.05)
     return found
 
 

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import sys
-import time
 import urllib.parse
 from pathlib import Path
 
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))  # the sam
 from test_render import TEMPLATES, sample  # noqa: E402
 
 from atlas.tell import render  # noqa: E402
+from tests.conftest import until  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -55,6 +55,8 @@ def chromium(tmp_path_factory):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_script_timeout(600)
+    driver.set_page_load_timeout(600)
     yield driver
     driver.quit()
 
@@ -64,7 +66,7 @@ def opened(chromium, page, request):
     """The browser with the page open at one of both widths."""
     size = {"width": request.param, "height": 900, "deviceScaleFactor": 1, "mobile": request.param == NARROW}
     chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
     chromium.get("about:blank")
     for kind in ("browser", "performance"):
         chromium.get_log(kind)
@@ -75,18 +77,54 @@ def opened(chromium, page, request):
     return chromium
 
 
+def drawn(driver):
+    """Waits until the page has been drawn anew: what it does before it draws (events of its media among them) is done.
+    Headless, it draws as long as somebody asks for it."""
+    driver.execute_async_script(
+        "const done = arguments[arguments.length - 1];"
+        "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
+    )
+
+
+def prefer(driver, scheme):
+    """Makes the system light or dark, and waits until the page has heard of it."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    until(lambda: driver.execute_script("return matchMedia(arguments[0]).matches", f"(prefers-color-scheme: {scheme})"))
+    drawn(driver)
+
+
+def heard(driver, kind, last):
+    """The entries of one of the browser's logs, up to the one that the script `last` makes, which holds `LAST`."""
+    driver.execute_script(last.replace("LAST", "the-last-word"))
+    found = []
+
+    def whole():
+        found.extend(entry["message"] for entry in driver.get_log(kind))
+        return any("the-last-word" in message for message in found)
+
+    until(whole)
+    return found[: next(at for at, message in enumerate(found) if "the-last-word" in message)]
+
+
 def requests(driver):
-    """The addresses that the page asked for."""
-    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    """The addresses that the page asked for until now."""
+    messages = [json.loads(entry)["message"] for entry in heard(driver, "performance", "fetch('data:,LAST')")]
     return [entry["params"]["request"]["url"] for entry in messages if entry["method"] == "Network.requestWillBeSent"]
+
+
+def top(driver, node):
+    """How far below the top of the window an element is."""
+    return driver.execute_script("return arguments[0].getBoundingClientRect().top", node)
 
 
 def test_no_errors_and_no_requests_outside(opened):
     opened.execute_script("document.querySelectorAll('main details').forEach(details => { details.open = true; })")
     opened.execute_script("window.scrollTo(0, document.body.scrollHeight)")
-    time.sleep(0.2)
-    assert opened.get_log("browser") == []
+    drawn(opened)
+    until(lambda: opened.execute_script("return [...document.images].every(image => image.complete)"))
     asked = requests(opened)
+    assert heard(opened, "browser", "console.error('LAST')") == []
     assert asked and {urllib.parse.urlsplit(address).scheme for address in asked} <= {"file", "data"}
     assert len([address for address in asked if address.startswith("file:")]) == 1
     # Nothing in the page would ask for more: no src, srcset, @import or url() leaves it.
@@ -189,6 +227,7 @@ def test_tabs_switch_by_click_and_by_key(opened):
     assert len(tabs) == 2 and shown() == 0
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", tablist)
     tabs[1].click()
+    until(lambda: tabs[1].get_attribute("aria-selected") == "true")
     assert shown() == 1
     for key, expected in (("\ue014", 0), ("\ue012", 1), ("\ue011", 0), ("\ue010", 1)):  # right, left, home, end
         opened.switch_to.active_element.send_keys(key)
@@ -198,8 +237,7 @@ def test_tabs_switch_by_click_and_by_key(opened):
 def test_verdicts_have_contrast(opened):
     """White or black on the chip's colour, in both schemes: https://www.w3.org/TR/WCAG22/#contrast-minimum"""
     for scheme in ("light", "dark"):
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        prefer(opened, scheme)
         found = opened.execute_script(
             "return [...document.querySelectorAll('.verdict')].map(chip => [chip.textContent,"
             " getComputedStyle(chip).backgroundColor, getComputedStyle(chip).color])"
@@ -224,20 +262,19 @@ def test_contents_follow_the_reader(opened):
     if opened.page_width == NARROW:
         assert contents.get_attribute("open") is None
         summary.click()
+        until(links[0].is_displayed)
         links[0].send_keys("\ue00c")  # Escape
-        assert contents.get_attribute("open") is None and opened.switch_to.active_element == summary
+        until(lambda: contents.get_attribute("open") is None and opened.switch_to.active_element == summary)
         summary.click()
-        assert links[0].is_displayed()
+        until(links[0].is_displayed)
         opened.execute_script("document.querySelector('h1').click()")
         assert contents.get_attribute("open") is None
         summary.click()
-    assert contents.get_attribute("open") is not None and links[0].is_displayed()
+    until(lambda: contents.get_attribute("open") is not None and links[0].is_displayed())
     last = next(link for link in links if link.get_attribute("href").endswith("#sec-methods"))
     last.click()
-    time.sleep(0.3)
-    top = opened.execute_script("return document.getElementById('sec-methods').getBoundingClientRect().top")
-    assert 0 <= top < 300
-    assert last.get_attribute("aria-current") == "true"
+    goal = opened.find_element("id", "sec-methods")
+    until(lambda: 0 <= top(opened, goal) < 300 and last.get_attribute("aria-current") == "true")
     assert (contents.get_attribute("open") is None) == (opened.page_width == NARROW)
     assert opened.execute_script("return getComputedStyle(document.querySelector('.side')).position") == "sticky"
 
@@ -247,7 +284,8 @@ def test_contents_mark_what_is_being_read(opened):
     for goal, shown in (("sec-dynamics-question-unchanged", True), ("sec-methods-accuracy", False)):
         opened.execute_script("document.getElementById(arguments[0]).scrollIntoView()", goal)
         opened.execute_script("scrollBy(0, 5)")
-        time.sleep(0.3)
+        until(lambda goal=goal: opened.find_elements("css selector", f".toc a[href='#{goal}'][aria-current]"))
+        drawn(opened)
         marked = opened.find_elements("css selector", ".toc [aria-current]")
         assert [link.get_attribute("href").partition("#")[2] for link in marked] == [goal]
         if opened.page_width == WIDE:
@@ -256,11 +294,13 @@ def test_contents_mark_what_is_being_read(opened):
             assert opened.find_element("css selector", ".toc a[href='#sec-dynamics-claims']").is_displayed() is shown
     if opened.page_width == NARROW:  # the bar stays above what a link leads to
         opened.execute_script("location.hash = 'sec-methods'")
-        time.sleep(0.3)
-        bar, heading = opened.execute_script(
+        places = (
             "return [document.querySelector('.side').getBoundingClientRect().bottom,"
             " document.getElementById('sec-methods').getBoundingClientRect().top]"
         )
+        until(lambda: 0 <= opened.execute_script(places)[1] < 200)
+        drawn(opened)
+        bar, heading = opened.execute_script(places)
         assert 0 < bar <= heading < 200
 
 
@@ -269,8 +309,7 @@ def test_a_link_opens_what_hides_its_goal(opened):
         "const panel = [...document.querySelectorAll('[role=tabpanel]')].pop();"
         "panel.querySelector('table').id = 'deep'; location.hash = '#deep'"
     )
-    time.sleep(0.2)
-    assert opened.find_element("id", "deep").is_displayed()
+    until(opened.find_element("id", "deep").is_displayed)
 
 
 def test_a_claim_on_the_first_page_leads_to_what_was_seen(opened):
@@ -280,12 +319,8 @@ def test_a_claim_on_the_first_page_leads_to_what_was_seen(opened):
     link = opened.find_element("css selector", ".claims-short a[href='#claim-002-4']")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", link)
     link.click()
-    time.sleep(0.3)
     claim = opened.find_element("id", "claim-002-4")
-    assert (
-        claim.is_displayed()
-        and 0 <= opened.execute_script("return arguments[0].getBoundingClientRect().top", claim) < 300
-    )
+    until(lambda: claim.is_displayed() and 0 <= top(opened, claim) < 300)
 
 
 @pytest.mark.parametrize("key", ["\ue007", " "])
@@ -294,13 +329,13 @@ def test_figures_open_at_full_width_and_close(opened, key):
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     assert button.accessible_name == button.find_element("css selector", "img").get_attribute("alt")
     button.send_keys(key)
-    dialog = opened.find_element("css selector", "dialog")
+    dialog = until(lambda: opened.find_elements("css selector", "dialog[open]"))[0]
     assert dialog.is_displayed()
-    assert dialog.find_element("css selector", "img").size["width"] >= 0.85 * opened.page_width
+    until(lambda: dialog.find_element("css selector", "img").size["width"] >= 0.85 * opened.page_width)
     assert dialog.accessible_name == "Figure 1, enlarged"
     opened.switch_to.active_element.send_keys("\ue00c")  # Escape
-    time.sleep(0.2)
-    assert opened.find_elements("css selector", "dialog") == [] and opened.switch_to.active_element == button
+    until(lambda: opened.find_elements("css selector", "dialog") == [])
+    until(lambda: opened.switch_to.active_element == button)
 
 
 def test_keyboard_and_landmarks(opened):
@@ -308,7 +343,7 @@ def test_keyboard_and_landmarks(opened):
     skip = opened.switch_to.active_element
     assert skip.text == "Skip to the text" and skip.location["x"] >= 0
     skip.send_keys("\ue007")
-    assert opened.switch_to.active_element.get_attribute("id") == "content"
+    until(lambda: opened.switch_to.active_element.get_attribute("id") == "content")
     assert opened.find_element("css selector", "html").get_attribute("lang") == "en"
     assert len(opened.find_elements("css selector", "main")) == len(opened.find_elements("css selector", "h1")) == 1
     assert opened.find_element("css selector", "nav").accessible_name == "Contents"
@@ -325,8 +360,7 @@ def luminance(colour):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_contrast_and_figures_stay_on_white(opened, scheme):
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    prefer(opened, scheme)
     found = opened.execute_script(
         "const colour = (selector, key) => getComputedStyle(document.querySelector(selector))[key];"
         "return [colour('body', 'backgroundColor'), colour('body', 'color'), colour('main a', 'color'),"
@@ -342,8 +376,8 @@ def test_colours_have_contrast_and_figures_stay_on_white(opened, scheme):
 
 def test_light_or_dark_is_the_systems_until_the_reader_says_otherwise(opened):
     def settled():
-        """Whether the page is dark, once it had time to become so; its switch and its paper agree."""
-        time.sleep(0.5)
+        """Whether the page is dark, once it has drawn itself; its switch and its paper agree."""
+        drawn(opened)
         paper, pressed = opened.execute_script(
             "return [getComputedStyle(document.body).backgroundColor,"
             " document.querySelector('.switcher').getAttribute('aria-pressed')]"
@@ -351,12 +385,8 @@ def test_light_or_dark_is_the_systems_until_the_reader_says_otherwise(opened):
         assert (luminance(paper) < 0.05) == (pressed == "true")
         return pressed == "true"
 
-    def prefer(scheme):
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-
     for scheme in ("dark", "light"):
-        prefer(scheme)
+        prefer(opened, scheme)
         assert settled() is (scheme == "dark")
     opened.find_element("css selector", ".switcher").send_keys(" ")
     assert settled()
@@ -364,7 +394,7 @@ def test_light_or_dark_is_the_systems_until_the_reader_says_otherwise(opened):
     assert settled()
     opened.find_element("css selector", ".switcher").click()
     assert not settled()
-    prefer("dark")
+    prefer(opened, "dark")
     assert not settled()
     opened.execute_script("localStorage.clear()")
     opened.refresh()
@@ -375,11 +405,9 @@ def test_light_or_dark_is_the_systems_until_the_reader_says_otherwise(opened):
 @pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: npm ci --prefix tests/integration")
 def test_axe_finds_nothing_serious(opened, scheme):
     """The rules of axe-core over the page with all of it unfolded: https://github.com/dequelabs/axe-core"""
-    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    prefer(opened, scheme)
     opened.execute_script("document.querySelectorAll('main details').forEach(details => { details.open = true; })")
     opened.execute_script(AXE.read_text(encoding="utf-8"))
-    opened.set_script_timeout(300)
     found = opened.execute_async_script(
         "const done = arguments[arguments.length - 1];"
         "axe.run({resultTypes: ['violations']}).then(({violations, passes}) => done([passes.length, violations.map("
@@ -403,6 +431,7 @@ def test_paper_shows_every_panel(opened):
     size = {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False}  # an A4 sheet within its margins
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    until(lambda: opened.execute_script("return matchMedia('print').matches && innerWidth === 718"))
     opened.execute_script("dispatchEvent(new Event('beforeprint'))")
     panels = opened.find_elements("css selector", "[role=tabpanel] table")
     assert panels and all(panel.is_displayed() for panel in panels)
@@ -417,7 +446,6 @@ def test_paper_shows_every_panel(opened):
     assert chip.value_of_css_property("background-color") == "rgba(0, 0, 0, 0)"
     opened.execute_script("dispatchEvent(new Event('afterprint'))")
     assert len(opened.find_elements("css selector", "main details:not([open])")) == folded
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
 def test_paper_comes_out_as_pages(opened):
@@ -461,10 +489,7 @@ def test_figures_can_be_kept(opened, page, tmp_path):
         opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
         button.click()
     files = [tmp_path / f"dynamics-accuracy.{kind}" for kind in ("svg", "png")]
-    for _ in range(100):
-        if all(file.is_file() and file.stat().st_size for file in files):
-            break
-        time.sleep(0.1)
+    until(lambda: all(file.is_file() and file.stat().st_size for file in files))
     assert files[0].read_bytes() == (page.parents[1] / "figures/dynamics/accuracy.svg").read_bytes()
     with Image.open(files[1]) as picture:
         assert picture.size == (1440, 400)
@@ -520,6 +545,5 @@ def test_quartos_page_sorts_filters_and_keeps_too_and_nothing_is_there_twice(chr
     assert chromium.find_element("css selector", ".source").text == "The numbers · The figure as SVG or PNG"
     assert chromium.find_elements("css selector", ".zoom, .switcher, dialog") == []
     chromium.execute_script("location.hash = 'within'")
-    time.sleep(0.2)
-    assert chromium.find_element("css selector", ".callout-collapse.show #within")
+    until(lambda: chromium.find_elements("css selector", ".callout-collapse.show #within"))
     assert chromium.find_element("css selector", "a.lightbox").value_of_css_property("padding") == "0px"

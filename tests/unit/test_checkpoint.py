@@ -145,13 +145,19 @@ def test_killed_at_every_write(alone, toy, tmp_path):
 def test_asked_to_stop_it_keeps_what_is_done(alone, toy, tmp_path, capfd):
     kind, expected = alone
 
-    process = child(toy, tmp_path, kind, 60, slowly(0.05))
-    until = time.monotonic() + 60
-    while not store.metrics_path(tmp_path, 0).exists() and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep(0.4)
-    os.kill(process, signal.SIGTERM)
-    assert ended(process) == 143 and checkpoint.path(tmp_path, 0).exists()
+    def asked():
+        """Has the process asked to stop in the second step after its first epoch."""
+        step, steps = engine.Run._step, []
+
+        def once(*given):
+            steps.extend([1] if store.metrics_path(tmp_path, 0).exists() else [])
+            if len(steps) == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return step(*given)
+
+        engine.Run._step = once
+
+    assert ended(child(toy, tmp_path, kind, 60, asked)) == 143 and checkpoint.path(tmp_path, 0).exists()
     assert "asked to stop: what is done is kept" in capfd.readouterr().out
     assert ended(child(toy, tmp_path, kind, 60)) == 0
     assert "seed 0  goes on after" in capfd.readouterr().out

@@ -1,6 +1,5 @@
 """Slots of pretended GPUs: never more jobs on one than it has slots, every device used, and none lost."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,18 +9,26 @@ from pathlib import Path
 import pytest
 
 from atlas.learn import slots
+from tests.conftest import until
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-# A job that writes when it began and ended, and where.
+# A job that writes that it waits, whose slot it takes, and that it leaves it, once the file `go` is there.
 JOB = """
-import os, sys, time
+import sys, time
+from pathlib import Path
 sys.path.insert(0, {scripts!r})
 from atlas.learn import slots
-with slots.slot({names!r}, {jobs}, lambda text: None) as (name, handle):
-    began = time.monotonic()
-    time.sleep({seconds})
-    with open({log!r}, "a") as file:
-        file.write(f"{{name}} {{began}} {{time.monotonic()}}\\n")
+folder = Path({folder!r})
+def write(*words):
+    with open(folder / "log", "a") as file:
+        file.write(" ".join(words) + "\\n")
+slots.POLL_SECONDS = 0.05
+with slots.slot({names!r}, {jobs}, lambda text: write("waits")) as (name, handle):
+    write("takes", name)
+    while not (folder / "go").exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    write("leaves", name)
 """
 
 
@@ -31,57 +38,71 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(slots.tempfile, "tempdir", None)
 
 
-def start(tmp_path, names, jobs, seconds):
-    code = JOB.format(scripts=str(SCRIPTS), names=names, jobs=jobs, seconds=seconds, log=str(tmp_path / "log"))
-    return subprocess.Popen([sys.executable, "-c", code])
+@pytest.fixture
+def start(tmp_path):
+    """Starts a job; none outlives the test."""
+    started = []
+
+    def start(names, jobs):
+        code = JOB.format(scripts=str(SCRIPTS), names=names, jobs=jobs, folder=str(tmp_path))
+        started.append(subprocess.Popen([sys.executable, "-c", code]))
+        return started[-1]
+
+    yield start
+    for job in started:
+        job.kill()
+        job.wait()
+
+
+def said(tmp_path, verb):
+    """The lines of the jobs' log that begin so, in words."""
+    log = tmp_path / "log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [line.split() for line in lines if line.startswith(verb)]
 
 
 @pytest.mark.parametrize(("count", "names", "jobs"), [(6, ["a", "b"], 1), (8, ["GPU-1", "GPU-2"], 2), (4, ["a"], 3)])
-def test_never_more_jobs_on_a_device_than_it_has_slots(tmp_path, monkeypatch, count, names, jobs):
-    monkeypatch.setattr(slots, "POLL_SECONDS", 0.05)
-    for job in [start(tmp_path, names, jobs, 0.4) for _ in range(count)]:
-        assert job.wait(timeout=60) == 0
-    ran = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
-    assert len(ran) == count and {name for name, *_ in ran} == set(names)
-    for name in names:
-        spans = [(float(began), float(ended)) for own, began, ended in ran if own == name]
-        together = [sum(a <= began < b for a, b in spans) for began, _ in spans]
-        assert max(together) <= jobs
+def test_never_more_jobs_on_a_device_than_it_has_slots(tmp_path, start, count, names, jobs):
+    started = [start(names, jobs) for _ in range(count)]
+    places = jobs * len(names)
+    until(lambda: len(said(tmp_path, "takes")) >= places and len(said(tmp_path, "waits")) >= count - places)
+    assert sorted(name for _, name in said(tmp_path, "takes")) == sorted(names * jobs), "every slot, and each once"
+    (tmp_path / "go").touch()
+    assert [job.wait() for job in started] == [0] * count
+    held = dict.fromkeys(names, 0)
+    for verb, name in said(tmp_path, ("takes", "leaves")):
+        held[name] += 1 if verb == "takes" else -1
+        assert held[name] <= jobs
+    assert len(said(tmp_path, "leaves")) == count
     assert list(slots.folder().glob("*.lock")), "the files of the locks stay"
 
 
-def test_a_slot_is_free_again_when_its_holder_is_killed(tmp_path):
-    job = start(tmp_path, ["a"], 1, 60)
-    path = slots.folder() / "a.0.lock"
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        handle = slots._try(path) if path.exists() else None
-        if path.exists() and handle is None:
-            break
-        if handle is not None:
-            os.close(handle)
-        time.sleep(0.05)
-    else:
-        pytest.fail("the job never took its slot")
+def test_a_slot_is_free_again_when_its_holder_is_killed(tmp_path, start):
+    job = start(["a"], 1)
+    until(lambda: said(tmp_path, "takes"))
+    assert slots._try(slots.folder() / "a.0.lock") is None
     job.send_signal(signal.SIGKILL)
     job.wait()
     with slots.slot(["a"], 1, pytest.fail) as (name, _):
         assert name == "a"
 
 
-def test_it_says_once_that_it_waits(tmp_path, monkeypatch):
-    monkeypatch.setattr(slots, "POLL_SECONDS", 0.05)
-    said = []
-    job = start(tmp_path, ["a", "b"], 1, 1.5)
-    other = start(tmp_path, ["a", "b"], 1, 1.5)
-    until = time.monotonic() + 30
-    while time.monotonic() < until and len(list(slots.folder().glob("*.lock"))) < 2:
-        time.sleep(0.05)
-    time.sleep(0.3)
-    with slots.slot(["a", "b"], 1, said.append):
+def test_it_says_once_that_it_waits(tmp_path, monkeypatch, start):
+    told, looks, sleep = [], [], time.sleep
+    jobs = [start(["a", "b"], 1) for _ in range(2)]
+    until(lambda: len(said(tmp_path, "takes")) == 2)
+
+    def wait(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            (tmp_path / "go").touch()
+        sleep(0.05)
+
+    monkeypatch.setattr(slots.time, "sleep", wait)
+    with slots.slot(["a", "b"], 1, told.append):
         pass
-    assert said in (["all 2 slots of 2 GPUs are taken; waiting for one"], [])
-    assert job.wait() == 0 and other.wait() == 0 and said
+    assert told == ["all 2 slots of 2 GPUs are taken; waiting for one"] and len(looks) >= 3
+    assert [job.wait() for job in jobs] == [0, 0]
 
 
 def test_the_devices_are_those_that_a_scheduler_names_or_that_there_are(tmp_path, monkeypatch):

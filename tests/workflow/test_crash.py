@@ -28,11 +28,11 @@ def crashed(tmp_path_factory):
     root = tmp_path_factory.mktemp("a crash")
     workflow = Workflow(root, small("slow", epochs=6))
     (root / "scripts/atlas/networks/slow.py").write_text(SLOW)
-    (root / "slow").write_text("0.1")
+    # Two batches before the first epoch and six in each: the fourth does not end while others look on.
+    (root / "slow").write_text("0.1 " * 22 + "30")
     first = workflow.start("all", WEIGHT_ATLAS_CHECKPOINT_SECONDS="0.5")
     log = lambda: "".join(path.read_text() for path in (root / "logs/train").rglob("*.log"))  # noqa: E731
     until(lambda: "epoch 3/6" in log())
-    (root / "slow").write_text("30")  # so that it does not end while others look on
     others = [workflow.run(*words, check=False) for words in BESIDE]
     # The power goes: Snakemake first, then whatever it had started.
     first.kill()
