@@ -16,6 +16,19 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs")
 PARTS += ("requirements.txt", "CITATION.cff", "LICENSE")
+# The files of tests that take longest, in this order; then all others. A file is tested by one process.
+LONGEST = ("test_slurm", "test_rerun", "test_share", "test_given_series", "test_failures", "test_crash", "test_before")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process of tests a core, and one more, since those of SLURM and Snakemake wait for half of their time."""
+    return min(len(os.sched_getaffinity(0)), 8) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no process is left alone with one of them in the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def altered(code: str) -> str:
@@ -171,11 +184,27 @@ def tiny() -> dict:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Workflow:
-    """The tiny workflow after a whole run. Tests that change it put it back."""
-    root = tmp_path_factory.mktemp("a run")
+def finished(tmp_path_factory, worker_id) -> Workflow:
+    """The tiny workflow after a whole run. Tests that change it put it back.
+
+    The first process of tests that asks for it makes it, and each has a copy: a folder beside it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "finished"
+    folder.mkdir(exist_ok=True)
+    whole, done = folder / "a run", folder / "done"
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(whole, ignore_errors=True)
+            whole.mkdir()
+            Workflow(whole, tiny()).run("all")
+            done.touch()
+    root = folder / f"a run of {worker_id}"
+    root.mkdir()
     workflow = Workflow(root, tiny())
-    workflow.first = workflow.run("all")
+    for part in ("results", "data", "logs", ".snakemake"):
+        shutil.copytree(whole / part, root / part, symlinks=True, dirs_exist_ok=True)
     return workflow
 
 

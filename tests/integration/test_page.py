@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageStat
-
-webdriver = pytest.importorskip("selenium.webdriver")
+from selenium import webdriver
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))  # the sample of the report's own tests
 from test_render import TEMPLATES, sample  # noqa: E402
