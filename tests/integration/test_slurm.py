@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 from atlas.plan import study
 from tests.conftest import SLOW, Workflow, small, tiny, until
 
+EPOCHS = 60  # of trainings that take more than SLURM's shortest limit, while the file `slow` is there
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "srun")
 CONFIG = """
 ClusterName=loopback
@@ -42,7 +42,8 @@ GresTypes=gpu
 EnforcePartLimits=ALL
 ReturnToService=2
 MinJobAge=3600
-KillWait=5
+KillWait=60
+MessageTimeout=100
 SlurmdParameters=config_overrides
 SlurmctldPidFile={d}/slurmctld.pid
 SlurmdPidFile={d}/slurmd.pid
@@ -53,6 +54,14 @@ StateSaveLocation={d}/state
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
+
+
+def runs(process):
+    """Whether a process with this id is there, and more than an entry that nobody has asked for yet."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
 
 
 def program(name):
@@ -99,18 +108,17 @@ def slurm():
     munge += [f"--{option}={file}" for option, file in files.items()]
     for command in (munge, [program("slurmctld"), "-i"], [program("slurmd")]):
         subprocess.run(command, env=environment, check=True, capture_output=True)
-    until = time.monotonic() + 60
-    while (
-        "idle"
-        not in subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True).stdout
-    ):
-        assert time.monotonic() < until, (folder / "slurmctld.log").read_text()[-2000:]
-        time.sleep(0.5)
+    state = {"args": ["sinfo", "-h", "-o", "%T"], "env": environment, "capture_output": True, "text": True}
+    until(
+        lambda: "idle" in subprocess.run(**state).stdout,
+        why=lambda: (folder / "slurmctld.log").read_text()[-2000:],
+    )
     yield folder, environment
     for name in ("slurmd.pid", "slurmctld.pid", "munge.pid"):
         if (folder / name).exists():
-            os.kill(int((folder / name).read_text()), signal.SIGTERM)
-    time.sleep(1)
+            daemon = int((folder / name).read_text())
+            os.kill(daemon, signal.SIGTERM)
+            until(lambda daemon=daemon: not runs(daemon))
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -125,7 +133,7 @@ def command(environment, *arguments):
 
 def submit(workflow, environment, *arguments):
     """A run of `command` to its end; what it said."""
-    asked = {"cwd": workflow.root, "env": environment, "capture_output": True, "text": True, "timeout": 900}
+    asked = {"cwd": workflow.root, "env": environment, "capture_output": True, "text": True, "timeout": 3600}
     done = subprocess.run(command(environment, *arguments), **asked)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
@@ -162,34 +170,36 @@ def test_the_whole_workflow_through_the_profile(slurm, tmp_path):
 
 
 def test_a_job_over_its_time_and_one_that_is_cancelled_go_on(slurm, tmp_path):
-    """Two trainings of a minute and a half: one has a minute at its first attempt, the other is cancelled midway."""
+    """Two trainings of minutes: one has a minute at its first attempt, the other is cancelled midway; then both end."""
     folder, environment = slurm
-    config = small("slow", ["default"], ["sgd", "adam"], epochs=20)
+    config = small("slow", ["default"], ["sgd", "adam"], epochs=EPOCHS)
     Workflow(tmp_path, config | {"replicates": 1})
     (tmp_path / "scripts/atlas/networks/slow.py").write_text(SLOW)
-    (tmp_path / "slow").write_text("0.8")
+    (tmp_path / "slow").write_text("0.4")
     said = tmp_path / "said.txt"
     with open(said, "w") as file:
-        words = command(environment, "--set-resources", "train:runtime=attempt")
+        words = command(environment, "--set-resources", "train:runtime=attempt**5")
         running = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=file, stderr=subprocess.STDOUT)
     logs = {
-        name: until(lambda name=name: [*(tmp_path / "logs/train").glob(f"*-{name}-*/*.log")], 120)[0]
+        name: until(lambda name=name: [*(tmp_path / "logs/train").glob(f"*-{name}-*/*.log")])[0]
         for name in ("sgd", "adam")
     }
-    until(lambda: "epoch 3/20" in logs["adam"].read_text(), 120)
+    until(lambda: f"epoch 3/{EPOCHS}" in logs["adam"].read_text())
     refused = subprocess.run(command(environment), cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert refused.returncode != 0 and "another snakemake works in this directory" in refused.stdout + refused.stderr
     queue = subprocess.run(["squeue", "-h", "-o", "%i %k"], env=environment, capture_output=True, text=True).stdout
     job = next(line.split()[0] for line in queue.splitlines() if "-adam-" in line)
     subprocess.run(["scancel", job], env=environment, check=True)
-    assert running.wait(timeout=600) == 0, said.read_text()[-3000:]
+    until(lambda: "TIMEOUT" in [state for *_, state in record(folder).values()])
+    (tmp_path / "slow").unlink()
+    assert running.wait(timeout=3600) == 0, said.read_text()[-3000:]
     states = [state for *_, state in record(folder).values()]
     assert states.count("TIMEOUT") == 1 and states.count("CANCELLED") == 1
     for name, log in logs.items():
         text = log.read_text()
         went_on = re.search(r"goes on after (?:step \d+ of )?epoch (\d+)", text)
         assert went_on and int(went_on[1]) >= 3, name
-        assert [len(re.findall(rf"epoch {epoch}/20  loss", text)) for epoch in range(1, 21)] == [1] * 20
+        assert [len(re.findall(rf"epoch {e}/{EPOCHS}  loss", text)) for e in range(1, EPOCHS + 1)] == [1] * EPOCHS
     assert (tmp_path / "results/tiny/report/report.html").exists()
 
 
