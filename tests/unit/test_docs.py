@@ -353,9 +353,10 @@ def test_the_two_commands_are_one_line_each_and_need_no_activation():
     setup = "python3.11 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements.txt && "
     lines = [line for line in commands("README.md") if line.startswith("python3.11")]
     assert lines == [f"{setup}.venv/bin/snakemake --cores all", f"{setup}.venv/bin/python -m pytest"]
-    gate = text(".ci/run")
+    gate = text(".ci/common") + text(".ci/run")
     for step in ("-m venv .venv", "--require-hashes -r requirements.txt", "snakemake --cores all", "python -m pytest"):
-        assert step in gate
+        assert f"{step}\n" in gate
+    assert ".venv/bin/python -m pytest -m long\n" in text(".ci/long")
 
 
 MADE = ("results/", "data/", "logs/", ".venv/", "pictures/", "weights/", "mine.yaml")
