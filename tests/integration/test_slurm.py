@@ -1,7 +1,9 @@
 """The workflow on a real SLURM of one node, on loopback, with a pretended GPU. Needs slurmctld, slurmd, munge."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -70,8 +72,12 @@ def program(name):
 
 
 def free_ports(count):
-    """So many ports that nobody listens on, so that two of these may run on one machine."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """So many ports that nobody listens on, so that two of these may run on one machine; below those that the system
+    itself hands out, to a browser for instance, before SLURM has taken them."""
+    held = []
+    while len(held) < count:
+        with contextlib.suppress(OSError):
+            held.append(socket.create_server(("127.0.0.1", random.randrange(10_000, 32_000))))
     ports = [one.getsockname()[1] for one in held]
     for one in held:
         one.close()
