@@ -16,6 +16,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs")
 PARTS += ("requirements.txt", "CITATION.cff", "LICENSE")
+# Several processes share the cores: a thread of torch's that has nothing to do sleeps, and does not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # The files of tests that take longest, in this order; then all others. A file is tested by one process.
 LONGEST = ("test_slurm", "test_rerun", "test_share", "test_given_series", "test_failures", "test_crash", "test_before")
 
