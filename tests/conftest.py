@@ -18,8 +18,6 @@ PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs"
 PARTS += ("requirements.txt", "CITATION.cff", "LICENSE")
 # Several processes share the cores: a thread of torch's that has nothing to do sleeps, and does not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# The files of tests that take longest, in this order; then all others. A file is tested by one process.
-LONGEST = ("test_slurm", "test_rerun", "test_share", "test_given_series", "test_failures", "test_crash", "test_before")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -28,9 +26,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, so that no process is left alone with one of them in the end."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    """SLURM first, which waits longest, and whole workflows before parts: a file is tested by one process, and none is
+    left alone with a long one in the end."""
+    places = {"integration": 0, "workflow": 1, "unit": 2}
+    items.sort(key=lambda item: (item.path.stem != "test_slurm", places.get(item.path.parent.name, 0)))
 
 
 def altered(code: str) -> str:
