@@ -279,6 +279,14 @@ def test_renamed_tables_files_columns_and_values_are_compared_through(a, b, tmp_
     assert "cell_id base-one-1a, seed 0, chosen_at best_valid: '0.75' | '0.5'" in told
 
 
+def test_a_time_that_is_renamed_in_a_long_table_is_left_out(a, b, tmp_path, capsys):
+    write(a / "tables/summary.csv", "measure,mean\nwall_seconds,1\n")
+    write(b / "tables/summary.csv", "measure,mean\nduration,2\n")
+    assert "rows only in B: 1 (measure duration)" in run(capsys, a, b)[1]
+    given = {"values": {"measure": {"wall_seconds": "duration"}}}
+    assert run(capsys, a, b, "--renamed", renamed(tmp_path, given))[0] == 0
+
+
 def test_a_renamed_folder_is_compared_through(a, b, tmp_path, capsys):
     (b / "figures/dynamics").rename(b / "figures/motion")
     given = {"files": {"figures/dynamics": "figures/motion"}}
