@@ -46,11 +46,15 @@ def fill():
 
 def after(path):
     """Something has just been moved to `path`."""
+    global full
     moved = re.fullmatch(r"seed\\d+|snapshots", path.name)
     if moved and what == "moved":
         die()
     if moved and what == "filled":
         fill()
+    if moved and what == "no room":
+        FAULT.write_text("full")  # for those who come after this process
+        full = True
     if path.name == "run.json":
         placed.append(path)
 
@@ -63,19 +67,18 @@ def before(event, arguments):
             removed += 1
             if what in ("removing", "removed") and removed == (1 if what == "removing" else 2):
                 die()
-    if what == "no room" and moves and event == "open" and isinstance(arguments[2], int):
+    if full and event == "open" and isinstance(arguments[2], int):
         if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 if launcher and FAULT.exists():
-    what, placed, removed, moves = FAULT.read_text(), [], 0, []
+    what, placed, removed = FAULT.read_text(), [], 0
+    full = what == "full"
     for name in ("rename", "replace"):
 
         def moving(source, target, move=getattr(os, name), **more):
             move(source, target, **more)
-            if re.fullmatch(r"seed\\d+|snapshots", Path(target).name):
-                moves.append(target)
             after(Path(target))
 
         setattr(os, name, moving)
