@@ -1,6 +1,6 @@
-"""Make docs/coverage.md from tests/coverage.yaml: python docs/coverage.py [FILE]."""
+"""Make docs/coverage.md from tests/coverage.yaml."""
 
-import sys
+import argparse
 from collections import Counter
 from pathlib import Path
 
@@ -99,5 +99,7 @@ def page(documents: dict) -> str:
 
 if __name__ == "__main__":
     documents = yaml.safe_load((ROOT / "tests/coverage.yaml").read_text(encoding="utf-8"))["documents"]
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/coverage.md"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", nargs="?", type=Path, default=ROOT / "docs/coverage.md", help="the page to write")
+    target = parser.parse_args().target
     target.write_text(page(documents), encoding="utf-8")
