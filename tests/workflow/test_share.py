@@ -17,6 +17,7 @@ from PIL import Image
 from atlas import store
 from atlas.plan import study
 from tests.conftest import tiny
+from tests.unit import blocks
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,9 @@ def test_one_changed_snapshot_of_a_copy_is_found(finished, other):
     tensors[name] = tensors[name] + np.float32(0.01)
     path.unlink()  # a hard link of the best one, which stays as it was
     store.save_tensors(path, tensors, metadata)
+    refused = compare(finished, other / "results/tiny", check=False)
+    assert refused.returncode and "seed1/epoch_2.safetensors was altered" in refused.stdout
+    blocks.again(path.parents[2])
     said = compare(finished, other / "results/tiny").stdout
     assert "bit-identical: 8 of 9 cells at their last epoch (26 of 27 replicates), 8 in every snapshot" in said
     page = (finished.root / "results/tiny/compare/compare.html").read_text(encoding="utf-8")
