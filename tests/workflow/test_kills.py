@@ -1,4 +1,7 @@
-"""A whole run that is killed at 40 random moments, and started again each time, ends as one that is left alone."""
+"""A whole run that is killed at 40 random moments, and started again each time, ends as one that is left alone.
+
+Some kills of jobs that train wait for the moment at which the first replicate is put into place.
+"""
 
 import collections
 import csv
@@ -118,6 +121,14 @@ def killed(process):
         return False
 
 
+def until_placed(job, root):
+    """Wait until a replicate of the job is put into place, or the job ends: few random moments would hit that one."""
+    count = lambda: len(list(root.glob(f"results/cells/{job.cell}/seeds_*/snapshots/*")))  # noqa: E731
+    before = count()
+    while count() == before and job.own.is_running():
+        time.sleep(0.0005)
+
+
 class Killer:
     """Kills jobs of a workflow's runs until each kind of job had its share."""
 
@@ -131,7 +142,7 @@ class Killer:
         return self.done.total() >= sum(KILLS.values()) and all(self.done[kind] >= LEAST for kind in KILLS)
 
     def watch(self, running, root, note):
-        """Kill in a run until it ends; how often. `note` is called before each kill."""
+        """Kill in a run until it ends; how often. `note` is called after each kill."""
         struck, count = collections.Counter(), 0
         while running.poll() is None:
             there = [job for job in jobs(root) if self.left[job.kind] > 0 and struck[job.cell] < 2]
@@ -139,9 +150,12 @@ class Killer:
                 time.sleep(0.02)
                 continue
             job = min(there, key=lambda job: (self.done[job.kind], self.draw.random()))
-            time.sleep(self.draw.uniform(0, LONGEST.get(job.kind, SHORT)))
-            note()
+            if job.own and job.kind in ("train", "retrain") and self.draw.random() < 0.5:
+                until_placed(job, root)
+            else:
+                time.sleep(self.draw.uniform(0, LONGEST.get(job.kind, SHORT)))
             how = self.strike(job, running, root)
+            note()
             if how:
                 count += 1
                 self.left[job.kind] -= 1
