@@ -361,11 +361,15 @@ def test_the_launcher_thins_before_it_puts_the_files_into_place(job):
         "epoch_2.safetensors",
         "best.safetensors",
         "course.json",
+        "metrics.csv",
         "record.json",
         *(f"{name}.csv" for name in course.TABLES),
     }
     said = (job.directory.parents[1] / "train.log").read_text().splitlines()
-    assert said == ["trained", "seed 0  measured 3 snapshots, removed 2"]
+    assert said == [
+        "seeds_0-0: all replicates are trained already; they are taken as they are",
+        "seed 0  measured 3 snapshots, removed 2",
+    ]
 
 
 def test_what_cannot_be_thinned_is_tried_again_and_then_kept(job, tmp_path, monkeypatch, capfd):

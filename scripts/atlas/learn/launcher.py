@@ -116,6 +116,12 @@ class Block:
         log.write_bytes(kept.read_bytes() if kept.exists() else b"")
         return kept
 
+    def note(self, text: str, log: Path) -> None:
+        """A line in the log, as if the trainer had said it."""
+        with open(self.scratch / "train.log", "a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+        self.bring_log(log)
+
     def _interrupt(self, number: int, child: subprocess.Popen) -> None:
         self.interrupted = number
         child.terminate()
@@ -252,50 +258,73 @@ def _launch(
     block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool, gpus: list[str], jobs: int
 ) -> int:
     began = time.monotonic()
-    with block.lock() as handle, contextlib.ExitStack() as held:
-        store.make_folder(block.scratch)
-        made = Attempts(block.scratch / JOURNAL)
-        if made.foreign(block.origin):
-            print(
-                f"{block.cell_id}: its code or its parent changed since it was interrupted: it begins anew", flush=True
-            )
-            block.clear()
-            store.make_folder(block.scratch)
-            made = Attempts(block.scratch / JOURNAL)
+    with block.lock() as handle:
+        made = _begin(block)
         block.review(again=attempt == 1)
-        block.bring_log(log)
         if not block.unfinished():
-            with open(log, "a", encoding="utf-8") as file:
-                file.write(f"{block.directory.name}: all replicates are trained already; they are taken as they are\n")
-        if attempt > attempts and block.unfinished():
+            block.note(f"{block.directory.name}: all replicates are trained already; they are taken as they are", log)
+        elif attempt > attempts:
             if status := _give_up(block, made, log, attempts, stop):
                 return status
-        elif block.unfinished():
-            made.begin(attempt, block.origin)
-            device, locks = None, (handle,)
-            if gpus:
-                device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
-                locks = (handle, own)
-            status, last = block.follow(command, log, locks, device)
-            if stopped := _stopped(block, made, status):
-                return stopped
-            if status != 0:
-                why = cause(status, last)
-                made.end(why)
-                _check_room(why)
-                _complain(block, f"attempt {attempt} of {attempts} failed, {why}; see {log}")
-                if stop or attempt < attempts:
-                    return 1
-                block.record_failure(why)
-            held.close()
+        elif status := _train(block, made, command, log, handle, (attempt, attempts), stop, gpus, jobs):
+            return status
         if block.keep != "all" and block.unplaced() and (status := _thin(block, made, log, handle, attempt < attempts)):
             return status
         print(summary(block.finish(), block.directory / "metrics.csv", time.monotonic() - began), flush=True)
     return 0
 
 
+def _begin(block: Block) -> Attempts:
+    """The journal of a block's attempts, in its scratch directory, which is emptied where it is of another origin."""
+    store.make_folder(block.scratch)
+    made = Attempts(block.scratch / JOURNAL)
+    if not made.foreign(block.origin):
+        return made
+    print(f"{block.cell_id}: its code or parent changed since it was interrupted: it begins anew", flush=True)
+    block.clear()
+    store.make_folder(block.scratch)
+    return Attempts(block.scratch / JOURNAL)
+
+
+def _train(
+    block: Block,
+    made: Attempts,
+    command: list[str],
+    log: Path,
+    lock: int,
+    attempt: tuple[int, int],
+    stop: bool,
+    gpus: list[str],
+    jobs: int,
+) -> int:
+    """Run the trainer; 0 where every replicate has its record then, or the exit status for Snakemake.
+
+    attempt: which one of how many; at the last one a failure is recorded, unless it is to `stop` the workflow.
+    """
+    made.begin(attempt[0], block.origin)
+    with contextlib.ExitStack() as held:
+        device, locks = None, (lock,)
+        if gpus:
+            device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
+            locks = (lock, own)
+        status, last = block.follow(command, log, locks, device)
+    if stopped := _stopped(block, made, status):
+        return stopped
+    if status == 0:
+        return 0
+    why = cause(status, last)
+    made.end(why)
+    _check_room(why)
+    _complain(block, f"attempt {attempt[0]} of {attempt[1]} failed, {why}; see {log}")
+    if stop or attempt[0] < attempt[1]:
+        return 1
+    block.record_failure(why)
+    return 0
+
+
 def _give_up(block: Block, made: Attempts, log: Path, attempts: int, stop: bool) -> int:
     """Record why the last attempt failed; 0, or the exit status where that is none of the cell's failures."""
+    block.bring_log(log)
     why = made.last_words()
     # A full disk keeps its own cause from being noted.
     _check_room(FULL if shutil.disk_usage(block.scratch).free < ROOM else why)
