@@ -130,7 +130,7 @@ def until_placed(job, root):
 
 
 class Killer:
-    """Kills jobs of a workflow's runs until each kind of job had its share."""
+    """Kills jobs of a workflow's runs until it were enough; `left`: how many of each kind in one folder."""
 
     def __init__(self, seed):
         self.draw = random.Random(seed)
@@ -146,7 +146,7 @@ class Killer:
         struck, count = collections.Counter(), 0
         while running.poll() is None:
             there = [job for job in jobs(root) if self.left[job.kind] > 0 and struck[job.cell] < 2]
-            if not there:
+            if self.over() or not there:
                 time.sleep(0.02)
                 continue
             job = min(there, key=lambda job: (self.done[job.kind], self.draw.random()))
@@ -196,7 +196,7 @@ def test_forty_kills(alone, tmp_path):
     while not killer.over():
         (tmp_path / str(rounds)).mkdir()
         workflow = fresh(tmp_path / str(rounds))
-        placed = {}
+        placed, killer.left = {}, collections.Counter(KILLS)
 
         def note(workflow=workflow, placed=placed):
             """Remember the files of the replicates in place: they must stay the same ones."""
