@@ -34,7 +34,7 @@ OUTPUTS = ("run.json", "metrics.csv")  # what Snakemake knows of a block: it rem
 TIMES = {"wall_seconds", "seconds", "images_per_second", "peak_memory_mib"}
 TRAINED = "all is trained\n"  # what the log of a recording says then: nothing is to be trained again
 SHOWN = 20
-SAMPLE = 20  # what the quick tests take where the long ones take every state
+SAMPLE = 12  # what the quick tests take where the long ones take every state
 LONG = pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.long)], ids=["sample", "every"])
 
 
@@ -368,7 +368,9 @@ def test_every_interruption_while_a_block_is_put_in_place(bench, scene, expected
 def test_interruptions_before_the_last_epoch_has_ended(bench, scene, expected, recorded, tmp_path, every):
     states = distinct([state for state in recorded.states if not placing(state)])
     begun = [state for state in states if "epoch" in state.said]
-    states = [state for state in states if "epoch" not in state.said] + chosen(begun, every)
+    # Where there was something before, all that is done until the first epoch: it clears that away.
+    first = chosen([state for state in states if "epoch" not in state.said], every, None if scene.before else SAMPLE)
+    states = first + chosen(begun, every)
     count, wrong = resume(bench, scene, expected, states, tmp_path / "root", every)
     report("trained", count, len(states), wrong)
 
@@ -492,7 +494,7 @@ def disturbed(bench, scene, trained, watch) -> tuple[int | None, str]:
 def test_a_disk_that_is_full_at_any_write(bench, expected, scene, trained, every, lasting):
     count = FullDisk(0)
     assert disturbed(bench, scene, trained, count)[0] == 0
-    numbers, wrong = chosen(range(1, count.seen + 1), every, scene.sample and SAMPLE), []
+    numbers, wrong = chosen(range(1, count.seen + 1), every, SAMPLE if lasting else scene.sample), []
     for number in numbers:
         status, said = disturbed(bench, scene, trained, FullDisk(number, lasting))
         found = [] if status == 1 and "the disk is full" in said else [f"ended with {status}: {said[-200:]}"]
