@@ -59,10 +59,10 @@ def test_what_is_not_whole_is_not_measured_and_told_with_its_cause(damaged):
     for key, cause in damaged.harmed.items():
         assert found[key][0] == "missing" and cause in found[key][1]
     assert found[child][0] == "failed" and "its parent" in found[child][1] and "was altered" in found[child][1]
-    page = (damaged.root / "results/tiny/report/report.html").read_text()
+    page = " ".join((damaged.root / "results/tiny/report/report.html").read_text().split())
     assert "23 of 27" in page and "retry_failed=true" in page
     for cause in damaged.harmed.values():
-        assert cause in re.sub("<wbr>|<wbr/>|\u200b", "", page) and cause in damaged.first.stdout
+        assert cause in page and cause in damaged.first.stdout
     for table in ("statistics", "accuracy", "pairs"):
         with open(damaged.root / f"results/tiny/tables/{table}.csv", newline="") as file:
             rows = list(csv.DictReader(file))
