@@ -19,8 +19,8 @@ import numpy as np
 import scipy.stats
 import torch
 
-from atlas.measure import correlation
-from atlas.measure.vectors import LARGE
+from weight_atlas.analysis.kernels.vectors import LARGE
+from weight_atlas.analysis.weights import correlation
 
 SIDES = {
     "Pearson": {"ours": correlation.pearson, "scipy.stats.pearsonr": scipy.stats.pearsonr},

@@ -51,7 +51,7 @@ def snakemake(root: Path, *arguments: str) -> tuple[float, str]:
 
 def pretend(root: Path, settings: dict) -> None:
     """Every output of the plan as a small file."""
-    from atlas.plan import study
+    from weight_atlas.plan import study
 
     plan = study.Plan(settings, root)
     card = {"classes": [str(n) for n in range(10)], "channels": 1, "size": [28, 28]}

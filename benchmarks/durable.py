@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from atlas import store
+from weight_atlas import store
 
 
 def seconds(work) -> float:

@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import torch
 from torch.nn import functional
 
-from atlas import networks
-from atlas.learn import engine, launcher, starts
-from atlas.learn.data import Pictures, Split
-from atlas.plan import cost
+from weight_atlas import networks
+from weight_atlas.plan import cost
+from weight_atlas.training import engine, launcher, starts
+from weight_atlas.training.data import Pictures, Split
 
 CASES = {
     "lenet5, 28 grey": ({"architecture": "lenet5"}, 1, 32),

@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import torch
 
-from atlas import networks, store
-from atlas.measure import correlation, movement, statistics, tolerance, unchanged, vectors
+from weight_atlas import networks, store
+from weight_atlas.analysis.kernels import vectors
+from weight_atlas.analysis.weights import correlation, movement, statistics, tolerance, unchanged
 
 
 def files(table, folder: Path) -> list[Path]:

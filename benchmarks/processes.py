@@ -57,8 +57,8 @@ def core_seconds(*commands: list[str], folder: Path = ROOT) -> float:
 
 def prepared(folder: Path) -> dict[str, tuple[str, dict]]:
     """{data set: (cell id, settings)} with the data sets in `folder`."""
-    from atlas.plan import study
-    from atlas.prepare.dataset import prepare_dataset
+    from weight_atlas.datasets.dataset import prepare_dataset
+    from weight_atlas.plan import study
 
     plan = study.Plan(CONFIG)
     for name, data in plan.datasets.items():

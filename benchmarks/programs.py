@@ -32,7 +32,7 @@ def users(name: str, threads: int, workers: int, gate, answers) -> None:
     from torch.utils.data import DataLoader, Dataset
     from torchvision import transforms
 
-    from atlas.networks import build
+    from weight_atlas.networks import build
 
     torch.set_num_threads(threads)
     draw = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def ours(name: str, threads: int, _: int, gate, answers) -> None:
 
 def speed(program, name: str, processes: int, threads: int, workers: int = 0) -> float:
     """Images a second of so many of these programs at a time, all together."""
-    from atlas.learn import launcher
+    from weight_atlas.training import launcher
 
     context = get_context("spawn")
     for variable in launcher.MEMORY:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import images_per_second
 import torch
 
-from atlas.learn.track import Evidence
+from weight_atlas.training.track import Evidence
 
 CASES = {
     "lenet5": ({"architecture": "lenet5"}, 1, 28),

@@ -13,10 +13,10 @@ BASE = Path(workflow.basedir)
 SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
-from atlas.plan import alone, blocks, code, cost, given, outcome, resolve, spec, study
-from atlas.plan.identity import digest
-from atlas.prepare import look
-from atlas.share import commit, result
+from weight_atlas.plan import lock, blocks, code, cost, given, outcome, resolve, spec, study
+from weight_atlas.plan.identity import digest
+from weight_atlas.datasets import source_info
+from weight_atlas.export import commit, result
 
 ATTEMPTS = 3  # to train; one more records a failure that nobody was left to record
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
@@ -53,7 +53,7 @@ def imports(name, *modules):
 
 def study_imports(wildcards):
     """The files that draw a study: those of the command, and its chapter's own module where it has one."""
-    own = f"atlas/tell/{study_chapter(wildcards).replace('-', '_')}.py"
+    own = f"weight_atlas/reporting/chapters/{study_chapter(wildcards).replace('-', '_')}.py"
     return imports("draw.py", *([own] if (BASE / "scripts" / own).exists() else []))
 
 
@@ -64,15 +64,15 @@ def study_chapter(wildcards):
 def cell_imports(wildcards):
     """The trainer's files, the one module of the cell's network, and those of its perturbation."""
     cell = PLAN.cells[wildcards.cell]
-    steps = {f"atlas/perturbations/{step['type']}.py" for step in cell.settings["start"].get("steps", [])}
-    return imports("train.py", f"atlas/networks/{cell.architecture}.py", *steps)
+    steps = {f"weight_atlas/perturbations/{step['type']}.py" for step in cell.settings["start"].get("steps", [])}
+    return imports("train.py", f"weight_atlas/networks/architectures/{cell.architecture}.py", *steps)
 
 
 def dataset_fingerprint(wildcards):
     """What tells the source's pictures apart; that of the card where the source is not at hand (any more)."""
     data, card = PLAN.datasets[wildcards.dataset], Path(f"data/{wildcards.dataset}.json")
     try:
-        return look.fingerprint(look.describe(data.spec, Path(PLAN.config.data_root)))
+        return source_info.fingerprint(source_info.describe(data.spec, Path(PLAN.config.data_root)))
     except ValueError:
         return json.loads(card.read_text())["fingerprint"] if card.exists() else None
 
@@ -125,7 +125,7 @@ def given_fingerprint(wildcards):
 
 
 def given_imports(wildcards):
-    return imports("given.py", f"atlas/networks/{PLAN.cells[wildcards.cell].architecture}.py")
+    return imports("given.py", f"weight_atlas/networks/architectures/{PLAN.cells[wildcards.cell].architecture}.py")
 
 
 def again(wildcards):
@@ -201,7 +201,7 @@ def group_card(wildcards):
 
 def group_imports(wildcards):
     architecture = PLAN.cells[PLAN.groups[wildcards.group][0]].architecture
-    return imports("measure.py", f"atlas/networks/{architecture}.py")
+    return imports("measure.py", f"weight_atlas/networks/architectures/{architecture}.py")
 
 
 def group_need(wildcards):
@@ -266,8 +266,8 @@ def before():
         sys.exit("config: prune: 'remove' is for the target prune: snakemake prune --config prune=remove")
     if not targets <= READING:
         try:
-            alone.hold(Path(".snakemake/atlas.lock"))
-        except alone.Busy as busy:
+            lock.hold(Path(".snakemake/atlas.lock"))
+        except lock.Busy as busy:
             sys.exit(str(busy))
     return outcome.before(PLAN)
 

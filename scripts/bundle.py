@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from atlas.share import check, commit
+from weight_atlas.export import check, commit
 
 
 def main(arguments=None):
@@ -28,7 +28,7 @@ def main(arguments=None):
     if options.output is None:
         parser.error("--results needs --output")
 
-    from atlas.share import bundle
+    from weight_atlas.export import bundle
 
     made = options.commit or commit.describe(bundle.ROOT)
     try:

@@ -9,8 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from atlas import store
-from atlas.plan import resolve, study
+from weight_atlas import store
+from weight_atlas.plan import resolve, study
 
 
 def main() -> int:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from atlas import store
-from atlas.measure import accuracy, anova, cells, comparisons, likeness, runs, summary, tables, transfer
+from weight_atlas import store
+from weight_atlas.analysis import cells, comparisons, tables
+from weight_atlas.analysis.runs import accuracy, anova, runs, summary
+from weight_atlas.analysis.transfer import transfer
+from weight_atlas.analysis.weights import correlation_tests
 
 
 def main(arguments=None):
@@ -24,8 +27,8 @@ def main(arguments=None):
 def collect(wanted, measures, cards, output):
     """Write every table to `output`; rows in the order of the cells and of their seeds.
 
-    wanted: the cells as `atlas.measure.cells.read` gives them; measures: directories with the CSV files of measure.py;
-    cards: the data sets' cards.
+    wanted: the cells as `weight_atlas.analysis.cells.read` gives them; measures: directories with the CSV files of
+    measure.py; cards: the data sets' cards.
     """
     asked = [(cell_id, cell["blocks"], cell["seeds"]) for cell_id, cell in wanted.items()]
     blocks = [Path(block) for _, own, _ in asked for block in own]
@@ -45,7 +48,7 @@ def collect(wanted, measures, cards, output):
     tables.write(output / "summary.csv", "summary", summary.rows(*frames, free))
     tables.write(output / "tests.csv", "tests", comparisons.rows(wanted, comparisons.outcomes(*frames)))
     correlations = pd.read_csv(output / "correlations.csv", keep_default_na=False, na_values=[""])
-    tables.write(output / "likeness.csv", "likeness", likeness.rows(wanted, correlations))
+    tables.write(output / "likeness.csv", "likeness", correlation_tests.rows(wanted, correlations))
     effects = anova.rows(wanted, *frames[:2], frame(output / "metrics.csv"))
     tables.write(output / "anova.csv", "anova", effects)
     transfers = transfer.rows(wanted, *frames[:2], frame(output / "metrics.csv"))

@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from atlas.share import compared
+from weight_atlas.export import compared
 
 
 def main(arguments=None):

@@ -14,17 +14,20 @@ from pathlib import Path
 
 import yaml
 
-from atlas import store
-from atlas.tell import claims, data, exhibit, study
-from atlas.tell.tables import Tables
+from weight_atlas import store
+from weight_atlas.reporting.chapters import data, study
+from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting.grammar import exhibit
+from weight_atlas.reporting.grammar.tables import Tables
 
 
 def chapter_module(name):
-    """The module atlas.tell.<name> where it exists and tells a study (has PARTS), atlas.tell.study otherwise."""
+    """The module weight_atlas.reporting.chapters.<name> where it exists and tells a study (has PARTS),
+    weight_atlas.reporting.chapters.study otherwise."""
     file = name.replace("-", "_")
-    if not file.isidentifier() or importlib.util.find_spec(f"atlas.tell.{file}") is None:
+    if not file.isidentifier() or importlib.util.find_spec(f"weight_atlas.reporting.chapters.{file}") is None:
         return study
-    module = importlib.import_module(f"atlas.tell.{file}")
+    module = importlib.import_module(f"weight_atlas.reporting.chapters.{file}")
     return module if hasattr(module, "PARTS") else study
 
 

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from atlas import store
+from weight_atlas import store
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")
     args = parser.parse_args()
 
-    from atlas.measure import given  # imports torch: after the arguments are known to be right
+    from weight_atlas.analysis.runs import given  # imports torch: after the arguments are known to be right
 
     card = store.read_json(args.card) if args.card else None
     try:

@@ -8,8 +8,8 @@
 import argparse
 from pathlib import Path
 
-from atlas import store
-from atlas.measure import cells
+from weight_atlas import store
+from weight_atlas.analysis import cells
 
 
 def main(arguments=None):
@@ -24,7 +24,7 @@ def main(arguments=None):
     chosen = parser.parse_args(arguments)
     asked = cells.grouped(chosen.cells, chosen.group)
 
-    from atlas.measure import group  # imports torch: after the arguments are known to be right
+    from weight_atlas.analysis import group  # imports torch: after the arguments are known to be right
 
     card = store.read_json(chosen.card) if chosen.card else None
     group.measure(asked, chosen.data, card, chosen.output, chosen.threads)

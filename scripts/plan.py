@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 
-from atlas.plan import outcome, resolve, spec, study
+from weight_atlas.plan import outcome, resolve, spec, study
 
 
 def main() -> int:
@@ -27,7 +27,7 @@ def main() -> int:
         sys.exit(f"config: {problem}")
     print(outcome.table(plan))
     if args.smoke:
-        from atlas.learn import smoke
+        from weight_atlas.training import smoke
 
         return smoke.run(plan)
     return 0

@@ -24,11 +24,11 @@ def main(argv=None):
     options = arguments().parse_args(argv)
     try:
         if options.command == "dataset":
-            from atlas.prepare.dataset import prepare_dataset
+            from weight_atlas.datasets.dataset import prepare_dataset
 
             prepare_dataset(options.spec, options.dataset_id, options.data_root, options.output, options.card)
         else:
-            from atlas.prepare.weights import prepare_weights
+            from weight_atlas.datasets.weights import prepare_weights
 
             prepare_weights(options.spec, options.data_root, options.output)
     except ValueError as error:

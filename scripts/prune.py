@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 
-from atlas.plan import resolve, study, unwanted
+from weight_atlas.plan import resolve, study, unwanted
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from atlas.tell import render
+from weight_atlas.reporting.pages import render
 
 
 def main(arguments=None):

@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 
-from atlas.plan import progress, resolve, study
+from weight_atlas.plan import progress, resolve, study
 
 
 def main() -> int:

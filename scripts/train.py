@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from atlas.learn import launcher, slots
+from weight_atlas.training import launcher, slots
 
 
 def arguments(argv=None) -> argparse.Namespace:
@@ -50,7 +50,7 @@ def main() -> int:
     args = arguments()
     block = launcher.Block(args.output, args.cell_id, args.cell, "" if args.child else origin(args), args.keep)
     if args.child:
-        from atlas.learn import block as trainer
+        from weight_atlas.training import block as trainer
 
         files = {"data": args.data, "card": args.card, "weights": args.weights, "parents": args.parents}
         trainer.train(args.cell_id, args.cell, block.unfinished(), files, args.device, block.scratch)

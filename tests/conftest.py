@@ -41,7 +41,7 @@ import signal
 import time
 from pathlib import Path
 
-from atlas.networks import lenet1
+from weight_atlas.networks.architectures import lenet1
 
 MINIMUM = lenet1.MINIMUM
 
@@ -51,8 +51,8 @@ def layers(table, classes, *, width=1.0):
 
 
 def skeleton(classes):
-    from atlas.networks import table
-    from atlas.networks.build import Rows
+    from weight_atlas.networks import table
+    from weight_atlas.networks.build import Rows
 
     model = Rows(table({"architecture": "lenet1"}, 1, 28, classes))
 '''

@@ -17,8 +17,8 @@ from selenium import webdriver
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "unit"))  # the sample of the report's own tests
 from test_render import TEMPLATES, sample  # noqa: E402
 
-from atlas.tell import render  # noqa: E402
 from tests.conftest import until  # noqa: E402
+from weight_atlas.reporting.pages import render  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")

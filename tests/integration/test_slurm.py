@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from atlas.plan import study
 from tests.conftest import SLOW, Workflow, small, tiny, until
+from weight_atlas.plan import study
 
 EPOCHS = 60  # of trainings that take more than SLURM's shortest limit, while the file `slow` is there
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "srun")
@@ -180,7 +180,7 @@ def test_a_job_over_its_time_and_one_that_is_cancelled_go_on(slurm, tmp_path):
     folder, environment = slurm
     config = small("slow", ["default"], ["sgd", "adam"], epochs=EPOCHS)
     Workflow(tmp_path, config | {"replicates": 1})
-    (tmp_path / "scripts/atlas/networks/slow.py").write_text(SLOW)
+    (tmp_path / "scripts/weight_atlas/networks/architectures/slow.py").write_text(SLOW)
     (tmp_path / "slow").write_text("0.4")
     said = tmp_path / "said.txt"
     with open(said, "w") as file:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from atlas import records, store
+from weight_atlas import records, store
 
 MACHINE = {"device": "cpu", "device_name": "a processor", "threads": 1}
 MACHINE |= {"versions": {"python": "3.11.0", "torch": "2.15.0", "numpy": "2.4.0"}}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atlas import store
+from weight_atlas import store
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import json
 import numpy as np
 from PIL import Image
 
-from atlas import store
 from tests.unit import blocks
+from weight_atlas import store
 
 LETTERS = "α < β & 100 % $x$ \\input{y} a_b #1 ~ ^ {z}"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36"><path d="M0 0"/></svg>\n'

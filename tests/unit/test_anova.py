@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from atlas.measure import anova, tables
+from weight_atlas.analysis import tables
+from weight_atlas.analysis.runs import anova
 
 LEVELS = {"blocks": ("1", "3", "5"), "kernel": ("2", "3", "4", "5"), "dropout": ("0.1", "0.5")}
 

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from rocrate.rocrate import ROCrate
 
-from atlas.share import bundle, check, commit, crate, latex, private
 from tests.unit import results
+from weight_atlas.export import bundle, check, commit, crate, latex, redact
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,8 +107,8 @@ def test_no_path_of_the_machine_is_in_it(made, unpacked):
 
 
 def test_paths_are_found_as_a_text_may_spell_them_and_nothing_else():
-    words = private.places(Path("/a b/my_work"), "/data/x & y") | {"/root": "~"}
-    pattern = private.pattern_of(words)
+    words = redact.places(Path("/a b/my_work"), "/data/x & y") | {"/root": "~"}
+    pattern = redact.pattern_of(words)
 
     def clean(text):
         return pattern.sub(lambda match: words[match[0]], text)
@@ -265,7 +265,7 @@ def test_what_is_not_there_is_named(tmp_path):
 
 def test_neither_command_needs_torch_or_pandas():
     for name in ("bundle", "compared", "check", "crate"):
-        code = f"import sys; from atlas.share import {name}; print({{'torch', 'pandas'}} & set(sys.modules))"
+        code = f"import sys; from weight_atlas.export import {name}; print({{'torch', 'pandas'}} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True)
         assert done.stdout == "set()\n", done.stderr
 

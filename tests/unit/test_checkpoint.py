@@ -8,9 +8,9 @@ import time
 import pytest
 import torch
 
-from atlas import store
-from atlas.learn import block, checkpoint, engine
-from tests.unit.test_learn import SGD, settings, stage
+from tests.unit.test_training import SGD, settings, stage
+from weight_atlas import store
+from weight_atlas.training import block, checkpoint, engine
 
 ADAM = {"type": "adam", "lr": 0.003, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
 AUGMENT = {"crop": 2, "flip": True, "rotation": 10.0}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from atlas import networks, perturbations, store
-from atlas.learn import perturb, starts, streams
-from atlas.networks import build
-from tests.unit.test_learn import settings, snapshot, stage, train
+from tests.unit.test_training import settings, snapshot, stage, train
+from weight_atlas import networks, perturbations, store
+from weight_atlas.networks import build
+from weight_atlas.training import perturb, starts, streams
 
 NETWORK = {"architecture": "resnet18", "width": 0.0625, "options": {}, "threads": 1}
 
@@ -150,7 +150,7 @@ def test_the_control_repeats_itself_and_another_order_does_not(toy, tmp_path, pa
 
 def test_a_carried_optimizer_goes_on_where_it_was(toy, tmp_path, parent):
     """The first step with momentum: theta - lr (mu v + g), with the parent's own v."""
-    import atlas.learn.engine as engine
+    import weight_atlas.training.engine as engine
 
     table = networks.table(NETWORK, 1, 32, 4)
     model = build.Rows(table)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from atlas import store
-from atlas.share import bundle, compare, compared
-from atlas.share.result import Result, tensors_sha256
 from tests.unit import blocks, results
+from weight_atlas import store
+from weight_atlas.export import bundle, compare, compared
+from weight_atlas.export.result import Result, tensors_sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE, TWO = results.CELLS

@@ -9,15 +9,18 @@ import pandas as pd
 import pytest
 import scipy.stats
 import torch
-from test_measure import cell, layers, replicate, snapshot, torches, write_block, write_cells, write_data
+from test_analysis import cell, layers, replicate, snapshot, torches, write_block, write_cells, write_data
 
 import collect
 import measure
-from atlas import networks, store
-from atlas.measure import align, checkpoints, correlation, likeness, plain, spectra, tables
-from atlas.networks.table import Table
+from weight_atlas import networks, store
+from weight_atlas.analysis import tables
+from weight_atlas.analysis.alignment import align
+from weight_atlas.analysis.kernels import torch_kernels
+from weight_atlas.analysis.weights import checkpoints, correlation, correlation_tests, spectra
+from weight_atlas.networks.table import Table
 
-SIZE = plain.CHUNK + 1234  # across the border of two chunks
+SIZE = torch_kernels.CHUNK + 1234  # across the border of two chunks
 
 
 def pair(kind, size=SIZE):
@@ -210,7 +213,7 @@ def test_a_law_without_a_tail_is_undefined():
 
 def test_welchs_test_is_scipys():
     one, other = [0.5, 0.42, 0.61], [0.1, -0.05, 0.02, 0.3]
-    numbers = likeness.compare([*one, math.nan], other)
+    numbers = correlation_tests.compare([*one, math.nan], other)
     expected = scipy.stats.ttest_ind(np.arctanh(one), np.arctanh(other), equal_var=False)
     assert (numbers[0], numbers[4]) == (3, 4)
     assert numbers[-1] == pytest.approx(expected.pvalue)
@@ -221,17 +224,17 @@ def test_welchs_test_is_scipys():
 
 @pytest.mark.parametrize(("one", "other"), [([0.5], [0.1, 0.2]), ([0.5, 0.4], []), ([math.nan] * 3, [0.1, 0.2])])
 def test_too_few_pairs_make_no_test(one, other):
-    assert all(math.isnan(value) for value in likeness.compare(one, other)[-3:])
+    assert all(math.isnan(value) for value in correlation_tests.compare(one, other)[-3:])
 
 
 def test_the_null_is_that_of_independent_replicates():
     kinds = {"a": "weights", "b": "init", "c": "parent", "d": "init"}
     cells = {name: {"cell": {"start": {"kind": kind}}} for name, kind in kinds.items()}
-    assert likeness.independent(cells, ("a", "b")) == ["b"]
-    assert likeness.independent(cells, ("b", "c")) == ["b"]
-    assert likeness.independent(cells, ("b", "d")) == ["b", "d"]
-    assert likeness.independent(cells, ("a", "c")) == ["c"]
-    assert likeness.independent(cells, ("a", "a")) == []
+    assert correlation_tests.independent(cells, ("a", "b")) == ["b"]
+    assert correlation_tests.independent(cells, ("b", "c")) == ["b"]
+    assert correlation_tests.independent(cells, ("b", "d")) == ["b", "d"]
+    assert correlation_tests.independent(cells, ("a", "c")) == ["c"]
+    assert correlation_tests.independent(cells, ("a", "a")) == []
 
 
 def test_a_planted_correlation_stands_out_of_the_null():
@@ -243,10 +246,10 @@ def test_a_planted_correlation_stands_out_of_the_null():
             rows.append([one, 0, other, 1, kind, "end", "end", 5, 5, layer, "weight", 99, "raw", r, r, 99, 0.1])
     frame = pd.DataFrame(rows, columns=tables.COLUMNS["correlations"])
     cells = {name: {"cell": {"start": {"kind": "init"}}} for name in "ab"}
-    made = pd.DataFrame(likeness.rows(cells, frame), columns=tables.COLUMNS["likeness"]).set_index("layer")
+    made = pd.DataFrame(correlation_tests.rows(cells, frame), columns=tables.COLUMNS["likeness"]).set_index("layer")
     assert (made.loc["alike", "q"] < 1e-6).all() and (made.loc["other", "q"] > 0.05).all()
     assert made.loc["constant", "q"].isna().all() and (made.loc["constant", "n"] == 0).all()
-    assert likeness.rows(cells, frame[:0]) == []
+    assert correlation_tests.rows(cells, frame[:0]) == []
 
 
 # ------------------------------------------------------------------------------------------------ from blocks to tables

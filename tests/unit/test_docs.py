@@ -17,8 +17,8 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel, TypeAdapter
 
-from atlas import networks, perturbations
-from atlas.plan import resolve, spec, study
+from weight_atlas import networks, perturbations
+from weight_atlas.plan import resolve, spec, study
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "config/README.md")
@@ -212,7 +212,7 @@ def test_the_options_of_every_perturbation_are_documented():
 def test_the_options_of_every_network_are_documented():
     rows = [row for _, row in tables("config/README.md", "architecture")]
     said = {(row["architecture"].strip("`"), row["option"].strip("`")): row for row in rows}
-    expected = {(name, option) for name in networks.architectures() for option in networks.options(name) or [""]}
+    expected = {(name, option) for name in networks.names() for option in networks.options(name) or [""]}
     assert set(said) == expected
     for (name, option), row in said.items():
         assert int(row["smallest picture"]) == networks.padded(name, 1)
@@ -306,7 +306,7 @@ def test_every_other_example_is_a_part_of_a_config(page):
         config = yaml.safe_load(text("config/config.yaml")) | yaml.safe_load(example)
         for label, network in spec.Config.model_validate(config).networks.items():
             architecture = network.architecture or label
-            if architecture in networks.architectures():
+            if architecture in networks.names():
                 networks.check_options(architecture, network.model_extra)
             else:  # the network that the package's own text has as its example
                 assert f"architecture: {architecture}`" in networks.__doc__

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def imported(*folders):
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 modules.add(node.module.split(".")[0])
     owners = metadata.packages_distributions()
-    ours = {"atlas", "tests"} | {file.stem for folder in ("scripts", "tests") for file in (ROOT / folder).rglob("*.py")}
+    ours = {"weight_atlas", "tests"} | {
+        file.stem for folder in ("scripts", "tests") for file in (ROOT / folder).rglob("*.py")
+    }
     foreign = modules - set(sys.stdlib_module_names) - ours
     return {canonicalize_name(owners[module][0]) for module in foreign}
 
@@ -100,6 +103,17 @@ def test_a_marker_chooses_between_versions():
     assert [version for name, version, _, _ in pins() if name == "numpy"] != [pinned()["numpy"]]
     assert Version(pinned()["numpy"]) < Version(pinned("3.12")["numpy"])
     assert Marker("python_version < '3.12'").evaluate({"python_version": PYTHON})
+
+
+# ---------------------------------------------------------------------------------------------- pyproject.toml
+
+
+def test_the_project_names_what_the_library_imports_and_no_more():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [Requirement(line) for line in project["dependencies"]]
+    assert {canonicalize_name(one.name) for one in named} == imported("scripts/weight_atlas")
+    known = pinned()
+    assert all(one.specifier.contains(known[canonicalize_name(one.name)]) for one in named)
 
 
 # ------------------------------------------------------------------------------------------- envs/atlas.yaml

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from atlas import networks, store
-from atlas.learn import starts
-from atlas.measure import evaluation, filters
-from atlas.networks.build import build
+from weight_atlas import networks, store
+from weight_atlas.analysis import evaluation
+from weight_atlas.analysis.features import filters
+from weight_atlas.networks.build import build
+from weight_atlas.training import starts
 
 CELL = {
     "network": {"architecture": "tutorial", "width": 1.0, "options": {}},

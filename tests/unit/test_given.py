@@ -13,9 +13,9 @@ import yaml
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from atlas import networks
-from atlas.measure import given as laid
-from atlas.plan import cost, given, outcome, resolve, study
+from weight_atlas import networks
+from weight_atlas.analysis.runs import given as laid
+from weight_atlas.plan import cost, given, outcome, resolve, study
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from atlas import store
-from atlas.learn import launcher
-from atlas.learn.attempts import SILENT, Attempts
 from tests.conftest import until
+from weight_atlas import store
+from weight_atlas.training import launcher
+from weight_atlas.training.attempts import SILENT, Attempts
 
 FULL = "import sys; sys.exit('OSError: [Errno 28] No space left on device: seed0.json')"
 GOOD = """

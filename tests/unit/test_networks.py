@@ -14,16 +14,17 @@ import torch
 import torchvision
 from torch import nn
 
-from atlas import networks
-from atlas.networks.build import Rows, build
-from atlas.networks.table import Table, scaled
+from weight_atlas import networks
+from weight_atlas.networks import architectures
+from weight_atlas.networks.build import Rows, build
+from weight_atlas.networks.table import Table, scaled
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def kinds():
     """(architecture, options) of every network found, for every combination of its Literal options."""
-    for architecture in networks.architectures():
+    for architecture in networks.names():
         choices = {n: get_args(kind) for n, (kind, _) in networks.options(architecture).items() if get_origin(kind)}
         for values in itertools.product(*choices.values()):
             yield architecture, dict(zip(choices, values, strict=True))
@@ -42,11 +43,11 @@ def cases():
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A folder that counts as part of the networks package: own(name, text) drops a network there."""
-    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
+    """A folder that counts as part of the architectures: own(name, text) drops a network there."""
+    monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(tmp_path)])
 
     def drop(name, text):
-        monkeypatch.delitem(sys.modules, f"atlas.networks.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"weight_atlas.networks.architectures.{name}", raising=False)
         (tmp_path / f"{name}.py").write_text(text)
         importlib.invalidate_caches()
         return {"architecture": name}
@@ -450,7 +451,7 @@ def example():
 def test_the_documented_network_works(own):
     """Dropped in by its file: found, checked, built; its sums are what a hand-written forward pass computes."""
     network = own("residual", example()) | {"width": 0.5, "options": {"blocks": 3}}
-    assert "residual" in networks.architectures()
+    assert "residual" in networks.names()
     assert networks.options("residual") == {"blocks": (Literal[1, 2, 3], 2)}
     assert networks.padded("residual", 1) == 4
     fails(lambda: networks.check_options("residual", {"blocks": 4}), "blocks", "4", "1, 2, 3")
@@ -528,9 +529,9 @@ def test_a_map_is_freed_after_its_last_reader(own):
 def test_tables_need_no_torch():
     """Importing the package and reading every network's table leaves torch, torchvision and numpy alone."""
     code = (
-        "import sys; from atlas import networks as n\n"
-        "[n.table({'architecture': a}, 3, n.padded(a, 32), 10).parameter_count for a in n.architectures()]\n"
-        "print(sorted({'torch', 'torchvision', 'numpy'} & set(sys.modules)), len(n.architectures()))"
+        "import sys; from weight_atlas import networks as n\n"
+        "[n.table({'architecture': a}, 3, n.padded(a, 32), 10).parameter_count for a in n.names()]\n"
+        "print(sorted({'torch', 'torchvision', 'numpy'} & set(sys.modules)), len(n.names()))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == f"[] {len(networks.architectures())}"
+    assert done.stdout.strip() == f"[] {len(networks.names())}"

@@ -11,9 +11,9 @@ import torchvision
 from test_networks import fails, plain
 from torch import nn
 
-from atlas import networks
-from atlas.networks.build import build
-from atlas.networks.table import Table
+from weight_atlas import networks
+from weight_atlas.networks.build import build
+from weight_atlas.networks.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,7 +149,7 @@ def test_parameter_counts(architecture, options, size, classes, by_hand, count):
 def test_the_documented_counts():
     """What config/README.md and the networks' own first lines say."""
     rows = re.findall(r"^\| `(\w+)` \| .+ \| ([\d,]+) \|$", (ROOT / "config/README.md").read_text("utf-8"), re.M)
-    assert [name for name, _ in rows] == networks.architectures()
+    assert [name for name, _ in rows] == networks.names()
     for name, count in rows:
         assert f"{networks.table(network(name), 3, 32, 10).parameter_count:,}" == count, name
     for name in {case[0] for case in COUNTS} - {"vgg16", "lenet1"}:

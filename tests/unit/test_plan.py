@@ -11,8 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from atlas.plan import blocks, code, cost, outcome, resolve, spec, study
-from atlas.plan.identity import digest, slug
+from weight_atlas.plan import blocks, code, cost, outcome, resolve, spec, study
+from weight_atlas.plan.identity import digest, slug
 
 ROOT = Path(__file__).resolve().parents[2]
 D = ("definitions", "dynamics")
@@ -201,7 +201,7 @@ def test_a_wrong_config_is_refused_in_one_line(case):
 
 def test_the_tour_plans_without_torch():
     lines = (
-        "import sys, yaml; from atlas.plan import study, outcome; "
+        "import sys, yaml; from weight_atlas.plan import study, outcome; "
         "plan = study.Plan(yaml.safe_load(open('config/config.yaml'))); print(outcome.table(plan)); "
         "print({'torch', 'torchvision', 'pandas', 'matplotlib', 'sklearn'} & set(sys.modules))"
     )
@@ -344,19 +344,26 @@ def test_more_replicates_train_only_the_new_ones(tmp_path):
 
 
 def test_the_closure_of_the_trainer_leaves_out_what_it_does_not_need():
-    trainer = code.closure("train.py", "atlas/networks/lenet5.py")
-    assert {"train.py", "atlas/learn/engine.py", "atlas/networks/table.py", "atlas/networks/lenet5.py"} <= set(trainer)
-    assert not [file for file in trainer if "/plan/" in file or "/tell/" in file or "/measure/" in file]
-    assert "atlas/networks/resnet18.py" not in trainer
-    assert "atlas/networks/_vgg.py" in code.closure("train.py", "atlas/networks/vgg19.py")
+    trainer = code.closure("train.py", "weight_atlas/networks/architectures/lenet5.py")
+    assert {
+        "train.py",
+        "weight_atlas/training/engine.py",
+        "weight_atlas/networks/table.py",
+        "weight_atlas/networks/architectures/lenet5.py",
+    } <= set(trainer)
+    assert not [file for file in trainer if "/plan/" in file or "/reporting/" in file or "/analysis/" in file]
+    assert "weight_atlas/networks/architectures/resnet18.py" not in trainer
+    assert "weight_atlas/networks/architectures/_vgg.py" in code.closure(
+        "train.py", "weight_atlas/networks/architectures/vgg19.py"
+    )
     for command in ("draw.py", "render.py", "collect.py"):
-        assert not [file for file in code.closure(command) if "/learn/" in file]
+        assert not [file for file in code.closure(command) if "/training/" in file]
     # Measuring makes a start again that is kept as a hash; no training loop is among what that needs.
     drawn = {"__init__", "perturb", "starts", "streams"}
-    assert {Path(file).stem for file in code.closure("measure.py") if "/learn/" in file} == drawn
-    assert "atlas/measure/thin.py" in code.closure("thin.py") and "thin.py" not in code.closure(
-        "measure.py", "train.py"
-    )
+    assert {Path(file).stem for file in code.closure("measure.py") if "/training/" in file} == drawn
+    assert "weight_atlas/analysis/prune_snapshots.py" in code.closure(
+        "prune_snapshots.py"
+    ) and "prune_snapshots.py" not in code.closure("measure.py", "train.py")
 
 
 def test_cost_grows_with_the_work_and_a_cpu_asks_for_no_gpu():

@@ -5,14 +5,14 @@ import os
 import re
 
 import pytest
-from test_learn import settings, stage, train
+from test_training import settings, stage, train
 
-from atlas import store
-from atlas.learn import engine, launcher
-from atlas.plan import alone, cost, outcome, progress, study
-from atlas.plan.disk import used
 from tests.conftest import tiny
 from tests.unit import blocks
+from weight_atlas import store
+from weight_atlas.plan import cost, lock, outcome, progress, study
+from weight_atlas.plan.disk import used
+from weight_atlas.training import engine, launcher
 
 SAID = [
     "seed 0  epoch 6/6  loss 0.5268  train 91.90%  valid 48.52%  test 48.51%  1,068 images/s  0 s left",
@@ -50,13 +50,13 @@ def halfway(tmp_path):
         scratch = store.scratch_path(tmp_path / study.block_path(cell_id, (0, 2)))
         store.write_json(store.record_path(scratch, 0), record(0))
         (scratch / "train.log").write_text("".join(f"{line}\n" for line in SAID))
-    lock = launcher.Block(tmp_path / study.block_path(now, (0, 2)), now, {}).lock()
-    return plan, (done, now, left, waiting), lock
+    launching = launcher.Block(tmp_path / study.block_path(now, (0, 2)), now, {}).lock()
+    return plan, (done, now, left, waiting), launching
 
 
 def test_every_replicate_has_its_state(halfway):
-    plan, (done, now, left, waiting), lock = halfway
-    with lock:
+    plan, (done, now, left, waiting), launching = halfway
+    with launching:
         found = progress.Progress(plan)
     states = {cell: [found.state(cell, seed) for seed in range(3)] for cell in plan.cells}
     assert states == {
@@ -73,15 +73,15 @@ def test_every_replicate_has_its_state(halfway):
 
 
 def test_the_table_says_it_all(halfway):
-    plan, (_, now, *_), lock = halfway
-    with lock:
+    plan, (_, now, *_), launching = halfway
+    with launching:
         text = progress.table(plan)
     for row in ("dynamics", "in all"):
         assert re.search(rf"^{row} +3 +1 +1 +1 +6 +12$", text, re.M)
     assert "running   1 training job; no snakemake works here" in text
     assert f"  {now}  digits x lenet1 x default x adam  seed 1  epoch 2/6 50%  valid" in text
     assert re.search(r"^time +about .+ of training left, 1 training job at a time \(at the pace of the 3 ", text, re.M)
-    held = alone.hold(plan.root / ".snakemake/atlas.lock")
+    held = lock.hold(plan.root / ".snakemake/atlas.lock")
     try:
         assert "running   0 training jobs; a snakemake works here" in progress.table(plan)
     finally:
@@ -109,8 +109,8 @@ def test_time_left_is_the_plans_at_the_pace_that_was_measured(tmp_path):
 
 
 def test_what_is_trained_of_a_running_replicate_is_not_left(halfway):
-    plan, (_, now, left, waiting), lock = halfway
-    with lock:
+    plan, (_, now, left, waiting), launching = halfway
+    with launching:
         found = progress.Progress(plan)
     one = {cell: (cost.need(plan.cells[cell], 1, "cpu").seconds - cost.START) for cell in plan.cells}
     counts = {now: 1.75, left: 2, waiting: 3}
@@ -137,10 +137,10 @@ def test_the_last_words_are_read_as_the_trainer_says_them(toy, tmp_path, capsys,
 def test_paths_and_lock_are_those_of_the_launcher(tmp_path):
     block = launcher.Block(tmp_path / "base-x/seeds_0-2", "base-x", {})
     assert store.scratch_path(block.directory) == block.scratch
-    assert not alone.held(store.lock_path(block.directory)), "there is none yet"
+    assert not lock.held(store.lock_path(block.directory)), "there is none yet"
     with block.lock():
-        assert alone.held(store.lock_path(block.directory)) and alone.held(store.lock_path(block.directory))
-    assert not alone.held(store.lock_path(block.directory))
+        assert lock.held(store.lock_path(block.directory)) and lock.held(store.lock_path(block.directory))
+    assert not lock.held(store.lock_path(block.directory))
     with block.lock():  # looking on left nothing that a launcher would have to wait for
         pass
 

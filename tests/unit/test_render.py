@@ -16,7 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from atlas.tell import render
+from weight_atlas.reporting.pages import render
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "report"

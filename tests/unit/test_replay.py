@@ -21,10 +21,10 @@ import numpy as np
 import pytest
 import torch
 
-from atlas import store
-from atlas.learn import checkpoint, engine, launcher
 from tests.unit import replay
-from tests.unit.test_learn import settings, stage
+from tests.unit.test_training import settings, stage
+from weight_atlas import store
+from weight_atlas.training import checkpoint, engine, launcher
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = settings("lenet1", stages=[stage(2, frozen=1)], batch_size=40)

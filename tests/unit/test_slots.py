@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from atlas.learn import slots
 from tests.conftest import until
+from weight_atlas.training import slots
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 # A job that writes that it waits, whose slot it takes, and that it leaves it, once the file `go` is there.
@@ -17,7 +17,7 @@ JOB = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {scripts!r})
-from atlas.learn import slots
+from weight_atlas.training import slots
 folder = Path({folder!r})
 def write(*words):
     with open(folder / "log", "a") as file:

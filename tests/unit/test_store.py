@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from atlas import store
+from weight_atlas import store
 
 ARRAYS = {
     "transposed": np.arange(6.0).reshape(2, 3).T,

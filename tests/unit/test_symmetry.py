@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from atlas import networks
-from atlas.measure import align
-from atlas.networks import symmetry
-from atlas.networks.table import Table
+from weight_atlas import networks
+from weight_atlas.analysis.alignment import align
+from weight_atlas.networks import symmetry
+from weight_atlas.networks.table import Table
 
 KINDS = ("permutation", "sign", "scale")
 
@@ -70,7 +70,7 @@ OWN = {"tanh": tanh, "residual": residual, "tanh_bn": tanh_bn}
 
 def tables():
     """Every network, with the first and the last of its Literal options, at two inputs, and the three above."""
-    for architecture in networks.architectures():
+    for architecture in networks.names():
         choices = {n: get_args(kind) for n, (kind, _) in networks.options(architecture).items() if get_origin(kind)}
         width = 1.0 if architecture.startswith("lenet") else 0.0625
         for values in {tuple(kind[at] for kind in choices.values()): None for at in (0, -1)}:

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from atlas import networks, store
-from atlas.learn import block, engine, rates, streams
-from atlas.learn.augment import Augment
-from atlas.learn.feed import Feed
-from atlas.learn.frozen import same_rows
-from atlas.measure import course
-from atlas.plan import cost, resolve
 from tests.unit import blocks
-from tests.unit.test_learn import SGD, load, settings, snapshot, stage, train
 from tests.unit.test_plan import D, ids, plan
+from tests.unit.test_training import SGD, load, settings, snapshot, stage, train
+from weight_atlas import networks, store
+from weight_atlas.analysis import course
+from weight_atlas.plan import cost, resolve
+from weight_atlas.training import block, engine, rates, streams
+from weight_atlas.training.augment import Augment
+from weight_atlas.training.feed import Feed
+from weight_atlas.training.frozen import same_rows
 
 FLIPPED = [{}, {"flip": "always"}]
 MIXED = [{}, {"flip": "always"}, {"rotation": 20.0, "shift": 0.2, "zoom": [0.8, 1.2], "fill": "nearest"}]

@@ -10,8 +10,10 @@ import pytest
 from scipy import stats
 
 import collect
-from atlas import store
-from atlas.measure import accuracy, cells, tables, transfer
+from weight_atlas import store
+from weight_atlas.analysis import cells, tables
+from weight_atlas.analysis.runs import accuracy
+from weight_atlas.analysis.transfer import transfer
 
 GROUPS = {
     "A": ("cat", "deer", "dog", "horse", "ship"),

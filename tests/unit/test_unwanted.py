@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
-from atlas import store
-from atlas.learn import launcher
-from atlas.plan import study, unwanted
 from tests.conftest import tiny
+from weight_atlas import store
+from weight_atlas.plan import study, unwanted
+from weight_atlas.training import launcher
 
 
 def small(name="mine", inits=("default",), **changes):

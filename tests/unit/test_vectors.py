@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from atlas import networks
-from atlas.measure import compiled, movement, plain, returns, statistics, tolerance, unchanged, vectors
+from weight_atlas import networks
+from weight_atlas.analysis.kernels import numba_kernels, torch_kernels, vectors
+from weight_atlas.analysis.perturbed import distance_to_original
+from weight_atlas.analysis.weights import movement, statistics, tolerance, unchanged
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-SIZES = (1, 2, 17, compiled.BLOCK, compiled.BLOCK + 1, plain.CHUNK + 3 * compiled.BLOCK + 5)
-both = pytest.mark.parametrize("by", [plain, compiled], ids=["plain", "compiled"])
+SIZES = (1, 2, 17, numba_kernels.BLOCK, numba_kernels.BLOCK + 1, torch_kernels.CHUNK + 3 * numba_kernels.BLOCK + 5)
+both = pytest.mark.parametrize("by", [torch_kernels, numba_kernels], ids=["plain", "compiled"])
 sizes = pytest.mark.parametrize("size", SIZES)
 
 
@@ -62,7 +64,7 @@ def test_a_constant_vector_has_no_spread(by, size, value):
 @both
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_shows(by, value):
-    values = torch.ones(compiled.BLOCK + 9)
+    values = torch.ones(numba_kernels.BLOCK + 9)
     values[-2] = value
     moments = statistics.moments(values, by)
     assert not math.isfinite(moments[-1]) and (math.isinf(value) or all(math.isnan(number) for number in moments))
@@ -120,7 +122,7 @@ def test_the_largest_steps(by):
 
 @both
 def test_vectors_of_two_sizes_are_refused(by):
-    one, other = torch.zeros(compiled.BLOCK + 1), torch.zeros(compiled.BLOCK)
+    one, other = torch.zeros(numba_kernels.BLOCK + 1), torch.zeros(numba_kernels.BLOCK)
     for function in (by.products, by.centred, by.differing):
         with pytest.raises(ValueError, match="8193 and 8192 values"):
             function(one, other)
@@ -139,12 +141,12 @@ def test_a_large_network_has_the_rows_of_a_small_one(monkeypatch):
     found = []
     for large in (math.inf, 0):
         monkeypatch.setattr(vectors, "LARGE", large)
-        assert vectors.chosen(table.parameter_count) is (plain if large else compiled)
+        assert vectors.chosen(table.parameter_count) is (torch_kernels if large else numba_kernels)
         found.append(
             [
                 *statistics.rows(table, last),
                 *movement.rows(table, start, last),
-                *returns.changes(table, start, last),
+                *distance_to_original.changes(table, start, last),
                 *unchanged.rows(table, start, last),
                 *unchanged.rows(table, start, last, bits),
                 *tolerance.rows(table, start, last),
@@ -158,7 +160,8 @@ def test_a_large_network_has_the_rows_of_a_small_one(monkeypatch):
 
 
 def test_small_networks_wait_for_no_compiler():
-    code = "import sys, torch; from atlas.measure import group, statistics, tolerance\n"
+    code = "import sys, torch; from weight_atlas.analysis import group\n"
+    code += "from weight_atlas.analysis.weights import statistics, tolerance\n"
     code += "statistics.moments(torch.ones(5)), tolerance.count(torch.ones(5), torch.ones(5))\n"
     code += "assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=SCRIPTS)
@@ -173,5 +176,5 @@ def test_without_a_place_to_keep_it_numba_compiles_anew(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(compiled, "njit", njit)
-    assert compiled._kept()(abs) is abs and asked == [True, False]
+    monkeypatch.setattr(numba_kernels, "njit", njit)
+    assert numba_kernels._kept()(abs) is abs and asked == [True, False]

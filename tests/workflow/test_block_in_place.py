@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from atlas import store
 from tests.conftest import Workflow, small
+from weight_atlas import store
 
 # Imported by every Python that starts, as PYTHONPATH names its folder. It acts in the launcher alone, and while the
 # file FAULT is there, which says what is to happen.

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from atlas.measure.tables import COLUMNS
-from atlas.plan.study import Plan
-from atlas.tell import claims
 from tests.unit.test_plan import pictures
+from weight_atlas.analysis.tables import COLUMNS
+from weight_atlas.plan.study import Plan
+from weight_atlas.reporting.claims import claims
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = yaml.safe_load((ROOT / "tests/coverage.yaml").read_text(encoding="utf-8"))["documents"]
@@ -198,7 +198,7 @@ def test_the_tour_has_every_exhibit_and_table_that_is_named(document, tour):
 def test_what_the_tour_is_too_small_for_is_an_exhibit_of_its_chapter():
     for entry in EVERY:
         if "tour" in entry:
-            chapter = importlib.import_module(f"atlas.tell.{DOCUMENTS[entry['id'][:3]]['study']}")
+            chapter = importlib.import_module(f"weight_atlas.reporting.chapters.{DOCUMENTS[entry['id'][:3]]['study']}")
             assert set(listed(entry["exhibit"])) <= set(chapter.PARTS), entry["id"]
 
 

@@ -27,7 +27,7 @@ def crashed(tmp_path_factory):
     beside it, the training's log)."""
     root = tmp_path_factory.mktemp("a crash")
     workflow = Workflow(root, small("slow", epochs=6))
-    (root / "scripts/atlas/networks/slow.py").write_text(SLOW)
+    (root / "scripts/weight_atlas/networks/architectures/slow.py").write_text(SLOW)
     # Two batches before the first epoch and six in each: the fourth does not end while others look on.
     (root / "slow").write_text("0.1 " * 22 + "30")
     first = workflow.start("all", WEIGHT_ATLAS_CHECKPOINT_SECONDS="0.5")
@@ -74,7 +74,7 @@ def test_the_same_command_goes_on_where_the_crash_was(crashed):
 
 def test_a_launcher_that_dies_at_every_attempt_is_recorded(tmp_path):
     workflow = Workflow(tmp_path, small("node") | {"replicates": 1})
-    (tmp_path / "scripts/atlas/networks/node.py").write_text(NODE)
+    (tmp_path / "scripts/weight_atlas/networks/architectures/node.py").write_text(NODE)
     (tmp_path / "kill").touch()
     done = workflow.run("all")
     run = json.loads(next((tmp_path / "results/cells").glob("*/seeds_*/run.json")).read_text())

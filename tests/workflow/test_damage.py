@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Workflow
-from tests.unit.test_measure import turn
+from tests.unit.test_analysis import turn
 from tests.workflow.test_keep import copied
 
 RETRY = ["--config", "retry_failed=true"]

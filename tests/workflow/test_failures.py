@@ -31,7 +31,7 @@ def troubled(tmp_path_factory):
     study["perturb"]["where"]["optimizer"] = ["sgd", "wild"]
     root = tmp_path_factory.mktemp("troubled run")
     workflow = Workflow(root, config)
-    (root / "scripts/atlas/networks/fatal.py").write_text(FATAL)
+    (root / "scripts/weight_atlas/networks/architectures/fatal.py").write_text(FATAL)
     (root / "kill").touch()
     workflow.first = workflow.run("all", check=False)
     return workflow
@@ -108,7 +108,7 @@ def test_failures_stop_makes_it_an_error(tmp_path):
     config["definitions"]["dynamics"]["grid"] |= {"network": ["fatal"], "init": ["default"], "optimizer": ["sgd"]}
     config["definitions"]["dynamics"]["exclude"] = []
     workflow = Workflow(tmp_path, config)
-    (tmp_path / "scripts/atlas/networks/fatal.py").write_text(FATAL)
+    (tmp_path / "scripts/weight_atlas/networks/architectures/fatal.py").write_text(FATAL)
     (tmp_path / "kill").touch()
     done = workflow.run("all", check=False)
     assert done.returncode != 0 and not list((tmp_path / "results/cells").glob("*/seeds_*/run.json"))

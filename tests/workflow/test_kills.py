@@ -13,17 +13,26 @@ import time
 import psutil
 import pytest
 
-from atlas import store
 from tests.conftest import SLOW, Workflow, small
+from weight_atlas import store
 
 pytestmark = pytest.mark.long
 
 # How many kills while a job of each kind runs. Jobs that train have a launcher and its child, the trainer or the one
 # that thins; three deaths of one such job in one run are a failure that is recorded, so that it dies twice at most.
-KILLS = {"prepare": 3, "train": 7, "retrain": 5, "thin": 6, "measure": 5, "collect": 4, "draw": 5, "render": 5}
-TRAINING = ("train", "retrain", "thin")
+KILLS = {
+    "prepare": 3,
+    "train": 7,
+    "retrain": 5,
+    "prune_snapshots": 6,
+    "measure": 5,
+    "collect": 4,
+    "draw": 5,
+    "render": 5,
+}
+TRAINING = ("train", "retrain", "prune_snapshots")
 LEAST = 2
-LONGEST = {"train": 4.0, "retrain": 4.0, "thin": 3.0}  # seconds from a job's start to its death, at most
+LONGEST = {"train": 4.0, "retrain": 4.0, "prune_snapshots": 3.0}  # seconds from a job's start to its death, at most
 SHORT = 1.0  # of other jobs
 RUNS = 150  # so many and no end: something is wrong
 TIMES = {"seconds", "wall_seconds", "images_per_second", "peak_memory_mib"}
@@ -43,7 +52,7 @@ def config():
 
 def fresh(root):
     workflow = Workflow(root, config())
-    (root / "scripts/atlas/networks/slow.py").write_text(SLOW)
+    (root / "scripts/weight_atlas/networks/architectures/slow.py").write_text(SLOW)
     (root / "slow").write_text("0.03")
     return workflow
 
@@ -105,7 +114,7 @@ def jobs(root):
         kind = "retrain" if script == "train" and cell.startswith("perturb-") else script
         key = (kind, cell) if cell else (kind, process.pid)
         job = found.setdefault(key, Job(kind, cell))
-        if "--child" in words or script == "thin":
+        if "--child" in words or script == "prune_snapshots":
             job.children.append(process)
         else:
             job.own = process

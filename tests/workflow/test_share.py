@@ -14,10 +14,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from atlas import store
-from atlas.plan import study
 from tests.conftest import tiny
 from tests.unit import blocks
+from weight_atlas import store
+from weight_atlas.plan import study
 
 
 @pytest.fixture(scope="module")

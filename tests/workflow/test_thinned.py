@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import atlas
-from atlas import store
+import weight_atlas as wa
 from tests.conftest import Workflow, small
+from weight_atlas import store
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +37,15 @@ def test_there_is_nothing_left_to_do_or_to_remove(thinned):
 
 def test_a_notebook_has_the_start_and_what_stays(thinned):
     base = {"study": "dynamics", "network": "lenet1", "role": "grid"}
-    first, flipped = (atlas.load(cell, epoch=0, root=thinned.root) for cell in (base, {"perturbation": "flip"}))
-    one = atlas.load(base, epoch=1, root=thinned.root).state_dict()
+    first, flipped = (wa.load(cell, epoch=0, root=thinned.root) for cell in (base, {"perturbation": "flip"}))
+    one = wa.load(base, epoch=1, root=thinned.root).state_dict()
     assert not any(torch.equal(first.state_dict()[name], tensor) for name, tensor in one.items())
     assert all(torch.equal(flipped.state_dict()[name], -tensor) for name, tensor in one.items())
-    reset = atlas.load({"perturbation": "reset"}, epoch=0, root=thinned.root).state_dict()
+    reset = wa.load({"perturbation": "reset"}, epoch=0, root=thinned.root).state_dict()
     for name, tensor in reset.items():
         assert torch.equal(tensor, first.state_dict()[name] if name.startswith("conv1") else one[name]), name
     with pytest.raises(ValueError, match="has no snapshot 2; there are: 0, 1, 3, best$"):
-        atlas.load(base, epoch=2, root=thinned.root)
+        wa.load(base, epoch=2, root=thinned.root)
 
 
 def test_an_id_is_that_of_a_cell_that_keeps_all(thinned):

@@ -1,1 +1,0 @@
-"""Telling: figures and tables of the report, drawn from result tables. No torch."""

@@ -1,0 +1,1 @@
+"""Models that were perturbed and trained again: where they start and where they end."""

@@ -1,0 +1,1 @@
+"""What became of the runs: accuracy, means over replicates, and analysis of variance."""

@@ -1,0 +1,1 @@
+"""Transfers: accuracy against the number of layers that are copied."""

@@ -1,0 +1,47 @@
+"""The data set that needs no download: scikit-learn's 1,797 scans of handwritten digits."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from weight_atlas.datasets.resize import fit_all
+from weight_atlas.datasets.source import Source
+
+# Scans of each digit in sklearn.datasets.load_digits (the test set of the UCI "Optical Recognition of Handwritten
+# Digits" data); a test holds them against the package.
+COUNTS = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def files(spec, data_root):
+    """No files: the scans come with scikit-learn."""
+    return []
+
+
+def describe(spec, data_root):
+    """The Source of the digits, without importing scikit-learn."""
+    return Source(
+        title="Digits (scikit-learn)",
+        classes=[str(digit) for digit in range(10)],
+        channels=1,
+        size=(8, 8),
+        counts={"all": COUNTS},
+        notes=[
+            "The 1,797 scans of handwritten digits that come with scikit-learn, 8 x 8 pixels; their grey levels 0 to "
+            "16 were scaled to 0 to 255."
+        ],
+    )
+
+
+@contextmanager
+def reader(spec, data_root, source):
+    """Yield fill(out, part, label, positions), which writes scans of one digit into `out` (uint8 [n,C,H,W]) and
+    returns the numbers of :func:`weight_atlas.datasets.resize.fit_all`."""
+    from sklearn.datasets import load_digits
+
+    scans, labels = load_digits(return_X_y=True)
+    scans = np.rint(scans * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
+
+    def fill(out, part, label, positions):
+        return fit_all(scans[np.flatnonzero(labels == label)[positions]], out)
+
+    yield fill

@@ -1,0 +1,90 @@
+"""Turn a file of weights into safetensors: torchvision's ImageNet weights, or a file of the user's own.
+
+A pickle is opened here alone, with `weights_only=True`, and only after its SHA-256 was found to be the expected one.
+"""
+
+import difflib
+import hashlib
+import re
+from pathlib import Path
+
+from weight_atlas.datasets.source import below
+from weight_atlas.store import load_tensors, save_tensors
+
+
+def prepare_weights(spec, data_root, output):
+    """Write `output` (safetensors: the tensors by their torch names) with the origin and its full SHA-256 as metadata.
+
+    `spec` is {"published": name of a torchvision network, "sha256"} or {"file": .safetensors or .pth below data_root,
+    "sha256"}. ValueError in one line for a missing file, a wrong hash (the file is then not opened), a pickle without a
+    hash, or a file that holds something else than tensors.
+    """
+    if spec.get("sha256") and not re.fullmatch(r"[0-9a-fA-F]{64}", spec["sha256"]):
+        raise ValueError(f"weights: sha256: {spec['sha256']} must be all 64 hexadecimal digits (sha256sum prints them)")
+    if "published" in spec:
+        path, url = _published(spec["published"], data_root)
+        # torchvision's file names end with the first digits of the file's SHA-256
+        expected = spec.get("sha256") or re.search(r"-([0-9a-f]{8,})\.pth$", path.name)[1]
+        origin = {"source": f"torchvision {spec['published']} IMAGENET1K_V1", "url": url}
+    else:
+        path = below(data_root, spec["file"], "weights")
+        expected = spec.get("sha256")
+        origin = {"source": "file"}
+        if not path.is_file():
+            raise ValueError(f"weights: {path} not found (data_root is {data_root}); set data_root or correct file:")
+        if path.suffix != ".safetensors" and not expected:
+            raise ValueError(f"weights: {path} is a pickle and not opened without its sha256:; set it (see sha256sum)")
+    digest, tensors = _opened(path, expected)
+    save_tensors(output, tensors, {**origin, "file": path.name, "sha256": digest})
+
+
+def _opened(path, expected):
+    """(SHA-256, {name: tensor}) of a file whose hash begins with `expected` (None: any, for safetensors alone)."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if expected and not digest.startswith(expected.lower()):
+            raise ValueError(
+                f"weights: {path} has sha256 {digest}, expected {expected}; it was not opened: replace the file, or "
+                "correct sha256:"
+            )
+        if path.suffix == ".safetensors":
+            return digest, load_tensors(path)
+        import torch
+
+        file.seek(0)
+        try:
+            tensors = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # whatever the unpickler says of data that are no weights
+            reason = str(error).split("\n")[0]
+            raise ValueError(f"weights: {path} cannot be opened as weights ({reason}); save a state_dict") from None
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise ValueError(f"weights: {path} holds no state_dict (names and tensors alone); save model.state_dict()")
+    return digest, tensors
+
+
+def _published(name, data_root):
+    """(path, url) of torchvision's ImageNet weights: in data_root/weights, torch hub's cache, or downloaded to it."""
+    import torch
+    import torchvision
+
+    names = torchvision.models.list_models(module=torchvision.models)
+    if name not in names or not hasattr(torchvision.models.get_model_weights(name), "IMAGENET1K_V1"):
+        near = ", ".join(difflib.get_close_matches(name, names, n=5, cutoff=0.3))
+        raise ValueError(f"weights: published: {name} is no ImageNet network of torchvision; similar names are {near}")
+    url = torchvision.models.get_model_weights(name).IMAGENET1K_V1.url
+    filename = url.rsplit("/", 1)[1]
+    cache = Path(torch.hub.get_dir()) / "checkpoints" / filename
+    if data_root and (Path(data_root) / "weights" / filename).is_file():
+        return Path(data_root) / "weights" / filename, url
+    if not cache.is_file():
+        prefix = re.search(r"-([0-9a-f]{8,})\.pth$", filename)[1]
+        try:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(cache), hash_prefix=prefix, progress=False)
+        except Exception as error:  # URLError, OSError, RuntimeError on a wrong hash: all end as one line
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"weights: download of {url} failed ({reason}); put the file into the weights folder of data_root "
+                f"({data_root}), or name a source cell instead"
+            ) from None
+    return cache, url

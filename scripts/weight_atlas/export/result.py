@@ -1,0 +1,114 @@
+"""A folder of results, as a run leaves it in results/<name> or as a bundle holds it, and the snapshots of its cells."""
+
+import csv
+import hashlib
+import json
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+
+from weight_atlas import records, store
+from weight_atlas.analysis import cells
+
+NEEDED = ("cells.csv", "config.json", "tables/runs.csv", "tables/accuracy.csv", "tables/movement.csv")
+# A line of a bundle's weights.sha256, by the cell, the seed and the epoch of the snapshot.
+LISTED = re.compile(r"([0-9a-f]{64})  results/cells/([^/]+)/[^/]+/snapshots/seed(\d+)/epoch_(\d+)\.safetensors")
+
+
+class Result:
+    """The results of one config: `folder` is results/<name>, with results/cells beside it and data/ above, or a bundle.
+
+    ValueError, in one line, where a file is not there.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        for name in NEEDED:
+            if not (self.folder / name).is_file():
+                raise ValueError(f"{folder} has no {name}; give a finished run's results/<name>, or an unpacked bundle")
+        self.root = Path(os.path.abspath(folder)).parents[1]
+        self.is_bundle = (self.folder / "weights.sha256").is_file()
+        self.config = store.read_json(self.folder / "config.json")
+        self.cells = cells.read(self.folder / "cells.csv")
+
+    def rows(self, table):
+        """The rows of tables/<table>.csv as dicts of text, one after the other."""
+        with open(self.folder / "tables" / f"{table}.csv", newline="", encoding="utf-8") as file:
+            yield from csv.DictReader(file)
+
+    @cached_property
+    def runs(self):
+        """{(cell id, seed): its row of runs.csv}."""
+        return {(row["cell_id"], int(row["seed"])): row for row in self.rows("runs")}
+
+    def status(self, cell_id, seed):
+        """What became of a replicate: done, diverged, failed or missing."""
+        return self.runs.get((cell_id, seed), {}).get("status", "missing")
+
+    @property
+    def cards(self):
+        """The names of the data sets' cards, sorted; given cells may have no data set."""
+        return sorted({cell["card"] for cell in self.cells.values()} - {""})
+
+    def card(self, name):
+        """What the card of this name says."""
+        return store.read_json((self.folder if self.is_bundle else self.root) / name)
+
+    def snapshots(self, cell_id, seed):
+        """{epoch, or "best": path of the snapshot} of a replicate, epochs in order; empty where none is kept."""
+        block = next((one for one in self.cells[cell_id]["blocks"] if seed in store.block_seeds(one)), None)
+        if block is None or self.is_bundle:  # the cells that lie beside an unpacked bundle are of somebody else
+            return {}
+        folder = self.root / block / "snapshots" / f"seed{seed}"
+        found = {int(path.stem[6:]): path for path in folder.glob("epoch_*.safetensors")}
+        best = store.named(folder, "best")
+        return dict(sorted(found.items())) | ({"best": best} if best.exists() else {})
+
+    def check(self, cell_id, seed, paths):
+        """ValueError, in one line, where one of these snapshots of a replicate is not the file that was recorded."""
+        if paths:
+            block = paths[0].parents[2]
+            [(_, _, _, record)] = records.replicates([block], [seed], check=False)
+            if why := records.damage(block, record, [path.name for path in paths]):
+                raise ValueError(f"{why}; remove {block}/run.json and run the workflow again, which trains it again")
+
+    @cached_property
+    def listed(self):
+        """{(cell id, seed): {epoch: SHA-256}} of the last snapshots, as a bundle lists them, and of what they name."""
+        lines = (self.folder / "weights.sha256").read_text(encoding="utf-8").splitlines()
+        found = {}
+        for match in filter(None, map(LISTED.fullmatch, lines)):
+            found.setdefault((match[2], int(match[3])), {})[int(match[4])] = match[1]
+        return found
+
+    def hashes(self, cell_id, seed):
+        """{epoch, or "best": SHA-256 of the snapshot's file}; a bundle lists those of the last epochs."""
+        if self.is_bundle:
+            return self.listed.get((cell_id, seed), {})
+        return {at: store.sha256(path) for at, path in self.snapshots(cell_id, seed).items()}
+
+    def partial(self, cell_id, seed):
+        """The snapshots of a replicate that leave out what another file has: their hashes tell of the rest alone."""
+        if self.is_bundle:  # which lists that other file beside the last one
+            return {at for at in self.hashes(cell_id, seed) if at and len(self.hashes(cell_id, seed)) > 1}
+        return {at for at, path in self.snapshots(cell_id, seed).items() if len(store.parts(path)) > 1}
+
+
+def tensors_sha256(path):
+    """The SHA-256 of the tensors of a safetensors file without its metadata (which name the cell): equal for equal
+    tensors, whether one file holds them all or two do."""
+    if len(store.parts(path)) > 1:
+        arrays = store.load_arrays(path)
+        header = store.layout(path, arrays)
+        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        for name in header:
+            digest.update(store.as_bytes(arrays[name]))
+        return digest.hexdigest()
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        header.pop("__metadata__", None)
+        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,208 @@
+"""What a training job needs: time, memory and disk, from its layer table, its data and its epochs.
+
+The estimates are deliberately simple: a multiply-accumulate and a moved activation each cost a fixed time on one CPU
+thread, fitted to the measured images/s of the networks here (`benchmarks/` has the command); a GPU is taken as a fixed
+multiple. They choose limits for a scheduler and tell a person what to expect; they decide nothing else.
+"""
+
+import math
+from dataclasses import dataclass
+
+from weight_atlas.networks.table import Layer
+from weight_atlas.plan.resolve import Cell
+from weight_atlas.training.frozen import constant, same_rows
+
+FLOPS = 110e9  # floating-point operations a second and CPU thread
+ACTIVATION = 4e-9  # seconds an activation, forward and backward
+PICTURE = 12e-6  # seconds a picture: gather, augment, normalise
+STEP = 0.9e-3  # seconds an optimizer step, whatever its size
+PARAMETER = 1.2e-9  # seconds a parameter and step: the optimizer's pass over memory
+START = 4.0  # seconds a job: interpreter, torch, data
+BFLOAT16 = 2.5  # how much faster bfloat16 is than float32, where the processor has the instructions
+GPU = 40.0  # speed of a GPU in CPU threads
+BASE_MB = 900  # resident memory of a process with torch
+DISK = 1e-8  # seconds a byte of a file that is read, hashed and written
+EVALUATED = 500  # pictures at a time
+ENTRY = 75  # bytes of a tensor's entry in a file's header, its name apart
+ROW, COUNTS = 170, 87  # bytes of a row of a table, of one with whole numbers alone
+RECORD = 1400, 430  # bytes of a block's run.json, and of each replicate in it
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one block asks of a machine."""
+
+    seconds: float
+    mem_mb: int
+    disk_bytes: int
+    working_bytes: int  # on disk beyond that, until the block is finished
+    threads: int
+    gpu: int
+
+    @property
+    def runtime(self) -> int:
+        """Minutes to ask a scheduler for: three times the estimate, at least 10."""
+        return max(10, int(self.seconds * 3 / 60) + 1)
+
+
+def snapshots_written(cell: Cell) -> int:
+    """How many snapshots a replicate writes, `best` included."""
+    return 2 + len(_written(cell))
+
+
+def _written(cell: Cell) -> list[int]:
+    """The epochs, the start apart, whose snapshots a replicate writes."""
+    asked, epochs = cell.settings["snapshots"], cell.settings["training"]["epochs"]
+    every = range(1, epochs + 1)
+    return [epoch for epoch in every if epoch == epochs or asked == "all" or asked != "ends" and epoch in asked]
+
+
+def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
+    """(bytes that a replicate leaves on disk, bytes beyond that until its block is finished), both expected.
+
+    kept: as `weight_atlas.plan.study.Plan.kept` has it. What is left are
+    - the start, whole, and later snapshots without the tensors that stay those of the start; or, where snapshots are
+      removed, the last one, whole, the others without these tensors, and tables of what was measured before;
+    - `best`, where it is no other name of a snapshot that is there. The last of E epochs is the best one with
+      probability 1/sqrt(E), as about 550 replicates of 2 to 20 epochs had it; the others are equally likely;
+    - what `track` recorded, where no snapshot is removed, and the optimizer's state where it is kept.
+    Until the block is finished all snapshots that are written lie there, and a checkpoint.
+    """
+    training, table, written = cell.settings["training"], cell.table, _written(cell)
+    shapes = {**dict(table.parameters()), **dict(table.buffers())}
+    sizes = {name: (8 if name.endswith(".num_batches_tracked") else 4) * math.prod(at) for name, at in shapes.items()}
+    headed = {name: size + ENTRY + len(name) for name, size in sizes.items()}
+    whole = sum(headed.values())
+    part = whole - sum(headed[name] for name in constant(table, training))
+    track = sum(headed[name] - 3 * sizes[name] / 4 for name, _ in table.parameters()) if training["track"] else 0
+    stay = written if kept == "all" else [epoch for epoch in written if epoch in (written[-1], *kept)]
+    before = whole + part * (len(written) + _apart(written)) + track
+    after = before if kept == "all" else whole + part * (len(stay) - 1 + _apart(stay)) + _tables(cell)
+    state = _moments(training["optimizer"]) * 4 * table.parameter_count
+    rows = ROW * (training["epochs"] + 1) + RECORD[1]
+    return after + rows + state * training["keep_optimizer"], max(0, before - after) + whole + state + track
+
+
+def _apart(epochs: list[int]) -> float:
+    """The chance that the best epoch is none of these, the last one among them."""
+    last = epochs[-1]
+    return (1 - last**-0.5) * (1 - (len(epochs) - 1) / max(1, last - 1))
+
+
+def _moments(optimizer: dict) -> int:
+    """How many values an optimizer holds for each parameter."""
+    return 2 if optimizer["type"] == "adam" else int(optimizer["momentum"] > 0)
+
+
+def _tables(cell: Cell) -> int:
+    """Bytes of the tables of a replicate's course: rows of statistics and movement an epoch, of the rest once."""
+    layers = [layer for layer in cell.table.layers if layer.parameters]
+    own, moved = sum(len(layer.parameters) + 2 * bool(layer.buffers) for layer in layers), 2 * (len(layers) + 1)
+    return (ROW * (own + moved) + COUNTS) * (len(_written(cell)) + 1) + COUNTS * (own + 21 * (len(layers) + 1))
+
+
+def forward(layers: list[Layer]) -> float:
+    """Seconds that a forward pass of one picture through these layers takes on one CPU thread."""
+    macs, values = sum(layer.macs for layer in layers), sum(math.prod(layer.out_shape) for layer in layers)
+    return 2 * macs / FLOPS + values * ACTIVATION / 3
+
+
+def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
+    """(seconds of all passes through the network, bytes of features that are kept), for so many pictures an epoch.
+
+    Frozen first rows are run forward alone; where their features are kept, once a stage instead of in every epoch.
+    """
+    training, layers, found, kept = cell.settings["training"], cell.table.layers, 0.0, 0
+    whole = forward(layers)
+    for stage in training["stages"]:
+        frozen = cell.table.chosen(stage["frozen"]) if stage["frozen"] else []
+        rows = same_rows(cell.table, frozen, training) if frozen else 0
+        first, times = forward(layers[:rows]), stage["epochs"]
+        if rows and training["cache_features"]:
+            times = 1
+            kept = max(kept, 4 * math.prod(layers[rows - 1].out_shape) * (an_epoch + held_out))
+        found += (whole - first) * stage["epochs"] * (3 * an_epoch + held_out)
+        found += first * times * (an_epoch + held_out)
+    return found + whole * held_out, kept
+
+
+def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all") -> Need:
+    """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time); kept: see `disk`."""
+    if cell.kind == "given":
+        return reading(cell, replicates)
+    training, counts = cell.settings["training"], cell.data.facts["counts"]
+    threads = cell.settings["network"]["threads"]
+    batch, epochs, parameters = training["batch_size"], training["epochs"], cell.table.parameter_count
+    an_epoch = counts["train"] * len(training["copies"] or [1])
+    steps = -(-an_epoch // batch) * epochs
+    speed = GPU if device == "cuda" else threads
+    seconds, features = passes(cell, an_epoch, counts["valid"] + counts["test"])
+    seconds /= BFLOAT16 if training["precision"] == "bfloat16" else 1.0
+    work = seconds + an_epoch * epochs * PICTURE + steps * (STEP + parameters * PARAMETER)
+    pixels = cell.data.facts["channels"] * cell.data.size**2
+    memory = (
+        BASE_MB
+        + (10 if training["track"] else 8) * 4 * parameters / 1e6
+        + 2 * 4 * cell.table.activations * batch / 1e6
+        + (sum(counts.values()) * pixels + 2 * features) / 1e6
+    )
+    stays, more = disk(cell, kept)
+    return Need(
+        seconds=START + replicates * work / speed,
+        mem_mb=int(memory),
+        disk_bytes=int(RECORD[0] + replicates * stays),
+        working_bytes=int(replicates * more),
+        threads=threads,
+        gpu=0 if device == "cpu" else 1,
+    )
+
+
+def reading(cell: Cell, replicates: int) -> Need:
+    """What it takes to read given checkpoints, and to evaluate each on validation and test where there are pictures."""
+    counts = cell.data.facts["counts"] if cell.data else {"valid": 0, "test": 0}
+    pixels = cell.data.facts["channels"] * cell.data.size**2 if cell.data else 0
+    threads, snapshots = cell.settings["network"]["threads"], replicates * len(cell.settings["snapshots"])
+    size = 4 * (cell.table.parameter_count + cell.table.buffer_count)
+    seconds = size * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
+    memory = BASE_MB + 4 * size / 1e6 + (sum(counts.values()) * pixels) / 1e6
+    memory += 4 * cell.table.activations * EVALUATED / 1e6 if cell.data else 0
+    return Need(
+        seconds=START + snapshots * seconds,
+        mem_mb=int(memory),
+        disk_bytes=snapshots * size,
+        working_bytes=0,
+        threads=threads if cell.data else 1,
+        gpu=0,
+    )
+
+
+def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
+    """(MB, minutes) that measuring these cells with so many replicates each takes on one CPU thread, generously.
+
+    A few snapshots are in memory at a time, in 64 bits where channels are matched. Of a child the line to its parent is
+    walked twice, at 13 points with up to 3,000 pictures each.
+    """
+    parameters = max(cell.table.parameter_count for cell, _ in cells)
+    seconds = 0.0
+    for cell, replicates in cells:
+        one = forward(cell.table.layers)
+        walked = 2 * 13 * 3000 * one + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
+        seen = sum(cell.data.facts["counts"].values()) * one if cell.data else 0.0
+        seconds += replicates * (2.0 + walked + 2 * seen + snapshots_written(cell) * cell.table.parameter_count * 2e-8)
+    return int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1)
+
+
+def urgency(cells: dict[str, Cell], device: str) -> dict[str, float]:
+    """Seconds from the start of each cell to the end of the longest chain of cells that starts from it.
+
+    Jobs are started in this order, the most urgent first, so that what ends last is short. `cells` lists parents
+    before their children.
+    """
+    found: dict[str, float] = {}
+    after: dict[str, float] = {}
+    for cell_id in reversed(list(cells)):
+        found[cell_id] = need(cells[cell_id], 1, device).seconds + after.get(cell_id, 0.0)
+        parent = cells[cell_id].parent
+        if parent:
+            after[parent] = max(after.get(parent, 0.0), found[cell_id])
+    return found

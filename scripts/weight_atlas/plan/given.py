@@ -1,0 +1,221 @@
+"""Checkpoints that a user gives as files: which they are, in what order, and whether they fit their network. No torch.
+
+What is wrong is a ValueError in one line, which names the file and says what to do.
+"""
+
+import bisect
+import collections
+import hashlib
+import math
+import re
+from pathlib import Path
+
+from weight_atlas import networks, store
+
+SUFFIX = ".safetensors"
+PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # never opened
+ASIDE = ("best", "track", "optimizer")  # what this workflow leaves beside the epochs of a replicate
+FLOATS = ("F32", "F64", "F16", "BF16")  # kept as float32
+WHOLE = ("I64", "I32", "I16", "U8", "I8")  # of BatchNorm's counter of batches
+LARGEST = 512  # pixels a side
+SAMPLE = 65536  # bytes of a file's end that its fingerprint looks at
+
+
+# ------------------------------------------------------------------------------------------------ the files
+
+
+def series(files: str | list[str], root: Path) -> tuple[list[list[Path]], list[int]]:
+    """(the files of each replicate in order, the epochs that all replicates have).
+
+    files: a folder below `root`, a list of files, or a list of folders, one a replicate. The epoch of a file is the
+    number after "epoch" in its name, else the last number there; where no name has one they are 0, 1, 2 ..
+    """
+    paths = [root / file for file in ([files] if isinstance(files, str) else files)]
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path} is not there{_beside(path)}; correct files: or data_root")
+    folders = [path.is_dir() for path in paths]
+    if any(folders) and not all(folders):
+        raise ValueError(f"{paths[folders.index(False)]} is a file beside folders; give files, or a folder a replicate")
+    found = [_folder(path) for path in paths] if all(folders) else [(paths, _epochs(paths))]
+    for path, (_, epochs) in zip(paths, found, strict=False):
+        if epochs != found[0][1]:
+            raise ValueError(
+                f"{path} has the epochs {_few(epochs)}, {paths[0]} {_few(found[0][1])}; give each replicate the same"
+            )
+    return [own for own, _ in found], found[0][1]
+
+
+def _folder(path: Path) -> tuple[list[Path], list[int]]:
+    """The safetensors files of a folder in order, and their epochs."""
+    every = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
+    every.sort(key=lambda file: _natural(file.name))
+    found = [file for file in every if file.suffix == SUFFIX and file.stem not in ASIDE]
+    if not found:
+        pickle = next((file for file in every if file.suffix in PICKLES), None)
+        names = _few([file.name for file in every]) or "nothing"
+        raise ValueError(
+            _convert(pickle) if pickle else f"{path} has no *{SUFFIX} file (it has {names}); put them there"
+        )
+    numbers = {file: _number(file.stem) for file in found}
+    if set(numbers.values()) == {None}:
+        return found, list(range(len(found)))
+    without = [file for file in found if numbers[file] is None]
+    counts = collections.Counter(numbers.values())
+    twice = sorted((file for file in found if counts[numbers[file]] > 1), key=lambda file: numbers[file] or 0)
+    if without or twice:
+        why = f"{without[0].name} has no number" if without else f"{twice[0].name} and {twice[1].name} are one epoch"
+        raise ValueError(f"{path}: the order of its files is not clear ({why}); give files: as a list, in order")
+    return sorted(found, key=numbers.get), sorted(numbers.values())
+
+
+def _epochs(paths: list[Path]) -> list[int]:
+    """The epochs of files that are listed in order: their numbers where these rise, else 0, 1, 2 .."""
+    numbers = [_number(path.stem) for path in paths]
+    rising = None not in numbers and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    return numbers if rising else list(range(len(paths)))
+
+
+def _number(stem: str) -> int | None:
+    found = re.search(r"epoch[^0-9a-z]*(\d+)", stem, re.IGNORECASE) or re.search(r"(\d+)\D*$", stem)
+    return int(found[1]) if found else None
+
+
+def _natural(name: str) -> list:
+    """A key that sorts epoch_2 before epoch_10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def _beside(path: Path) -> str:
+    """What there is instead of a path: the names in its folder, or that there is no such folder."""
+    if not path.parent.is_dir():
+        return f", nor is {path.parent}"
+    names = sorted((file.name for file in path.parent.iterdir() if not file.name.startswith(".")), key=_natural)
+    return f" ({path.parent} has {_few(names) or 'nothing'})"
+
+
+def _few(values: list) -> str:
+    """ "a, b, c", or "a, b, c .. z" of many."""
+    some = [str(value) for value in values]
+    return ", ".join(some) if len(some) <= 5 else f"{', '.join(some[:3])} .. {some[-1]}"
+
+
+def _convert(path: Path) -> str:
+    new = path.with_suffix(SUFFIX)
+    return (
+        f"{path} may be a pickle, which can run code and is not opened; convert it, if you trust it: python -c "
+        f"\"import torch, safetensors.torch as s; s.save_file(torch.load('{path}', map_location='cpu', "
+        f"weights_only=True), '{new}')\""
+    )
+
+
+def fingerprint(paths: list[Path]) -> str:
+    """16 hex digits that change with the files' names, sizes and last bytes, which training changes; quick."""
+    found = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            file.seek(max(0, size - SAMPLE))
+            found.update(f"{path.name} {size} ".encode() + file.read())
+    return found.hexdigest()[:16]
+
+
+# --------------------------------------------------------------------------------------------- do they fit?
+
+
+def header(path: Path) -> dict[str, tuple[str, tuple]]:
+    """{name: (dtype as safetensors calls it, shape)} of the tensors of a file; ValueError where it is none."""
+    if path.suffix in PICKLES:
+        raise ValueError(_convert(path))
+    try:
+        _, entries = store.tensor_entries(path)
+    except ValueError as error:
+        raise ValueError(f"{str(error).split(';')[0]}; replace it, or leave it out") from None
+    return {name: (entry["dtype"], entry["shape"]) for name, entry in entries.items()}
+
+
+def table(network: dict, tensors: dict, size: int | None, outputs: int | None) -> networks.Table:
+    """The layer table of a network as the tensors of a file (see `header`) say it: channels, classes, and the size of
+    the pictures where it is None.
+
+    outputs: what the config says of the last layer, or None. ValueError where the size cannot be told from the shapes.
+    """
+    first, head = _ends(network)
+    classes = outputs or _shape(tensors, head.name, 2)[0] or 10
+    channels = [_shape(tensors, first.name, 4)[1] or 3] if first.kind == "Conv2d" else [1, 3]
+    if size is not None:
+        size = networks.padded(network["architecture"], size)
+        made = [networks.table(network, count, size, classes) for count in channels]
+        return next((one for one in made if _misfit(one, tensors) is None), made[-1])
+    for count in channels:
+        sizes = _sizes(network, tensors, count, classes)
+        if sizes:
+            return _only(network, sizes, count, classes)
+    return networks.table(network, channels[0], networks.padded(network["architecture"], 32), classes)
+
+
+def _ends(network: dict) -> tuple:
+    """The first and the last layer with weights; their names and kinds do not depend on the pictures."""
+    layers = networks.table(network, 3, networks.padded(network["architecture"], LARGEST), 10).weight_layers
+    return layers[0], layers[-1]
+
+
+def _shape(tensors: dict, layer: str, dimensions: int) -> tuple:
+    """The shape of a layer's weight; as many None where there is no weight of so many dimensions."""
+    shape = tensors.get(f"{layer}.weight", ("", ()))[1]
+    return shape if len(shape) == dimensions else (None,) * dimensions
+
+
+def _sizes(network: dict, tensors: dict, channels: int, classes: int) -> range:
+    """The sizes of pictures with which a network has as many parameters as the file: these rise with the size."""
+
+    def made(size):
+        try:
+            return dict(networks.table(network, channels, size, classes).parameters())
+        except ValueError:  # too small
+            return {}
+
+    wanted = sum(math.prod(tensors[name][1]) for name in made(LARGEST) if name in tensors)
+    sizes = range(networks.padded(network["architecture"], 1), LARGEST + 1)
+    low, high = (
+        side(sizes, wanted, key=lambda size: sum(map(math.prod, made(size).values())))
+        for side in (bisect.bisect_left, bisect.bisect_right)
+    )
+    return sizes[low:high]
+
+
+def _only(network: dict, sizes: range, channels: int, classes: int) -> networks.Table:
+    """The table for the smallest of the sizes; ValueError where another leaves other weights without a part to play."""
+    made = [networks.table(network, channels, size, classes) for size in (sizes[0], sizes[-1])]
+    idle = [[(one.structural(layer), one.tied(layer)) for layer in one.weight_layers] for one in made]
+    if idle[0] != idle[1]:
+        raise ValueError(
+            f"size: is missing; {network['architecture']} has the same tensors for pictures of {sizes[0]} to "
+            f"{sizes[-1]} pixels, but not the same weights at work: give the size of the pictures, or a dataset"
+        )
+    return made[0]
+
+
+def check(path: Path, layers: networks.Table, architecture: str) -> None:
+    """ValueError with the first difference where the tensors of a file are not those of a network."""
+    why = _misfit(layers, header(path))
+    if why:
+        raise ValueError(f"{path} is not of {architecture}: {why}")
+
+
+def _misfit(layers: networks.Table, tensors: dict) -> str | None:
+    """The first tensor that a file lacks, has otherwise or has too much, and what to do; None where all fit."""
+    wanted = dict(layers.parameters()) | dict(layers.buffers())
+    for name, shape in wanted.items():
+        if name not in tensors:
+            spare = [other for other in tensors if other not in wanted]
+            own = f"has {_few(spare)} instead" if spare else "has no other in its place"
+            return f"it has no tensor {name} (and {own}); rename its tensors, or name another network"
+        dtype, found = tensors[name]
+        if found != tuple(shape):
+            return f"{name} has the shape {list(found)}, not {list(shape)}; correct the network's options, or the size"
+        allowed = WHOLE if name.endswith(".num_batches_tracked") else FLOATS
+        if dtype not in allowed:
+            return f"{name} is of the type {dtype}, allowed: {', '.join(allowed)}; save it as one of these"
+    spare = [name for name in tensors if name not in wanted]
+    return f"it has a tensor {spare[0]} too many; leave it out, or name another network" if spare else None

@@ -1,0 +1,220 @@
+"""What a person reads on the console before, after and instead of a run: cells, jobs, expected time, disk, failures."""
+
+import collections
+import csv
+import os
+import shlex
+
+from weight_atlas import records
+from weight_atlas.plan import cost
+from weight_atlas.plan.study import Plan, block_path
+
+# What a study's cells are there for: those of its own, and those that are listed apart from them.
+OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
+APART = {"given": "given cells", "source": "source cells", "control": "controls of the perturbed"}
+APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
+
+# How the cause begins of a failure that only follows from the parent's (weight_atlas/training/block.py).
+FOLLOWS = "its parent "
+
+
+def missing(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
+    """The blocks that are still to be trained, as (cell id, block); with `retry_failed` those to be tried again too."""
+    root, again = plan.root, retried(plan) if plan.config.retry_failed else ()
+    return [
+        (cell_id, block)
+        for cell_id, block in trained(plan)
+        if block_path(cell_id, block) in again or not (root / block_path(cell_id, block) / "run.json").exists()
+    ]
+
+
+def trained(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
+    """The blocks that are trained here, done or not: all but those of given checkpoints."""
+    cells = ((cell_id, found) for cell_id, found in plan.blocks.items() if plan.cells[cell_id].kind != "given")
+    return [(cell_id, block) for cell_id, found in cells for block in found]
+
+
+def wall_seconds(plan: Plan, jobs: list, cores: int | None = None) -> float:
+    """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores."""
+    needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
+    return shared([(need.seconds, need.threads) for need in needs], cores or os.cpu_count() or 1)
+
+
+def shared(jobs: list[tuple[float, int]], cores: int) -> float:
+    """Seconds that jobs of so many (seconds, threads) take: the longest one, or all of them shared by the cores."""
+    return max(max((seconds for seconds, _ in jobs), default=0.0), sum(one * threads for one, threads in jobs) / cores)
+
+
+def before(plan: Plan) -> str:
+    """One line: how much there is, how much of it is still to be trained, and about how long that takes."""
+    jobs = missing(plan)
+    replicates = sum(plan.replicates.values())
+    left = sum(block[1] - block[0] + 1 for _, block in jobs)
+    head = f"{plan.config.name}: {len(plan.cells)} cells, {replicates} replicates"
+    if not trained(plan):
+        return f"{head}; all are given, and none is trained"
+    if not jobs:
+        return f"{head}; all are trained"
+    time = spoken(wall_seconds(plan, jobs))
+    return f"{head}; {left} to train in {len(jobs)} jobs, about {time} on {os.cpu_count()} cores"
+
+
+def table(plan: Plan) -> str:
+    """What `snakemake plan` prints: the cells of each study, then jobs, time, memory and disk."""
+    lines = []
+    for study in plan.config.asked:
+        entries = [entry for entry in plan.entries if entry.study == study]
+        lines.append(f"\nstudy {study}: {counted(entries)}")
+        for entry in entries:
+            cell, seeds = plan.cells[entry.cell_id], entry.replicates
+            need = cost.need(cell, seeds, plan.config.device, plan.kept[entry.cell_id])
+            labels = " x ".join(filter(None, entry.labels.values()))
+            lines.append(
+                f"  {_part(entry):9} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
+                f"{spoken(need.seconds):>9}  {need.mem_mb:>6} MB  {size(need.disk_bytes):>9}  {entry.cell_id}"
+            )
+    jobs, trainings = missing(plan), trained(plan)
+    replicates = sum(plan.replicates[cell_id] for cell_id in dict(trainings))
+    lines += [
+        "",
+        f"cells     {len(plan.cells)} ({replicates} trainings with their replicates)",
+        f"jobs      {len(jobs)} training jobs to do, {len(trainings) - len(jobs)} done; "
+        f"{len(plan.datasets)} data sets; {len(plan.groups)} measure jobs",
+        f"time      about {spoken(wall_seconds(plan, jobs))} of training on {os.cpu_count()} cores (an estimate)",
+        f"disk      about {size(disk_bytes(plan))} of snapshots, and up to {size(working_bytes(plan, jobs))} more for "
+        "each job while it trains (an estimate)",
+    ]
+    return "\n".join(lines)
+
+
+def disk_bytes(plan: Plan) -> int:
+    """What the cells of a plan are expected to take on disk once they are trained."""
+    device, asked = plan.config.device, plan.replicates.items()
+    return sum(cost.need(plan.cells[cell], count, device, plan.kept[cell]).disk_bytes for cell, count in asked)
+
+
+def working_bytes(plan: Plan, jobs: list) -> int:
+    """What the largest of these jobs is expected to take beyond that until it is finished."""
+    needs = (cost.need(plan.cells[cell], last - first + 1, "cpu", plan.kept[cell]) for cell, (first, last) in jobs)
+    return max((need.working_bytes for need in needs), default=0)
+
+
+def counted(entries: list) -> str:
+    """How many cells a study has: those that its document has, added up, and what is listed apart from them."""
+    cells = {(_part(entry), entry.cell_id) for entry in entries}
+    roles = collections.Counter(role for role, _ in cells)
+    own = [f"{roles[role]} {words}" for role, words in OWN.items() if roles[role]]
+    total = sum(roles[role] for role in OWN)
+    text = " + ".join(own) + (f" = {total} trainings a replicate" if len(own) > 1 else "")
+    apart = ", ".join(f"{roles[role]} {words}" for role, words in APART.items() if roles[role])
+    return "; apart: ".join(filter(None, [text, apart]))
+
+
+def _part(entry) -> str:
+    """The role of an entry; in the grid those apart that no grid makes, or that the document does not have."""
+    if "given" in entry.labels:
+        return "given"
+    return "beyond" if entry.beyond else entry.role
+
+
+def troubles(plan: Plan) -> list[dict]:
+    """The replicates that failed or diverged, or were not whole when they were last measured: cell_id, block, seed,
+    status, cause."""
+    found, missing = [], _missing(plan)
+    for cell_id, blocks in plan.blocks.items():
+        for block in blocks:
+            name = block_path(cell_id, block)
+            for record in records.read(plan.root / name)["replicates"] if _recorded(plan, name) else []:
+                if cause := missing.get((cell_id, record["seed"])):
+                    record |= {"status": records.MISSING, "cause": cause}
+                if record["status"] != "done" and record["seed"] < plan.replicates[cell_id]:
+                    found.append({"cell_id": cell_id, "block": name} | record)
+    return found
+
+
+def check_records(plan: Plan) -> None:
+    """ValueError, in one line, where the run.json of a block that the plan takes as it is is no record of it."""
+    for cell_id, blocks in plan.blocks.items():
+        for name in (block_path(cell_id, block) for block in blocks):
+            if _recorded(plan, name):
+                records.read(plan.root / name)
+
+
+def _recorded(plan: Plan, block: str) -> bool:
+    return (plan.root / block / "run.json").exists()
+
+
+def _missing(plan: Plan) -> dict[tuple[str, int], str]:
+    """{(cell, seed): why} of the replicates whose files were not as recorded when they were last measured."""
+    path = plan.root / f"results/{plan.config.name}/tables/missing.csv"
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        return {(row["cell_id"], int(row["seed"])): row["cause"] for row in csv.DictReader(file)}
+
+
+def retried(plan: Plan) -> list[str]:
+    """The blocks that `retry_failed` trains again: those with a replicate that failed of itself, or is not whole.
+
+    Not those that only failed for want of their parent's replicate: what starts from a block that is trained again
+    follows it anyway, and where the parent diverged another try would end as the first. But the parent itself, where
+    it is not whole.
+    """
+    found = []
+    for trouble in troubles(plan):
+        if trouble["status"] == "failed" and (trouble["cause"] or "").startswith(FOLLOWS):
+            found += _damaged_parent(plan, trouble)
+        elif trouble["status"] in ("failed", records.MISSING):
+            found.append(trouble["block"])
+    return list(dict.fromkeys(found))
+
+
+def _damaged_parent(plan: Plan, trouble: dict) -> list[str]:
+    """The block of the replicate that a failed one starts from, in a list, where it is not whole; else []."""
+    parent, seed = plan.cells[trouble["cell_id"]].parent, trouble["seed"]
+    names = [block_path(parent, block) for block in plan.blocks.get(parent, []) if block[0] <= seed <= block[1]]
+    return [
+        name
+        for name in names
+        if _recorded(plan, name) and records.replicates([plan.root / name], [seed])[0][-1]["status"] == records.MISSING
+    ]
+
+
+def command(files: list[str], settings: list[str], *target: str) -> str:
+    """What a user types to run these config files (none: the tour's) with these key=value settings on top."""
+    words = ["snakemake", *target, "--cores", "all"]
+    words += ["--configfile", *files] if files else []
+    words += ["--config", *settings] if settings else []
+    return shlex.join(words)
+
+
+def after(plan: Plan, again: str) -> str:
+    """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
+    lines = [
+        f"  {trouble['status']}: {trouble['cell_id']} seed {trouble['seed']}: {trouble['cause']}"
+        for trouble in troubles(plan)
+    ]
+    if lines:
+        lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
+    if retried(plan):
+        lines.append(f"To train what failed or is not whole again:\n  {again}")
+    report = f"results/{plan.config.name}/report/report.html"
+    if (plan.root / report).exists():
+        lines.append(f"The report: {report}")
+    return "\n".join(lines)
+
+
+def spoken(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def size(count: float) -> str:
+    """Bytes as a person would say them."""
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

@@ -1,0 +1,273 @@
+"""The plan of a config: every cell of every study that it asks for, its blocks, and its measure group."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from weight_atlas import store
+from weight_atlas.plan import blocks, children, spec
+from weight_atlas.plan.identity import digest, slug
+from weight_atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
+
+# What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
+RESERVED = (*AXES, "given", "perturbation", "experiment", "base", "mode", "depth", *store.CELLS)
+
+NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell as one study names it: its labels on the study's axes, and why it is there.
+
+    checkpoints: names of some of its epochs, {name: epoch}, or {"match": cell id, "by": metric, "epochs": theirs}.
+    role: `grid`, or `source` (others start from it); `perturbed` or its `control`; `transfer`, or `extra` where the
+    study's document has no such transfer. beyond: whether a cell of the grid is one that the document does not have.
+    """
+
+    study: str
+    role: str
+    labels: dict[str, str]
+    cell_id: str
+    replicates: int
+    checkpoints: dict = field(default_factory=dict)
+    beyond: bool = False
+
+
+class Plan:
+    """What a config asks for: `entries` (study by study), `cells` by id, and the blocks that train them."""
+
+    def __init__(self, config: dict, root: Path = Path()):
+        """Check `config` (a plain dictionary) and expand it; Problem with one line where something is wrong."""
+        self.config: spec.Config = check(spec.Config, config, "")
+        self.root = root
+        self._resolver = Resolver(self.config, root)
+        for label in self.config.networks:
+            self._resolver.network(label)
+        self.entries: list[Entry] = []
+        for name in self.config.asked:
+            self.entries.extend(self._study(name, self.config.definitions[name]))
+        self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
+
+    def chapter(self, study: str) -> str:
+        """Which chapter tells a study: the one that the config names, or that of its own name."""
+        return self.config.definitions[study].chapter or study
+
+    # --------------------------------------------------------------------------------------- expansion
+
+    def _study(self, name: str, study: spec.Study) -> Iterator[Entry]:
+        replicates = study.replicates or self.config.replicates
+        for label in study.given:
+            yield self._given(name, label)
+        if study.grid:
+            yield from self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
+        for label, part in study.experiments.items():
+            here = f"definitions.{name}.experiments.{label}"
+            yield from self._experiment(name, part, replicates, here, {"experiment": label}, [study.training])
+
+    def _given(self, study: str, name: str) -> Entry:
+        """The entry of given checkpoints: one replicate a series, with the first and the last of its files named."""
+        if name not in self.config.given:
+            known = ", ".join(self.config.given) or "none"
+            raise Problem(f"definitions.{study}.given: {name!r} is not one of the given; allowed: {known}")
+        asked, cell = self.config.given[name], self._resolver.given(name)
+        labels = {"dataset": asked.dataset or NO_DATA, "network": asked.network, "init": "", "optimizer": ""}
+        epochs = cell.settings["snapshots"]
+        named = {"first": epochs[0]} | ({"last": epochs[-1]} if len(epochs) > 1 else {})
+        return Entry(study, "grid", labels | {"given": name}, cell.cell_id, len(cell.files), named)
+
+    def _experiment(
+        self, study: str, part: spec.Experiment, replicates: int, where: str, named: dict, above: list[dict]
+    ) -> Iterator[Entry]:
+        """The entries of one grid: what its cells start from, its cells, and what starts from them.
+
+        named: the label that its cells have beside those of the grid; above: training that the part's is laid over.
+        """
+        found: dict[str, Entry] = {}
+        parents: list[children.Parent] = []
+        for labels, levels in self._combinations(part, where):
+            if any(matches(rule, labels, f"{where}.exclude") for rule in part.exclude):
+                continue
+            adjust = [rule for rule in part.adjust if matches(rule.where, labels, f"{where}.adjust.where")]
+            changes = [*above, part.training, *(own.training for own in (*levels, *adjust))]
+            sets = [own.set for own in (*levels, *adjust)]
+            network = self._resolver.variant(labels["network"], [level.options for level in levels])
+            cell = self._resolver.cell(labels | {"network": network}, changes, sets, where)
+            if cell.cell_id not in found:
+                beyond = any(matches(rule, labels, f"{where}.beyond") for rule in part.beyond)
+                found[cell.cell_id] = Entry(study, "grid", labels | named, cell.cell_id, replicates, beyond=beyond)
+                parents.append(children.Parent(cell, labels | named, network, changes, sets))
+        if not found:
+            raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
+        yield from self._sources(study, found, replicates)
+        yield from self._checkpoints(part, list(found.values()), where)
+        for children_of in (children.perturbed, children.transferred):
+            listed = {}
+            for role, labels, cell_id in children_of(self._resolver, part, parents, where):
+                # One cell may stand under several labels: without a layer of a base, all transfers are the same.
+                entry = Entry(study, role, labels, cell_id, replicates)
+                listed.setdefault((cell_id, role, *labels.items()), entry)
+            yield from listed.values()
+
+    def _checkpoints(self, study: spec.Experiment, entries: list[Entry], where: str) -> Iterator[Entry]:
+        """The entries with their checkpoints: those of the first rule that fits a cell."""
+        rules = list(enumerate(study.checkpoints))
+        named: dict[str, dict] = {}
+        for number, rule in rules:
+            here = f"{where}.checkpoints.{number}"
+            for entry in entries:
+                if entry.cell_id not in named and matches(rule.where, entry.labels, f"{here}.where"):
+                    named[entry.cell_id] = self._epochs(rule, entry, entries, named, here)
+        yield from (replace(entry, checkpoints=named.get(entry.cell_id, {})) for entry in entries)
+
+    def _epochs(self, rule: spec.Checkpoints, entry: Entry, entries: list[Entry], named: dict, where: str) -> dict:
+        """The checkpoints of one cell by one rule; Problem where an epoch is not kept, or there is nothing to match."""
+        if rule.epochs is not None:
+            for epoch in rule.epochs.values():
+                check_take(epoch, self._resolver.cells[entry.cell_id].settings, f"{where}.epochs")
+            return rule.epochs
+        alike = [
+            other
+            for other in entries
+            if matches(rule.match.to, other.labels, f"{where}.match.to")
+            and all(other.labels[axis] == label for axis, label in entry.labels.items() if axis not in rule.match.to)
+        ]
+        if not alike or "match" in (found := named.get(alike[0].cell_id, {"match": None})):
+            raise Problem(f"{where}.match.to: names no cell with epochs above; give its checkpoints first")
+        return {"match": alike[0].cell_id, "by": rule.match.by, "epochs": found}
+
+    def _combinations(self, study: spec.Experiment, where: str) -> Iterator[tuple[dict, list]]:
+        """The labels of each combination, and the overrides of its levels on the extra axes."""
+        experiments = (axis for transfer in study.transfer.values() for axis in transfer.vary)
+        for axis in (*study.vary, *experiments):
+            if axis in RESERVED:
+                raise Problem(f"{where}.vary: {axis!r} is an axis already; allowed: another name")
+        grid = [getattr(study.grid, axis) for axis in AXES]
+        for combination in itertools.product(*study.vary.values(), *grid):
+            extra = dict(zip(study.vary, combination, strict=False))
+            levels = [study.vary[axis][level] for axis, level in extra.items()]
+            labels = dict(zip(AXES, combination[len(extra) :], strict=True))
+            for level in levels:
+                labels |= level.labels
+            yield labels | extra, levels
+
+    def _sources(self, study: str, found: dict[str, Entry], replicates: int) -> Iterator[Entry]:
+        """The cells that the study's cells start from and that its grid does not hold, parents first."""
+        listed: dict[str, Entry] = {}
+        for entry in list(found.values()):
+            parent = self._resolver.cells[entry.cell_id].parent
+            while parent:
+                if parent not in found:
+                    labels = self._resolver.source_labels[parent]
+                    listed.setdefault(parent, Entry(study, "source", labels, parent, replicates))
+                parent = self._resolver.cells[parent].parent
+        yield from reversed(listed.values())
+
+    # ------------------------------------------------------------------------------------------ derived
+
+    @cached_property
+    def replicates(self) -> dict[str, int]:
+        """How many replicates of each cell are asked for: the most that any study wants."""
+        most: dict[str, int] = {}
+        for entry in self.entries:
+            most[entry.cell_id] = max(most.get(entry.cell_id, 0), entry.replicates)
+        for cell_id in reversed(list(self.cells)):
+            parent = self.cells[cell_id].parent
+            if parent:
+                most[parent] = max(most[parent], most[cell_id])
+        return most
+
+    @cached_property
+    def blocks(self) -> dict[str, list[blocks.Block]]:
+        """The blocks of each cell: finished ones first, new ones for the rest."""
+        finished = blocks.on_disk(self.root / "results" / "cells")
+        per_job = self.config.replicates_per_job
+        return {
+            cell_id: blocks.cover(self.replicates[cell_id], per_job, finished.get(cell_id, []))
+            for cell_id in self.cells
+        }
+
+    @cached_property
+    def checkpoints(self) -> dict[str, list[dict]]:
+        """The checkpoints of each cell that has some, as each study that gives some names them."""
+        found: dict[str, list[dict]] = {}
+        for entry in self.entries:
+            if entry.checkpoints:
+                found.setdefault(entry.cell_id, []).append(entry.checkpoints)
+        return found
+
+    @cached_property
+    def kept(self) -> dict[str, str | list[int]]:
+        """Which snapshots of each cell stay: "all" of those that are written, or the numbered epochs that stay beside
+        the start, the last one and the best one. It is the most that any study asks for, or a child takes."""
+        every: set[str] = set()
+        epochs: dict[str, set[int]] = {cell_id: set() for cell_id in self.cells}
+        for entry in self.entries:
+            keep, named = self.config.definitions[entry.study].keep, entry.checkpoints
+            if keep == "all" or keep == "checkpoints" and "match" in named:  # which chooses among all
+                every.add(entry.cell_id)
+            elif keep == "checkpoints":
+                epochs[entry.cell_id].update(named.values())
+        for cell in self.cells.values():
+            take = cell.settings["start"].get("take")
+            if cell.parent and isinstance(take, int):
+                epochs[cell.parent].add(take)
+        return {cell_id: "all" if cell_id in every else sorted(epochs[cell_id] - {0}) for cell_id in self.cells}
+
+    @cached_property
+    def groups(self) -> dict[str, list[str]]:
+        """The measure groups: the cells that share data set, architecture and input, by the group's name.
+
+        Cells that only serve others as a start are not measured.
+        """
+        found: dict[str, list[str]] = {}
+        for cell_id in dict.fromkeys(entry.cell_id for entry in self.entries if entry.role != "source"):
+            found.setdefault(self.group(cell_id), []).append(cell_id)
+        return found
+
+    def group(self, cell_id: str) -> str:
+        """The name of the cell's measure group."""
+        cell = self.cells[cell_id]
+        dataset = cell.settings["dataset_id"]
+        shared = [dataset, cell.architecture, cell.settings["input"]]
+        return f"{slug(dataset.rsplit('-', 1)[0] or NO_DATA, cell.architecture)}-{digest(shared, 8)}"
+
+    @cached_property
+    def datasets(self) -> dict:
+        """The data sets in use, by id."""
+        return {cell.data.dataset_id: cell.data for cell in self.cells.values() if cell.data}
+
+    @cached_property
+    def weights(self) -> dict[str, dict]:
+        """The weights files to prepare, by id."""
+        return {cell.weights["weights_id"]: cell.weights for cell in self.cells.values() if cell.weights}
+
+    def rows(self) -> list[dict]:
+        """`cells.csv`: one row a study and cell."""
+        rows = []
+        for entry in self.entries:
+            cell = self.cells[entry.cell_id]
+            rows.append(
+                {"cell_id": entry.cell_id, "study": entry.study, "kind": cell.kind, "role": entry.role}
+                | entry.labels
+                | {
+                    "replicates": entry.replicates,
+                    "blocks": ";".join(block_path(entry.cell_id, block) for block in self.blocks[entry.cell_id]),
+                    "parent": cell.parent or "",
+                    "checkpoints": json.dumps(entry.checkpoints) if entry.checkpoints else "",
+                    "group": self.group(entry.cell_id),
+                    "dataset_id": cell.settings["dataset_id"],
+                    "card": f"data/{cell.data.dataset_id}.json" if cell.data else "",
+                    "data": f"data/{cell.data.dataset_id}.safetensors" if cell.data else "",
+                    "parameters": cell.table.parameter_count,
+                    "cell": json.dumps(cell.settings, sort_keys=True),
+                }
+            )
+        return rows
+
+
+def block_path(cell_id: str, block: blocks.Block) -> str:
+    """Where a block's files are, relative to the working directory."""
+    return f"results/cells/{cell_id}/{blocks.name(block)}"

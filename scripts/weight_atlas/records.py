@@ -1,0 +1,110 @@
+"""What became of each replicate, and whether its files are still those that were recorded. No torch, no pandas.
+
+A replicate's folder, `snapshots/seed<k>` of a block, holds all that is known of it: snapshots, metrics.csv, and
+record.json, which has the SHA-256 of each of the others. A block's run.json and metrics.csv are made from these.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from weight_atlas import store
+
+STATUSES = ("done", "diverged", "failed")
+MISSING = "missing"  # the status of a replicate whose files are not those of its record
+OWN = ("origin", "machine")  # keys of a record.json that are the block's: they stand once in run.json
+NO_MACHINE = {"device": None, "device_name": None, "versions": {}}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """{name: SHA-256} of the files of a replicate's folder, its record apart, sorted by name."""
+    files = sorted(path for path in folder.iterdir() if path.name != "record.json" and path.is_file())
+    return {path.name: store.sha256(path) for path in files}
+
+
+def seal(block: Path, seed: int, origin: str, machine: dict) -> None:
+    """Add to the record of a replicate below `block` what it was trained from, by which machine, and its digests."""
+    path = store.record_path(block, seed)
+    told = {"origin": origin, "machine": machine, "sha256": digests(path.parent)}
+    store.write_json(path, store.read_json(path) | told)
+
+
+def assemble(block: Path, cell_id: str, settings: dict) -> dict:
+    """Write metrics.csv and run.json of a block from the records of its replicates; what run.json says.
+
+    The same records give the same bytes: the two files may be removed at any time, and made again.
+    """
+    lines = [",".join(store.METRICS)]
+    records = []
+    for seed in store.block_seeds(block):
+        path = store.metrics_path(block, seed)
+        lines += path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
+        records.append(store.read_json(store.record_path(block, seed)))
+    run = {"cell_id": cell_id, "kind": cell_id.split("-")[0], "seeds": list(store.block_seeds(block))}
+    run |= records[-1]["machine"] | {"origin": records[-1]["origin"]}
+    run["replicates"] = [{key: value for key, value in one.items() if key not in OWN} for one in records]
+    run["cell"] = settings
+    with store.whole(block / "metrics.csv") as part:
+        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    store.write_json(block / "run.json", run)
+    return run
+
+
+def read(block: Path) -> dict:
+    """What the run.json of a block says; ValueError, in one line, where it is no record of this block."""
+    path = Path(block) / "run.json"
+    run = store.read_json(path)
+    try:
+        told = {record["seed"]: record["status"] for record in run["replicates"]}
+        sound = run["cell_id"] == path.parts[-3] and all(status in STATUSES for status in told.values())
+        sound = sound and list(told) == list(store.block_seeds(block)) and isinstance(run["cell"], dict)
+        sound = sound and all(isinstance(record["sha256"], dict) for record in run["replicates"])
+    except (TypeError, KeyError):
+        sound = False
+    if not sound:
+        raise ValueError(f"{path}: is not the record of this block; remove the file, so that it is made again")
+    return run
+
+
+def damage(block: Path, record: dict, names: Iterable[str] | None = None) -> str | None:
+    """Why the files of a replicate (those of these names, or all) cannot be relied on, in one line; None where they are
+    as they were recorded.
+
+    A file that stays the same is read once in a process.
+    """
+    folder, recorded = store.replicate_path(block, record["seed"]), record["sha256"]
+    for name in recorded if names is None else names:
+        path, digest = folder / name, recorded.get(name)
+        if not path.is_file():
+            return f"{path} is missing"
+        seen = path.stat()
+        if _sha256(path, seen.st_ino, seen.st_size, seen.st_mtime_ns) != digest:
+            return f"{path} was altered: its SHA-256 is not the recorded one"
+    return None
+
+
+@cache
+def _sha256(path: Path, *seen: int) -> str:
+    return store.sha256(path)
+
+
+def replicates(blocks: list, seeds: list[int], check: bool = True) -> list[tuple]:
+    """Find each seed's replicate: a list of (seed, block directory, run, record).
+
+    blocks: directories named seeds_<a>-<b>; run: what the block's run.json says; record: the seed's entry in it. With
+    `check` the files of a replicate that ended are compared with the record: where they differ its status is "missing",
+    and its cause says which file. FileNotFoundError or ValueError, in one line, where a seed has no block, or a block
+    no run.json.
+    """
+    found = []
+    for seed in seeds:
+        block = next((block for block in blocks if seed in store.block_seeds(block)), None)
+        if block is None:
+            raise ValueError(f"no block of {', '.join(map(str, blocks)) or 'none'} holds the replicate {seed}")
+        if not (Path(block) / "run.json").exists():
+            raise FileNotFoundError(f"{block}/run.json: is not there; run the workflow again, which makes it")
+        run = read(block)
+        record = next(record for record in run["replicates"] if record["seed"] == seed)
+        why = damage(block, record) if check and record["status"] != "failed" else None
+        found.append((seed, block, run, record | {"status": MISSING, "cause": why} if why else record))
+    return found

@@ -1,0 +1,123 @@
+"""The exhibits and computed sentences of every study; the whole chapter of one that has no module of its own."""
+
+from weight_atlas.reporting.exhibits.runs import runs
+from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name, plural
+from weight_atlas.reporting.exhibits.runs.training import training_curves
+from weight_atlas.reporting.exhibits.weights import layers, movement
+from weight_atlas.reporting.exhibits.weights.statistics import statistics
+from weight_atlas.reporting.grammar import exhibit
+from weight_atlas.reporting.grammar.dots import fate
+from weight_atlas.reporting.grammar.exhibit import NothingToShow
+
+PARTS = {
+    "accuracy": runs.accuracy,
+    "accuracy-table": runs.accuracy_table,
+    "sources": runs.sources,
+    "training-curves": training_curves,
+    "movement": movement.movement,
+    "movement-layers": layers.movement_layers,
+    "statistics": statistics,
+}
+
+
+def exhibits(tables):
+    """The study's exhibits, list[Exhibit]; reasons for those left out go to tables.left_out."""
+    return exhibit.build(PARTS, tables)
+
+
+def facts(tables):
+    """Computed numbers and sentences that a chapter may quote: cells, replicates, best (a dict a data set), trouble (a
+    sentence a cell with unfinished replicates), sentences (the study in short), left_out (`exhibits` fills it)."""
+    total = {name: int(count) for name, count in tables.status().sum().items()}
+    best = best_cells(tables)
+    sentences = [replicates_sentence(tables, total)] + best_sentence(best)
+    found = {
+        "study": tables.study,
+        "cells": len(tables.cells),
+        "datasets": tables.values("dataset"),
+        "networks": tables.values("network"),
+        "replicates": total,
+        "best": best,
+        "trouble": trouble(tables),
+        "sentences": sentences,
+        "left_out": list(tables.left_out),
+    }
+    if tables.sources is not None:
+        found["sources"] = len(tables.sources.cells)
+        count = len(tables.sources.cells)
+        are = "is" if count == 1 else "are"
+        sentences[0] += f" {plural(count, 'source cell')}, whose weights others start from, {are} told apart."
+    return found
+
+
+def replicates_sentence(tables, total):
+    """ "The study has 18 cells with 54 replicates: all finished." or how many did not."""
+    text = f"The study has {plural(len(tables.cells), 'cell')} with {plural(total['asked'], 'replicate')}"
+    ended = f"{total['done']} finished, {fate(total)}" if total["done"] < total["asked"] else "all finished"
+    return f"{text}: {ended}."
+
+
+def trouble(tables):
+    """A sentence for each cell with replicates that did not finish."""
+    status = tables.status()
+    short = status[status["done"] < status["asked"]]
+    return [
+        f"Of the {plural(of['asked'], 'replicate')} of {cell_name(tables, cell)}, {of['done']} finished ({fate(of)})."
+        for cell, of in short.iterrows()
+    ]
+
+
+def best_cells(tables):
+    """The cell with the highest mean test accuracy at the last epoch, for each data set, with its sentence."""
+    try:
+        means = accuracy_means(tables)
+    except NothingToShow:
+        return []
+    means = means[means["protocol"] == "last"]
+    found = []
+    for dataset, cells in means.groupby("dataset", sort=False):
+        top = cells.loc[cells["mean"].idxmax()]
+        name = cell_name(tables, top["cell_id"])
+        found.append(
+            {
+                "dataset": dataset,
+                "cell_id": top["cell_id"],
+                "cell": name,
+                **{column: top[column] for column in ("mean", "low", "high", "n", "of")},
+                "words": f"{runs.mean_text(top, 100, 1)} % on {dataset} ({name.removeprefix(f'{dataset}, ')})",
+            }
+        )
+    return found
+
+
+def best_sentence(best):
+    """One sentence on the best cells of all data sets, in a list; [] without any."""
+    named = len(best) <= 3  # more cells than that by name are no sentence any more; the table has them
+    words = "; ".join(item["words"] if named else item["words"].partition(" (")[0] for item in best)
+    return [f"The highest mean test accuracy ({PROTOCOLS['last'][0]}) is {words}."] if best else []
+
+
+def answers(questions, tables):
+    """{question: its sentences}, [] where there is nothing to tell; questions: {question: function of tables}."""
+    found = {}
+    for key, answer in questions.items():
+        try:
+            found[key] = answer(tables)
+        except NothingToShow:
+            found[key] = []
+    return found
+
+
+def reckoned(questions, tables):
+    """({question: the numbers behind its answer}, {question: its sentences}), both [] where there is nothing to tell.
+
+    questions: {question: (function of tables, function of tables and these numbers)}.
+    """
+    numbers, told = {}, {}
+    for key, (count, answer) in questions.items():
+        try:
+            numbers[key] = count(tables)
+            told[key] = answer(tables, numbers[key])
+        except NothingToShow:
+            numbers[key], told[key] = [], []
+    return numbers, told

@@ -1,0 +1,193 @@
+"""The chapter on feature transferability: which layers of a network serve another task, and what is lost beyond."""
+
+from contextlib import suppress
+
+import pandas as pd
+
+from weight_atlas.reporting.chapters import study
+from weight_atlas.reporting.claims import claims_transfer
+from weight_atlas.reporting.exhibits.transfer import segments, transfer_curves, transfer_effects
+from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
+from weight_atlas.reporting.exhibits.transfer import transfer_training as training
+from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, points
+from weight_atlas.reporting.grammar import exhibit, style
+from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.reporting.grammar.tables import summarise
+
+TITLE = "Feature transferability"
+
+PARTS = {
+    "accuracy": study.PARTS["accuracy"],
+    "accuracy-table": study.PARTS["accuracy-table"],
+    "sources": study.PARTS["sources"],
+    "segments": segments.strip,
+    "segments-table": segments.table,
+    "decomposition": transfer_curves.decomposition,
+    "base-target": training.base_target,
+    "course": training.course,
+    "transfer-accuracy": transfer_curves.accuracy_depth,
+    "diagnosis": transfer_effects.diagnosis,
+    "diagnosis-table": transfer_effects.diagnosis_table,
+    "similarity": transfer_curves.similarity,
+    "outputs": transfer_curves.output_curves,
+    "epochs": training.epochs,
+    "epochs-saved": training.saved_table,
+    "document-numbers": transfer_effects.document_numbers,
+    "document-networks": transfer_effects.document_networks,
+}
+
+CLAIMS = claims_transfer.TESTS
+
+
+def exhibits(tables):
+    """The study's exhibits, list[Exhibit]; reasons for those left out go to tables.left_out."""
+    return exhibit.build(PARTS, tables)
+
+
+def facts(tables):
+    """Those of every study; `transfers` (asked, done), and `answers`: question -> its one or two sentences, of
+    which `sentences` has what the layers are and how many epochs are saved."""
+    found = study.facts(tables) | {"answers": study.answers(QUESTIONS, tables)}
+    try:
+        count = transfers.fate(tables)
+        found["transfers"] = {"asked": count.asked, "done": count.done}
+        ended = "all finished" if count.done >= count.asked else f"{count.done} finished, {count.ended}"
+        found["sentences"].append(f"Transfers have {count.asked} replicates: {ended}.")
+    except NothingToShow:
+        found["transfers"] = {}
+    found["sentences"] += found["answers"]["segments"][:1] + found["answers"]["epochs"][:1]
+    return found
+
+
+def layers(tables):
+    """Q1.1: which layers are generic, transition, specific."""
+    found = segments.judged(tables)
+    goals = transfers.targets(transfers.shown(tables, "curves").query("mode == 'frozen'"))
+    own = found[(found["mode"] == "frozen") & found["target"].isin(goals)]
+    parts = [f"{place}{segments.told(rows)[:-1]}" for place, rows in placed(tables, own)]
+    answers = [f"By what the copied layers up to n cost another task: {'; '.join(parts)}."]
+    bends = segments.breaks(tables).merge(own[CURVE].drop_duplicates(), on=CURVE)
+    words = [f"{transfers.name(row)} at n = {row.first:g} and {row.second:g}" for row in bends.itertuples()]
+    return answers + ([f"The fitted curve over n bends for {'; '.join(words)}."] if words else [])
+
+
+def placed(tables, frame):
+    """[("lenet5: " or "", rows)]: the families of a frame with the words that tell them apart."""
+    return [(f"{words}: " if words else "", rows) for _, rows, words in transfers.families(tables, frame)]
+
+
+def course(tables):
+    """Q1.2: how training and validation accuracy evolve, by epoch and by n."""
+    rows = training.courses(tables)
+    rows = rows[(rows["mode"] != BASE) & (rows["base"] != rows["target"]) & (rows["depth"] >= 1)]
+    rows = rows[rows["epoch"] == rows.groupby(["cell_id", "seed"])["epoch"].transform("max")]
+    if rows.empty:
+        raise NothingToShow("no transfer from another task has finished.")
+    parts = []
+    for place, own in placed(tables, rows):
+        means = own.groupby("depth")[["train", "valid"]].mean()
+        first, last = means.index.min(), means.index.max()
+        train, valid = (
+            f"{style.percent(means.loc[first, split])} at n = {first} and {style.percent(means.loc[last, split])} at "
+            f"n = {last}"
+            for split in ("train", "valid")
+        )
+        parts.append(f"{place}on train {train}, on validation {valid}")
+    return [f"At the last epoch the mean accuracy of transfers from another task is {'; '.join(parts)}."]
+
+
+def agreement(tables):
+    """Q1.3: whether A to B and B to B behave as in Yosinski et al. 2014: D, C and S at the deepest n."""
+    drops = transfers.main(transfers.shown(tables, "drops"))
+    drops = drops[(drops["mode"] == "frozen")].astype({"depth": int})
+    if drops.empty:
+        raise NothingToShow("no transfer has a base of its target.")
+    parts = []
+    for place, own in placed(tables, drops):
+        own = own[own["depth"] == own["depth"].max()]
+        words = [
+            f"{row.quantity} {points(row.mean)} [{points(row.low)}, {points(row.high)}]"
+            if pd.notna(row.low)
+            else f"{row.quantity} {points(row.mean)}"
+            for row in own.sort_values("quantity", key=lambda column: column.map("DCS".index)).itertuples()
+        ]
+        parts.append(f"{place}{', '.join(words)} at n = {own['depth'].iloc[0]}")
+    text = (
+        f"Points lost by the deepest transfer (D below the base, of which C by co-adaptation and S by specificity): "
+        f"{'; '.join(parts)}."
+    )
+    answers = [text]
+    with suppress(NothingToShow):
+        answers.append(transfer_effects.strongest(transfer_effects.suspects(tables)))
+    return answers
+
+
+def similar(tables):
+    """Q1.4: the effect of the tasks' similarity: mean drops over n."""
+    found = transfer_curves.pairs(tables).astype({"depth": int})
+    drops = claims_transfer.mean_drops(tables, found)
+    if not drops:
+        raise NothingToShow("the bases of the targets are missing.")
+    parts = []
+    for key, rest in drops.items():
+        row = next(found[(found[CURVE] == list(key)).all(axis=1)].itertuples())
+        note = transfer_curves.alike(tables, row)
+        mean = summarise(pd.DataFrame({"key": 0, "value": rest}), ["key"], "value").iloc[0]
+        parts.append(f"{claims_transfer.amount(mean)} for {transfers.name(row)}" + (f" ({note})" if note else ""))
+    return [f"The mean drop over n below the target's base is {', '.join(parts)}."]
+
+
+def outputs(tables):
+    """Q1.5: whether the number of outputs matters."""
+    own = transfers.effects(tables, outputs=True)
+    own = own[own["quantity"] == "accuracy"]
+    same, top = own[own["p_tost"] < claims_transfer.LEVEL], own.loc[own["difference"].abs().idxmax()]
+    return [
+        f"{top['level_b']} outputs instead of {top['level_a']} are equivalent within a point at {len(same)} of "
+        f"{len(own)} depths; the largest difference is {claims_transfer.amount(top, 'difference')} "
+        f"(n = {top['depth']})."
+    ]
+
+
+def saved(tables):
+    """Q1.6: how many epochs transfer saves, to a point below the base's accuracy and to the document's."""
+    found = transfers.main(transfers.shown(tables, "reach"))
+    found = found[(found["mode"] == "frozen") & (found["base"] != found["target"])]
+    found = found[found["depth"] >= 1].astype({"depth": int})
+    if found.empty:
+        raise NothingToShow("no transfer from another task has a base of its target.")
+    answers = []
+    for level, (name, *_) in training.LEVELS.items():
+        if level == "base":
+            continue
+        parts = [place + spared(own) for place, own in placed(tables, found[found["level"] == level])]
+        answers.append(f"To {name}, in epochs: {'; '.join(parts)} (medians, 95 % bootstrap intervals).")
+    return answers
+
+
+def spared(own):
+    """ "at n = 1 it takes 5 and saves 100 [90, 110]; .." of rows of reach.csv of one level."""
+    first, there = own.iloc[0], own[own["saved"].notna()]
+    words = [f"at n = {first['depth']} transfer takes {training.count(first)}"]
+    if pd.notna(first["saved"]):
+        words[0] += f" and saves {training.saving(first)}"
+    if len(there) and there["saved"].max() > 0:
+        best = there.loc[there["saved"].idxmax()]
+        if best["depth"] != first["depth"]:
+            words.append(f"most are saved at n = {best['depth']}, {training.saving(best)}")
+    never = own[own["median"].isna() & (own["depth"] != first["depth"])]["depth"]
+    if len(never):
+        words.append(f"at n = {transfers.stretch(never)} half of the runs or more never get there")
+    return "; ".join(words)
+
+
+QUESTIONS = {
+    "bases": lambda tables: study.best_sentence(study.best_cells(tables)),
+    "segments": layers,
+    "course": course,
+    "agreement": agreement,
+    "similarity": similar,
+    "outputs": outputs,
+    "epochs": saved,
+    "document": transfer_effects.beside_document,
+}

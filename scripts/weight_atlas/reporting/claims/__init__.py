@@ -1,0 +1,1 @@
+"""The ledger of the documents' claims, and the tests of these."""

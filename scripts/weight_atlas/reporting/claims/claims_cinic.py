@@ -1,0 +1,254 @@
+"""The tests of the claims on the hand-made network, its settings, augmentation and fine-tuning (004-1 to 004-9)."""
+
+import math
+
+from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED
+from weight_atlas.reporting.claims.scopes import outside, ruled, settled
+from weight_atlas.reporting.exhibits.experiments import anova_figures, augmentation, stages
+from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.experiments.anova_figures import COUNT, q
+from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.exhibit import NothingToShow
+
+HANDMADE = 0.6916222  # of claim 004-1
+FEW, MANY = ("1", "3"), "5"  # numbers of blocks, of claims 004-2 and 004-4
+LARGE = ("4", "5")  # kernels
+LITTLE = 0.03  # a gain of at most so much is little, for claim 004-7
+JUMP = (0.14, 0.16)  # "15 points" of claim 004-8
+VALID = "valid_accuracy"
+
+
+def handmade(claim, tables):
+    """004-1: the hand-made network reaches 69.16 % on test."""
+    found = stages.opened(tables, stages.HANDMADE)
+    rows = grid.reached(found)
+    mean = grid.interval(rows["best_valid"].dropna())
+    if not mean["n"]:
+        raise NothingToShow("no run of the hand-made network has finished.")
+    others = ", ".join(
+        f"{grid.share(grid.interval(rows[name].dropna()))} {words}"
+        for name, words in (("last", "at the last epoch"), ("document", "by the document's protocol"))
+    )
+    text = f"The hand-made network reaches {grid.share(mean)} on test at its best validation epoch ({others})."
+    verdict = UNTESTED
+    if mean["high"] < HANDMADE:
+        verdict = CONTRADICTED
+    elif mean["mean"] >= HANDMADE or mean["low"] <= HANDMADE <= mean["high"]:
+        verdict = REPRODUCED if math.isfinite(mean["low"]) else UNTESTED
+    return ruled(claim, found, verdict, text, mean)
+
+
+def term(tables, experiment, name):
+    """The line of the analysis of validation accuracy for a term, a dict; None where it has no test."""
+    try:
+        found = anova_figures.terms(tables, experiment)
+    except NothingToShow:
+        return None
+    own = found[(found["outcome"] == VALID) & (found["term"] == name) & found["q"].notna()]
+    return None if own.empty else own.iloc[0].to_dict()
+
+
+def tested(line, words):
+    """ "Main effect of blocks: F 31.2, q < 0.001, partial ω² 0.71." of a line of the analysis."""
+    if line is None:
+        return f"{words}: no test, for lack of replicates."
+    return f"{words}: F {style.number(line['F'], 3)}, q {q(line['q'])}, partial ω² {style.number(line['omega'], 2)}."
+
+
+def by_level(rows, axis):
+    """Levels -> {seed: mean validation accuracy over the other settings} as a DataFrame: seeds down, levels across."""
+    return rows.groupby(["seed", axis])[VALID].mean().unstack().dropna()
+
+
+def listed(means, levels):
+    """ "1 66.0 % [65.1, 66.9], 3 ..": the means of `by_level`."""
+    return ", ".join(f"{level} {grid.share(grid.interval(means[level]))}" for level in levels if level in means)
+
+
+def blocks(claim, tables):
+    """004-2: 1 or 3 blocks are best: each beats 5, averaged over kernels and paired by seed."""
+    found, _, levels, rows = anova_figures.opened(tables, "blocks")
+    means = by_level(rows, COUNT)
+    few = [level for level in FEW if level in means]
+    if MANY not in means or not few:
+        raise NothingToShow("the grid has no 5 blocks to compare with 1 or 3.")
+    changes = {level: grid.interval(means[level] - means[MANY]) for level in few}
+    line = term(tables, "blocks", COUNT)
+    words = ", ".join(f"{level} less {MANY} {grid.amount(change)}" for level, change in changes.items())
+    each = listed(means, levels[COUNT])
+    text = f"Validation accuracy by number of blocks: {each}; {words}. {tested(line, 'Main effect of blocks')}"
+    verdict = UNTESTED
+    if any(change["high"] < 0 for change in changes.values()):
+        verdict = CONTRADICTED
+    elif len(few) == len(FEW) and clear(line) and all(change["low"] > 0 for change in changes.values()):
+        verdict = REPRODUCED
+    return ruled(claim, found, verdict, text, {"differences": changes, "term": line})
+
+
+def clear(line):
+    """Whether a line of the analysis is significant after correction."""
+    return line is not None and line["q"] < grid.LEVEL
+
+
+def kernels(claim, tables):
+    """004-3: larger kernels are better: the slope over the kernel's size, averaged over blocks, seed by seed."""
+    found, _, levels, rows = anova_figures.opened(tables, "blocks")
+    slope = grid.interval(grid.slopes(rows, "kernel", VALID))
+    if not slope["n"]:
+        raise NothingToShow("the grid has one kernel.")
+    means = by_level(rows, "kernel")
+    each = ", ".join(
+        f"{level} {grid.share(grid.interval(means[level]))}" for level in levels["kernel"] if level in means
+    )
+    text = (
+        f"Validation accuracy changes by {grid.amount(slope, 2)} a pixel of the kernel's side (by kernel: {each}). "
+        f"{tested(term(tables, 'blocks', 'kernel'), 'Main effect of the kernel')}"
+    )
+    return ruled(claim, found, by_sign(slope), text, {"slope": slope})
+
+
+def by_sign(change):
+    """REPRODUCED where an interval lies above 0, CONTRADICTED where it lies below, else UNTESTED."""
+    return REPRODUCED if change["low"] > 0 else CONTRADICTED if change["high"] < 0 else UNTESTED
+
+
+def together(claim, tables):
+    """004-4: few blocks with large kernels are best: the slope over kernels is steeper with the fewest blocks than with
+    the most, seed by seed, and the best cell has few blocks and a large kernel."""
+    found, factors, levels, rows = anova_figures.opened(tables, "blocks")
+    few, many = levels[COUNT][0], levels[COUNT][-1]
+    slopes = [grid.slopes(rows[rows[COUNT] == level], "kernel", VALID) for level in (few, many)]
+    change = grid.interval((slopes[0] - slopes[1]).dropna())
+    if few == many or not change["n"]:
+        raise NothingToShow("the grid has not two numbers of blocks with several kernels.")
+    means = grid.means(found, VALID, factors, rows)
+    best = means.loc[means[means["n"] > 0]["mean"].idxmax()]
+    line = term(tables, "blocks", f"{COUNT}:kernel")
+    text = (
+        f"The best cell is {anova_figures.named(best, factors)}, {grid.share(best)}. A pixel more of the kernel gains "
+        f"{grid.amount(change, 2)} more with {few} than with {many} blocks. "
+        f"{tested(line, 'Interaction of blocks and kernel')}"
+    )
+    there = best[COUNT] in FEW and best["kernel"] in LARGE
+    verdict = by_sign(change)
+    if verdict == REPRODUCED and not (there and clear(line)):
+        verdict = UNTESTED if there else CONTRADICTED
+    return ruled(claim, found, verdict, text, {"difference": change, "best": best.to_dict(), "term": line})
+
+
+def dropout(claim, tables):
+    """004-5: dropout matters most: the largest of the three main effects, by partial omega squared."""
+    found, factors, *_ = anova_figures.opened(tables, "penalty")
+    lines = {name: term(tables, "penalty", name) for name in factors}
+    if None in lines.values():
+        raise NothingToShow("the grid has too few finished runs for an analysis of variance.")
+    order = sorted(lines, key=lambda name: -lines[name]["omega"])
+    words = "; ".join(tested(lines[name], f"{anova_figures.word(name)}").removesuffix(".") for name in order)
+    text = f"Main effects on validation accuracy, the largest first: {words}."
+    verdict = UNTESTED
+    if clear(lines[order[0]]):
+        verdict = REPRODUCED if order[0] == "dropout" else CONTRADICTED
+    return ruled(claim, found, verdict, text, {"terms": lines})
+
+
+def strength(claim, tables):
+    """004-6: accuracy falls slightly with lambda: the slope over its logarithm, seed by seed."""
+    found, _, levels, rows = anova_figures.opened(tables, "penalty")
+    slope = grid.interval(grid.slopes(rows, "lambda", VALID, lambda level: math.log10(float(level))))
+    if not slope["n"]:
+        raise NothingToShow("the grid has one lambda.")
+    means = by_level(rows, "lambda")
+    each = ", ".join(
+        f"{level} {grid.share(grid.interval(means[level]))}" for level in levels["lambda"] if level in means
+    )
+    text = (
+        f"Ten times as much λ changes validation accuracy by {grid.amount(slope, 2)} (by λ: {each}). "
+        f"{tested(term(tables, 'penalty', 'lambda'), 'Main effect of λ')}"
+    )
+    verdict = {REPRODUCED: CONTRADICTED, CONTRADICTED: REPRODUCED}.get(by_sign(slope), UNTESTED)
+    return ruled(claim, found, verdict, text, {"slope": slope})
+
+
+def augmented(claim, tables):
+    """004-7: augmentation overfits less and gains little: the gap and the accuracy against doubled pictures, averaged
+    over the kinds of augmentation, seed by seed."""
+    found, names, made = augmentation.differences(tables)
+    kinds = [name for name in names if name != augmentation.NONE]
+    rows = grid.reached(found)
+    control = rows[rows[augmentation.AXIS] == augmentation.CONTROL]
+    mixed = rows[rows[augmentation.AXIS].isin(kinds)]
+    gap, gain = (grid.paired(control, mixed, outcome) for outcome in ("gap", "best_valid"))
+    if not gap["n"]:
+        raise NothingToShow("no augmentation has finished together with its control.")
+    each = ", ".join(
+        f"{row['level']} {grid.amount(row)}" for row in made if row["outcome"] == "best_valid" and row["level"] in kinds
+    )
+    text = (
+        f"Against the same pictures twice, augmentation changes the gap of train to test by {grid.amount(gap)} and "
+        f"test accuracy by {grid.amount(gain)}, on average over {len(kinds)} kinds (accuracy: {each}). Little is up "
+        f"to {LITTLE * 100:g} points."
+    )
+    verdict = UNTESTED
+    if gap["low"] > 0 or gain["high"] < 0 or gain["low"] > LITTLE:
+        verdict = CONTRADICTED
+    elif gap["high"] < 0 and gain["low"] > 0 and gain["mean"] <= LITTLE:
+        verdict = REPRODUCED
+    return ruled(claim, found, verdict, text, {"gap": gap, "accuracy": gain, "differences": made})
+
+
+def unfreezing(claim, tables):
+    """004-8: unfreezing gains 15 points in its first epoch: validation accuracy less that of the last frozen epoch."""
+    found = stages.opened(tables, stages.TRANSFER)
+    _, jumps = stages.unfrozen(found)
+    first = jumps[jumps["epoch"] == jumps["epoch"].min()]
+    valid, test = (grid.interval(first[name]) for name in ("valid_jump", "test_jump"))
+    text = (
+        f"In the first epoch after unfreezing validation accuracy changes by {grid.amount(valid)}, test accuracy by "
+        f"{grid.amount(test)}.{warning(found)}"
+    )
+    verdict = UNTESTED
+    if valid["high"] < JUMP[0] or valid["low"] > JUMP[1]:
+        verdict = CONTRADICTED
+    elif valid["low"] > 0:
+        verdict = REPRODUCED
+    return ruled(claim, found, verdict, text, {"valid": valid, "test": test})
+
+
+def warning(found):
+    """That test pictures may be known to the start, where they may be."""
+    return f" {stages.CONTAMINATED}" if stages.contaminated(found) else ""
+
+
+def tuned(claim, tables):
+    """004-9: fine-tuned VGG19 beats the hand-made network: the difference on test, paired by seed."""
+    both = [stages.opened(tables, name) for name in (stages.HANDMADE, stages.TRANSFER)]
+    rows = [grid.reached(found) for found in both]
+    change = grid.paired(*rows, "best_valid")
+    if not change["n"]:
+        raise NothingToShow("no seed of the two has finished.")
+    means = [grid.share(grid.interval(own["best_valid"].dropna())) for own in rows]
+    text = (
+        f"Fine-tuned it reaches {means[1]} on test, the hand-made network {means[0]}: a difference of "
+        f"{grid.amount(change)}.{warning(both[1])}"
+    )
+    parts = zip(both, (("handmade_resnet", None), ("vgg19_dense", "imagenet")), strict=True)
+    why = "; ".join(filter(None, [outside(own(claim, *limits), found) for found, limits in parts]))
+    return settled(why, by_sign(change), text, {"difference": change})
+
+
+def own(claim, architecture, start):
+    """The claim with the scope of one of the two networks of claim 004-9."""
+    return claim | {"within": claim["within"] | {"architecture": [architecture], "start": start}}
+
+
+TESTS = {
+    "004-1": handmade,
+    "004-2": blocks,
+    "004-3": kernels,
+    "004-4": together,
+    "004-5": dropout,
+    "004-6": strength,
+    "004-7": augmented,
+    "004-8": unfreezing,
+    "004-9": tuned,
+}

@@ -1,0 +1,226 @@
+"""The tests of the claims on convolutional networks (003-1 to 003-9)."""
+
+import math
+
+import numpy as np
+
+from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Verdict
+from weight_atlas.reporting.claims.scopes import ruled
+from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.experiments import features_depth, steps, sweeps
+from weight_atlas.reporting.exhibits.features import filters
+from weight_atlas.reporting.grammar.exhibit import NothingToShow
+
+BEST = {"rate": 0.001, "momentum": 0.92}  # of claims 003-1 and 003-2
+ADAM = (0.01, 0.02)  # what Adam adds, of claim 003-3
+USE = 0.01  # a gain below a point is of no use, for claim 003-4
+LOW_SEVENTIES = (0.70, 0.75)  # of claim 003-5
+NEW_LAYER = {"best_valid": (0.711914, 2048), "train_accuracy": (0.977294, 8192)}  # of claim 003-7, and its pictures
+
+
+def best_rate(claim, tables):
+    """003-1: a learning rate of 0.001 is the best."""
+    return best(claim, tables, "rate")
+
+
+def best_momentum(claim, tables):
+    """003-2: a momentum of 0.92 is the best."""
+    return best(claim, tables, "momentum")
+
+
+def best(claim, tables, axis):
+    """Whether the document's level of a sweep is the best: its difference to the runner-up, paired by seed."""
+    experiment, words, _ = sweeps.SWEEPS[axis]
+    found = grid.part(tables, experiment, axis)
+    rows = grid.reached(found)
+    said = [level for level in found.values(axis) if np.isclose(float(level), BEST[axis], rtol=1e-6)]
+    means = rows.groupby(axis)["best_valid"].mean()
+    if not said or said[0] not in means.index:
+        top = means.idxmax()
+        mean = grid.interval(rows.loc[rows[axis] == top, "best_valid"])
+        text = (
+            f"the best {words} is {top}, with {grid.share(mean)} on test; {BEST[axis]:g} is not among those finished."
+        )
+        return ruled(claim, found, UNTESTED, text, {"means": means.to_dict()}, diverged=True)
+    others = means.drop(said[0])
+    if others.empty:
+        raise NothingToShow(f"no other {words} has a finished run.")
+    second = others.idxmax()
+    own = rows[rows[axis] == said[0]]
+    change = grid.paired(rows[rows[axis] == second], own, "best_valid")
+    status = found.status()
+    gone = [getattr(cell, axis) for cell in found.cells.itertuples() if status.loc[cell.cell_id, "diverged"]]
+    text = (
+        f"With {words} {said[0]} test accuracy is {grid.share(grid.interval(own['best_valid']))}; the "
+        f"{'runner-up' if change['mean'] > 0 else 'best'} is {second}, to which the difference is "
+        f"{grid.amount(change)}." + (f" Runs diverged at {', '.join(gone)}." if gone else "")
+    )
+    numbers = {"means": means.to_dict(), "second": second, "difference": change, "diverged": gone}
+    return ruled(claim, found, sign(change), text, numbers, diverged=True)
+
+
+def sign(change):
+    """REPRODUCED where an interval lies above 0, CONTRADICTED where it lies below, else UNTESTED."""
+    return REPRODUCED if change["low"] > 0 else CONTRADICTED if change["high"] < 0 else UNTESTED
+
+
+def stepped(tables, name):
+    """(Tables of a step of the path and of the one before it, what the step buys, the mean that it reaches)."""
+    found, names = steps.steps(tables)
+    if name not in names[1:]:
+        raise NothingToShow(f"the path has no step {name}.")
+    other = steps.before(found, names)[name]
+    rows = grid.reached(found)
+    sides = [rows[rows[steps.AXIS] == one] for one in (other, name)]
+    change = grid.paired(*sides, "best_valid")
+    if not change["n"]:
+        raise NothingToShow(f"no seed of the step {name} has finished together with {other}.")
+    return chosen(found, other, name), {"after": other, **change}, grid.interval(sides[1]["best_valid"].dropna())
+
+
+def chosen(found, *names):
+    """The Tables of some steps of the path."""
+    made = found.part()
+    made.cells = made.cells[made.cells[steps.AXIS].isin(names)].reset_index(drop=True)
+    return made
+
+
+def adam(claim, tables):
+    """003-3: Adam adds 1 to 2 points."""
+    found, change, mean = stepped(tables, "adam")
+    text = f"Adam changes test accuracy by {grid.amount(change)}, to {grid.share(mean)}."
+    low, high = ADAM
+    verdict = UNTESTED
+    if change["high"] < low or change["low"] > high:
+        verdict = CONTRADICTED
+    elif change["low"] > 0 and low <= change["mean"] <= high:
+        verdict = REPRODUCED
+    return ruled(claim, found, verdict, text, change)
+
+
+def dropout(claim, tables):
+    """003-4: dropout is of no use on the basic network: it gains less than a point."""
+    found, change, mean = stepped(tables, "dropout")
+    text = f"Dropout changes test accuracy by {grid.amount(change)}, to {grid.share(mean)}."
+    verdict = CONTRADICTED if change["low"] > 0 else REPRODUCED if change["high"] < USE else UNTESTED
+    return ruled(claim, found, verdict, text, change)
+
+
+def double(claim, tables):
+    """003-5: a second convolution brings the low 70s."""
+    found, change, mean = stepped(tables, "double")
+    text = f"A second convolution changes test accuracy by {grid.amount(change)}, to {grid.share(mean)}."
+    low, high = LOW_SEVENTIES
+    verdict = UNTESTED
+    if mean["high"] < low or mean["low"] > high or change["high"] < 0:
+        verdict = CONTRADICTED
+    elif low <= mean["mean"] < high and change["low"] > 0:
+        verdict = REPRODUCED
+    return ruled(claim, found, verdict, text, {"difference": change, "accuracy": mean})
+
+
+def deeper(claim, tables):
+    """003-6: C is better than B; A beside them."""
+    found, names = steps.steps(tables)
+    if not {"B", "C"} <= set(names):
+        raise NothingToShow("the path has no steps B and C.")
+    rows = grid.reached(found)
+    own = {name: rows[rows[steps.AXIS] == name] for name in steps.MODELS}
+    change = grid.paired(own["B"], own["C"], "best_valid")
+    if not change["n"]:
+        raise NothingToShow("no seed of B has finished together with C.")
+    reached = ", ".join(
+        f"{name} {grid.share(grid.interval(part['best_valid'].dropna()))}" for name, part in own.items() if len(part)
+    )
+    text = f"C less B is {grid.amount(change)}. Test accuracies: {reached}."
+    numbers = {"C_less_B": change}
+    if len(own["A"]):
+        numbers["A_less_C"] = grid.paired(own["C"], own["A"], "best_valid")
+        text += f" The shallowest, A, less C is {grid.amount(numbers['A_less_C'])}."
+    return ruled(claim, chosen(found, *steps.MODELS), sign(change), text, numbers)
+
+
+def new_layer(claim, tables):
+    """003-7: a new last layer gives 71.19 % on test and 97.73 % on train: both within the uncertainty of ours and of
+    the document's own numbers of pictures."""
+    found, _ = features_depth.opened(tables)
+    found = found.part(**{features_depth.AXIS: features_depth.ALL})
+    rows = grid.reached(found)
+    means = {name: grid.interval(rows[name].dropna()) for name in NEW_LAYER}
+    if not means["best_valid"]["n"]:
+        raise NothingToShow("no run with a new last layer has finished.")
+    test, train = (grid.share(means[name]) for name in NEW_LAYER)
+    text = f"A new last layer reaches {test} on test and, at the last epoch, {train} on train."
+    near = [matches(means[name], *said) for name, said in NEW_LAYER.items()]
+    verdict = UNTESTED if None in near else REPRODUCED if all(near) else CONTRADICTED
+    return ruled(claim, found, verdict, text, means)
+
+
+def matches(mean, said, pictures):
+    """Whether a mean with its interval agrees with one run's share of so many pictures; None without an interval."""
+    if not math.isfinite(mean["low"]):
+        return None
+    chance = 1.96 * math.sqrt(said * (1 - said) / pictures)
+    return abs(mean["mean"] - said) <= math.hypot((mean["high"] - mean["low"]) / 2, chance)
+
+
+def overfit(claim, tables):
+    """003-8: three blocks overfit, four less: the difference of their gaps."""
+    found, names = features_depth.opened(tables)
+    both = (features_depth.FOUR, features_depth.THREE)
+    if not set(both) <= set(names):
+        raise NothingToShow(f"the experiment {features_depth.EXPERIMENT} has not both {both[1]} and {both[0]}.")
+    rows = grid.reached(found)
+    four, three = (rows[rows[features_depth.AXIS] == name] for name in both)
+    change = grid.paired(four, three, "gap")
+    if not change["n"]:
+        raise NothingToShow(f"no seed of {both[1]} has finished together with {both[0]}.")
+    words = [
+        f"{name} {grid.share(grid.interval(own['train_accuracy'].dropna()))} on train and "
+        f"{grid.share(grid.interval(own['last'].dropna()))} on test at the last epoch"
+        for name, own in ((both[1], three), (both[0], four))
+    ]
+    text = f"The gap with three blocks less that with four is {grid.amount(change)}: {'; '.join(words)}."
+    made = found.part()
+    made.cells = made.cells[made.cells[features_depth.AXIS].isin(both)].reset_index(drop=True)
+    return ruled(claim, made, sign(change), text, change)
+
+
+def identical(claim, tables):
+    """003-9: equal initial values give equal filters: exact, at any scale.
+
+    Contradicted where filters with equal incoming weights part, reproduced where they stay equal in both variants.
+    """
+    _, rows = filters.identical_rows(tables)
+    found = filters.outcome(rows)
+    lacking = [name for name in ("identical", "identical-both") if name not in found]
+    numbers = {name: one for name, one in found.items() if name in filters.VARIANTS}
+    if lacking:
+        raise NothingToShow(f"no run of the variant {' or '.join(lacking)} has a snapshot.")
+    alone, both = found["identical"], found["identical-both"]
+    words = [filters.phrase(name, found[name]) for name in ("identical", "identical-both")]
+    if alone["equal"]:
+        verdict, text = (REPRODUCED if both["equal"] else UNTESTED), "Equal filters stay equal"
+    else:
+        verdict = CONTRADICTED
+        text = "Equal filters part as soon as the weights that read them differ"
+        text += (
+            "; they stay equal where these are equal too, so that the claim holds of all initial values alone, not of "
+            "the filters' own"
+            if both["equal"]
+            else "; and they part even where these are equal too"
+        )
+    return Verdict(verdict, f"{text}: {'; '.join(words)}. The filters are compared bit by bit, at any scale.", numbers)
+
+
+TESTS = {
+    "003-1": best_rate,
+    "003-2": best_momentum,
+    "003-3": adam,
+    "003-4": dropout,
+    "003-5": double,
+    "003-6": deeper,
+    "003-7": new_layer,
+    "003-8": overfit,
+    "003-9": identical,
+}

@@ -1,0 +1,1 @@
+"""Exhibits on cells at their checkpoints."""

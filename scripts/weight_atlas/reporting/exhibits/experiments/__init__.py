@@ -1,0 +1,1 @@
+"""Exhibits on experiments: what a setting changes."""

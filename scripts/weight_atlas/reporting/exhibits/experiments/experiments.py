@@ -1,0 +1,158 @@
+"""One experiment of a study: its levels, what each replicate reached, and differences paired by seed."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
+from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.reporting.grammar.tables import last, summarise
+
+LEVEL = 0.05  # of a test, after correction
+# What `reached` has of a replicate beside the accuracies by protocol, in words.
+OUTCOMES = {
+    "valid_accuracy": "validation accuracy",
+    "best_valid": "test accuracy",
+    "train_accuracy": "training accuracy",
+    "gap": "training less test accuracy",
+}
+
+
+def part(tables, experiment, *axes):
+    """The Tables of one experiment, each of whose cells has a level on each of the axes.
+
+    Raises NothingToShow where the config asks for none of it, or for no level of one of the axes.
+    """
+    try:
+        found = tables.part(experiment=experiment)
+    except NothingToShow:
+        raise NothingToShow(f"the config asks for no experiment {experiment}.") from None
+    for axis in axes:
+        if axis not in found.cells or not all(found.cells[axis]):
+            raise NothingToShow(f"the cells of the experiment {experiment} have no axis {axis}.")
+    first = found.values("dataset")[0]
+    if len(found.values("dataset")) > 1:
+        told = f"The experiment {experiment} is told of {first} alone, the first of its data sets."
+        tables.left_out += [told] if told not in tables.left_out else []
+        found = found.part(dataset=first)
+    if axes and found.cells.duplicated([*axes]).any():
+        differ = " and ".join(axis for axis in found.axes if axis not in axes)
+        raise NothingToShow(f"cells of the experiment {experiment} differ in {differ} too.")
+    return found
+
+
+def levels(found, axis, known=()):
+    """The levels of an axis: ascending where all are numbers, else those of `known` in its order, then the others."""
+    own = found.values(axis)
+    try:
+        return sorted(own, key=float)
+    except ValueError:
+        return [level for level in known if level in own] + [level for level in own if level not in known]
+
+
+def reached(found):
+    """One row a finished replicate: the labels of its cell, seed, the protocols of accuracy, OUTCOMES, and train_loss,
+    test_loss and epoch of the last epoch. gap is training less test accuracy at the last epoch; valid_accuracy is the
+    best of any epoch from 1."""
+    accuracy = found.done("accuracy").pivot(index=["cell_id", "seed"], columns="protocol", values="accuracy")
+    metrics = found.done("metrics")
+    metrics = metrics[metrics["epoch"] >= 1]
+    ends = last(metrics).set_index(["cell_id", "seed"])
+    rows = accuracy.reindex(columns=[*PROTOCOLS]).join(
+        ends[["epoch", "train_accuracy", "test_accuracy", "train_loss", "test_loss"]]
+    )
+    rows["valid_accuracy"] = metrics.groupby(["cell_id", "seed"])["valid_accuracy"].max()
+    rows["gap"] = rows["train_accuracy"] - rows["test_accuracy"]
+    known = ["label", "tint", "panel", "study", "kind", "role", "cell"]
+    return found.cells.drop(columns=known).merge(rows.reset_index(), on="cell_id")
+
+
+def means(found, column, axes, rows=None):
+    """Mean of a column of `reached` by cell: cell_id, *axes, n, of, mean, low, high; cells without a finished replicate
+    have n = 0."""
+    rows = reached(found) if rows is None else rows
+    own = summarise(rows, ["cell_id"], column)
+    named = found.cells[["cell_id", *axes, "replicates"]].rename(columns={"replicates": "of"})
+    return named.merge(own, on="cell_id", how="left").fillna({"n": 0}).astype({"n": int})
+
+
+def paired(one, other, column):
+    """What `other` has more than `one` (rows of `reached`), each averaged by seed first: a dict with n, mean, low, high
+    (95 %, Student's t over the seeds that both have) and p."""
+    sides = [rows.groupby("seed")[column].mean() for rows in (one, other)]
+    return interval((sides[1] - sides[0]).dropna())
+
+
+def interval(values):
+    """The mean of values, one a seed: a dict with n, mean, low, high, and p of Student's t-test against 0."""
+    values = np.asarray(values, float)
+    frame = pd.DataFrame({"key": 0, "value": values})
+    found = (
+        summarise(frame, ["key"], "value").iloc[0] if len(values) else dict.fromkeys(("mean", "low", "high"), np.nan)
+    )
+    spread = len(values) > 1 and np.ptp(values) > 0
+    p = float(stats.ttest_1samp(values, 0).pvalue) if spread else np.nan
+    return {"n": len(values), **{name: float(found[name]) for name in ("mean", "low", "high")}, "p": p}
+
+
+def corrected(rows):
+    """A list of dicts with p, each with q: p corrected for all of them (Benjamini and Hochberg 1995)."""
+    known = [row["p"] for row in rows if np.isfinite(row["p"])]
+    found = iter(stats.false_discovery_control(known) if known else ())
+    return [row | {"q": float(next(found)) if np.isfinite(row["p"]) else np.nan} for row in rows]
+
+
+def slopes(rows, axis, column, place=float):
+    """seed -> slope of a column of `reached` over place(level) of an axis, the other axes averaged first: a Series."""
+    means_ = rows.assign(place=rows[axis].map(place)).groupby(["seed", "place"])[column].mean().unstack().dropna()
+    if means_.shape[1] < 2:
+        return pd.Series(dtype=float)
+    centred = means_.columns.to_numpy(float) - means_.columns.to_numpy(float).mean()
+    return (means_ * centred).sum(axis=1) / np.square(centred).sum()
+
+
+def plain(rate):
+    """A learning rate as it is written by hand: 0.00001 -> "0.00001"."""
+    return f"{rate:.10f}".rstrip("0").rstrip(".")
+
+
+def points(share, digits=1):
+    """A difference of accuracies in percentage points: "+1.2", "−0.3", "0.0"."""
+    text = f"{share * 100:+.{digits}f}"
+    return text[1:] if not float(text) else text.replace("-", "−")
+
+
+def amount(row, digits=1, unit=" points"):
+    """ "+1.2 points [0.8, 1.6]" of a dict with mean, low, high; "no interval" where there is one seed."""
+    if not row["n"]:
+        return "no pair of seeds"
+    text = f"{points(row['mean'], digits)}{unit}"
+    if not np.isfinite(row["low"]):
+        return f"{text} (one seed, no interval)"
+    low, high = (f"{row[name] * 100:.{digits}f}".replace("-", "−") for name in ("low", "high"))
+    return f"{text} [{low}, {high}]"
+
+
+def share(row, digits=1):
+    """ "79.5 % [78.9, 80.1]" of a dict with n, mean, low, high, cut at 0 and 100; "none finished" where n is 0."""
+    if not row["n"]:
+        return "none finished"
+    if not np.isfinite(row["low"]):
+        return style.percent(row["mean"], digits)
+    low, high = (f"{min(max(row[name], 0), 1) * 100:.{digits}f}" for name in ("low", "high"))
+    return f"{style.percent(row['mean'], digits)} [{low}, {high}]"
+
+
+def seeds(rows):
+    """ "n = 3", or "n = 2 to 3", of rows (dicts) with n, those of 0 left out; "no finished replicate" without any."""
+    counts = sorted({int(row["n"]) for row in rows if row["n"]})
+    if not counts:
+        return "no finished replicate"
+    return f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}"
+
+
+def told(name, found):
+    """The words that a caption begins with, and in brackets the experiment's data set, with its networks if few."""
+    networks, dataset = found.values("network"), found.values("dataset")[0]
+    return f"{name} ({', '.join(networks)} on {dataset})" if len(networks) <= 3 else f"{name} ({dataset})"

@@ -1,0 +1,1 @@
+"""Exhibits on features and filters."""

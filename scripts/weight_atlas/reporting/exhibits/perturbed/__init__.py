@@ -1,0 +1,1 @@
+"""Exhibits on models that were perturbed and trained again."""

@@ -1,0 +1,1 @@
+"""Exhibits on the runs: how they ended, and the course of training."""

@@ -1,0 +1,1 @@
+"""Exhibits on parameters: how far they moved, and which did not."""

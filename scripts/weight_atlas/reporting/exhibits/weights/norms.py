@@ -1,0 +1,119 @@
+"""Tables of norms: at the start, at the end, the distance between, and what the study's document reports."""
+
+import math
+
+import pandas as pd
+
+from weight_atlas.reporting.exhibits.runs.runs import (
+    counted,
+    everywhere,
+    half,
+    labels,
+    mean_text,
+    of_asked,
+    plural,
+    printed,
+    shortfall,
+)
+from weight_atlas.reporting.exhibits.weights.movement import steps
+from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.tables import PUBLISHED, last, summarise
+
+COLUMNS = {
+    "‖θ₀‖": "norm_from",
+    "‖θ‖": "norm_to",
+    "‖θ − θ₀‖": "distance",
+    "relative": "relative",
+    "cosine": "cosine",
+}
+
+REACH = "‖θ₀‖ ±"  # half the interval of a start's norm, which all but repeats the scheme: in the CSV alone
+
+
+def norms(tables):
+    """The table of ‖θ₀‖, ‖θ‖ at the end, ‖θ − θ₀‖, the relative distance and the cosine by cell; [Exhibit]."""
+    moved = last(steps(tables, "start"), "to_epoch")
+    means = {column: summarise(moved, ["cell_id"], column).set_index("cell_id") for column in COLUMNS.values()}
+    status = tables.status()
+    rows = []
+    for cell in tables.cells.to_dict("records"):
+        row = labels(tables, cell) | {"done": of_asked(status.loc[cell["cell_id"]])}
+        for words, column in COLUMNS.items():
+            found, decimals = means[column], 3 if column == "cosine" else None
+            there = cell["cell_id"] in found.index
+            digits = 4 if column.startswith("norm") else 3
+            row[words] = mean_text(found.loc[cell["cell_id"]], 1, decimals, digits) if there else "none"
+        row["‖θ₀‖"], _, row[REACH] = row["‖θ₀‖"].partition(" ± ")
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    columns = [name for name in printed(tables, table) if name != REACH]
+    caption = (
+        f"Norms of all learnable parameters θ{everywhere(tables)}, at the start (θ₀) and after the last epoch: means "
+        f"over the finished replicates{counted(columns)}. {half(means['distance'])} (That of ‖θ₀‖ is in the CSV.) "
+        "Relative is ‖θ − θ₀‖ / ‖θ₀‖; cosine is that of the angle between θ₀ and θ: near 1, θ still points where θ₀ "
+        "pointed. "
+    )
+    alt = f"Table of norms of {plural(len(rows), 'cell')}."
+    return [Exhibit("norms", "Norms", (caption + shortfall(tables)).strip(), alt, table, columns=columns)]
+
+
+def matching(tables, cell_id):
+    """The document's triples (dicts, see `norms_document`) of the cell's data and network at full width: a list."""
+    settings = tables.settings[cell_id]
+    network, dataset = settings.get("network", {}), settings.get("dataset_id", "").partition("-")[0]
+    if network.get("width", 1) != 1:
+        return []
+    wanted = (network.get("architecture"), dataset)
+    return [one for one in tables.document.get("norms", []) if (one["architecture"], one["dataset"]) == wanted]
+
+
+def norms_document(tables):
+    """The norms that the document reports, with what follows from them, beside the cells of the same kind; [Exhibit].
+
+    A triple has first, second and distance: |θ₁|, |θ₂| and |θ₁ − θ₂|. [] where no cell matches any.
+    """
+    moved = last(steps(tables, "start"), "to_epoch")
+    ends = moved.groupby("cell_id")["norm_to"].mean()
+    rows, some = [], False
+    for triple in tables.document.get("norms", []):
+        own = [cell for cell in ends.index if triple in matching(tables, cell)]
+        norms = [ends[cell] for cell in own]
+        some = some or bool(norms)
+        rows.append(
+            {
+                "slide": triple["slide"],
+                "network": triple["architecture"],
+                "data": PUBLISHED.get(triple["dataset"], triple["dataset"]),
+                "|θ₁|": f"{triple['first']:.2f}",
+                "|θ₂|": f"{triple['second']:.2f}",
+                "|θ₁ − θ₂|": f"{triple['distance']:.2f}",
+                "|θ₁ − θ₂| / |θ₁|": f"{triple['distance'] / triple['first'] * 100:.2f} %",
+                "cosine": f"{cosine(**triple):.6f}".replace("-", "−"),
+                "‖θ‖ here": span(norms),
+            }
+        )
+    if not some:
+        return []
+    caption = (
+        f"The norms that the document reports ({tables.document['source']}): of a trained model (θ₁) and the one "
+        "that its slide sets beside it (θ₂), and what follows from them, the relative distance and the cosine, "
+        "(|θ₁|² + |θ₂|² − |θ₁ − θ₂|²) / (2 |θ₁| |θ₂|). Which network a slide means is read from the size of its "
+        "norms. At the right, the norm after training of the cells here with that architecture and those pictures "
+        "(lowest and highest mean)."
+    )
+    alt = f"Table of {plural(len(rows), 'triple')} of norms that the document reports."
+    return [Exhibit("norms-document", "The document's norms", caption, alt, pd.DataFrame(rows))]
+
+
+def cosine(first, second, distance, **_):
+    """The cosine of the angle between two vectors, from their lengths and their distance (law of cosines)."""
+    return (first**2 + second**2 - distance**2) / (2 * first * second)
+
+
+def span(values):
+    """ "119.5 to 121.2", one number, or nothing."""
+    if not values:
+        return ""
+    low, high = style.number(min(values)), style.number(max(values))
+    return low if low == high or math.isclose(min(values), max(values)) else f"{low} to {high}"

@@ -1,0 +1,90 @@
+"""The plot with one row a cell: dots with intervals or bars, a panel a network and data set, n of N at the right."""
+
+import math
+
+from weight_atlas.reporting.grammar import panels, style
+
+ROW = 0.27
+
+
+def rows(tables, xlabel, row=ROW, aligned=True):
+    """A figure with one panel a network and data set and in it one row a cell: (figure, Rows).
+
+    row is the height of a row in inches. aligned: panels of one data set get one scale (by Rows.align, after drawing).
+    """
+    strips = panels.strips(tables, tables.cells)
+    labels = {network: list(dict.fromkeys(tables.where(network=network)["label"])) for network, _ in strips}
+    heights = [row * (len(labels[network]) + 0.4) for network, _ in strips]
+    fig, axes = panels.layout(strips, heights, 0.75, sharey=True)
+    for key in panels.lowest(strips):
+        axes[key].set_xlabel(xlabel)
+    return fig, Rows(tables, axes, labels)
+
+
+class Rows:
+    """Where each cell's row lies: panels[(network, dataset)] -> Axes, labels[network] -> its rows from the top."""
+
+    def __init__(self, tables, axes, labels):
+        self.tables, self.panels, self.labels = tables, axes, labels
+        for (network, _), one in axes.items():
+            names = labels[network]
+            one.set_ylim(len(names) - 0.4, -0.6)
+            one.set_yticks(range(len(names)), names if tables.axes else [""] * len(names))
+            one.grid(axis="y", visible=False)
+            one.spines["left"].set_visible(False)
+            for at in range(1, len(names), 2):
+                one.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
+
+    def places(self):
+        """(cell row of `tables.cells` as a named tuple, its Axes, its vertical position), cell by cell."""
+        for cell in self.tables.cells.itertuples():
+            yield cell, self.panels[cell.network, cell.dataset], self.labels[cell.network].index(cell.label)
+
+    def dots(self, data, *, colour, marker, label, shift=0.0, scale=1.0):
+        """A dot at the mean with its interval as a line; `data` has cell_id, mean, low, high; shift is in rows."""
+        data = data.set_index("cell_id")
+        for cell, axes, at in self.places():
+            if cell.cell_id not in data.index:
+                continue
+            mean, low, high = (data.loc[cell.cell_id, ["mean", "low", "high"]] * scale).astype(float)
+            if math.isfinite(low):
+                axes.plot([low, high], [at + shift] * 2, color=colour, linewidth=1.4, solid_capstyle="butt")
+            filled = {"color": colour, "markerfacecolor": colour if marker != "s" else "white"}
+            axes.plot(mean, at + shift, marker, markersize=5, label=label, markeredgewidth=1.2, zorder=3, **filled)
+
+    def align(self):
+        """Give the panels of one data set one scale, the widest of theirs."""
+        for dataset in {dataset for _, dataset in self.panels}:
+            own = [axes for (_, name), axes in self.panels.items() if name == dataset]
+            low, high = min(axes.get_xlim()[0] for axes in own), max(axes.get_xlim()[1] for axes in own)
+            for axes in own:
+                axes.set_xlim(low, high)
+
+    def counts(self):
+        """n of N beside every row, with what became of replicates that did not finish (in the row where none did)."""
+        status = self.tables.status()
+        for cell, axes, at in self.places():
+            of = status.loc[cell.cell_id]
+            short = of["done"] < of["asked"]
+            beside = axes.get_yaxis_transform()
+            options = {"va": "center", "fontsize": 9, "color": style.WARNING if short else style.QUIET}
+            text = f"{of['done']}/{of['asked']}" + (f"\n{fate(of)}" if short and of["done"] else "")
+            axes.text(1.01, at, text, transform=beside, ha="left", linespacing=1.1, **options)
+            if not of["done"]:
+                axes.text(0.02, at, f"✕ {fate(of)}", transform=beside, ha="left", **options)
+
+    def legend(self, fig, extra=(), ncols=3):
+        """The legend above the panels: each label once, then the `extra` handles."""
+        found = {}
+        for axes in self.panels.values():
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                found.setdefault(label, handle)
+        fig.legend([*found.values(), *extra], [*found, *(item.get_label() for item in extra)], ncols=ncols, **ABOVE)
+
+
+ABOVE = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1.4, "borderpad": 0.1}
+
+
+def fate(of):
+    """What became of the replicates that did not finish: "1 diverged, 1 failed"."""
+    return ", ".join(f"{of[kind]} {kind}" for kind in ("diverged", "failed", "missing") if of[kind])

@@ -1,0 +1,171 @@
+"""An exhibit: one figure or table of the report with its words and the numbers behind it, and how it becomes files."""
+
+import io
+import math
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.spatial import cKDTree
+
+from weight_atlas.reporting.grammar import style
+from weight_atlas.store import whole, write_json
+
+
+class NothingToShow(Exception):
+    """Raised by an exhibit's function where its tables hold nothing to draw; the message says why, in a sentence."""
+
+
+@dataclass
+class Exhibit:
+    """One figure or table.
+
+    name is kebab-case and names the files; caption and alt are plain text without Markdown. data is what the figure
+    draws (or the table as printed), one tidy row a mark. figure is None for a table. raster: save as PNG, not SVG.
+    palette: a PNG of at most 256 colours, a third of the size, for maps on a scale (pictures of data keep all colours).
+    tab: what tells it from others of the same title, beside which it stands; columns: those that a table prints.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    data: pd.DataFrame
+    figure: Figure | None = None
+    raster: bool = False
+    palette: bool = False
+    tab: str = ""
+    columns: list | None = None
+
+    @property
+    def file(self):
+        """Name of the picture's file, None for a table."""
+        if self.figure is None:
+            return None
+        return f"{self.name}.{'png' if self.raster else 'svg'}"
+
+
+def build(parts, tables):
+    """Call the functions `parts` (name -> function of tables that returns a list of exhibits) in order: list[Exhibit].
+
+    A part with nothing to show is left out, and its reason goes to `tables.left_out`, for the report to say so.
+    """
+    made = []
+    for name, function in parts.items():
+        try:
+            made += function(tables)
+        except NothingToShow as why:
+            tables.left_out.append(f"The exhibit {name} is left out: {why}")
+    return made
+
+
+def write(folder, chapter, title, exhibits, facts):
+    """Write <name>.svg|png and <name>.csv for every exhibit, and exhibits.json last, into `folder` (made if absent)."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for exhibit in exhibits:
+        with whole(folder / f"{exhibit.name}.csv") as path:
+            path.write_text(csv_text(exhibit.data), encoding="utf-8")
+        if exhibit.figure is not None:
+            with whole(folder / exhibit.file) as path:
+                path.write_bytes(picture(exhibit))
+        entries.append(
+            {
+                "name": exhibit.name,
+                "title": exhibit.title,
+                "tab": exhibit.tab,
+                "caption": exhibit.caption,
+                "alt": exhibit.alt,
+                "kind": "table" if exhibit.figure is None else "figure",
+                "file": exhibit.file,
+                "csv": f"{exhibit.name}.csv",
+                "columns": [str(column) for column in exhibit.columns or exhibit.data.columns],
+            }
+        )
+    told = {"chapter": chapter, "title": title, "exhibits": entries, "facts": plain(facts)}
+    write_json(folder / "exhibits.json", told)
+
+
+def write_png(folder, exhibits):
+    """Write <name>.png into `folder` (made if absent) for each exhibit whose picture is an SVG."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for exhibit in exhibits:
+        if exhibit.figure is not None and not exhibit.raster:
+            with whole(Path(folder) / f"{exhibit.name}.png") as path:
+                path.write_bytes(picture(replace(exhibit, raster=True)))
+
+
+def csv_text(data):
+    """The table as CSV text: ten significant digits, empty cells for what is undefined, the same bytes every time."""
+    return data.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def picture(exhibit):
+    """The figure's bytes: SVG, or PNG at twice the size in CSS pixels. No date, no version: the same every time."""
+    style.apply()
+    buffer = io.BytesIO()
+    if exhibit.raster:
+        exhibit.figure.savefig(buffer, format="png", dpi=2 * style.CSS_DPI, metadata={"Software": None})
+        if exhibit.palette:
+            buffer = reduced(buffer)
+    else:
+        exhibit.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        buffer = io.BytesIO(slim(buffer.getvalue().decode()).encode())
+    return buffer.getvalue()
+
+
+def slim(svg):
+    """Matplotlib's SVG with a quarter less text that looks the same: positions to a hundredth of a point, and without
+    comments, metadata, the groups' ids and the space between tags."""
+    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<!DOCTYPE[^>]*>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r">\s+<", "><", re.sub(r'<g id="[^"]*"', "<g", svg))
+    svg = re.sub(r'(?<= )(?:d|x|y|points)="[^"]*"|translate\([^)]*\)', lambda found: _rounded(found[0]), svg)
+    return re.sub(r'(?<= d=")[^"]*', lambda found: re.sub(r"\s*([A-Za-z])\s*", r"\1", found[0].strip()), svg)
+
+
+def _rounded(text):
+    """Text with its numbers rounded to two decimals at most."""
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
+
+
+def reduced(png):
+    """A PNG (buffer) with the nearest of `colours` for each of its pixels: a new buffer."""
+    pixels = np.asarray(Image.open(png).convert("RGBX")).view("<u4")[..., 0] & 0xFFFFFF  # one number a colour
+    found, places = np.unique(pixels, return_inverse=True)
+    palette = colours()
+    apart = np.stack([found & 255, found >> 8 & 255, found >> 16], axis=1)
+    nearest = cKDTree(palette).query(apart)[1].astype(np.uint8)
+    image = Image.fromarray(nearest[places].reshape(pixels.shape), "P")
+    image.putpalette(palette.tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", optimize=True)
+    return buffer
+
+
+def colours():
+    """What a map with its labels and lines needs, uint8 [256, 3]: the diverging scale, greys from black to white, and
+    the lines' colours, each also half and a quarter as strong, for their smooth edges."""
+    scale = matplotlib.colormaps[style.DIVERGING](np.linspace(0, 1, 190))[:, :3]
+    greys = np.linspace(0, 1, 42)[:, None].repeat(3, axis=1)
+    lines = np.array([matplotlib.colors.to_rgb(colour) for colour in style.PALETTE])
+    lines = np.concatenate([1 - share * (1 - lines) for share in (1, 0.5, 0.25)])
+    return (np.concatenate([scale, greys, lines]) * 255).round().astype(np.uint8)
+
+
+def plain(value):
+    """`value` with numpy scalars made Python's own and NaN and infinity made None, since JSON has neither."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,57 @@
+"""Where small multiples stand: strips of panels, one or more a network, with a panel for each of its data sets."""
+
+from weight_atlas.reporting.grammar import style
+
+MOST = 3
+TITLE = 0.36  # inches that a strip takes beside its panels: titles, tick labels, gaps
+
+
+def strips(tables, data, most=MOST):
+    """[(network, [data sets])] in the config's order: those that `data` (with dataset and network columns) has.
+
+    A network with more than `most` data sets takes several strips.
+    """
+    found = []
+    for network in tables.values("network"):
+        own = set(data.loc[data["network"] == network, "dataset"])
+        names = [name for name in tables.values("dataset") if name in own]
+        found += [(network, names[at : at + most]) for at in range(0, len(names), most)]
+    return found
+
+
+def layout(strips, heights, around, **share):
+    """A figure with these strips: (figure, {(network, dataset): Axes}).
+
+    heights: inches of each strip's panels; around: inches that legend and axis labels take; share: of Figure.subplots
+    within a strip ("sharey=True"). Titles say what differs: the data set of each panel, and the network at the first
+    of its strip.
+    """
+    across = max(len(names) for _, names in strips)
+    fig = style.figure(sum(heights) + TITLE * len(strips) + around)
+    cells = fig.add_gridspec(len(strips), across, height_ratios=heights)
+    networks = {network for network, _ in strips}
+    datasets = {name for _, names in strips for name in names}
+    found, first = {}, {}
+    for down, (network, names) in enumerate(strips):
+        for right, name in enumerate(names):
+            tied = {axis: first.get(network) for axis, on in share.items() if on}
+            axes = fig.add_subplot(cells[down, right], **tied)
+            first.setdefault(network, axes)
+            axes.tick_params(labelleft=right == 0 or not share.get("sharey"))
+            named = [network] * (len(networks) > 1 and right == 0) + [name] * (len(datasets) > 1)
+            axes.set_title(" · ".join(named))
+            found[network, name] = axes
+    return fig, found
+
+
+def lowest(strips):
+    """The (network, data set) of the panels that have no panel below them."""
+    found = {}
+    for network, names in strips:
+        found |= {right: (network, name) for right, name in enumerate(names)}
+    return list(found.values())
+
+
+def leftmost(strips):
+    """The (network, data set) of each strip's first panel."""
+    return [(network, names[0]) for network, names in strips]

@@ -1,0 +1,259 @@
+"""The result tables of one study, with the user's labels joined, and the arithmetic that every exhibit shares."""
+
+import copy
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.store import CELLS, tensor_header
+
+# Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
+ROLES = {"source": ("source",), "perturbed": ("perturbed", "control")}
+# The factors of pairs.csv that compare a perturbed model with another, rather than two cells of the grid.
+RELATIVES = ("original", "control")
+LABELS = ("dataset", "network", "init", "optimizer")
+# The names of published data sets, by what the id of one begins with.
+PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST",
+             "cinic": "CINIC-10", "256_objectcategories": "Caltech-256"}  # fmt: skip
+
+# Only what is empty is missing: a label may be "None" or "nan".
+EMPTY = {"keep_default_na": False, "na_values": [""]}
+
+
+class Tables:
+    """The tables of a study's cells. Files are read when they are asked for, once.
+
+    cells: one row a cell, in the config's order, all text except `replicates` (asked for), with the added columns
+      label: the settings in which this study's cells differ, data set and network apart ("kaiming · sgd");
+      tint, panel: the same settings split in two, for colour and for small multiples or line style.
+    axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show.
+    sources: the Tables of the study's source cells, None where it has none; children: that of the cells that perturb
+      others and train them again, with their controls (each cell under its first name), None where it has none.
+    rows: the study's rows of cells.csv as they stand there, of every role. settings: cell_id -> the resolved cell, a
+      dict. document: what the study's document reports, a dict, and cards:
+      dataset_id -> card; both are empty unless a command fills them.
+    """
+
+    def __init__(self, study, cells, tables, measures, role="grid"):
+        """study: its name; cells: path of cells.csv; tables, measures: directories; role: "grid", or the name of a role
+        in ROLES for cells that are told apart from the grid."""
+        every = pd.read_csv(cells, dtype=str, keep_default_na=False)
+        self.study = study
+        self.rows = own = every[every["study"] == study]
+        self.cells = own[own["role"].isin(ROLES.get(role, (role,)))].reset_index(drop=True)
+        if self.cells.empty:
+            known = ", ".join(sorted(set(every["study"])))
+            raise ValueError(f"{cells}: no cell of study {study!r} in the role {role!r}; its studies are: {known}")
+        self.cells["replicates"] = self.cells["replicates"].astype(int)
+        if role == "perturbed":
+            self.cells = self.cells.drop_duplicates("cell_id").reset_index(drop=True)
+        self.sources = self.children = None
+        if role == "grid":
+            there = {name for name, roles in ROLES.items() if own["role"].isin(roles).any()}
+            self.sources = Tables(study, cells, tables, measures, "source") if "source" in there else None
+            self.children = Tables(study, cells, tables, measures, "perturbed") if "perturbed" in there else None
+        self.folder, self.measures = Path(tables), Path(measures)
+        self.left_out, self.document, self.cards = [], {}, {}
+        self.settings = {cell.cell_id: json.loads(cell.cell) for cell in self.cells.itertuples()}
+        self._read = {}
+        extra = [column for column in every.columns if column not in CELLS and column not in LABELS]
+        self.axes = [axis for axis in ("init", "optimizer", *extra) if self.cells[axis].nunique() > 1]
+        if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
+            self.axes.append("kind")
+        self._name()
+
+    def _name(self):
+        """Fill label, tint and panel."""
+        levels = {axis: self.cells[axis].nunique() for axis in self.axes}
+        few = [axis for axis in reversed(self.axes) if levels[axis] <= 4]
+        panel = min(few, key=levels.get) if len(self.axes) > 1 and few else None
+        tint = [axis for axis in self.axes if axis != panel]
+        self.panel_axis = panel
+        self.cells["label"] = joined(self.cells, self.axes)
+        self.cells["tint"] = joined(self.cells, tint)
+        self.cells["panel"] = self.cells[panel] if panel else ""
+        if not self.axes:
+            self.cells["label"] = self.cells["network"]
+
+    def read(self, name):
+        """The table <name>.csv: the rows of this study's cells, with dataset, network, label, tint and panel joined.
+
+        Raises NothingToShow where the file is missing or has no such row.
+        """
+        if name not in self._read:
+            path = self.folder / f"{name}.csv"
+            frame = pd.read_csv(path) if path.exists() else pd.DataFrame({"cell_id": []})
+            joined_columns = [*LABELS, "label", "tint", "panel"]
+            frame = frame[frame["cell_id"].isin(self.cells["cell_id"])]
+            self._read[name] = frame.merge(self.cells[["cell_id", *joined_columns]], on="cell_id", how="left")
+        if self._read[name].empty:
+            raise NothingToShow(f"{name}.csv has no row of study {self.study}.")
+        return self._read[name]
+
+    def done(self, name):
+        """As `read`, the finished replicates only: diverged and failed ones are told apart, never averaged in."""
+        runs = self.read("runs")
+        runs = runs.loc[runs["status"] == "done", ["cell_id", "seed"]]
+        frame = self.read(name).merge(runs, on=["cell_id", "seed"])
+        if frame.empty:
+            raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
+        return frame
+
+    def pairs(self):
+        """pairs.csv: the pairs of this study's finished models, with their dataset and network; levels are text.
+
+        Pairs of a perturbed model are none of them: see `relatives`.
+        """
+        frame = self._pairs()
+        runs = self.read("runs")
+        done = set(map(tuple, runs.loc[runs["status"] == "done", ["cell_id", "seed"]].to_numpy().tolist()))
+        if frame is not None:
+            frame = frame[~frame["factor"].isin(RELATIVES)]
+            sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
+            frame = frame[[a in done and b in done for a, b in zip(*sides, strict=True)]]
+        if frame is None or frame.empty:
+            raise NothingToShow(f"pairs.csv has no pair of finished models of study {self.study}.")
+        named = self.cells[["cell_id", "dataset", "network"]].rename(columns={"cell_id": "cell_a"})
+        return frame.merge(named, on="cell_a")
+
+    def relatives(self):
+        """pairs.csv: the pairs of finished perturbed models (cell_b, of `children`) with originals and controls."""
+        frame = self._pairs()
+        runs = self.children.read("runs")
+        done = set(map(tuple, runs.loc[runs["status"] == "done", ["cell_id", "seed"]].to_numpy().tolist()))
+        if frame is not None:
+            frame = frame[frame["factor"].isin(RELATIVES)]
+            frame = frame[[model in done for model in zip(frame["cell_b"], frame["seed_b"], strict=True)]]
+        if frame is None or frame.empty:
+            raise NothingToShow(f"pairs.csv has no finished perturbed model of study {self.study}.")
+        return frame.reset_index(drop=True)
+
+    def _pairs(self):
+        """pairs.csv as it is, its levels as text; None where it is missing."""
+        path = self.folder / "pairs.csv"
+        return pd.read_csv(path, dtype={"level_a": str, "level_b": str}, **EMPTY) if path.exists() else None
+
+    def tests(self):
+        """tests.csv: the rows whose data sets, networks and levels are this study's; empty places are empty text."""
+        path = self.folder / "tests.csv"
+        text = {name: str for name in ("outcome", "factor", "level_a", "level_b", "dataset", "network")}
+        frame = pd.read_csv(path, dtype=text, **EMPTY) if path.exists() else pd.DataFrame(columns=[*text])
+        frame = frame.fillna(dict.fromkeys(text, ""))
+        if frame.empty:
+            raise NothingToShow("tests.csv has no test.")
+        own = {name: {*self.values(name), ""} for name in ("dataset", "network")}
+        kept = frame[[row.dataset in own["dataset"] and row.network in own["network"] for row in frame.itertuples()]]
+        levels = {name: set(self.cells[name]) for name in self.cells.columns}
+        kept = kept[[{row.level_a, row.level_b} <= levels.get(row.factor, set()) for row in kept.itertuples()]]
+        if kept.empty:
+            raise NothingToShow(f"tests.csv has no test of study {self.study}.")
+        return kept.reset_index(drop=True)
+
+    def status(self):
+        """One row a cell, indexed by cell_id: asked, done, diverged, failed, missing (numbers of replicates)."""
+        try:
+            runs = self.read("runs")
+            counts = pd.crosstab(runs["cell_id"], runs["status"])
+        except NothingToShow:
+            counts = pd.DataFrame()
+        counts = counts.reindex(index=self.cells["cell_id"], columns=["done", "diverged", "failed"], fill_value=0)
+        counts.insert(0, "asked", self.cells.set_index("cell_id")["replicates"])
+        counts["missing"] = (counts["asked"] - counts[["done", "diverged", "failed"]].sum(axis=1)).clip(lower=0)
+        return counts.fillna(0).astype(int)
+
+    def values(self, column):
+        """The distinct values of a column of `cells`, in the config's order."""
+        return list(dict.fromkeys(self.cells[column]))
+
+    def where(self, **settings):
+        """The cells with these settings, as a DataFrame."""
+        chosen = self.cells
+        for column, value in settings.items():
+            chosen = chosen[chosen[column] == value]
+        return chosen
+
+    def seeing(self):
+        """The Tables of the cells that have a data set, labelled as here: given checkpoints need none."""
+        made = copy.copy(self)
+        made.cells, made._read = self.cells[self.cells["dataset_id"] != ""].reset_index(drop=True), {}
+        return made
+
+    def part(self, **settings):
+        """The Tables of the cells with these settings alone (those of one experiment, say), each cell once: of its
+        labels those that differ there make its name. Raises NothingToShow where there is none."""
+        if not set(settings) <= set(self.cells):
+            raise NothingToShow(f"study {self.study} has no axis {', '.join(set(settings) - set(self.cells))}.")
+        made = copy.copy(self)
+        made.cells = self.where(**settings).drop_duplicates("cell_id").reset_index(drop=True)
+        if made.cells.empty:
+            raise NothingToShow(f"study {self.study} has no cell of {' '.join(settings.values())}.")
+        plain = (*CELLS, *LABELS, "label", "tint", "panel")
+        axes = ("init", "optimizer", *(column for column in self.cells if column not in plain))
+        made.axes, made._read = [axis for axis in axes if made.cells[axis].nunique() > 1], {}
+        made._name()
+        return made
+
+    def architectures(self):
+        """network label -> the architecture that it is a form of (the label itself where a cell does not say)."""
+        return {
+            cell.network: self.settings[cell.cell_id].get("network", {}).get("architecture", cell.network)
+            for cell in self.cells.itertuples()
+        }
+
+    def matrices(self):
+        """cell_id -> (seed, path) of the correlation matrices that the measure kept (one replicate a cell)."""
+        found, own = {}, set(self.cells["cell_id"])
+        for path, key in self.kept("features"):
+            cell, _, seed = key.rpartition("/seed")
+            if cell in own:
+                found.setdefault(cell, (int(seed), path))
+        return found
+
+    def kept(self, name):
+        """(path, key) of every tensor in the <name>.safetensors of the study's measure groups."""
+        for group in self.values("group"):
+            path = self.measures / group / f"{name}.safetensors"
+            for key in sorted(tensor_header(path)[1]) if path.exists() else ():
+                yield path, key
+
+    def matrix(self, cell_id):
+        """The d x d correlation matrix of a cell, float32, NaN where undefined. Only this one is read from its file."""
+        seed, path = self.matrices()[cell_id]
+        return tensor(path, f"{cell_id}/seed{seed}")
+
+
+def tensor(path, key):
+    """One tensor of a safetensors file as float32; nothing else of the file is read."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return file.get_tensor(key).astype(np.float32)
+
+
+def joined(cells, axes):
+    """The columns `axes` of each row, as far as they are not empty, joined by middle dots."""
+    if not axes:
+        return pd.Series("", index=cells.index)
+    return cells[list(axes)].agg(lambda row: " · ".join(filter(None, row)), axis=1)
+
+
+def summarise(frame, by, value):
+    """Mean of column `value` over the rows of each group, with its 95 % interval: columns *by, n, mean, low, high.
+
+    The interval is Student's t with n - 1 degrees of freedom; low and high are NaN for n < 2. Undefined values are
+    left out of n. Groups keep the order of their first row.
+    """
+    groups = frame.groupby(list(by), sort=False)[value]
+    out = groups.agg(n="count", mean="mean", std="std").reset_index()
+    half = stats.t.ppf(0.975, (out["n"] - 1).where(out["n"] > 1)) * out["std"] / np.sqrt(out["n"].where(out["n"] > 1))
+    out["low"], out["high"] = out["mean"] - half, out["mean"] + half
+    return out.drop(columns="std")
+
+
+def last(frame, column="epoch"):
+    """The rows of the largest `column` of each replicate (cell_id, seed)."""
+    return frame[frame[column] == frame.groupby(["cell_id", "seed"])[column].transform("max")]

@@ -1,0 +1,586 @@
+"""The report: from the tables and exhibits of one config to a Quarto document, and from that to one HTML page.
+
+The document is written by Jinja templates in which every value is escaped by itself: `{{ label }}` puts plain text,
+whatever it holds, and only what a filter here marks as Markdown is let through as such. It is rendered by Quarto where
+`quarto` is on PATH and by Pandoc otherwise, in a temporary folder of its own.
+"""
+
+import csv
+import datetime
+import itertools
+import json
+import math
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from weight_atlas.store import CELLS, read_json, whole
+
+PAGE_LIMIT = 20_000_000  # bytes of report.html
+CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
+ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; its CSV has them all
+FILES = (  # of the templates' folder: what the document needs beside it
+    *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
+    *("filter.lua", "embed.lua", "references.bib"),
+)
+AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
+MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib")  # of a replicate, in runs.csv
+SHORT = 7  # characters of a number that is shown as it is written
+DASH = "–"
+
+
+def report(cells, tables, figures, cards, config, templates, output):
+    """Render the report of one config to `output`; the .qmd goes beside it. Returns "quarto" or "pandoc".
+
+    All arguments are paths (`cards` a list of them), as the command line names them. ValueError, in one line, where a
+    file does not hold what it should, or where the document does not render without a fault.
+    """
+    context = gather(cells, tables, figures, cards, config)
+    with tempfile.TemporaryDirectory(prefix="report-") as folder:
+        folder = Path(folder)
+        _copy(context, templates, folder)
+        (folder / "report.qmd").write_text(document(templates, context), encoding="utf-8")
+        renderer = render(folder)
+        _check_size(folder)
+        for name, target in (("report.qmd", Path(output).with_suffix(".qmd")), ("report.html", Path(output))):
+            with whole(target) as part:
+                shutil.copyfile(folder / name, part)
+    return renderer
+
+
+# ------------------------------------------------------------------------------------------- what is told
+
+
+def gather(cells, tables, figures, cards, config):
+    """Everything that the templates may use, as a dict, read from the files that :func:`report` is given."""
+    runs_path = Path(tables) / "runs.csv"
+    config, rows, runs = read_json(config), _rows(cells), _rows(runs_path)
+    for row in rows:
+        row["settings"] = json.loads(row["cell"])
+    runs = {(run["cell_id"], int(run["seed"])): run for run in runs}
+    told = [_cell(row, runs) for row in rows]
+    chapters = _chapters(Path(figures))
+    data = chapters.get("data", _NOTHING)
+    studies = [_study(name, asked or {}, told, chapters) for name, asked in _asked(config).items()]
+    unique = _unique(told)
+    troubles = _troubles(unique)
+    return {
+        "config": config,
+        "date": datetime.date.today().isoformat(),
+        "studies": studies,
+        "cells": unique,
+        "asked": sum(cell["asked"] for cell in unique),
+        "done": sum(cell["done"] for cell in unique),
+        "troubles": troubles,
+        "ends": _ends(troubles),
+        "machines": _machines(unique),
+        "wall_seconds": sum(_numbers([run for cell in unique for run in cell["runs"]], "wall_seconds")),
+        "datasets": _datasets(cards, told, data, config.get("titles") or {}),
+        "data": data,
+        "measured": {path.stem for path in Path(tables).glob("*.csv") if _rows(path, limit=1)},
+        "files": {"cells": {"path": cells, "rows": len(rows)}, "runs": {"path": runs_path, "rows": len(runs)}},
+    }
+
+
+def _asked(config):
+    """{study: its title and text}, in order, from the resolved config."""
+    if isinstance(config["studies"], dict):
+        return config["studies"]
+    return {name: config["definitions"][name] for name in config["asked"]}
+
+
+_NOTHING = {"exhibits": [], "facts": {}, "claims": [], "sentences": [], "left_out": []}
+
+
+def _rows(path, limit=None):
+    """The rows of a CSV file as dicts of str; at most `limit`."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(itertools.islice(csv.DictReader(file), limit))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: is not there; the report needs it, run the rule that makes it") from None
+
+
+def _cell(row, runs):
+    """One dict a study and cell: its labels, and its replicates (seeds 0, 1, ..) as far as `runs` records them."""
+    found = {seed: runs.get((row["cell_id"], seed)) for seed in range(int(row["replicates"]))}
+    done = [run for run in found.values() if run and run["status"] == "done"]
+    axes = [*AXES, *(key for key in row if key not in (*CELLS, *AXES, "settings"))]
+    return row | {
+        "axes": {axis: row[axis] for axis in axes if row[axis]},
+        "words": " · ".join(row[axis] for axis in axes if row[axis]),
+        "asked": len(found),
+        "found": found,
+        "runs": done,
+        "done": len(done),
+        "parameters": int(row["parameters"]),
+        "epochs": row["settings"]["training"]["epochs"],
+        "given": row["kind"] == "given",
+        "epochs_done": 0 if row["kind"] == "given" else sum(int(count) for count in _numbers(done, "epochs")),
+    } | {key: _numbers(done, key) for key in MEASURED}  # fmt: skip
+
+
+def _unique(told):
+    """Each cell once, as the study that asks for most of its replicates has it."""
+    found = {}
+    for cell in told:
+        if cell["asked"] > found.get(cell["cell_id"], {"asked": 0})["asked"]:
+            found[cell["cell_id"]] = cell
+    return list(found.values())
+
+
+def _study(name, asked, told, chapters):
+    """One study: its words from the config, its cells, and its chapter of exhibits."""
+    cells = [cell for cell in told if cell["study"] == name]
+    return chapters.get(name, _NOTHING) | {
+        "name": name,
+        "slug": slug(name),
+        "template": asked.get("chapter") or name,
+        "title": asked.get("title") or name,
+        "text": asked.get("text") or "",
+        "cells": cells,
+        "grid": _unique(cell for cell in cells if cell["role"] == "grid"),  # one may stand in two experiments
+        "sources": [cell for cell in cells if cell["role"] == "source"],
+        "children": [_kind(cells, role, *words) for role, words in CHILDREN.items()],
+        "axes": list(dict.fromkeys(axis for cell in cells for axis in cell["axes"])),
+    }
+
+
+# The roles of cells that start from others, and what one and several of them are called.
+CHILDREN = {
+    "perturbed": ("cell perturbed and trained again", "cells perturbed and trained again"),
+    "control": ("control", "controls trained again without a perturbation"),
+    "transfer": ("transfer", "transfers"),
+    "extra": ("further transfer", "further transfers"),
+}
+
+
+def _kind(cells, role, one, many):
+    """How many cells have a role, and how many of their replicates are done; one under several labels counts once."""
+    own = {cell["cell_id"]: cell for cell in cells if cell["role"] == role}.values()
+    sums = {key: sum(cell[key] for cell in own) for key in ("asked", "done")}
+    return {"role": role, "cells": len(own), "one": one, "many": many} | sums
+
+
+def _chapters(figures):
+    """The exhibits by chapter, from each chapter's exhibits.json."""
+    found = {}
+    for path in sorted(figures.glob("*/exhibits.json")):
+        chapter = read_json(path)
+        for exhibit in chapter["exhibits"]:
+            exhibit |= _places(exhibit, path.parent)
+        facts = chapter.get("facts") or {}
+        ledger = path.with_name("claims.json")
+        chapter["claims"] = read_json(ledger) if ledger.exists() else []
+        lists = {key: facts.get(key) or [] for key in ("sentences", "left_out")}
+        found[path.parent.name] = chapter | {"facts": facts} | lists
+    return found
+
+
+def _places(exhibit, folder):
+    """Where an exhibit's files are, and where the document has them: names that need no escaping anywhere."""
+    chapter, name = slug(folder.name), slug(exhibit["name"])
+    stem = f"figures/{chapter}/{name}"
+    file = exhibit.get("file")
+    places = {"chapter": chapter, "slug": name, "csv_path": folder / exhibit["csv"], "csv": f"{stem}.csv"}
+    return places | {"path": folder / file, "picture": stem + Path(file).suffix} if file else places
+
+
+def _troubles(cells):
+    """What was asked for and is not done: one dict a cell, status and cause, with the seeds that it befell."""
+    troubles = {}
+    for cell in cells:
+        for seed, run in cell["found"].items():
+            run = run or {"status": "missing", "cause": "no run is recorded"}
+            if run["status"] != "done":
+                key = (cell["cell_id"], run["status"], run["cause"] or "no cause is recorded")
+                troubles.setdefault(key, {"cell": cell, "seeds": []})["seeds"].append(seed)
+    return [trouble | {"status": status, "cause": cause} for (_, status, cause), trouble in troubles.items()]
+
+
+def _ends(troubles):
+    """{status: number of replicates} of what is not done."""
+    counts = Counter()
+    for trouble in troubles:
+        counts[trouble["status"]] += len(trouble["seeds"])
+    return dict(sorted(counts.items()))
+
+
+def _machines(cells):
+    """What ran the replicates: one dict a device, thread count and torch version. Given cells were not run."""
+    keys = ("device", "device_name", "threads", "torch")
+    groups = {}
+    for cell in (cell for cell in cells if not cell["given"]):
+        for run in cell["runs"]:
+            groups.setdefault(tuple(run.get(key, "") for key in keys), []).append(run)
+    return [
+        dict(zip(keys, machine, strict=True))
+        | {"replicates": len(runs), "cells": len({run["cell_id"] for run in runs})}
+        | {key: _numbers(runs, key) for key in MEASURED}
+        for machine, runs in sorted(groups.items())
+    ]
+
+
+def _datasets(cards, told, chapter, titles):
+    """The cards of the data sets in use, those of grids before those of sources, with their labels and exhibits."""
+    known = {card["dataset_id"]: card for card in map(read_json, cards)}
+    used = {}
+    for cell in sorted((cell for cell in told if cell["dataset_id"]), key=lambda cell: cell["role"] != "grid"):
+        used.setdefault(cell["dataset_id"], set()).add(cell["dataset"])
+    missing = [name for name in used if name not in known]
+    if missing:
+        raise ValueError(f"--cards: none is for the data set {missing[0]}; give data/{missing[0]}.json too")
+    datasets = [
+        known[name] | {"title": titles.get(name) or known[name]["title"], "labels": sorted(labels), "slug": slug(name)}
+        for name, labels in used.items()
+    ]
+    owners = {exhibit["slug"]: _owner(exhibit, datasets) for exhibit in chapter["exhibits"]}
+    for card in datasets:
+        card["exhibits"] = [exhibit for exhibit in chapter["exhibits"] if owners[exhibit["slug"]] is card]
+    return datasets
+
+
+def _owner(exhibit, datasets):
+    """The data set whose id or label an exhibit's name ends with (the longest, where there are several), or None."""
+    ends = [(end, card) for card in datasets for end in (card["slug"], *map(slug, card["labels"]))]
+    fitting = [(len(end), card) for end, card in ends if exhibit["slug"].endswith(f"-{end}")]
+    return max(fitting, key=lambda one: one[0], default=(0, None))[1]
+
+
+def _numbers(rows, column):
+    """The numbers of a column, as float; empty fields are left out."""
+    return [float(row[column]) for row in rows if row.get(column)]
+
+
+def settings(cells):
+    """({setting: value} that all cells share, {cell_id: {setting: value}} of those that differ); values are str.
+
+    Settings have dotted names (`training.optimizer.lr`); `dataset` is left out, which the data chapter tells.
+    """
+    flat = [_flat({key: value for key, value in cell["settings"].items() if key != "dataset"}) for cell in cells]
+    names = list(dict.fromkeys(name for one in flat for name in one))
+    shared = {name: flat[0][name] for name in names if all(one.get(name) == flat[0].get(name) for one in flat)}
+    own = [{name: one.get(name, "") for name in names if name not in shared} for one in flat]
+    return shared, dict(zip([cell["cell_id"] for cell in cells], own, strict=True))
+
+
+def _flat(value, name=""):
+    if isinstance(value, dict) and value:
+        items = [(f"{name}.{key}" if name else key, inner) for key, inner in value.items()]
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        items = [(f"{name}[{at}]", inner) for at, inner in enumerate(value)]
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return {name: "none" if value in (None, [], {}, "") else text}
+    return {key: text for inner_name, inner in items for key, text in _flat(inner, inner_name).items()}
+
+
+# ------------------------------------------------------------------------------------------- text to Markdown
+
+
+def escape(value):
+    """Plain text as Markdown inline text that shows it literally, on one line; what is Markdown already stays.
+
+    Pandoc lets every punctuation character be escaped by a backslash (extension all_symbols_escapable). Smart
+    punctuation is off in the document, so that quotes, dashes and dots need none.
+    """
+    if isinstance(value, Markup):
+        return value
+    text = re.sub(r"([\\`*_{}\[\]<>#|$^~@&])", r"\\\1", _line(value))
+    # What would be a list, a rule, a definition or a caption at the start of a line.
+    return Markup(_START.sub(lambda mark: f"{mark[0][:-1]}\\{mark[0][-1]}", text))
+
+
+_START = re.compile(r"^([-+=:]|\(?\w{1,9}[.)](?=\s|$)|[Tt]able:)")
+
+
+def _line(value):
+    """Text on one line, without control characters (colours of a log, for instance)."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(value))
+    return re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", re.sub(r"[ \t\r\n\f\v]+", " ", text)).strip()
+
+
+def paragraphs(text):
+    """Plain text with blank lines between paragraphs as Markdown paragraphs."""
+    return Markup("\n\n".join(escape(part) for part in re.split(r"\n\s*\n", str(text).strip())))
+
+
+def attribute(text):
+    """Plain text as a quoted Markdown attribute value: fig-alt={{ text | attribute }}."""
+    text = _line(text)
+    return Markup('"' + re.sub(r"([\\\"&<>{}|`])", r"\\\1", text) + '"')
+
+
+def code(text):
+    """Plain text as inline code, where it holds nothing that could end it or mean something to Quarto."""
+    return Markup(f"`{text}`") if re.fullmatch(r"[\w.+/:=,@-]+", str(text)) else escape(text)
+
+
+def fence(text):
+    """Plain text as a block of code, in which Quarto looks for no shortcodes."""
+    ticks = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", str(text)))])
+    return Markup(f'{ticks} {{.text shortcodes="false"}}\n{str(text).strip()}\n{ticks}')
+
+
+def slug(text):
+    """`text` for a label of Quarto's: lower case, hyphens, no underscores."""
+    return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-")
+
+
+def quoted(text):
+    """Plain text as a double-quoted YAML value that Pandoc and Quarto read as Markdown."""
+    return Markup(json.dumps(str(escape(text)), ensure_ascii=False))
+
+
+def number(value, digits=3):
+    """A number with `digits` significant digits: 0.0123, 1,230, 3.20 × 10^−7^; a dash for None and NaN."""
+    if value is None or value == "" or math.isnan(float(value)):
+        return Markup(DASH)
+    value = float(value)
+    if value and math.isfinite(value):
+        power = math.floor(math.log10(abs(value)))
+        if not -4 <= power < 9:
+            mantissa, power = f"{value:.{digits - 1}e}".split("e")
+            return Markup(f"{mantissa} × 10^{int(power)}^".replace("-", "−"))
+        return _fixed(value, max(0, digits - 1 - power))
+    return _fixed(value, 0)
+
+
+def _fixed(value, decimals):
+    """A number with so many decimals, commas between groups of three, and a real minus sign."""
+    return Markup(f"{value:,.{decimals}f}".replace("-", "−"))
+
+
+def duration(seconds):
+    """Seconds as 4.23 s, 12 min 30 s or 3 h 05 min."""
+    if seconds < 60:
+        return Markup(f"{number(seconds)}\u00a0s")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return Markup(f"{minutes}\u00a0min\u00a0{rest:02d}\u00a0s")
+    return Markup(f"{_fixed(minutes // 60, 0)}\u00a0h\u00a0{minutes % 60:02d}\u00a0min")
+
+
+def column(values):
+    """(cells as Markdown, whether they are numbers) of a table's column, given as text or Markdown.
+
+    Whole numbers get commas; numbers that are all written in a few characters stay as they are written (0.001 is a
+    setting); the others of one column get the same number of decimals (four significant digits for the largest), or
+    each three significant digits where they span too many orders of magnitude. Empty and NaN become a dash.
+    """
+    if any(isinstance(value, Markup) for value in values):
+        cells = [escape(value) or Markup(DASH) for value in values]
+        return cells, all(re.match(r"[−–\d]", cell) for cell in cells)
+    texts = [_line(value) for value in values]
+    try:
+        numbers = [None if text.lower() in ("", "nan", "none") else float(text) for text in texts]
+    except ValueError:
+        numbers = []
+    if all(value is None for value in numbers):
+        return [escape(text) or Markup(DASH) for text in texts], False
+    show = _format([(text, value) for text, value in zip(texts, numbers, strict=True) if value is not None])
+    return [
+        Markup(DASH) if value is None else show(text, value) for text, value in zip(texts, numbers, strict=True)
+    ], True
+
+
+def _format(column):
+    """How to write one number of a column of (text, number)."""
+    if all(re.fullmatch(r"[-+]?\d+", text) for text, _ in column):
+        return lambda _, value: _fixed(value, 0)
+    if all(len(text) <= SHORT for text, _ in column):
+        return lambda text, _: escape(text.replace("-", "−"))
+    sizes = [abs(value) for _, value in column if value and math.isfinite(value)] or [1.0]
+    decimals = min(4, max(0, 3 - math.floor(math.log10(max(sizes)))))
+    if min(sizes) < 0.5 * 10**-decimals or max(sizes) >= 1e9:
+        return lambda _, value: number(value)
+    return lambda _, value: _fixed(value, decimals)
+
+
+def table(header, rows, caption="", label=""):
+    """A pipe table. `header`: texts; `rows`: lists of texts (numbers are aligned right); `caption` plain text.
+
+    A table with a `label` (tbl-..) can be referred to and gets a number.
+    """
+    columns = [column([row[at] for row in rows]) for at in range(len(header))]
+    rule = ["---:" if numeric else ":---" for _, numeric in columns]
+    lines = [[escape(text) for text in header], rule, *zip(*(cells for cells, _ in columns), strict=True)]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    if caption or label:
+        text += f"\n\n: {escape(caption)}" + (f" {{#{label}}}" if label else "")
+    return Markup(text)
+
+
+# ------------------------------------------------------------------------------------------- the document
+
+
+def document(templates, context, name="report.qmd.j2"):
+    """The Quarto document as text. A name that the context lacks is an error of the template."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        autoescape=True,
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        comment_start_string="<#",  # {# is how Quarto begins a label
+        comment_end_string="#>",
+        extensions=["jinja2.ext.do"],
+    )
+    filters = (attribute, code, duration, fence, number, paragraphs, quoted, slug)
+    environment.filters |= {function.__name__: function for function in filters}
+    environment.filters |= {"thousands": lambda value: _fixed(value, 0), "axis": lambda name: AXES.get(name, name)}
+    environment.globals |= {"table": table, "settings": settings, "size": _size, "rows_of": _rows_of}
+    environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": _carried}
+    lists = Path(templates) / "questions.yaml"
+    environment.globals |= {"families": _families, "questions": lambda study: _questions(study, lists)}
+    text = environment.get_template(name).render(context)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _size(exhibit):
+    """The width and height attributes of a picture in the page's pixels, so that nothing moves when it is decoded.
+
+    A PNG has two pixels for each of the page's, and an SVG says its size in points or pixels.
+    """
+    header = exhibit["path"].read_bytes()[:2000]
+    if exhibit["path"].suffix == ".png":  # signature, length, "IHDR", width, height: https://www.w3.org/TR/png-3/
+        sizes = [int.from_bytes(header[at : at + 4], "big") / 2 for at in (16, 20)]
+    else:
+        found = re.findall(rb'<svg[^>]*?\swidth="([\d.]+)(pt)?"[^>]*?\sheight="([\d.]+)(pt)?"', header)
+        sizes = [float(found[0][at]) * (4 / 3 if found[0][at + 1] else 1) for at in (0, 2)] if found else []
+    return Markup("".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False)))
+
+
+def _questions(study, path):
+    """(the questions of a study's chapter, in order, as the YAML file at `path` lists them; the exhibits of none).
+
+    Each question that has exhibits is a dict: key, heading, words, its `exhibits`, and `answer`, a list of sentences.
+    """
+    left, asked = list(study["exhibits"]), []
+    lists = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    for question in lists.get(study["template"], []):
+        own = [exhibit for exhibit in left if exhibit["name"].startswith(tuple(question["exhibits"]))]
+        left = [exhibit for exhibit in left if exhibit not in own]
+        answer = study["facts"].get("answers", {}).get(question["key"], [])
+        asked += [question | {"exhibits": own, "answer": answer}] if own else []
+    return asked, left
+
+
+def _families(exhibits):
+    """The exhibits in lists, in order: neighbours of one title that each have a tab together, any other alone."""
+    found = []
+    for exhibit in exhibits:
+        if found and exhibit.get("tab") and found[-1][0].get("tab") and found[-1][0]["title"] == exhibit["title"]:
+            found[-1].append(exhibit)
+        else:
+            found.append([exhibit])
+    return found
+
+
+def _rows_of(exhibit):
+    """An exhibit's table: its header, its first rows, and how many rows there are."""
+    rows = _rows(exhibit["csv_path"])
+    names = exhibit["columns"]
+    shown = [[row[name] for name in names] for row in rows[:ROWS]]
+    return {"header": [name.replace("_", " ") for name in names], "rows": shown, "all": len(rows)}
+
+
+def _carried(path):
+    """Whether a CSV file is small enough for the page to carry it."""
+    return Path(path).stat().st_size <= CSV_LIMIT
+
+
+def _copy(context, templates, folder):
+    """Put what the document needs into `folder`: figures, CSV files, styles, scripts, filters, bibliography."""
+    for name in FILES:
+        shutil.copyfile(Path(templates) / name, folder / name)
+    for chapter in [context["data"], *context["studies"]]:
+        for exhibit in chapter["exhibits"]:
+            bring(exhibit["csv_path"], folder / exhibit["csv"])
+            if "picture" in exhibit:
+                bring(exhibit["path"], folder / exhibit["picture"])
+    for name, file in context["files"].items():
+        bring(file["path"], folder / f"{name}.csv")
+
+
+def bring(source, target, todo=", though exhibits.json names it; draw the exhibits again"):
+    """Copy a file, its folder made where needed; ValueError in one line, with what to do, where there is none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        raise ValueError(f"{source}: is not there{todo}") from None
+
+
+# ------------------------------------------------------------------------------------------- the page
+
+
+def render(folder):
+    """Render report.qmd in `folder` to report.html there; returns "quarto" or "pandoc".
+
+    ValueError where the renderer fails or warns of something that a reader would stumble over.
+    """
+    quarto = shutil.which("quarto")
+    if quarto:
+        log = _run([quarto, "render", "report.qmd", "--to", "html"], folder)
+        # Quarto exits 0 with a reference to nothing (WARNING: Unable to resolve crossref @fig-x).
+        faults = [line for line in log.splitlines() if _WARNING.search(line) and _FAULT.search(line)]
+    else:
+        log = _run(_pandoc(), folder)
+        faults = [line for line in log.splitlines() if _WARNING.search(line)]
+    if faults:
+        raise ValueError(f"report.qmd: {faults[0].strip()}; mend the template or the exhibit that it names")
+    if not (folder / "report.html").is_file():
+        raise ValueError(f"report.qmd: {quarto or 'pandoc'} made no report.html; its log ends: {_end(log)}")
+    return "quarto" if quarto else "pandoc"
+
+
+_WARNING = re.compile(r"\bWARN(ING)?\b")
+_FAULT = re.compile(r"crossref|citation|citeproc|resource|not found|could not|unable", re.IGNORECASE)
+
+
+def _pandoc():
+    """The command for plain Pandoc. The filter goes before citeproc, which would take @fig-x for a citation."""
+    import pypandoc
+
+    return [
+        *(pypandoc.get_pandoc_path(), "report.qmd", "--output=report.html"),
+        *("--from=markdown-smart", "--to=html5", "--standalone", "--template=template.html"),
+        *("--toc", "--toc-depth=3", "--mathml", "--embed-resources"),
+        *("--lua-filter=filter.lua", "--citeproc", "--lua-filter=embed.lua"),
+    ]
+
+
+def _run(command, folder):
+    """Run a command in `folder`; returns what it printed. ValueError where it fails."""
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    log = done.stdout.decode("utf-8", errors="replace")
+    if done.returncode:
+        raise ValueError(f"report.qmd: {Path(command[0]).name} failed ({done.returncode}): {_end(log)}")
+    return log
+
+
+def _end(log, lines=6):
+    """The last lines of a log in one line."""
+    return " / ".join(line.strip() for line in log.split("stack traceback")[0].strip().splitlines()[-lines:])
+
+
+def _check_size(folder):
+    size = (folder / "report.html").stat().st_size
+    if size > PAGE_LIMIT:
+        files = sorted((folder / "figures").rglob("*.*"), key=lambda path: path.stat().st_size)[-3:]
+        largest = ", ".join(f"{path.relative_to(folder)} {path.stat().st_size / 1e6:.1f} MB" for path in files[::-1])
+        raise ValueError(
+            f"report.html: {size / 1e6:.1f} MB; allowed: {PAGE_LIMIT / 1e6:.0f} MB. Draw the largest exhibits "
+            f"({largest}) as rasters, or split the config"
+        )

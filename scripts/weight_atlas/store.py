@@ -1,0 +1,298 @@
+"""The file formats at the bottom of everything: whole files, JSON, safetensors, and where snapshots lie.
+
+torch is imported by :func:`load_tensors` alone (and by :func:`save_tensors` where it is given torch tensors).
+"""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+
+# Names of numpy and torch dtypes in the safetensors format (https://huggingface.co/docs/safetensors), widest first:
+# tensors are written in this order, so that each starts at a multiple of its item size.
+DTYPES = {
+    "float64": "F64",
+    "int64": "I64",
+    "float32": "F32",
+    "int32": "I32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int16": "I16",
+    "uint8": "U8",
+    "int8": "I8",
+    "bool": "BOOL",
+}
+
+REST = "rest"  # in the metadata of a snapshot: the file beside it that has the tensors that it leaves out
+
+# The columns of a block's metrics.csv: one row an epoch and replicate.
+METRICS = (
+    *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
+    *("test_loss", "test_accuracy", "seconds", "images_per_second"),
+)
+
+# The columns of cells.csv that are no labels; whatever else it has is an axis.
+CELLS = (
+    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
+    *("dataset_id", "card", "data", "parameters", "cell"),
+)
+
+
+@contextmanager
+def whole(path):
+    """Yield a temporary path beside `path`; rename it to `path` at the end, or remove it on an exception.
+
+    A reader thus sees the old file, the new file or none, never half of one, after a power cut too: the content is on
+    the disk before the name is, and the name before this returns. The temporary name keeps the suffix (libraries choose
+    a format by it) and carries the process id, so that two processes do not write over each other. Missing folders are
+    made.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        yield part
+        flush(part)
+        os.replace(part, path)
+        flush(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until the content of a file, or the list of entries of a folder, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot flush a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, so that they are there after a power cut too."""
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        flush(folder.parent)
+
+
+def read_json(path):
+    """Return what the JSON file at `path` holds; ValueError in one line where it is not JSON."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); remove the file, so that it is made again") from None
+
+
+def write_json(path, obj):
+    """Write `obj` as UTF-8 JSON, whole. NaN and infinity are no JSON: they raise ValueError; write None for them."""
+    text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
+    with whole(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def sha256(path):
+    """The SHA-256 of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_tensors(path, tensors, metadata=None):
+    """Write a dict of numpy arrays or torch tensors (any device) as a safetensors file, whole.
+
+    `metadata` is a dict; its values are written as strings. The same tensors and metadata give the same bytes, which
+    the safetensors library does not promise (it writes metadata in an order that changes from run to run).
+    Raises ValueError for a dtype outside :data:`DTYPES`.
+    """
+    entries = layout(path, tensors)
+    header = {"__metadata__": {str(key): str(value) for key, value in sorted((metadata or {}).items())}} | entries
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)
+    with whole(path) as part, open(part, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in entries:
+            file.write(as_bytes(tensors[name]))
+
+
+def layout(path, tensors):
+    """{name: its entry in the header of a safetensors file}, in the order in which `save_tensors` writes them."""
+    dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()}
+    for name, dtype in dtypes.items():
+        if dtype not in DTYPES:
+            raise ValueError(f"{path}: tensor {name} has dtype {dtype}; allowed: {', '.join(DTYPES)}")
+    entries, start = {}, 0
+    for name in sorted(tensors, key=lambda name: (list(DTYPES).index(dtypes[name]), name)):
+        shape, end = list(tensors[name].shape), start + tensors[name].nbytes
+        entries[name] = {"dtype": DTYPES[dtypes[name]], "shape": shape, "data_offsets": [start, end]}
+        start = end
+    return entries
+
+
+def as_bytes(tensor):
+    """The tensor's elements in C order as a flat buffer of bytes; no copy where it is contiguous and on the CPU."""
+    import numpy as np
+
+    if hasattr(tensor, "detach"):
+        import torch
+
+        return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return memoryview(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8))
+
+
+def load_tensors(path):
+    """Return {name: torch tensor} of a safetensors file, mapped into memory (pages are read when they are touched;
+    writing to a tensor changes the process's copy, never the file). Of a snapshot all tensors, those included that
+    another file holds (see `parts`)."""
+    from safetensors.torch import load_file
+
+    return _load(path, load_file)
+
+
+def load_arrays(path):
+    """Return {name: numpy array} of a safetensors file, read into memory, without torch; of a snapshot all of them, as
+    `load_tensors` does."""
+    from safetensors.numpy import load_file
+
+    return _load(path, load_file)
+
+
+def _load(path, load_file):
+    own, *others = parts(path)
+    found = load_file(own)
+    for other in others:
+        found = load_file(other) | found
+    return found
+
+
+def parts(path):
+    """The files that together hold the tensors of a safetensors file: itself, and the one that its metadata names as
+    `rest`, where it has the others. FileNotFoundError, in one line, where that one is gone.
+
+    A snapshot does not repeat the tensors that training never changes: its metadata name the snapshot beside it that
+    has them (`rest`), which is whole.
+    """
+    path = Path(path)
+    rest = tensor_header(path)[0].get(REST)
+    if rest is None:
+        return [path]
+    other = path.with_name(Path(rest).name)
+    if not other.exists():
+        raise FileNotFoundError(
+            f"{path}: the tensors that it shares with {rest} are gone with it; train the cell again"
+        )
+    tensor_header(other)
+    return [path, other]
+
+
+def tensor_header(path):
+    """Return (metadata, {name: shape}) of a safetensors file: dict of str, dict of tuples. Reads the header only.
+
+    ValueError as `tensor_entries`.
+    """
+    metadata, entries = tensor_entries(path)
+    return metadata, {name: entry["shape"] for name, entry in entries.items()}
+
+
+def tensor_entries(path):
+    """Return (metadata, {name: {"dtype", "shape", "data_offsets"}}) of a safetensors file, as its header has them, but
+    for shapes, which are tuples.
+
+    The format: 8 bytes, little-endian, the length of a JSON header; the header; the tensors' bytes. ValueError in one
+    line where the file is cut short or is no safetensors file.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    problem = ValueError(
+        f"{path}: not a whole safetensors file ({size} bytes); remove it (to be made again) or replace it"
+    )
+    with open(path, "rb") as file:
+        first = file.read(8)
+        length = struct.unpack("<Q", first)[0] if len(first) == 8 else size
+        if 8 + length > size:
+            raise problem
+        try:
+            header = json.loads(file.read(length))
+            metadata = header.pop("__metadata__", {})
+            entries = {name: entry | {"shape": tuple(entry["shape"])} for name, entry in header.items()}
+            data = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            raise problem from None
+    if 8 + length + data != size:
+        raise problem
+    return metadata, entries
+
+
+def replicate_path(block, seed):
+    """The folder of a replicate below the block directory `block`: its snapshots, and all that is known of it."""
+    return Path(block) / "snapshots" / f"seed{int(seed)}"
+
+
+def record_path(block, seed):
+    """The file that says what became of a replicate; it is there once that has ended (see `weight_atlas.records`)."""
+    return replicate_path(block, seed) / "record.json"
+
+
+def metrics_path(block, seed):
+    """The rows of a replicate in its block's metrics.csv, with the header."""
+    return replicate_path(block, seed) / "metrics.csv"
+
+
+def snapshot_path(block, seed, epoch):
+    """The path of a snapshot below the block directory `block`; `epoch` is a number or "best"."""
+    return named(replicate_path(block, seed), epoch)
+
+
+def named(folder, epoch):
+    """The path of a snapshot in the folder of a replicate's snapshots; `epoch` is a number or "best"."""
+    return Path(folder) / f"{'best' if epoch == 'best' else f'epoch_{int(epoch)}'}.safetensors"
+
+
+def track_path(block, seed):
+    """The path of what `track` recorded of a replicate: uint8 tensors named as the parameters."""
+    return replicate_path(block, seed) / "track.safetensors"
+
+
+def course_path(folder):
+    """The file, in the folder of a replicate's snapshots, that says what was measured of all of them before some were
+    removed: where there is one, the replicate is thinned."""
+    return Path(folder) / "course.json"
+
+
+def kept(path):
+    """Whether a snapshot is kept: as a file, or, the start of a thinned replicate, as a hash alone. The start is then
+    made again where it is needed (`weight_atlas.training.starts.load`)."""
+    path = Path(path)
+    return path.exists() or (path == named(path.parent, 0) and course_path(path.parent).exists())
+
+
+def optimizer_path(block, seed):
+    """The path of the optimizer's state at the end of a replicate: tensors named `<parameter>:<key>`."""
+    return replicate_path(block, seed) / "optimizer.safetensors"
+
+
+def scratch_path(block):
+    """Where the files of a block are while it is trained."""
+    return Path(block).with_name(f".{Path(block).name}")
+
+
+def lock_path(block):
+    """The file whose lock the launcher of a block holds while it works."""
+    return Path(block).with_name(f".{Path(block).name}.lock")
+
+
+def block_seeds(block):
+    """The seeds of a block directory as a range: "seeds_0-2" (or a path that ends so) -> range(0, 3)."""
+    match = re.fullmatch(r"seeds_(\d+)-(\d+)", Path(block).name)
+    if match is None:
+        raise ValueError(f"{block}: not a block directory; its name must be seeds_<first>-<last>")
+    return range(int(match[1]), int(match[2]) + 1)

@@ -1,0 +1,98 @@
+"""The trainer: the replicates of one block, one after another, in one process that imports torch once."""
+
+import os
+import platform
+import resource
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+from weight_atlas import records, store
+from weight_atlas.training import checkpoint, data, engine, starts
+
+
+def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, scratch: Path) -> None:
+    """Train these seeds, leaving the folder of each replicate below `scratch`: snapshots, metrics and record.
+
+    `files` has `data` and `card` (paths), `weights` (a safetensors file or None) and `parents` (block directories). A
+    seed whose parent was not trained is recorded as failed.
+    """
+    began = time.process_time()
+    torch.set_num_threads(settings["network"]["threads"])
+    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device == "cuda" and chosen.type != "cuda":
+        raise RuntimeError("the config says `device: cuda`, but torch finds no GPU; set it to auto or cpu")
+    # On a GPU some of torch's backward passes have no deterministic form: they warn instead of stopping the run.
+    torch.use_deterministic_algorithms(True, warn_only=chosen.type == "cuda")
+    torch.backends.cudnn.benchmark = False
+    for half in scratch.rglob(".part-*"):  # what an attempt that was killed was writing
+        half.unlink()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(engine.Run, "stopping", True))
+    store.write_json(scratch / "machine.json", machine(chosen, settings["network"]["threads"]))
+    shape = settings["input"]["channels"], settings["input"]["size"]
+    pictures = data.load(files["data"], store.read_json(files["card"]), *shape, chosen)
+    for seed in seeds:
+        try:
+            file = _start_file(settings["start"], seed, files)
+            found = engine.Run(cell_id, settings, seed, pictures, chosen, scratch).train(file)
+        except starts.Missing as error:
+            found = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
+            print(f"seed {seed}: failed: {error}", flush=True)
+        store.write_json(store.record_path(scratch, seed), found | {"peak_memory_mib": _peak(chosen)})
+        checkpoint.path(scratch, seed).unlink(missing_ok=True)
+    print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
+
+
+def _start_file(start: dict, seed: int, files: dict) -> str | None:
+    """The safetensors file that a seed starts from: the same replicate of the parent, or the one weights file."""
+    if starts.all_drawn(start):
+        return None
+    if start["kind"] == "weights":
+        return files["weights"]
+    for block in files["parents"]:
+        if seed in store.block_seeds(block):
+            [(_, _, _, mine)] = records.replicates([block], [seed])
+            if mine["status"] == records.MISSING:
+                raise starts.Missing(f"its parent {start['cell']} is not whole: {mine['cause']}")
+            if mine["status"] != "done":
+                raise starts.Missing(f"its parent {start['cell']} has status {mine['status']} for seed {seed}")
+            epoch = mine["epochs"] if start["take"] == "last" else start["take"]
+            if epoch != "best" and epoch > mine["epochs"]:
+                raise starts.Missing(f"its parent {start['cell']} stopped after epoch {mine['epochs']} for seed {seed}")
+            path = store.snapshot_path(block, seed, epoch)
+            if not store.kept(path):
+                raise starts.Missing(
+                    f"its parent {start['cell']} has not kept epoch {epoch} (see `keep`); remove {block} and type the "
+                    "same command, to train it again so that it does"
+                )
+            return str(path)
+    raise starts.Missing(f"its parent {start['cell']} has no replicate {seed}")
+
+
+def machine(device: torch.device, threads: int) -> dict:
+    """What trained: device, threads and versions."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    if device.type == "cuda":
+        versions["cuda"] = torch.version.cuda
+    return {"device": device.type, "device_name": name, "threads": threads, "versions": versions}
+
+
+def _processor() -> str:
+    """The processor's own name where Linux tells it, else its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _peak(device: torch.device) -> float:
+    """Peak memory in MiB: of the device where it is a GPU, else resident memory of this process."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(kilobytes / (1024 if os.uname().sysname == "Linux" else 2**20), 1)

@@ -1,0 +1,47 @@
+"""A prepared data set on the device: uint8 pictures, padded for the network, in their three splits."""
+
+from dataclasses import dataclass
+
+import torch
+
+from weight_atlas import store
+from weight_atlas.networks import inputs
+
+SPLITS = {"train": 0, "valid": 1, "test": 2}
+
+
+@dataclass(frozen=True)
+class Split:
+    """uint8 pictures [N, C, size, size] and int64 labels [N], both on the device."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The three splits, and mean and standard deviation as `inputs.normalise` takes them."""
+
+    train: Split
+    valid: Split
+    test: Split
+    mean: torch.Tensor | list[float]
+    std: torch.Tensor | list[float]
+
+    def batch(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised float32 pictures, channels last."""
+        return inputs.normalise(images, self.mean, self.std).contiguous(memory_format=torch.channels_last)
+
+
+def load(data: str, card: dict, channels: int, size: int, device: torch.device) -> Pictures:
+    """The data set in the file `data`, for a network that takes `channels` x `size` x `size`."""
+    tensors = store.load_tensors(data)
+    splits = {}
+    for name, number in SPLITS.items():
+        chosen = (tensors["split"] == number).nonzero().squeeze(1)
+        images = inputs.pictures(tensors["images"][chosen], card, channels, size, device)
+        splits[name] = Split(images, tensors["labels"][chosen].to(device))
+    return Pictures(**splits, **{key: torch.tensor(card[key], device=device) for key in ("mean", "std")})

@@ -1,0 +1,362 @@
+"""The launcher: what Snakemake starts for a training job. It imports no torch.
+
+It holds the block's lock, starts the trainer as its child, follows its output, and puts the finished files into place.
+A child that dies is an error (Snakemake starts the job again) until the last attempt, where its death is recorded. One
+more attempt trains nothing: it records a failure of the last one that killed the launcher too.
+"""
+
+import collections
+import contextlib
+import csv
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from weight_atlas import records, store
+from weight_atlas.training import slots
+from weight_atlas.training.attempts import Attempts
+
+FOLLOW_SECONDS = 30.0
+# glibc gives large blocks back to the system when they are freed, which clears every page again at the next step: this
+# keeps those of up to 64 MiB (https://man7.org/linux/man-pages/man3/mallopt.3.html). Elsewhere it means nothing.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+FULL = os.strerror(errno.ENOSPC)
+TAIL = 15
+ROOM = 16 << 20  # bytes that must be free before a death without a word counts as the cell's own failure
+JOURNAL = "attempts.json"
+STOPPED = 143  # what the trainer ends with when it was asked to stop (weight_atlas/training/checkpoint.py)
+# Thinning is started by its path and not imported: measures are no part of the code that training depends on, so that
+# an edit of a measure never trains a cell again. What they leave says by which code it was made.
+THIN = Path(__file__).resolve().parents[2] / "prune_snapshots.py"
+
+
+class Block:
+    """One block of a cell: its directory, its scratch directory beside it, and its lock."""
+
+    def __init__(self, directory: Path, cell_id: str, settings: dict, origin: str = "", keep: str = "all"):
+        """origin: a digest of what its training begins from, code included; keep: the snapshots that stay once it is
+        trained, `all`, `ends`, or these and some epochs, as 5+10."""
+        self.directory, self.cell_id, self.settings, self.origin = directory, cell_id, settings, origin
+        self.keep = keep
+        self.seeds = store.block_seeds(directory)
+        self.scratch = store.scratch_path(directory)
+        self.interrupted = 0
+
+    @contextlib.contextmanager
+    def lock(self):
+        """Hold the block's lock; wait, and say so, while another process trains it."""
+        path = store.lock_path(self.directory)
+        store.make_folder(path.parent)
+        told = False
+        while True:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # The holder before us may have removed the file that we have just locked.
+                if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
+                    break
+            except BlockingIOError:
+                if not told:
+                    print(f"{self.cell_id}: another process trains {self.directory.name}; waiting for it", flush=True)
+                told = True
+                time.sleep(1)
+            os.close(handle)
+        try:
+            yield handle
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(handle)
+
+    def follow(
+        self, command: list[str], log: Path, locks: tuple[int, ...], device: str | None = None
+    ) -> tuple[int, list[str]]:
+        """Run the trainer on a device (None: whatever there is), its output into `log`; (exit status, the last lines).
+
+        A line every half minute is shown.
+        """
+        last, told = collections.deque(maxlen=TAIL), time.monotonic()
+        environment = MEMORY | os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        environment |= {"CUDA_VISIBLE_DEVICES": device} if device else {}
+        kept = self.bring_log(log)
+        with (
+            open(log, "a", encoding="utf-8", buffering=1) as file,
+            open(kept, "a", encoding="utf-8", buffering=1) as copy,
+            # The child inherits the locks: should the launcher be killed, they last as long as the child.
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+                pass_fds=locks,
+            ) as child,
+        ):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda number, _: self._interrupt(number, child))
+            for line in child.stdout:
+                file.write(line)
+                copy.write(line)
+                last.append(line.rstrip())
+                if line.startswith("seed ") and time.monotonic() - told > FOLLOW_SECONDS:
+                    told = time.monotonic()
+                    print(f"{self.cell_id}  {line.rstrip()}", flush=True)
+        return child.returncode, list(last)
+
+    def bring_log(self, log: Path) -> Path:
+        """Snakemake removes the log before each attempt: put back what earlier ones said. Where that is kept."""
+        kept = self.scratch / "train.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(kept.read_bytes() if kept.exists() else b"")
+        return kept
+
+    def note(self, text: str, log: Path) -> None:
+        """A line in the log, as if the trainer had said it."""
+        with open(self.scratch / "train.log", "a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+        self.bring_log(log)
+
+    def _interrupt(self, number: int, child: subprocess.Popen) -> None:
+        self.interrupted = number
+        child.terminate()
+
+    def thinning(self) -> list[str]:
+        """The command that measures the snapshots and removes those that are not to stay."""
+        command = [sys.executable, str(THIN), "--block", str(self.scratch), "--cell-id", self.cell_id]
+        return [*command, "--cell", json.dumps(self.settings), "--keep", self.keep]
+
+    def review(self, again: bool) -> None:
+        """Keep the replicates that an earlier job put in place, as far as they can be relied on; remove the others.
+
+        again: whether those that failed are tried again. Snakemake removes run.json and metrics.csv whenever it starts
+        this job; the replicates stay, so that only what is not whole is trained.
+        """
+        for folder in sorted((self.directory / "snapshots").glob("seed*")):
+            path = folder / "record.json"
+            if why := self._unfit(store.read_json(path) if path.exists() else None, again):
+                print(f"{self.cell_id} {folder.name}: {why}: it is trained again", flush=True)
+                path.unlink(missing_ok=True)  # first: what is half removed must not look finished
+                store.flush(folder)
+                shutil.rmtree(folder)
+
+    def _unfit(self, record: dict | None, again: bool) -> str | None:
+        """Why a replicate that is in place cannot stay there, or None."""
+        if record is None:
+            return "it is there in part"
+        if record["origin"] != self.origin:
+            return "its code, data or parent changed"
+        if record["status"] == "failed":
+            return "it failed" if again else None
+        return records.damage(self.directory, record)
+
+    def unfinished(self) -> list[int]:
+        """The seeds that have no record yet, neither in place nor in the scratch directory."""
+        return [
+            seed
+            for seed in self.seeds
+            if not any(store.record_path(where, seed).exists() for where in (self.directory, self.scratch))
+        ]
+
+    def unplaced(self) -> list[int]:
+        """The seeds whose replicates are not in place."""
+        return [seed for seed in self.seeds if not store.record_path(self.directory, seed).exists()]
+
+    def record_failure(self, cause: str) -> None:
+        """Record every replicate that is not finished as failed, with its cause."""
+        for seed in self.unfinished():
+            failed = {"seed": seed, "status": "failed", "cause": cause, "epochs": 0, "best_epoch": None}
+            store.write_json(store.record_path(self.scratch, seed), failed)
+
+    def finish(self) -> dict:
+        """Put the replicates into place one by one, then metrics.csv and run.json; what run.json says.
+
+        Whatever interrupts it, each replicate is whole in one of the two directories, and the next job goes on here.
+        """
+        path = self.scratch / "machine.json"
+        machine = store.read_json(path) if path.exists() else records.NO_MACHINE
+        store.make_folder(self.directory / "snapshots")
+        # What a process that was killed was writing.
+        for half in (*self.directory.glob(".part-*"), *self.scratch.rglob(".part-*")):
+            half.unlink()
+        for seed in self.unplaced():
+            own, place = (store.replicate_path(where, seed) for where in (self.scratch, self.directory))
+            records.seal(self.scratch, seed, self.origin, machine)
+            os.replace(own, place)
+            store.flush(place.parent)
+        for folder in self.directory.parents[:2]:  # Snakemake makes these, and does not flush them
+            store.flush(folder)
+        run = records.assemble(self.directory, self.cell_id, self.settings)
+        self.clear()
+        return run
+
+    def clear(self) -> None:
+        """Remove the scratch directory, the journal last: what is left of the others must not look like its own."""
+        for path in self.scratch.iterdir():
+            if path.name != JOURNAL:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        store.flush(self.scratch)
+        shutil.rmtree(self.scratch)
+
+
+def cause(status: int, last: list[str]) -> str:
+    """Why a trainer ended, in one line: the signal that killed it, or the last thing that it said."""
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (out of memory, or killed from outside)" if name == "SIGKILL" else ""
+        return f"killed by {name}{hint}"
+    said = next((line for line in reversed(last) if line.strip()), "nothing")
+    return f"exit status {status}: {said}"
+
+
+def summary(run: dict, metrics: Path, seconds: float) -> str:
+    """The line that a person sees when a block is finished."""
+    counts = collections.Counter(record["status"] for record in run["replicates"])
+    states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    with open(metrics, newline="", encoding="utf-8") as file:
+        rows = {(int(row["seed"]), int(row["epoch"])): row["test_accuracy"] for row in csv.DictReader(file)}
+    done = [record for record in run["replicates"] if record["status"] == "done"]
+    found = [float(rows[record["seed"], record["best_epoch"]]) for record in done]
+    accuracy = f", test accuracy {sum(found) / len(found):.1%}" if found else ""
+    return f"{run['cell_id']}: replicates {states}{accuracy}, {seconds:.0f} s"
+
+
+def launch(
+    block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool, gpus: list[str], jobs: int
+) -> int:
+    """Train a block under its lock, in one of the `jobs` slots of one of the `gpus` where there are any.
+
+    An `attempt` beyond the `attempts` only records why the last one ended; a full disk is no failure of the cell, and
+    never recorded. Returns the exit status for Snakemake; prints what became of it in one line.
+    """
+    try:
+        return _launch(block, command, log, attempt, attempts, stop, gpus, jobs)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+    _complain(block, "the disk is full; make room and run the same command again: what is finished stays")
+    return 1
+
+
+def _complain(block: Block, text: str) -> None:
+    """A line on the console about what went wrong with a block."""
+    print(f"{block.cell_id}: {text}", file=sys.stderr, flush=True)
+
+
+def _check_room(why: str) -> None:
+    """OSError where a trainer ended for want of room on the disk."""
+    if FULL in why:
+        raise OSError(errno.ENOSPC, FULL)
+
+
+def _launch(
+    block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool, gpus: list[str], jobs: int
+) -> int:
+    began = time.monotonic()
+    with block.lock() as handle:
+        made = _begin(block)
+        block.review(again=attempt == 1)
+        if not block.unfinished():
+            block.note(f"{block.directory.name}: all replicates are trained already; they are taken as they are", log)
+        elif attempt > attempts:
+            if status := _give_up(block, made, log, attempts, stop):
+                return status
+        elif status := _train(block, made, command, log, handle, (attempt, attempts), stop, gpus, jobs):
+            return status
+        if block.keep != "all" and block.unplaced() and (status := _thin(block, made, log, handle, attempt < attempts)):
+            return status
+        print(summary(block.finish(), block.directory / "metrics.csv", time.monotonic() - began), flush=True)
+    return 0
+
+
+def _begin(block: Block) -> Attempts:
+    """The journal of a block's attempts, in its scratch directory, which is emptied where it is of another origin."""
+    store.make_folder(block.scratch)
+    made = Attempts(block.scratch / JOURNAL)
+    if not made.foreign(block.origin):
+        return made
+    print(f"{block.cell_id}: its code or parent changed since it was interrupted: it begins anew", flush=True)
+    block.clear()
+    store.make_folder(block.scratch)
+    return Attempts(block.scratch / JOURNAL)
+
+
+def _train(
+    block: Block,
+    made: Attempts,
+    command: list[str],
+    log: Path,
+    lock: int,
+    attempt: tuple[int, int],
+    stop: bool,
+    gpus: list[str],
+    jobs: int,
+) -> int:
+    """Run the trainer; 0 where every replicate has its record then, or the exit status for Snakemake.
+
+    attempt: which one of how many; at the last one a failure is recorded, unless it is to `stop` the workflow.
+    """
+    made.begin(attempt[0], block.origin)
+    with contextlib.ExitStack() as held:
+        device, locks = None, (lock,)
+        if gpus:
+            device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
+            locks = (lock, own)
+        status, last = block.follow(command, log, locks, device)
+    if stopped := _stopped(block, made, status):
+        return stopped
+    if status == 0:
+        return 0
+    why = cause(status, last)
+    made.end(why)
+    _check_room(why)
+    _complain(block, f"attempt {attempt[0]} of {attempt[1]} failed, {why}; see {log}")
+    if stop or attempt[0] < attempt[1]:
+        return 1
+    block.record_failure(why)
+    return 0
+
+
+def _give_up(block: Block, made: Attempts, log: Path, attempts: int, stop: bool) -> int:
+    """Record why the last attempt failed; 0, or the exit status where that is none of the cell's failures."""
+    block.bring_log(log)
+    why = made.last_words()
+    # A full disk keeps its own cause from being noted.
+    _check_room(FULL if shutil.disk_usage(block.scratch).free < ROOM else why)
+    if made.stopped():
+        _complain(block, f"{why}: the same command goes on where it was")
+        return 1
+    _complain(block, f"{attempts} attempts failed, the last one {why}; see {log}")
+    if not stop:
+        block.record_failure(why)
+    return int(stop)
+
+
+def _stopped(block: Block, made: Attempts, status: int) -> int:
+    """The exit status where somebody stopped the launcher or its child, which is no failure of the cell; else 0."""
+    number = block.interrupted or (signal.SIGTERM if status == STOPPED else 0)
+    if number:
+        made.end(f"stopped by {signal.Signals(number).name}", stopped=True)
+    return 128 + number if number else 0
+
+
+def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> int:
+    """Thin the snapshots of a block that is trained; 0, or the exit status where the job must be started `again`.
+
+    It goes on then where it was. A block that cannot be thinned at all is finished with all of its snapshots.
+    """
+    status, last = block.follow(block.thinning(), log, (lock,))
+    if stopped := _stopped(block, made, status):
+        return stopped
+    if status == 0:
+        return 0
+    why = cause(status, last)
+    made.end(why)
+    _check_room(why)
+    _complain(block, f"removing snapshots failed{'' if again else ', so they stay'}, {why}; see {log}")
+    return int(again)

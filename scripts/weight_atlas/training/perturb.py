@@ -1,0 +1,83 @@
+"""Trained weights, changed before they are trained again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from weight_atlas import perturbations, store
+from weight_atlas.networks.table import Table
+from weight_atlas.training import streams
+
+
+@dataclass
+class Weights:
+    """What a perturbation changes, and what it may look at.
+
+    tensors: {torch name: float32 tensor on the CPU}, parameters and buffers, changed in place; table: the network's
+    layer table; folder: that of the parent's snapshots, None without one; seed, scheme: of the start; step: the number
+    of this change among those of the cell.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    table: Table
+    folder: Path | None
+    seed: int
+    scheme: str
+    step: int = 0
+
+    def draw(self, name: str) -> torch.Generator:
+        """The stream of random numbers for one tensor."""
+        return streams.generator(self.seed, "perturb", self.step, name)
+
+    def first(self) -> dict[str, torch.Tensor]:
+        """The parent's weights before it was trained; ValueError where there is no parent."""
+        if self.folder is None:
+            raise ValueError("the start is drawn: there is no parent whose first weights could be put back")
+        from weight_atlas.training import starts  # which itself needs this module
+
+        return starts.load(store.named(self.folder, 0))
+
+    def fresh(self) -> dict[str, torch.Tensor]:
+        """Weights drawn as the parent's start was, from a stream of their own."""
+        from weight_atlas.training import starts  # which itself needs this module
+
+        return starts.drawn(self.table, self.scheme, self.seed, f"perturb-init/{self.step}")
+
+    def norms(self, names: list[str]) -> list[str]:
+        """The BatchNorm layers among those of the tensors `names`, and those fed directly by one of these."""
+        layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
+        attached = dict.fromkeys(row.name for layer in layers for row in self.table.attached(layer))
+        return [name for name in {**layers, **attached} if self.table[name].kind == "BatchNorm2d"]
+
+
+@torch.no_grad()
+def apply(tensors: dict, table: Table, start: dict, seed: int, folder: Path | None) -> dict:
+    """Change the tensors in place by the start's steps, one after the other.
+
+    Returns {"perturbed": number of learnable values that are not what they were, "perturbed_of": how many there are,
+    "perturbation_norm": the Euclidean norm of the change, in float64}.
+    """
+    parameters = [name for name, _ in table.parameters()]
+    before = {name: tensors[name].clone() for name in parameters}
+    for number, step in enumerate(start["steps"]):
+        weights = Weights(tensors, table, folder, seed, start["scheme"], number)
+        settings = {key: value for key, value in step.items() if key not in ("type", "layers", "tensors")}
+        perturbations.module(step["type"]).perturb(weights, chosen(table, step), **settings)
+    changed = sum(int((tensors[name] != before[name]).sum()) for name in parameters)
+    square = sum(float((tensors[name].double() - before[name].double()).square().sum()) for name in parameters)
+    return {
+        "perturbed": changed,
+        "perturbed_of": sum(before[name].numel() for name in parameters),
+        "perturbation_norm": square**0.5,
+    }
+
+
+def chosen(table: Table, step: dict) -> list[str]:
+    """Torch names of the learnable tensors that a step changes: those of its `layers`, all of them, the `weights` of
+    convolutions and linear layers alone, or those of `convolutions` alone."""
+    kinds = {"weights": ("Conv2d", "Linear"), "convolutions": ("Conv2d",)}.get(step["tensors"])
+    rows = [table[name] for name in table.chosen(step["layers"])]
+    if kinds is None:
+        return [f"{row.name}.{own}" for row in rows for own in row.parameters]
+    return [f"{row.name}.weight" for row in rows if row.kind in kinds]

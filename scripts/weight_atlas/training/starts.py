@@ -1,0 +1,150 @@
+"""Where weights come from: an init scheme, published weights or a file, a trained parent, or that perturbed.
+
+What a start is made of stays on disk (its seed, its file), so that a start itself need not: it can be made again.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from weight_atlas import store
+from weight_atlas.networks.build import Rows, build
+from weight_atlas.networks.table import Table
+from weight_atlas.training import perturb, streams
+
+GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
+
+
+class Missing(RuntimeError):
+    """The weights to start from are not there."""
+
+
+def initialise(model: nn.Module, table: Table, scheme: str, seed: int, stream: str = "init") -> None:
+    """Draw every layer's start in place, layer by layer from the stream (seed, `stream`, layer name).
+
+    kaiming_*: He et al. 2015, fan in, ReLU gain sqrt(2); xavier_*: Glorot & Bengio 2010, gain 1; both with zero
+    biases. default: each torch layer's own `reset_parameters`. BatchNorm starts with gamma 1, beta 0, mean 0 and
+    variance 1.
+    """
+    for layer in table.layers:
+        if layer.parameters:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(streams.key(seed, stream, layer.name))
+                _draw(model.get_submodule(layer.name), scheme)
+
+
+@torch.no_grad()
+def _draw(module: nn.Module, scheme: str) -> None:
+    module.reset_parameters()
+    if scheme == "default" or isinstance(module, nn.BatchNorm2d):
+        return
+    match scheme:
+        case "kaiming_uniform":
+            nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
+        case "kaiming_normal":
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+        case "xavier_uniform":
+            nn.init.xavier_uniform_(module.weight)
+        case "xavier_normal":
+            nn.init.xavier_normal_(module.weight)
+        case _:
+            raise ValueError(f"init scheme {scheme!r} is not known")
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def drawn(table: Table, scheme: str, seed: int, stream: str) -> dict[str, torch.Tensor]:
+    """The parameters and buffers of a start that is drawn, without a model: {torch name: float32 tensor}."""
+    model = Rows(table)
+    initialise(model, table, scheme, seed, stream)
+    return model.state_dict()
+
+
+def all_drawn(start: dict) -> bool:
+    """Whether a start takes nothing from a file: an init scheme, or a graft without a layer of anybody's."""
+    return start["kind"] == "init" or (start["kind"] == "graft" and start["cell"] is None)
+
+
+def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | None) -> dict:
+    """Give the model (on the CPU) its start in place: drawn, and then as far as the start says taken from the
+    safetensors `file`, and perturbed.
+
+    Returns what a run's record says of it (see `perturb.apply`). Grey pictures on weights for three channels:
+    `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
+    equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
+    """
+    initialise(model, table, start["scheme"], seed, streams.of_draws(start))
+    own = model.state_dict()
+    if not all_drawn(start):
+        if file is None:
+            raise Missing(f"seed {seed}: there are no weights to start from")
+        _copy(own, table, start, file)
+    return perturb.apply(own, table, start, seed, file and Path(file).parent) if "steps" in start else {}
+
+
+def _copy(own: dict[str, torch.Tensor], table: Table, start: dict, file: str) -> None:
+    """Fill those of the tensors that the start takes from the file."""
+    loaded, first = load(file), table.parameters()[0][0]
+    for name in table.copied(start):
+        if name not in loaded:
+            raise ValueError(f"{file}: has no tensor {name}; it is not of this network")
+        target, source = own[name], loaded[name]
+        if name == first and start.get("grey") == "sum_conv1" and target.shape[1] == 1 and source.shape[1] == 3:
+            source = source.sum(dim=1, keepdim=True)
+        if source.shape != target.shape:
+            raise ValueError(f"{file}: {name} has the shape {list(source.shape)}; the network has {list(target.shape)}")
+        target.copy_(source)
+
+
+def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over all parameters and buffers of a state dict, in its order."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load(path: str | Path) -> dict[str, torch.Tensor]:
+    """{torch name: tensor} of a snapshot, on the CPU; the start of a thinned replicate is made again.
+
+    Whoever may be given an epoch 0 reads it by this function, and asks `store.kept` whether it is there. ValueError in
+    one line where it cannot be made again; otherwise raises what `store.load_tensors` raises.
+    """
+    path = Path(path)
+    if path.exists() or not store.kept(path):
+        return store.load_tensors(path)
+    block, seed = path.parents[2], int(path.parent.name.removeprefix("seed"))
+    run = store.read_json(block / "run.json")
+    record = next(found for found in run["replicates"] if found["seed"] == seed)
+    try:
+        return made_again(run["cell"], record, block)
+    except (ValueError, OSError, Missing) as error:
+        raise ValueError(f"{path}: is kept as a hash alone and cannot be made again: {error}") from None
+
+
+def made_again(settings: dict, record: dict, block: Path) -> dict[str, torch.Tensor]:
+    """The start of a replicate, {torch name: tensor}, as its training began with it.
+
+    settings: the cell's; record: the replicate's, as the trainer leaves it; block: its directory. ValueError, in one
+    line, where what it was made of is not there, or where something else comes of it now.
+    """
+    shape = settings["input"]["channels"], settings["input"]["size"]
+    with torch.device("meta"):  # no storage and no draws for what is about to be drawn
+        model, table = build(settings["network"], *shape, settings["classes"])
+    model, file = model.to_empty(device="cpu"), record["start_file"]
+    if file is not None:
+        file = os.path.normpath(block / file)
+        if not store.kept(file):
+            raise ValueError(f"{file}, which it was made from, is not there; remove {block}, to train it again")
+    begin(model, table, settings["start"], record["seed"], file)
+    tensors = model.state_dict()
+    if fingerprint(tensors) != record["start_sha256"]:
+        raise ValueError(
+            f"torch {torch.__version__} makes other values here than the training began with; use the torch (and the "
+            f"kind of processor) that {block}/run.json names, or remove {block}, to train it again"
+        )
+    return tensors

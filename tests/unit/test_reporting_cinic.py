@@ -1,0 +1,382 @@
+"""The chapter on CINIC-10: exhibits, answers and claims against numbers computed afresh from the tables."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from test_reporting_convnets import ADAM, CLASSES, IMAGENET, Study, check_words
+from test_reporting_convnets import judged as judged_of
+from test_reporting_convnets import opened as opened_of
+
+from weight_atlas.reporting.chapters import cinic
+from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting.exhibits.experiments import anova_figures, augmentation, stages
+from weight_atlas.store import save_tensors
+
+COUNT = anova_figures.COUNT
+BLOCKS, KERNELS = ("1", "3", "5"), ("2", "3", "4", "5")
+ALPHAS, LAMBDAS, DROPOUTS = ("0.2", "0.5", "0.8"), ("0.001", "0.01", "0.1"), ("0.1", "0.3", "0.5")
+HANDMADE = {"blocks": 3, "kernel": 3, "dropout": 0.2}
+# augmentation -> (test accuracy, training accuracy, what a copy is changed by)
+KINDS = {
+    "none": (0.663, 0.96, None),
+    "duplicate": (0.661, 0.985, {}),
+    "brightness": (0.668, 0.93, {"brightness": 0.5}),
+    "flip": (0.684, 0.89, {"flip": "both"}),
+    "rotation": (0.675, 0.88, {"rotation": 90.0}),
+    "zoom": (0.683, 0.90, {"zoom": [0.5, 1.0]}),
+    "cutout": (0.677, 0.92, {"cutout": 12}),
+}
+CARDS = {"cinic-10-0000": {"dataset_id": "cinic-10-0000", "counts": {"train": [9000] * 10}, "classes": CLASSES}}
+
+
+def full(epochs=20, dataset="CINIC-10", dataset_id="cinic-10-0000", failing=False, **scale):
+    """The study with all of its experiments, in full as the ledger counts it; failing: one run of a grid fails."""
+    made = Study("cinic", dataset, dataset_id, epochs=epochs, **scale)
+    stop = [epochs - 4, epochs, epochs - 2, epochs, epochs][: made.replicates] if epochs > 4 else None
+    network = ("handmade", "handmade_resnet", HANDMADE)
+    made.add("handmade", {}, network, 0.692, train=0.83, optimizer=ADAM, last=stop, parameters=299_754)
+    for blocks, kernel in itertools.product(BLOCKS, KERNELS):
+        at, size = BLOCKS.index(blocks), KERNELS.index(kernel)
+        end = 0.655 + (0.004, 0.0, -0.05)[at] + 0.012 * size * (1 - 0.35 * at)
+        options = HANDMADE | {"blocks": int(blocks), "kernel": int(kernel)}
+        fate = {0: "failed"} if failing and (blocks, kernel) == ("5", "5") else {}
+        made.add("blocks", {COUNT: blocks, "kernel": kernel}, ("handmade", "handmade_resnet", options), end, fate=fate,
+                 optimizer=ADAM)  # fmt: skip
+    for alpha, strength, dropout in itertools.product(ALPHAS, LAMBDAS, DROPOUTS):
+        end = 0.68 - 0.012 * LAMBDAS.index(strength) - 0.03 * DROPOUTS.index(dropout) + 0.001 * ALPHAS.index(alpha)
+        options = HANDMADE | {"dropout": float(dropout)}
+        penalty = {"penalty": {"alpha": float(alpha), "weight": float(strength)}}
+        labels = {"alpha": alpha, "lambda": strength, "dropout": dropout}
+        made.add("penalty", labels, ("handmade", "handmade_resnet", options), end, optimizer=ADAM, training=penalty)
+    for kind, (end, train, change) in KINDS.items():
+        copies = {} if change is None else {"copies": [{"flip": False}, {"flip": False} | change]}
+        simple = ("simple_cnn", "simple_cnn")
+        made.add("augmentation", {"augmentation": kind}, simple, end, train=train, training=copies, optimizer=ADAM)
+    half = epochs // 2
+    phases = [{"epochs": half, "frozen": 16, "lr": 0.001}, {"epochs": half, "frozen": 0, "lr": 0.00001}]
+    made.add("transfer", {}, ("vgg19_dense", "vgg19_dense"), 0.726, train=0.80, optimizer=ADAM, stages=phases,
+             start=IMAGENET, jump=(half + 1, 0.15), speed=1.0, parameters=20_817_482)  # fmt: skip
+    return made
+
+
+def opened(folder):
+    return opened_of(folder, "cinic", CARDS)
+
+
+def judged(found):
+    return judged_of(found, cinic, "cinic")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A data set's file of ten classes, each a square of its own colour on grey."""
+    path = tmp_path_factory.mktemp("pictures") / "cinic.safetensors"
+    images = np.full((30, 3, 32, 32), 120, np.uint8)
+    labels = np.arange(30) % 10
+    for image, label in zip(images, labels, strict=True):
+        image[:, 4:20, 8:28] = np.array([[[20 * label]], [[255 - 20 * label]], [[128]]])
+        image[:, 20:28, 4:12] = 255
+    split = np.repeat([0, 1, 2], 10).astype(np.uint8)
+    save_tensors(path, {"images": images, "labels": labels.astype(np.int64), "split": split})
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, pictures):
+    made = full()
+    for row in made.rows:
+        row["data"] = str(pictures)
+    return made.write(tmp_path_factory.mktemp("cinic"))
+
+
+@pytest.fixture(scope="module")
+def sample(folder):
+    return opened(folder)
+
+
+@pytest.fixture(scope="module")
+def exhibits(sample):
+    return {item.name: item for item in cinic.exhibits(sample)}
+
+
+def runs(folder, experiment, *axes):
+    """One row a finished replicate of an experiment: seed, its axes, and numbers computed from metrics.csv."""
+    own = pd.read_csv(folder / "cells.csv", dtype=str, keep_default_na=False)
+    own = own[own["experiment"] == experiment][["cell_id", *axes]]
+    metrics = pd.read_csv(folder / "tables" / "metrics.csv")
+    metrics = metrics[metrics["epoch"] >= 1].sort_values("epoch")
+    rows = []
+    for (cell, seed), part in metrics.groupby(["cell_id", "seed"]):
+        best, last = part.loc[part["valid_accuracy"].idxmax()], part.iloc[-1]
+        rows.append({"cell_id": cell, "seed": seed, "valid": best["valid_accuracy"], "test": best["test_accuracy"],
+                     "gap": last["train_accuracy"] - last["test_accuracy"]})  # fmt: skip
+    return pd.DataFrame(rows).merge(own, on="cell_id")
+
+
+def t(values):
+    """[mean, low, high] by Student's t."""
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    return [np.mean(values), low, high]
+
+
+# --- exhibits
+
+
+def test_every_exhibit_is_there(sample, exhibits):
+    assert set(exhibits) == {
+        *("handmade", "stages", "compared", "compared-table"),
+        *(f"{name}-{kind}" for name in ("blocks", "penalty") for kind in ("grid", "levels", "interactions", "effects")),
+        *("anova-valid-accuracy", "anova-accuracy", "anova-gap", "grid-table-blocks", "grid-table-penalty"),
+        *(f"augmentation-{kind}" for kind in ("pictures", "effects", "gap", "course", "table")),
+    }
+    check_words(list(exhibits.values()))
+    assert sample.left_out == []
+
+
+def test_the_grid_shows_validation_accuracy(folder, exhibits):
+    rows = runs(folder, "blocks", COUNT, "kernel")
+    data = exhibits["blocks-grid"].data.set_index([COUNT, "kernel"])
+    for key, own in rows.groupby([COUNT, "kernel"]):
+        shown = data.loc[key]
+        assert shown["n"] == len(own) == 3
+        assert shown[["mean", "low", "high"]].tolist() == pytest.approx(t(own["valid"]))
+    texts = [text.get_text() for text in exhibits["blocks-grid"].figure.axes[0].texts]
+    assert len(texts) == 24
+
+
+def test_a_map_counts_what_did_not_finish(tmp_path):
+    [item] = anova_figures.heatmaps(opened(full(failing=True).write(tmp_path)), "blocks")
+    assert sum("(2/3)" in text.get_text() for text in item.figure.axes[0].texts) == 1
+    assert "1 failed" in item.caption
+
+
+def test_three_settings_are_small_multiples(exhibits):
+    maps = [axes for axes in exhibits["penalty-grid"].figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in maps] == [f"dropout {level}" for level in DROPOUTS]
+    for axes in maps:
+        assert axes.get_ylim()[0] == len(ALPHAS) - 0.5
+        assert [label.get_text() for label in axes.get_xticklabels()] == list(LAMBDAS)
+    assert [label.get_text() for label in maps[0].get_yticklabels()] == list(ALPHAS)
+    assert len({axes.images[0].norm for axes in maps}) == 1
+
+
+def test_distributions_by_setting(folder, exhibits):
+    rows = runs(folder, "penalty", "alpha", "lambda", "dropout")
+    data = exhibits["penalty-levels"].data.set_index(["factor", "level"])
+    assert len(data) == 9
+    for factor in ("alpha", "lambda", "dropout"):
+        for level, own in rows.groupby(factor):
+            expected = [27, own["valid"].mean(), *np.quantile(own["valid"], (0.25, 0.5, 0.75))]
+            assert data.loc[(factor, level)].tolist() == pytest.approx(expected)
+
+
+def test_interactions_average_the_third_setting_by_seed(folder, exhibits):
+    rows = runs(folder, "penalty", "alpha", "lambda", "dropout")
+    data = exhibits["penalty-interactions"].data
+    assert len(data) == 27
+    shown = data[(data["first"] == "lambda") & (data["level_first"] == "0.1") & (data["level_second"] == "0.5")].iloc[0]
+    own = rows[(rows["lambda"] == "0.1") & (rows["dropout"] == "0.5")].groupby("seed")["valid"].mean()
+    assert shown[["mean", "low", "high"]].tolist() == pytest.approx(t(own))
+    assert shown["n"] == 3 and shown["second"] == "dropout"
+
+
+def test_effects_are_those_of_the_table(folder, exhibits):
+    table = pd.read_csv(folder / "tables" / "anova.csv")
+    shown = exhibits["penalty-effects"].data
+    own = table[(table["experiment"] == "penalty") & (table["term"] != "residual")]
+    pd.testing.assert_frame_equal(
+        shown[["outcome", "term", "omega", "q"]].reset_index(drop=True),
+        own[["outcome", "term", "omega", "q"]].reset_index(drop=True),
+    )
+    printed = exhibits["anova-valid-accuracy"].data
+    assert printed.columns.tolist() == ["grid", "term", "df", "sum of squares", "F", "p", "q", "η²", "ω²"]
+    assert printed["term"].tolist()[:4] == ["blocks", "kernel", "blocks × kernel", "residual"]
+    assert printed["term"].tolist()[-2:] == ["α × λ × dropout", "residual"]
+    assert "dropout (ω²" in exhibits["penalty-effects"].alt
+
+
+def test_terms_are_named_in_one_order(folder, sample, tmp_path):
+    """Whatever the order of the axes in cells.csv is."""
+    table = pd.read_csv(folder / "tables" / "anova.csv", keep_default_na=False)
+    table["term"] = table["term"].map(lambda name: ":".join(sorted(name.split(":"), reverse=True)))
+    (tmp_path / "tables").mkdir()
+    table.iloc[::-1].to_csv(tmp_path / "tables" / "anova.csv", index=False)
+    other = opened(folder)
+    other.folder = tmp_path / "tables"
+    found = [anova_figures.terms(one, "penalty") for one in (sample, other)]
+    pd.testing.assert_frame_equal(*found)
+    assert found[0]["term"].tolist()[:4] == ["alpha", "lambda", "dropout", "alpha:lambda"]
+
+
+def test_augmentation_is_compared_with_doubled_pictures(folder, sample, exhibits):
+    rows = runs(folder, "augmentation", "augmentation").pivot(index="seed", columns="augmentation")
+    _, names, made = augmentation.differences(sample)
+    assert names == [name for name in KINDS if name != "duplicate"]
+    for row in made:
+        column = {"best_valid": "test", "gap": "gap", "valid_accuracy": "valid"}[row["outcome"]]
+        expected = t(rows[column][row["level"]] - rows[column]["duplicate"])
+        assert [row["mean"], row["low"], row["high"]] == pytest.approx(expected)
+    q = stats.false_discovery_control([row["p"] for row in made])
+    assert [row["q"] for row in made] == pytest.approx(q)
+    table = exhibits["augmentation-table"].data.set_index("augmentation")
+    assert table.loc["duplicate", "to the control"] == "control"
+
+
+def test_examples_are_changed_as_training_changes_them(sample, exhibits):
+    item = exhibits["augmentation-pictures"]
+    assert item.raster and item.data["augmentation"].tolist() == ["as it is", *list(KINDS)[2:]]
+    assert set(item.data["pictures"]) == {10}
+    found, *_ = augmentation.opened(sample)
+    made = augmentation.changed(found)
+    assert made["flip"].dtype == np.uint8 and made["flip"].shape == (10, 3, 32, 32)
+    mirrored = [made["as it is"][0][:, ::down, ::right] for down in (1, -1) for right in (1, -1)]
+    assert any((made["flip"][0] == one).all() for one in mirrored)
+    assert (made["cutout"] == 0).any() and not (made["as it is"] == 0).all(axis=1).any()
+
+
+def test_unfreezing_is_the_jump_between_two_stages(folder, sample, exhibits):
+    epochs, jumps = stages.unfrozen(stages.opened(sample, "transfer"))
+    assert epochs == [11]
+    own, metrics = pd.read_csv(folder / "cells.csv"), pd.read_csv(folder / "tables" / "metrics.csv")
+    cell = own.loc[own["experiment"] == "transfer", "cell_id"].iloc[0]
+    rows = metrics[metrics["cell_id"] == cell].set_index(["epoch", "seed"])["valid_accuracy"]
+    assert jumps.set_index("seed")["valid_jump"].tolist() == pytest.approx((rows[11] - rows[10]).tolist())
+    told = "10 epochs with 16 layers frozen at a learning rate of 0.001, then 10 epochs with no layer frozen at 0.00001"
+    assert told in exhibits["stages"].caption
+    assert stages.CONTAMINATED in exhibits["stages"].caption and stages.CONTAMINATED in exhibits["compared"].caption
+
+
+def test_a_run_that_stopped_early_is_said(exhibits):
+    assert "ended by itself after 16 to 20 epochs" in exhibits["handmade"].caption
+
+
+def test_facts(sample):
+    facts = cinic.facts(sample)
+    assert facts["cells"] == 1 + 12 + 27 + 7 + 1
+    assert all(facts["answers"].values())
+    assert "blocks 1, kernel 5" in facts["answers"]["blocks"][0]
+    assert "dropout" in facts["answers"]["penalty"][1]
+    rows = pd.read_csv(sample.folder / "anova.csv")
+    rows = rows[(rows["outcome"] == "valid_accuracy") & rows["q"].notna()]
+    [text] = facts["answers"]["tests"]
+    clear = (rows["q"] < 0.05).sum()
+    assert text.startswith(f"Of {len(rows)} effects and interactions on validation accuracy, {clear} are clear")
+    assert f"partial ω² {rows['omega'].max():.2g}" in text
+
+
+# --- claims
+
+
+def test_claims_in_full(folder, sample):
+    found = judged(sample)
+    verdicts = {name: claim["verdict"] for name, claim in found.items()}
+    assert verdicts == dict.fromkeys(verdicts, claims.REPRODUCED), {
+        name: claim["reason"] for name, claim in found.items() if claim["verdict"] != claims.REPRODUCED
+    }
+    rows = runs(folder, "blocks", COUNT, "kernel")
+    means = rows.groupby(["seed", "kernel"])["valid"].mean().unstack()
+    slopes = [np.polyfit([2, 3, 4, 5], own, 1)[0] for own in means.to_numpy()]
+    slope = found["004-3"]["numbers"]["slope"]
+    assert [slope[key] for key in ("mean", "low", "high")] == pytest.approx(t(slopes))
+    rows = runs(folder, "penalty", "alpha", "lambda", "dropout")
+    means = rows.groupby(["seed", "lambda"])["valid"].mean().unstack()
+    slopes = [np.polyfit([-3, -2, -1], own, 1)[0] for own in means.to_numpy()]
+    assert found["004-6"]["numbers"]["slope"]["mean"] == pytest.approx(np.mean(slopes))
+    assert stages.CONTAMINATED in found["004-8"]["reason"] and stages.CONTAMINATED in found["004-9"]["reason"]
+
+
+def test_the_other_way_round_they_are_contradicted(tmp_path):
+    """Deep networks with small kernels, a penalty that helps, augmentation that costs, unfreezing without a gain."""
+    made, values = full(), {}
+    for row in made.rows:
+        at = {COUNT: BLOCKS, "kernel": KERNELS, "lambda": LAMBDAS, "alpha": ALPHAS}
+        place = {name: levels.index(row[name]) for name, levels in at.items() if row.get(name)}
+        shift = 0.0
+        if row["experiment"] == "blocks":
+            shift = 0.07 * place[COUNT] - (0.05 - 0.01 * place[COUNT]) * place["kernel"]
+        elif row["experiment"] == "penalty":
+            shift = 0.03 * place["lambda"] + 0.06 * place["alpha"]
+        elif row["experiment"] == "augmentation" and row["augmentation"] not in ("none", "duplicate"):
+            shift = -0.1
+        elif row["experiment"] in ("transfer", "handmade"):
+            shift = -0.1 if row["experiment"] == "transfer" else -0.05
+        values[row["cell_id"]] = shift
+    for row in made.metrics:
+        late = 0.15 * (row["stage"] == 1)
+        for split in ("valid", "test"):
+            row[f"{split}_accuracy"] += values[row["cell_id"]] * (row["epoch"] > 0) - late
+    found = judged(opened(made.write(tmp_path)))
+    for name in ("004-1", "004-2", "004-3", "004-5", "004-6", "004-7", "004-8", "004-9"):
+        assert found[name]["verdict"] == claims.CONTRADICTED, (name, found[name]["reason"])
+    assert found["004-4"]["verdict"] != claims.REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": 4}, "4 of 20 epochs"),
+        ({"replicates": 2}, "2 of 3 replicates"),
+        ({"dataset": "digits", "dataset_id": "digits-0000"}, "digits instead of CINIC-10"),
+    ],
+)
+def test_outside_their_scope_claims_say_what_was_seen(tmp_path, changes, words):
+    for name, claim in judged(opened(full(**changes).write(tmp_path))).items():
+        assert claim["verdict"] == claims.UNTESTED, name
+        assert claim["reason"].startswith("Outside its scope:"), claim["reason"]
+        assert "Seen: " in claim["reason"] and claim["numbers"], name
+        said = words.replace("20", "10") if name in ("004-8", "004-9") and "epochs" in changes else words
+        assert said in claim["reason"] or words in claim["reason"], claim["reason"]
+
+
+def test_a_grid_with_a_failed_run_is_outside_the_scope(tmp_path):
+    """The claims want three replicates of every cell: what is unbalanced is told, and not judged."""
+    found = judged(opened(full(failing=True).write(tmp_path)))
+    for name in ("004-2", "004-3", "004-4"):
+        assert found[name]["verdict"] == claims.UNTESTED and "2 of 3 replicates" in found[name]["reason"]
+    assert found["004-5"]["verdict"] == claims.REPRODUCED
+
+
+# --- what is not there
+
+
+def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
+    made = full()
+    made.rows = [row for row in made.rows if row["experiment"] in ("penalty", "handmade")]
+    kept = {row["cell_id"] for row in made.rows}
+    made.runs, made.metrics = ([row for row in rows if row["cell_id"] in kept] for rows in (made.runs, made.metrics))
+    found = opened(made.write(tmp_path))
+    names = {item.name for item in cinic.exhibits(found)}
+    assert names == {
+        *("handmade", "compared-table", "grid-table-penalty"),
+        *(f"penalty-{kind}" for kind in ("grid", "levels", "interactions", "effects")),
+        *("anova-valid-accuracy", "anova-accuracy", "anova-gap"),
+    }
+    assert any("no experiment augmentation" in text for text in found.left_out)
+    assert not cinic.facts(found)["answers"]["transfer"]
+    assert judged(found)["004-9"]["verdict"] == claims.UNTESTED
+
+
+def test_one_replicate_has_no_test(tmp_path):
+    found = opened(full(replicates=1).write(tmp_path))
+    items = {item.name: item for item in cinic.exhibits(found)}
+    check_words(list(items.values()))
+    assert "blocks-grid" in items and "blocks-effects" not in items
+    assert set(items["anova-valid-accuracy"].data["p"]) <= {""} or "penalty-effects" in items
+    assert {claim["verdict"] for claim in judged(found).values()} == {claims.UNTESTED}
+
+
+def test_nothing_finished(tmp_path):
+    made = full()
+    for run in made.runs:
+        run["status"] = "failed"
+    made.metrics = [row for row in made.metrics if row["epoch"] == 0]
+    found = opened(made.write(tmp_path))
+    assert {item.name for item in cinic.exhibits(found)} <= {"augmentation-pictures"}
+    assert {claim["verdict"] for claim in judged(found).values()} == {claims.UNTESTED}
+
+
+def test_a_term_in_words():
+    assert anova_figures.word("alpha:lambda:dropout") == "α × λ × dropout"

@@ -1,0 +1,543 @@
+"""The chapter on convolutional networks: exhibits, answers and claims against numbers computed afresh."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+import draw
+from weight_atlas.analysis import cells, tables
+from weight_atlas.analysis.runs import accuracy, anova
+from weight_atlas.reporting.chapters import convnets
+from weight_atlas.reporting.claims import claims, claims_convnets
+from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.experiments import steps, sweeps
+from weight_atlas.reporting.exhibits.features import filters
+from weight_atlas.reporting.grammar import exhibit
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.store import CELLS, save_tensors
+
+REPORT = draw.Path(__file__).parents[2] / "report"
+VALID, TEST = 5000, 5000
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+class Study:
+    """Cells, metrics and runs of one study, written as the commands write them."""
+
+    def __init__(self, name, dataset="CIFAR-10", dataset_id="cifar10-0000", epochs=20, replicates=3, seed=0):
+        self.name, self.dataset, self.dataset_id, self.epochs, self.replicates = (
+            *(name, dataset, dataset_id),
+            *(epochs, replicates),
+        )
+        self.rows, self.runs, self.metrics, self.tables, self.tensors = [], [], [], {}, {}
+        self.draw = np.random.default_rng(seed)
+        self.luck = self.draw.normal(0, 0.004, replicates)  # of a seed, in all cells
+
+    def add(self, experiment, labels, network, end, **more):
+        """One cell: `end` is its test accuracy, `train` that on training pictures; see `run` for the rest."""
+        architecture, options = network[1], network[2] if len(network) > 2 else {}
+        settings = {
+            "dataset_id": more.get("dataset_id", self.dataset_id),
+            "network": {"architecture": architecture, "width": more.get("width", 1.0), "options": options},
+            "start": more.get("start", {"kind": "init", "scheme": "default"}),
+            "training": {
+                "optimizer": {"type": "sgd", "lr": 0.001, "momentum": 0.9} | more.get("optimizer", {}),
+                "epochs": self.epochs,
+                "batch_size": more.get("batch", 32),
+                "stages": more.get("stages", [{"epochs": self.epochs, "frozen": 0, "lr": 0.001}]),
+                "augment": {"flip": False},
+            }
+            | more.get("training", {}),
+        }
+        cell_id = f"base-{self.name}-{len(self.rows):04d}"
+        self.rows.append(
+            {
+                **{"cell_id": cell_id, "study": self.name, "kind": "base", "role": "grid"},
+                **{"dataset": more.get("dataset", self.dataset), "network": network[0]},
+                **{
+                    "init": settings["start"].get("scheme", "imagenet"),
+                    "optimizer": settings["training"]["optimizer"]["type"],
+                },
+                **{"experiment": experiment, **labels, "replicates": self.replicates, "blocks": "", "parent": ""},
+                **{"group": f"group-{architecture}", "dataset_id": settings["dataset_id"], "card": "", "data": "none"},
+                **{"parameters": more.get("parameters", 62006), "cell": json.dumps(settings)},
+            }
+        )
+        for seed in range(self.replicates):
+            status = more.get("fate", {}).get(seed, "done")
+            self.run(cell_id, seed, end + self.luck[seed] + self.draw.normal(0, 0.003), status, **more)
+        return cell_id
+
+    def run(self, cell_id, seed, end, status, train=None, speed=0.35, last=None, jump=None, **_):
+        """One replicate: accuracy rises to `end`; from the epoch jump[0] on it is higher by jump[1]."""
+        front = {"cell_id": cell_id, "seed": seed}
+        self.runs.append(front | {"status": status, "cause": "", "epochs": self.epochs, "best_epoch": self.epochs})
+        if status == "failed":
+            return
+        train = end + 0.05 if train is None else train
+        stop = 3 if status == "diverged" else last[seed] if last else self.epochs
+        for epoch in range(stop + 1):
+            rise = 1 - math.exp(-speed * epoch)
+            late = -jump[1] * (epoch < jump[0]) if jump else 0.0
+            test = 0.1 + (end - 0.1) * rise + late + self.draw.normal(0, 0.002)
+            seen = min(1, 0.1 + (train - 0.1) * (1 - math.exp(-0.8 * speed * epoch)) + late)
+            stage = int(bool(jump) and epoch >= jump[0])
+            row = {"epoch": epoch, "stage": stage, "rate": 1e-5 if stage else 0.001}
+            row |= {"train_accuracy": seen, "test_accuracy": test, "valid_accuracy": test + self.draw.normal(0, 0.003)}
+            row |= {
+                "train_loss": 2.3 * (1.02 - seen),
+                "test_loss": 2.3 * (1.02 - rise) + 0.9 * max(0, seen - test - 0.1),
+            }
+            row["valid_loss"] = row["test_loss"] * 1.01
+            if epoch == 0:
+                row |= {"train_accuracy": math.nan, "train_loss": math.nan}
+            if status == "diverged" and epoch == stop:
+                row |= {"test_loss": math.nan, "train_loss": math.nan, "valid_loss": math.nan, "test_accuracy": 0.1}
+            self.metrics.append(front | row)
+
+    def write(self, folder):
+        """cells.csv, tables/ and measures/ below `folder`; returns it."""
+        frame = pd.DataFrame(self.rows).fillna("")
+        axes = [name for name in frame if name not in CELLS]
+        frame = frame[[*(name for name in frame if name not in axes), *axes]]
+        folder.mkdir(parents=True, exist_ok=True)
+        frame.to_csv(folder / "cells.csv", index=False)
+        runs, metrics = pd.DataFrame(self.runs), pd.DataFrame(self.metrics)
+        (folder / "tables").mkdir(exist_ok=True)
+        runs.to_csv(folder / "tables" / "runs.csv", index=False)
+        metrics.to_csv(folder / "tables" / "metrics.csv", index=False)
+        counts = dict.fromkeys(frame["cell_id"], (VALID, TEST))
+        ended = list(runs[["cell_id", "seed", "status"]].itertuples(index=False, name=None))
+        rows = accuracy.rows(metrics, ended, counts)
+        tables.write(folder / "tables" / "accuracy.csv", "accuracy", rows)
+        reached = pd.DataFrame(rows, columns=tables.COLUMNS["accuracy"])
+        found = anova.rows(cells.read(folder / "cells.csv"), runs, reached, metrics)
+        tables.write(folder / "tables" / "anova.csv", "anova", found)
+        for name, own in self.tables.items():
+            tables.write(folder / "tables" / f"{name}.csv", name, own)
+        for group, own in self.tensors.items():
+            save_tensors(folder / "measures" / group / "filters.safetensors", own)
+        return folder
+
+
+TUTORIAL = ("tutorial", "tutorial", {"dropout": 0.0, "batchnorm": False, "double": False})
+ADAM, SGD = {"type": "adam", "lr": 0.001}, {"type": "sgd", "lr": 0.001, "momentum": 0.92}
+XAVIER = {"kind": "init", "scheme": "xavier_uniform"}
+IMAGENET = {"kind": "weights", "weights_id": "vgg16-imagenet-12345678"}
+
+
+def model(letter, **options):
+    """The network of a model: its label, architecture and options."""
+    plain = {"A": {"batchnorm": True, "dropout": 0.0}}.get(letter, {"batchnorm": True, "dropout": 0.5})
+    return letter, f"convnet_{letter.lower()}", plain | options
+
+
+# step -> (network, settings, test accuracy, training accuracy)
+STEPS = {
+    "tutorial": (TUTORIAL, {"optimizer": SGD}, 0.628, 0.67),
+    "adam": (TUTORIAL, {"optimizer": ADAM}, 0.645, 0.71),
+    "dropout": (("tutorial-dropout", "tutorial", TUTORIAL[2] | {"dropout": 0.4}), {"optimizer": ADAM}, 0.612, 0.58),
+    "batchnorm": (("tutorial-bn", "tutorial", TUTORIAL[2] | {"batchnorm": True}), {"optimizer": ADAM}, 0.669, 0.75),
+    "double": (("tutorial-double", "tutorial", TUTORIAL[2] | {"double": True}), {"optimizer": ADAM}, 0.712, 0.80),
+    "A": (model("A"), {"optimizer": ADAM, "parameters": 4_460_490}, 0.793, 0.981),
+    "A-no-bn": (model("A", batchnorm=False), {"optimizer": ADAM}, 0.771, 0.975),
+    "A-xavier": (model("A"), {"optimizer": ADAM, "start": XAVIER}, 0.794, 0.983),
+    "A-dropout": (model("A", dropout=0.5), {"optimizer": ADAM}, 0.812, 0.94),
+    "B": (model("B"), {"optimizer": ADAM, "start": XAVIER, "batch": 125}, 0.801, 0.962),
+    "B-no-bn": (model("B", batchnorm=False), {"optimizer": ADAM, "start": XAVIER, "batch": 125}, 0.742, 0.90),
+    "B-sgd": (model("B"), {"optimizer": SGD, "start": XAVIER, "batch": 125}, 0.752, 0.93),
+    "C": (model("C"), {"optimizer": ADAM, "start": XAVIER, "batch": 125}, 0.828, 0.968),
+}
+RATES = {"0.1": 0.1, "0.01": 0.575, "0.001": 0.626, "0.0001": 0.52, "0.00001": 0.31}
+MOMENTA = {"0.85": 0.618, "0.9": 0.625, "0.92": 0.629, "0.95": 0.627, "0.99": 0.55, "1.0": 0.1, "1.2": 0.1}
+FEATURES = {
+    "all": (("vgg16", "vgg16", {"blocks": 5}), 0.705, 0.977),
+    "four-blocks": (("vgg16-four", "vgg16", {"blocks": 4}), 0.52, 0.999),
+    "three-blocks": (("vgg16-three", "vgg16", {"blocks": 3}), 0.28, 0.999),
+}
+
+
+def full(epochs=20, **scale):
+    """The study with all of its experiments, in full as the ledger counts it."""
+    made = Study("convnets", epochs=epochs, **scale)
+    for rate, end in RATES.items():
+        made.add(
+            "rates", {"rate": rate}, TUTORIAL, end, optimizer={"lr": float(rate)}, speed=0.2 if end < 0.6 else 0.35
+        )
+    for momentum, end in MOMENTA.items():
+        gone = dict.fromkeys(range(3), "diverged") if end == 0.1 else {2: "diverged"} if momentum == "0.99" else {}
+        made.add("momentum", {"momentum": momentum}, TUTORIAL, end, optimizer={"momentum": float(momentum)}, fate=gone)
+    for step, (network, settings, end, train) in STEPS.items():
+        fate = {1: "failed"} if step == "B-sgd" else {}
+        made.add("path", {"step": step}, network, end, train=train, fate=fate, **settings)
+    for level, (network, end, train) in FEATURES.items():
+        cell = made.add("last-layer", {"features": level}, network, end, train=train, start=IMAGENET, speed=0.6,
+                        dataset="Caltech-256", dataset_id="256_objectcategories-0000")  # fmt: skip
+        if level == "all":
+            pictured(made, cell, "group-vgg16", 64, 3, 224)
+    for level in ("drawn", "identical", "identical-both"):
+        scheme = {"kind": "init", "scheme": "default" if level == "drawn" else level}
+        end = {"drawn": 0.63, "identical": 0.58, "identical-both": 0.41}[level]
+        cell = made.add("filters", {"filters": level}, TUTORIAL, end, start=scheme)
+        pictured(made, cell, "group-tutorial", 6, 5, 32, alike=level != "drawn")
+        alike(made, cell, level, epochs)
+    return made
+
+
+def alike(made, cell, level, epochs):
+    """The rows of identical.csv of one cell."""
+    rows = made.tables.setdefault("identical", [])
+    for seed, epoch in itertools.product(range(made.replicates), (0, 1, 5, 10, epochs)):
+        grown = 1.2 * (1 - math.exp(-epoch / 4)) * (1 + 0.1 * seed)
+        distinct, spread = {
+            "drawn": (6, 1.6 + grown / 5),
+            "identical": (6 if epoch else 1, grown),
+            "identical-both": (1 if epoch < 5 else 3, 2e-7 * epoch),
+        }[level]
+        rows.append((cell, seed, epoch, "conv1", 6, distinct, spread))
+
+
+def pictured(made, cell, group, count, kernel, size, alike=False):
+    """Filters that look like edges and colours, and what they make of a picture of discs."""
+    kept, draw_ = made.tensors.setdefault(group, {}), np.random.default_rng(1)
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    picture = np.stack([160 + 90 * np.sin(3 * x + shift) * np.cos(4 * y) for shift in range(3)])
+    picture[:, (x - 0.2) ** 2 + (y + 0.1) ** 2 < 0.3] = np.array([[220], [120], [60]])
+    grid_ = np.mgrid[-1 : 1 : kernel * 1j, -1 : 1 : kernel * 1j]
+    weights = np.zeros((count, 3, kernel, kernel))
+    for at in range(count):
+        angle, phase = draw_.uniform(0, 2 * np.pi, 2)
+        wave = np.cos(2.5 * (np.cos(angle) * grid_[0] + np.sin(angle) * grid_[1]) + phase)
+        weights[at] = wave * draw_.normal(0, 1, (3, 1, 1)) + draw_.normal(0, 0.2, (3, kernel, kernel))
+    if alike:
+        weights = weights[:1] + draw_.normal(0, 0.05, weights.shape)
+    windows = np.lib.stride_tricks.sliding_window_view(picture / 255 - 0.5, (kernel, kernel), axis=(1, 2))
+    first = np.einsum("chwij,ocij->ohw", windows, weights)
+    last_ = np.stack([np.roll(first[at % count, :: size // 14, :: size // 14], at, 0) for at in range(16)])
+    kept[f"{cell}/seed0/weights"] = weights.astype(np.float32)
+    kept[f"{cell}/seed0/first"], kept[f"{cell}/seed0/last"] = first.astype(np.float16), last_.astype(np.float16)
+    kept[f"{cell}/picture"] = picture.clip(0, 255).astype(np.uint8)
+
+
+CARDS = {
+    "cifar10-0000": {"dataset_id": "cifar10-0000", "counts": {"train": [5000] * 10}, "classes": CLASSES},
+    "256_objectcategories-0000": {
+        "dataset_id": "256_objectcategories-0000",
+        "counts": {"train": [32] * 256},
+        "classes": [],
+    },
+}
+
+
+def opened(folder, study="convnets", cards=CARDS):
+    """The Tables of a written sample, with the document and the cards as draw.py fills them."""
+    found = Tables(study, folder / "cells.csv", folder / "tables", folder / "measures")
+    found.document = yaml.safe_load((REPORT / "documents.yaml").read_text(encoding="utf-8"))[study]
+    found.cards = cards
+    return found
+
+
+def judged(found, module=convnets, study="convnets"):
+    """{id: claim with its verdict} of the ledger."""
+    ledger = claims.ledger(REPORT / "claims.yaml", study)
+    return {claim["id"]: claim for claim in claims.judge(ledger, module.CLAIMS, found)}
+
+
+def check_words(items):
+    """What every exhibit has: words without what a program says of nothing."""
+    assert len({item.name for item in items}) == len(items)
+    for item in items:
+        for text in (item.caption, item.alt, item.title, item.tab):
+            assert text == text.strip(), item.name
+            for word in ("nan", "None", "  ", "..", "inf]"):
+                assert word not in text, (item.name, word, text)
+        assert item.caption and item.alt and item.title and len(item.data), item.name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return full().write(tmp_path_factory.mktemp("convnets"))
+
+
+@pytest.fixture(scope="module")
+def sample(folder):
+    return opened(folder)
+
+
+@pytest.fixture(scope="module")
+def exhibits(sample):
+    return {item.name: item for item in convnets.exhibits(sample)}
+
+
+def values(folder, experiment, axis, level, protocol="best_valid"):
+    """Accuracies of a level, by seed, as they stand in the files."""
+    own = pd.read_csv(folder / "cells.csv", dtype=str, keep_default_na=False)
+    cell = own[(own["experiment"] == experiment) & (own[axis] == level)]["cell_id"].iloc[0]
+    runs = pd.read_csv(folder / "tables" / "runs.csv")
+    found = pd.read_csv(folder / "tables" / "accuracy.csv").merge(runs[["cell_id", "seed", "status"]])
+    found = found[(found["cell_id"] == cell) & (found["protocol"] == protocol) & (found["status"] == "done")]
+    return found.set_index("seed")["accuracy"]
+
+
+# --- exhibits
+
+
+def test_every_exhibit_is_there(sample, exhibits):
+    assert set(exhibits) == {
+        *("path", "methods", "course-models", "course-steps", "gap", "rates", "rates-table", "momentum"),
+        *("momentum-table", "last-layer-course", "last-layer-gap", "last-layer-table", "identical"),
+        *(f"filter-{kind}-filters-{level}" for kind in ("weights", "activations")
+          for level in ("drawn", "identical", "identical-both")),
+        *("filter-weights-last-layer-all", "filter-activations-last-layer-all"),
+    }  # fmt: skip
+    check_words(list(exhibits.values()))
+    assert sample.left_out == []
+
+
+def test_a_step_is_compared_with_the_nearest_before_it(sample):
+    found, names = steps.steps(sample)
+    assert steps.before(found, names) == {
+        **{"adam": "tutorial", "dropout": "adam", "batchnorm": "adam", "double": "adam", "A": "double"},
+        **{"A-no-bn": "A", "A-xavier": "A", "A-dropout": "A", "B": "A", "B-no-bn": "B", "B-sgd": "B", "C": "B"},
+    }
+
+
+def test_the_order_of_steps_is_the_path_whatever_that_of_the_config(tmp_path):
+    made = full()
+    made.rows.sort(key=lambda row: row.get("step", ""))
+    found, names = steps.steps(opened(made.write(tmp_path)))
+    assert names == list(STEPS)
+    assert steps.before(found, names)["A"] == "double"
+
+
+def test_what_a_step_buys_is_paired_by_seed(folder, sample, exhibits):
+    _, _, gains = steps.bought(sample)
+    for gain in gains:
+        sides = [values(folder, "path", "step", gain[key]) for key in ("step", "after")]
+        both = sorted(set(sides[0].index) & set(sides[1].index))
+        expected = stats.ttest_rel(sides[0][both], sides[1][both])
+        low, high = expected.confidence_interval(0.95)
+        assert [gain[key] for key in ("mean", "low", "high", "p")] == pytest.approx(
+            [(sides[0] - sides[1]).dropna().mean(), low, high, expected.pvalue]
+        )
+        assert gain["n"] == (2 if "B-sgd" in (gain["step"], gain["after"]) else 3)
+    q = stats.false_discovery_control([gain["p"] for gain in gains])
+    assert [gain["q"] for gain in gains] == pytest.approx(q)
+    shown = exhibits["path"].data.drop_duplicates("step").set_index("step")
+    assert shown.loc["C", "gain_mean"] == pytest.approx(next(g["mean"] for g in gains if g["step"] == "C"))
+    texts = [text.get_text() for text in exhibits["path"].figure.axes[1].texts]
+    assert texts[0] == "the start" and texts[1] == "after tutorial" and "after B (2/3)" in texts
+
+
+def test_methods_beside_the_document(folder, exhibits):
+    table = exhibits["methods"].data.set_index("step")
+    assert table.loc["B", ["BN", "start", "optimizer", "dropout", "batch"]].tolist() == [
+        *("yes", "xavier uniform", "adam", "0.5", "125"),
+    ]
+    assert table.loc["A", "document"] == "79.51 % (train 98.01 %)" and table.loc["A-no-bn", "document"] == ""
+    for protocol, heading in (
+        ("last", "last epoch"),
+        ("best_valid", "best validation"),
+        ("document", "document's own"),
+    ):
+        own = values(folder, "path", "step", "A", protocol) * 100
+        low, high = stats.ttest_1samp(own, 0).confidence_interval(0.95)
+        assert table.loc["A", heading] == f"{own.mean():.1f} ± {(high - low) / 2:.1f}"
+    assert table.loc["B-sgd", "done"] == "2 of 3 (1 failed)"
+
+
+def test_the_gap_is_train_less_test_at_the_last_epoch(folder, exhibits):
+    data = exhibits["gap"].data
+    metrics, own = pd.read_csv(folder / "tables" / "metrics.csv"), pd.read_csv(folder / "cells.csv", dtype=str)
+    cell = own.loc[own["step"] == "A", "cell_id"].iloc[0]
+    rows = metrics[(metrics["cell_id"] == cell) & (metrics["epoch"] == 20)]
+    shown = data[(data["step"] == "A") & (data["quantity"] == "gap")].iloc[0]
+    assert shown["mean"] == pytest.approx((rows["train_accuracy"] - rows["test_accuracy"]).mean())
+    assert shown["n"] == 3
+
+
+def test_a_sweep_shows_diverged_runs_and_averages_none(folder, exhibits):
+    data = exhibits["momentum"].data
+    counts = data[data["protocol"] == "best_valid"].set_index("momentum")["n"].to_dict()
+    assert counts == {"0.85": 3, "0.9": 3, "0.92": 3, "0.95": 3, "0.99": 2, "1.0": 0, "1.2": 0}
+    assert "7 diverged" in exhibits["momentum"].caption
+    left, right = exhibits["momentum"].figure.axes[:2]
+    crosses = [line for line in left.lines if line.get_marker() == "X"]
+    assert [line.get_xdata()[0] for line in crosses] == [4, 5, 6]
+    assert sum(line.get_marker() == "X" for line in right.lines) == 7
+    table = exhibits["momentum-table"].data.set_index("momentum")
+    assert table.loc["1.2", "best validation"] == "none" and table.loc["1.2", "done"] == "0 of 3 (3 diverged)"
+    assert (table["to the best"] == "best").sum() == 1
+
+
+def test_numbers_are_in_order_on_the_axis(exhibits):
+    labels = [label.get_text() for label in exhibits["rates"].figure.axes[0].get_xticklabels()]
+    assert labels == ["0.00001", "0.0001", "0.001", "0.01", "0.1"]
+
+
+def test_the_last_layer_beside_the_document(exhibits):
+    table = exhibits["last-layer-table"].data.set_index("features")
+    assert table.loc["all", ["document, train", "document, test"]].tolist() == ["97.73 %", "71.19 %"]
+    assert table.loc["four-blocks", "document, test"] == "5 (cut off)"
+    assert "ImageNet weights" in exhibits["last-layer-table"].caption
+
+
+def test_filters_are_shown_as_they_are(exhibits):
+    item = exhibits["filter-weights-filters-drawn"]
+    assert item.raster and item.tab == "drawn" and len(item.data) == 6
+    shown = [axes for axes in item.figure.axes if axes.images]
+    assert len(shown) == 6 and shown[0].images[0].get_array().shape == (5, 5, 3)
+    many = exhibits["filter-weights-last-layer-all"]
+    assert len([axes for axes in many.figure.axes if axes.images]) == 64
+    maps = exhibits["filter-activations-filters-drawn"]
+    assert maps.data["layer"].value_counts().to_dict() == {"last": 16, "first": 6}
+
+
+def test_filters_of_a_grey_network_have_one_scale():
+    assert filters.tile(np.array([[[1.0, 3.0]]] * 3)).tolist() == [[[0, 0, 0], [1, 1, 1]]]
+    assert filters.tile(np.ones((3, 2, 2))).tolist() == np.zeros((2, 2, 3)).tolist()
+
+
+def test_filters_that_begin_alike(sample, exhibits):
+    found = filters.outcome(filters.identical_rows(sample)[1])
+    assert found["identical"]["end"] == [6, 6] and not found["identical"]["equal"]
+    assert found["identical-both"]["equal"] and found["identical-both"]["end"] == [3, 3]
+    data = exhibits["identical"].data
+    own = data[(data["quantity"] == "distinct") & (data["variant"] == "identical") & (data["epoch"] == 0)]
+    assert own["mean"].tolist() == [1]
+
+
+def test_facts_count_every_cell_once(tmp_path):
+    """One cell in two experiments has two rows of cells.csv and counts once."""
+    made = full()
+    made.rows.append(made.rows[0] | {"experiment": "momentum", "rate": "", "momentum": "0.8"})
+    found = opened(made.write(tmp_path))
+    facts = convnets.facts(found)
+    assert facts["cells"] == len(made.rows) - 1
+    assert facts["replicates"]["asked"] == 3 * facts["cells"]
+    assert grid.part(found, "momentum", "momentum").status()["asked"].tolist() == [3] * 8
+    assert set(facts["answers"]) == set(convnets.QUESTIONS) and all(facts["answers"].values())
+
+
+# --- claims
+
+
+def test_claims_in_full(sample):
+    found = judged(sample)
+    verdicts = {name: claim["verdict"] for name, claim in found.items()}
+    assert verdicts["003-1"] == claims.REPRODUCED
+    assert verdicts["003-2"] == claims.UNTESTED and "Undecided" in found["003-2"]["reason"]
+    assert verdicts["003-3"] in (claims.REPRODUCED, claims.UNTESTED)
+    assert verdicts["003-4"] == claims.REPRODUCED, found["003-4"]["reason"]
+    assert verdicts["003-6"] == claims.REPRODUCED
+    assert verdicts["003-8"] == claims.REPRODUCED
+    assert verdicts["003-9"] == claims.CONTRADICTED
+    assert "1.0, 1.2" in found["003-2"]["reason"]
+    change = values_difference(sample)
+    assert found["003-6"]["numbers"]["C_less_B"]["mean"] == pytest.approx(change)
+
+
+def values_difference(sample):
+    """C less B, from the files."""
+    sides = [values(sample.folder.parent, "path", "step", name) for name in "BC"]
+    return (sides[1] - sides[0]).mean()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"epochs": 4}, "4 of 20 epochs"),
+        ({"replicates": 2}, "2 of 3 replicates"),
+        ({"dataset": "digits", "dataset_id": "digits-0000"}, "digits instead of CIFAR-10"),
+    ],
+)
+def test_outside_their_scope_claims_say_what_was_seen(tmp_path, changes, words):
+    found = judged(opened(full(**changes).write(tmp_path)))
+    for name in ("003-1", "003-2", "003-3", "003-4", "003-5", "003-6"):
+        claim = found[name]
+        assert claim["verdict"] == claims.UNTESTED, name
+        assert claim["reason"].startswith("Outside its scope:") and words in claim["reason"], claim["reason"]
+        assert "Seen: " in claim["reason"] and claim["numbers"], name
+    assert found["003-9"]["verdict"] == claims.CONTRADICTED  # exact at any scale
+
+
+def test_a_start_from_elsewhere_is_outside_the_scope(tmp_path):
+    made = full()
+    for row in made.rows:
+        if row["experiment"] == "last-layer":
+            settings = json.loads(row["cell"])
+            row["cell"] = json.dumps(settings | {"start": {"kind": "graft", "cell": "base-x"}})
+    found = judged(opened(made.write(tmp_path)))
+    assert "instead of ImageNet weights" in found["003-7"]["reason"]
+    assert found["003-7"]["verdict"] == found["003-8"]["verdict"] == claims.UNTESTED
+
+
+def test_a_number_of_the_document_has_an_uncertainty_of_its_own():
+    mean = {"mean": 0.70, "low": 0.695, "high": 0.705}
+    assert claims_convnets.matches(mean, 0.712, 2048)  # 2 points by chance alone
+    assert not claims_convnets.matches(mean, 0.75, 2048)
+    assert claims_convnets.matches(mean | {"low": math.nan}, 0.7, 2048) is None
+
+
+def test_equal_filters_that_stay_equal_reproduce_the_claim(tmp_path):
+    made = full()
+    made.tables["identical"] = [(*row[:5], 1, 0.0) if row[6] < 1.6 else row for row in made.tables["identical"]]
+    assert judged(opened(made.write(tmp_path)))["003-9"]["verdict"] == claims.REPRODUCED
+
+
+# --- what is not there
+
+
+def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
+    made = Study("convnets", epochs=3)
+    for rate, end in RATES.items():
+        made.add("rates", {"rate": rate}, TUTORIAL, end, optimizer={"lr": float(rate)})
+    found = opened(made.write(tmp_path))
+    items = convnets.exhibits(found)
+    assert [item.name for item in items] == ["rates", "rates-table"]
+    assert any("asks for no experiment path" in text for text in found.left_out)
+    assert convnets.facts(found)["answers"]["sweeps"] and not convnets.facts(found)["answers"]["parts"]
+    assert judged(found)["003-6"]["verdict"] == claims.UNTESTED
+
+
+def test_a_plain_grid_has_nothing_to_show(tmp_path):
+    made = full()
+    for row in made.rows:
+        row.pop("experiment")
+    found = opened(made.write(tmp_path))
+    assert convnets.exhibits(found) == []
+    assert len(found.left_out) == len(convnets.PARTS) - 1  # sources are none
+
+
+def test_nothing_finished(tmp_path):
+    made = full()
+    for run in made.runs:
+        run["status"] = "failed"
+    made.metrics = [row for row in made.metrics if row["epoch"] == 0]
+    made.tables = {}
+    found = opened(made.write(tmp_path))
+    convnets.exhibits(found)
+    assert convnets.facts(found)["replicates"]["done"] == 0
+    assert {claim["verdict"] for claim in judged(found).values()} == {claims.UNTESTED}
+
+
+def test_one_replicate_has_no_interval_and_no_test(tmp_path):
+    found = opened(full(replicates=1).write(tmp_path))
+    items = convnets.exhibits(found)
+    check_words(items)
+    assert len(items) > 15
+    assert all(math.isnan(gain["q"]) for gain in steps.bought(found)[2])
+
+
+def test_it_is_written_and_the_same_twice(folder, sample, tmp_path):
+    item = sweeps.rates(sample)
+    for name in "ab":
+        exhibit.write(tmp_path / name, "convnets", convnets.TITLE, item, {})
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

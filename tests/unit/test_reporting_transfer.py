@@ -1,0 +1,416 @@
+"""The exhibits, answers and claims of freeze-depth transfer, against numbers computed afresh from the tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+from test_transfer import BASES, GROUPS, Sample, full, lenet, of, table
+
+import draw
+from weight_atlas.analysis.transfer import transfer
+from weight_atlas.reporting.chapters import study, transferability
+from weight_atlas.reporting.claims import claims, claims_transfer
+from weight_atlas.reporting.exhibits.transfer import segments, transfer_tables
+from weight_atlas.reporting.exhibits.transfer import transfer_training as training
+from weight_atlas.reporting.grammar import exhibit
+from weight_atlas.reporting.grammar.tables import Tables
+
+REPORT = draw.Path(__file__).parents[2] / "report"
+CARDS = {
+    f"cifar10-{name.lower()}": {
+        "dataset_id": f"cifar10-{name.lower()}",
+        "classes": list(own),
+        "counts": {"train": [5000] * len(own)},
+    }
+    for name, own in GROUPS.items()
+}
+
+
+def opened(folder):
+    """The Tables of a written sample, with the document and the cards as draw.py fills them."""
+    found = Tables("transferability", folder / "cells.csv", folder / "tables", folder / "measures")
+    found.document = yaml.safe_load((REPORT / "documents.yaml").read_text(encoding="utf-8"))["transferability"]
+    found.cards = CARDS
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return full().write(tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="module")
+def tables(folder):
+    return opened(folder)
+
+
+@pytest.fixture(scope="module")
+def exhibits(tables):
+    return {item.name: item for item in transferability.exhibits(tables)}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return lenet().write(tmp_path_factory.mktemp("small"))
+
+
+def ledger(**within):
+    """The ledger of the study; `within` replaces parts of every scope."""
+    found = claims.ledger(REPORT / "claims.yaml", "transferability")
+    return [claim | {"within": claim["within"] | within} for claim in found]
+
+
+def judged(tables, **within):
+    found = claims.judge(ledger(**within), transferability.CLAIMS, tables)
+    return {claim["id"]: claim for claim in found}
+
+
+# --- exhibits
+
+
+def test_every_exhibit_is_there(exhibits):
+    names = {*transferability.PARTS} - {"course", "sources"} | {"course-a-b", "course-b-b"}
+    assert set(exhibits) == names
+
+
+def test_captions_say_how_many_replicates_and_by_which_protocol(exhibits):
+    for name in ("transfer-accuracy", "decomposition", "similarity", "outputs", "diagnosis"):
+        assert "best validation epoch" in exhibits[name].caption, name
+        assert "n = 3" in exhibits[name].caption, name
+    for item in exhibits.values():
+        assert item.alt and item.caption == item.caption.strip() and "nan" not in item.caption + item.alt
+
+
+def test_accuracy_by_depth_is_the_mean_over_replicates(folder, exhibits):
+    data = exhibits["transfer-accuracy"].data
+    for key, row in (("A", 7), ("B", 10)):
+        own = of(table(folder, "curves"), network="vgg11_bn", setting="", mode="frozen", base=key, target="B",
+                 depth=row)["accuracy"]  # fmt: skip
+        shown = of(data, base=key, mode="frozen", depth=row, target="B").iloc[0]
+        low, high = stats.ttest_1samp(own, 0).confidence_interval(0.95)
+        assert shown[["mean", "low", "high"]].tolist() == pytest.approx([own.mean(), low, high])
+    assert set(data["target"]) == {"B"}
+    assert set(data["mode"]) == {"base", *transfer.MODES}
+    assert set(data["network"]) == {"vgg11_bn"}
+
+
+def test_the_decomposition_shows_the_rows_of_drops(folder, exhibits):
+    data = exhibits["decomposition"].data
+    drops = of(table(folder, "drops"), network="vgg11_bn", setting="", target="B")
+    drops = drops[drops["mode"] != "random"]
+    merged = data.merge(drops, on=["base", "target", "mode", "depth", "quantity"], suffixes=("", "_of"))
+    assert len(merged) == len(data) == len(drops)
+    np.testing.assert_allclose(merged["mean"], merged["mean_of"])
+
+
+def test_the_strip_shows_verdicts_breakpoints_and_the_document(tables, exhibits):
+    item = exhibits["segments"]
+    axes = item.figure.axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows[:4] == ["A → B", "breakpoints", "document's rule", "in the document"]
+    assert rows[4:] == ["A1 → A2", "V → A2", "A1 → V", "V → A1"]
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[0] == "conv1\n64" and texts[8] == "fc1\n4096" and texts[10] == "fc3\n10"
+    letters = {transfer_tables.VERDICTS[name][0] for name in item.data["verdict"]}
+    assert letters <= {text.partition("\n")[0] for text in texts}
+    given = segments.assigned(tables, "vgg11_bn", 11)
+    assert "".join(given[depth][0] for depth in range(1, 11)) == "ggggggttss"
+    assert "generic 1–6" in item.alt and "specific" in item.alt
+
+
+def test_the_table_of_verdicts_prints_the_drops(folder, exhibits):
+    printed = exhibits["segments-table"].data
+    row = of(printed, transfer="A → B", n="9").iloc[0]
+    drop = of(table(folder, "drops"), network="vgg11_bn", base="A", target="B", mode="frozen", depth=9, setting="",
+              quantity="D").iloc[0]  # fmt: skip
+    assert row["D"] == f"+{drop['mean'] * 100:.2f}"
+    assert row["90 % interval"] == f"+{drop['low90'] * 100:.2f} to +{drop['high90'] * 100:.2f}"
+    assert row["verdict"] == "specific"
+    assert "done" not in exhibits["segments-table"].columns
+
+
+def test_training_curves_by_depth(folder, exhibits):
+    data = exhibits["course-a-b"].data
+    metrics = pd.read_csv(folder / "tables" / "metrics.csv")
+    cell = of(table(folder, "curves"), network="vgg11_bn", base="A", target="B", mode="frozen", depth=4, setting="")
+    own = metrics[(metrics["cell_id"] == cell["cell_id"].iloc[0]) & (metrics["epoch"] == 3)]
+    for split in ("train", "valid"):
+        shown = of(data, depth=4, split=split, epoch=3, mode="frozen")
+        assert shown["mean"].tolist() == pytest.approx([own[f"{split}_accuracy"].mean()])
+    assert set(data["depth"]) == {-1, *range(11)}
+
+
+def test_base_beside_target(exhibits):
+    item = exhibits["base-target"]
+    assert [axes.get_title(loc="left") for axes in item.figure.axes] == ["base B, from scratch", "A → B, n = 1"]
+    assert "reaches 0.88 at epoch" in item.caption
+
+
+def test_similar_tasks_are_named_by_their_classes(tables, exhibits):
+    labels = [text.get_text() for text in exhibits["similarity"].figure.legends[0].get_texts()]
+    assert labels == ["A1 → A2 (similar)", "V → A2 (different)", "A1 → V (different)", "V → A1 (different)"]
+    from weight_atlas.reporting.exhibits.transfer.transfer_curves import kind
+
+    assert [kind(tables, name) for name in GROUPS] == ["", "", "animal", "animal", "vehicle"]
+    assert set(exhibits["similarity"].data["quantity"]) == {"accuracy", "drop"}
+
+
+def test_outputs_show_both_networks(exhibits):
+    labels = [text.get_text() for text in exhibits["outputs"].figure.legends[0].get_texts()]
+    assert labels[:2] == ["10 outputs", "100 outputs"]
+    assert exhibits["outputs"].data["depth"].tolist() == list(range(1, 11))
+
+
+def test_the_diagnosis_shows_every_suspect_at_the_deepest_n(exhibits):
+    data = exhibits["diagnosis"].data
+    assert set(data["change"]) == {"rate: 0.01", "rate: 0.001", "dropout: off"}
+    assert set(data["depth"]) == {10}
+    assert set(exhibits["diagnosis-table"].data["n"]) == {"9", "10"}
+    assert exhibits["diagnosis"].alt.count("rate: 0.01") == 1
+
+
+def test_epochs_are_those_of_reach(folder, exhibits):
+    row = of(exhibits["epochs-saved"].data, transfer="A → B", n="3").iloc[0]
+    found = of(table(folder, "reach"), network="vgg11_bn", base="A", target="B", mode="frozen", depth=3, setting="")
+    document = of(found, level="document").iloc[0]
+    assert row["to document"] == f"{document['median']:g}"
+    assert row["saved (document)"].startswith(f"{document['saved']:g} [")
+    last = of(exhibits["epochs-saved"].data, transfer="A → B", n="10").iloc[0]
+    assert (last["to base"], last["saved (base)"]) == ("0 of 3 runs", "none")
+
+
+def test_document_tables(folder, tables, exhibits):
+    numbers = exhibits["document-numbers"].data.set_index("what")
+    own = of(table(folder, "curves"), mode="base", target="B", network="vgg11_bn")["accuracy"]
+    assert numbers.loc["accuracy of the base B", "document"] == "94.76 %"
+    assert numbers.loc["accuracy of the base B", "here"].startswith(f"{own.mean() * 100:.2f} ±")
+    networks = exhibits["document-networks"]
+    assert networks.data["network"].tolist() == ["vgg11_bn", "vgg19_bn", "resnet18"]
+    assert networks.data["parameters"].tolist() == ["28.5 M", "39.0 M", "11.2 M"]
+    assert "38 rows; these 3" in networks.caption
+
+
+def test_figures_are_the_same_every_time(tables, exhibits):
+    again = segments.strip(tables)[0]
+    assert exhibit.picture(again) == exhibit.picture(exhibits["segments"])
+
+
+def test_what_is_left_out_is_said(small):
+    tables = opened(small)
+    names = {item.name for item in transferability.exhibits(tables)}
+    assert {"segments", "decomposition", "course-a-b", "transfer-accuracy", "epochs", "base-target"} <= names
+    assert not {"similarity", "outputs", "diagnosis"} & names
+    told = " ".join(tables.left_out)
+    assert "no two networks with transfers differ in their number of outputs alone." in told
+    assert "no transfer was trained in another setting than the document's." in told
+    strip = next(item for item in transferability.exhibits(opened(small)) if item.name == "segments")
+    rows = [label.get_text() for label in strip.figure.axes[0].get_yticklabels()]
+    assert rows == ["A → B", "document's rule"]  # no breakpoints of 5 depths, and not the document's network
+    assert "Two breakpoints need a curve of 7 depths" in strip.caption
+
+
+def test_unfinished_replicates_are_told(tmp_path):
+    made = lenet()
+    for run in made.runs:
+        own = next(row for row in made.cells if row["cell_id"] == run["cell_id"])
+        if own["mode"] == "frozen" and own["depth"] == "3" and run["seed"] == 2:
+            run["status"] = "diverged"
+    tables = opened(made.write(tmp_path))
+    found = {item.name: item for item in transferability.exhibits(tables)}
+    assert "Of 39 replicates of these transfers 37 finished (2 diverged)." in found["transfer-accuracy"].caption
+    assert "n = 2 to 3" in found["transfer-accuracy"].caption
+    assert of(found["segments-table"].data, transfer="A → B", n="3")["done"].tolist() == ["2 of 3"]
+    assert of(found["segments"].data, depth=3)["verdict"].tolist() == ["undecided"]
+    assert transferability.facts(tables)["transfers"] == {"asked": 39, "done": 37}
+
+
+def test_one_replicate_draws_without_intervals(tmp_path):
+    tables = opened(lenet(seeds=1).write(tmp_path))
+    found = {item.name: item for item in transferability.exhibits(tables)}
+    assert set(found["segments"].data["verdict"]) == {"undecided"}
+    answers = transferability.facts(tables)["answers"]
+    assert "nan" not in json.dumps(answers)
+    assert "nan" not in json.dumps(judged(tables, epochs=1))
+
+
+def test_two_networks_have_a_tab_each(tmp_path):
+    made = lenet()
+    for name in ("A", "B"):
+        made.cell("grid", name, "vgg11_bn")
+    made.transfers("a-to-b", "A", "B", range(11))
+    made.transfers("b-to-b", "B", "B", range(11))
+    found = {item.name: item for item in transferability.exhibits(opened(made.write(tmp_path)))}
+    assert {"segments-lenet5", "segments-vgg11-bn", "course-lenet5-a-b", "course-vgg11-bn-b-b"} <= set(found)
+    assert found["segments-lenet5"].tab == "lenet5"
+    assert set(found["decomposition-vgg11-bn"].data["network"]) == {"vgg11_bn"}
+    assert set(found["segments-table"].data["network"]) == {"lenet5", "vgg11_bn"}
+
+
+def test_a_study_without_transfers_has_its_bases_alone(tmp_path):
+    made = Sample()
+    made.cell("grid", "B")
+    tables = opened(made.write(tmp_path))
+    names = {item.name for item in transferability.exhibits(tables)}
+    assert names == {"accuracy", "accuracy-table", "document-networks"}
+    told = transferability.facts(tables)
+    assert told["transfers"] == {} and [key for key, answer in told["answers"].items() if answer] == ["bases"]
+    assert {claim["verdict"] for claim in judged(tables).values()} == {"not testable here"}
+
+
+def test_the_margin_is_that_of_the_measure():
+    assert transfer_tables.MARGIN == transfer.MARGIN
+    assert transfer_tables.BASE == transfer.BASE
+    assert transfer_tables.MODES == transfer.MODES
+    document = yaml.safe_load((REPORT / "documents.yaml").read_text(encoding="utf-8"))["transferability"]
+    assert document["reached"] == transfer.REACHED
+
+
+def test_words():
+    assert transfer_tables.stretch([1, 2, 3, 5, 8, 9]) == "1–3, 5, 8–9"
+    assert [transfer_tables.points(value) for value in (0.012, -0.00001, -0.02)] == ["+1.20", "0.00", "−2.00"]
+    row = {"median": np.nan, "reached": 1, "n": 3, "saved": np.nan}
+    assert training.count(row) == "too long (1 of 3 runs get there)"
+    assert training.saving(row) == "none"
+    open_ = {"saved": 12.0, "saved_low": np.nan, "saved_high": 14.0, "n": 3}
+    assert training.saving(open_) == "12 […, 14]"
+
+
+# --- answers
+
+
+def test_answers_are_computed(tables):
+    told = transferability.facts(tables)
+    assert set(told["answers"]) == set(transferability.QUESTIONS) and all(told["answers"].values())
+    first = next(item for item in transferability.exhibits(tables) if item.name == "document-numbers").data.iloc[0]
+    document = told["answers"]["document"][0]
+    assert "reports 94.76 % as accuracy of the base B" in document and f"it is {first['here']} (" in document
+    best = max(told["best"], key=lambda item: item["mean"])
+    assert f"{100 * best['mean']:.1f} ±" in told["answers"]["bases"][0]
+    assert "A → B: generic 1–6" in told["answers"]["segments"][0]
+    assert "A1 → A2 (similar)" in told["answers"]["similarity"][0]
+    assert "of 10 depths" in told["answers"]["outputs"][0]
+    assert told["transfers"]["done"] == told["transfers"]["asked"]
+    assert told["answers"]["epochs"][0] in told["sentences"]
+    json.dumps(exhibit.plain(told), allow_nan=False)
+
+
+# --- claims
+
+
+def test_every_claim_has_a_scope_and_a_test():
+    found = ledger()
+    assert [claim["id"] for claim in found] == [f"001-{number}" for number in range(1, 11)]
+    assert set(transferability.CLAIMS) == {claim["id"] for claim in found}
+    for claim in found:
+        assert set(claim["within"]) == {"pictures", "architecture", "epochs", "replicates"}
+
+
+def test_outside_its_scope_a_claim_is_not_judged_but_seen(tables):
+    for name, claim in judged(tables).items():
+        assert claim["verdict"] == "not testable here", name
+        assert claim["reason"].startswith("Outside its scope: 12 of 200 epochs. Seen: "), name
+        assert claim["numbers"], name
+    json.dumps(judged(tables), allow_nan=False)
+
+
+def test_claims_within_their_scope(tables):
+    """The sample falls with n, B to B drops at n = 10 alone, a lower rate repairs it, similar tasks drop less."""
+    found = judged(tables, epochs=12)
+    expected = {"001-2": "contradicted", "001-3": "reproduced", "001-5": "contradicted", "001-6": "reproduced"}
+    expected |= {"001-7": "reproduced", "001-8": "reproduced", "001-10": "reproduced"}
+    assert {name: found[name]["verdict"] for name in expected} == expected
+    assert found["001-5"]["numbers"]["segments"]
+
+
+def test_scopes_say_what_lacks(tables, small):
+    found = judged(tables, epochs=12, replicates=5)
+    assert "3 of 5 replicates" in found["001-3"]["reason"]
+    found = judged(tables, epochs=12, architecture=["lenet5"])
+    assert "no transfer is of the architecture lenet5" in found["001-3"]["reason"]
+    found = judged(opened(small), epochs=8, architecture=["lenet5"])
+    assert "n = 1–4 instead of 1–10" in found["001-6"]["reason"]
+    tables = opened(small)
+    tables.cards = {name: card | {"counts": {"train": [10] * 5}} for name, card in CARDS.items()}
+    found = judged(tables, epochs=8, architecture=["lenet5"])
+    assert "B has 50 of 25,000 training pictures" in found["001-2"]["reason"]
+
+
+def test_groups_of_several_sizes_are_within_one_scope():
+    within = {"pictures": {"cifar10": [15000, 20000]}}
+    assert claims_transfer.sized(within, CARDS["cifar10-v"])["pictures"] == {"cifar10": 20000}
+    assert claims_transfer.sized(within, CARDS["cifar10-a1"])["pictures"] == {"cifar10": 15000}
+    assert claims_transfer.sized(within, CARDS["cifar10-a"])["pictures"] == {"cifar10": 15000}
+
+
+def test_verdicts_by_interval():
+    assert claims_transfer.by_sign(-2, -1) == claims.REPRODUCED
+    assert claims_transfer.by_sign(1, 2) == claims.CONTRADICTED
+    assert claims_transfer.by_sign(-1, 2) == claims_transfer.by_sign(np.nan, np.nan) == claims.UNTESTED
+    assert claims_transfer.by_sign(1, 2, below=False) == claims.REPRODUCED
+    rows = [(0.01, -0.005, 0.004), (0.2, 0.011, 0.03), (0.2, -0.03, -0.02), (0.2, -0.01, 0.03)]
+    told = [claims_transfer.equivalent(dict(zip(("p_tost", "low", "high"), row, strict=True))) for row in rows]
+    assert told == [claims.REPRODUCED, claims.CONTRADICTED, claims.CONTRADICTED, claims.UNTESTED]
+    assert claims_transfer.all_of([claims.REPRODUCED, claims.UNTESTED]) == claims.UNTESTED
+    assert claims_transfer.all_of([claims.UNTESTED, claims.CONTRADICTED]) == claims.CONTRADICTED
+    assert claims_transfer.all_of([]) == claims.UNTESTED
+
+
+def test_contrasts_are_paired_by_seed():
+    random = np.random.default_rng(2)
+    rows = [{"seed": seed, "depth": depth, "accuracy": random.normal()} for seed in range(4) for depth in range(1, 6)]
+    rows = pd.DataFrame(rows[:-1])  # the last seed lacks a depth
+    found = claims_transfer.contrast(rows, "accuracy", lambda depth: depth > 3)
+    values = rows[rows["seed"] < 3].pivot(index="seed", columns="depth", values="accuracy")
+    rest = values[[4, 5]].mean(axis=1) - values[[1, 2, 3]].mean(axis=1)
+    low, high = stats.ttest_1samp(rest, 0).confidence_interval(0.95)
+    assert [found[name] for name in ("n", "mean", "low", "high")] == pytest.approx([3, rest.mean(), low, high])
+
+
+def test_an_accuracy_that_is_not_reached_is_not_testable(tmp_path, monkeypatch):
+    monkeypatch.setitem(BASES, "B", 0.7)
+    made = Sample()
+    for name in ("A", "B"):
+        made.cell("grid", name)
+    made.transfers("a-to-b", "A", "B", range(3))
+    made.transfers("b-to-b", "B", "B", range(3))
+    found = judged(opened(made.write(tmp_path)), epochs=12)["001-2"]
+    assert found["verdict"] == "not testable here"
+    assert found["reason"].startswith("Not every run reaches 0.88. ")
+    assert "by 0 of 3 runs" in found["reason"]
+
+
+# --- the command and the chapter
+
+
+def test_the_command_draws_the_chapter(small, tmp_path):
+    cards = []
+    for name, card in CARDS.items():
+        cards.append(str(tmp_path / f"{name}.json"))
+        (tmp_path / f"{name}.json").write_text(json.dumps(card))
+    draw.main(
+        ["study", "--study", "transferability", "--cells", str(small / "cells.csv"), "--tables", str(small / "tables"),
+         "--measures", str(small / "measures"), "--claims", str(REPORT / "claims.yaml"), "--documents",
+         str(REPORT / "documents.yaml"), "--cards", *cards, "--output", str(tmp_path / "out")]
+    )  # fmt: skip
+    told = json.loads((tmp_path / "out" / "exhibits.json").read_text())
+    assert told["title"] == transferability.TITLE
+    judged_ = json.loads((tmp_path / "out" / "claims.json").read_text())
+    assert [claim["id"] for claim in judged_] == [f"001-{number}" for number in range(1, 11)]
+    for item in told["exhibits"]:
+        assert (tmp_path / "out" / item["csv"]).stat().st_size > 0
+
+
+def test_the_chapter_places_every_exhibit_under_its_question(exhibits):
+    """The list's prefixes take each exhibit to a question: none is left to the further ones."""
+    questions = yaml.safe_load((REPORT / "questions.yaml").read_text(encoding="utf-8"))["transferability"]
+    prefixes = tuple(name for question in questions for name in question["exhibits"])
+    for name in exhibits:
+        assert name.startswith(prefixes), name
+    assert set(transferability.QUESTIONS) <= {question["key"] for question in questions}
+
+
+def test_parts_of_every_study_are_shared():
+    assert transferability.PARTS["accuracy"] is study.PARTS["accuracy"]
