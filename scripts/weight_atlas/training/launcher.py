@@ -308,13 +308,9 @@ def _train(
             device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
             locks = (lock, own)
         status, last = block.follow(command, log, locks, device)
-    if stopped := _stopped(block, made, status):
+    stopped, why = _ended(block, made, status, last)
+    if stopped or why is None:
         return stopped
-    if status == 0:
-        return 0
-    why = cause(status, last)
-    made.end(why)
-    _check_room(why)
     _complain(block, f"attempt {attempt[0]} of {attempt[1]} failed, {why}; see {log}")
     if stop or attempt[0] < attempt[1]:
         return 1
@@ -337,12 +333,20 @@ def _give_up(block: Block, made: Attempts, log: Path, attempts: int, stop: bool)
     return int(stop)
 
 
-def _stopped(block: Block, made: Attempts, status: int) -> int:
-    """The exit status where somebody stopped the launcher or its child, which is no failure of the cell; else 0."""
-    number = block.interrupted or (signal.SIGTERM if status == STOPPED else 0)
-    if number:
+def _ended(block: Block, made: Attempts, status: int, last: list[str]) -> tuple[int, str | None]:
+    """(the exit status where somebody stopped the launcher or its child, else 0; why the child failed, or None).
+
+    Being stopped is no failure of the cell, nor is a full disk: OSError.
+    """
+    if number := block.interrupted or (signal.SIGTERM if status == STOPPED else 0):
         made.end(f"stopped by {signal.Signals(number).name}", stopped=True)
-    return 128 + number if number else 0
+        return 128 + number, None
+    if status == 0:
+        return 0, None
+    why = cause(status, last)
+    made.end(why)
+    _check_room(why)
+    return 0, why
 
 
 def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> int:
@@ -351,12 +355,8 @@ def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> in
     It goes on then where it was. A block that cannot be thinned at all is finished with all of its snapshots.
     """
     status, last = block.follow(block.thinning(), log, (lock,))
-    if stopped := _stopped(block, made, status):
+    stopped, why = _ended(block, made, status, last)
+    if stopped or why is None:
         return stopped
-    if status == 0:
-        return 0
-    why = cause(status, last)
-    made.end(why)
-    _check_room(why)
     _complain(block, f"removing snapshots failed{'' if again else ', so they stay'}, {why}; see {log}")
     return int(again)
