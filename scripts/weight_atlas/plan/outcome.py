@@ -4,6 +4,7 @@ import collections
 import csv
 import os
 import shlex
+from collections.abc import Iterator
 
 from weight_atlas import records
 from weight_atlas.plan import cost
@@ -121,27 +122,27 @@ def troubles(plan: Plan) -> list[dict]:
     """The replicates that failed or diverged, or were not whole when they were last measured: cell_id, block, seed,
     status, cause."""
     found, missing = [], _missing(plan)
-    for cell_id, blocks in plan.blocks.items():
-        for block in blocks:
-            name = block_path(cell_id, block)
-            for record in records.read(plan.root / name)["replicates"] if _recorded(plan, name) else []:
-                if cause := missing.get((cell_id, record["seed"])):
-                    record |= {"status": records.MISSING, "cause": cause}
-                if record["status"] != "done" and record["seed"] < plan.replicates[cell_id]:
-                    found.append({"cell_id": cell_id, "block": name} | record)
+    for cell_id, block, run in _recorded(plan):
+        for record in run["replicates"]:
+            if cause := missing.get((cell_id, record["seed"])):
+                record |= {"status": records.MISSING, "cause": cause}
+            if record["status"] != "done" and record["seed"] < plan.replicates[cell_id]:
+                found.append({"cell_id": cell_id, "block": block} | record)
     return found
 
 
 def check_records(plan: Plan) -> None:
     """ValueError, in one line, where the run.json of a block that the plan takes as it is is no record of it."""
+    for _ in _recorded(plan):
+        pass
+
+
+def _recorded(plan: Plan) -> Iterator[tuple[str, str, dict]]:
+    """(cell id, block, what its run.json says) of each block that has one."""
     for cell_id, blocks in plan.blocks.items():
         for name in (block_path(cell_id, block) for block in blocks):
-            if _recorded(plan, name):
-                records.read(plan.root / name)
-
-
-def _recorded(plan: Plan, block: str) -> bool:
-    return (plan.root / block / "run.json").exists()
+            if (plan.root / name / "run.json").exists():
+                yield cell_id, name, records.read(plan.root / name)
 
 
 def _missing(plan: Plan) -> dict[tuple[str, int], str]:
@@ -153,20 +154,22 @@ def _missing(plan: Plan) -> dict[tuple[str, int], str]:
         return {(row["cell_id"], int(row["seed"])): row["cause"] for row in csv.DictReader(file)}
 
 
-def retried(plan: Plan) -> list[str]:
+def retried(plan: Plan, found: list[dict] | None = None) -> list[str]:
     """The blocks that `retry_failed` trains again: those with a replicate that failed of itself, or is not whole.
+
+    found: what `troubles` gives, where it is at hand.
 
     Not those that only failed for want of their parent's replicate: what starts from a block that is trained again
     follows it anyway, and where the parent diverged another try would end as the first. But the parent itself, where
     it is not whole.
     """
-    found = []
-    for trouble in troubles(plan):
+    again = []
+    for trouble in troubles(plan) if found is None else found:
         if trouble["status"] == "failed" and (trouble["cause"] or "").startswith(FOLLOWS):
-            found += _damaged_parent(plan, trouble)
+            again += _damaged_parent(plan, trouble)
         elif trouble["status"] in ("failed", records.MISSING):
-            found.append(trouble["block"])
-    return list(dict.fromkeys(found))
+            again.append(trouble["block"])
+    return list(dict.fromkeys(again))
 
 
 def _damaged_parent(plan: Plan, trouble: dict) -> list[str]:
@@ -176,7 +179,8 @@ def _damaged_parent(plan: Plan, trouble: dict) -> list[str]:
     return [
         name
         for name in names
-        if _recorded(plan, name) and records.replicates([plan.root / name], [seed])[0][-1]["status"] == records.MISSING
+        if (plan.root / name / "run.json").exists()
+        and records.replicates([plan.root / name], [seed])[0][-1]["status"] == records.MISSING
     ]
 
 
@@ -190,13 +194,13 @@ def command(files: list[str], settings: list[str], *target: str) -> str:
 
 def after(plan: Plan, again: str) -> str:
     """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
+    found = troubles(plan)
     lines = [
-        f"  {trouble['status']}: {trouble['cell_id']} seed {trouble['seed']}: {trouble['cause']}"
-        for trouble in troubles(plan)
+        f"  {trouble['status']}: {trouble['cell_id']} seed {trouble['seed']}: {trouble['cause']}" for trouble in found
     ]
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
-    if retried(plan):
+    if retried(plan, found):
         lines.append(f"To train what failed or is not whole again:\n  {again}")
     report = f"results/{plan.config.name}/report/report.html"
     if (plan.root / report).exists():
