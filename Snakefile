@@ -51,12 +51,12 @@ rule all:
 
 onstart:
     print(before(), file=sys.stderr)
-    without_timers()
+    snakemake_internals.stop_timers(workflow)
 
 
 onsuccess:
-    print(after(), file=sys.stderr)
+    print(outcome.after(PLAN, RETRY), file=sys.stderr)
 
 
 onerror:
-    print(after(), file=sys.stderr)
+    print(outcome.after(PLAN, RETRY), file=sys.stderr)

@@ -57,12 +57,15 @@ def core_seconds(*commands: list[str], folder: Path = ROOT) -> float:
 
 def prepared(folder: Path) -> dict[str, tuple[str, dict]]:
     """{data set: (cell id, settings)} with the data sets in `folder`."""
+    from weight_atlas import store
     from weight_atlas.datasets.dataset import prepare_dataset
     from weight_atlas.plan import study
 
     plan = study.Plan(CONFIG)
     for name, data in plan.datasets.items():
-        prepare_dataset(data.spec, name, Path(), folder / f"{name}.safetensors", folder / f"{name}.json")
+        store.write_json(
+            folder / f"{name}.json", prepare_dataset(data.spec, name, Path(), folder / f"{name}.safetensors")
+        )
     return {cell.data.label: (cell_id, cell.settings) for cell_id, cell in plan.cells.items()}
 
 

@@ -16,18 +16,18 @@ use rule draw as draw_png with:
 
 rule bundle:
     input:
-        script=script("bundle.py"),
-        code=imports("bundle.py"),
-        about=about_files(),
-        templates=report_sources(),
+        script=JOBS.script("bundle.py"),
+        code=JOBS.imports("bundle.py"),
+        about=workflow_files("CITATION.cff", "LICENSE", "requirements.txt"),
+        templates=workflow_files("report"),
         page="<results>/report/report.html",
         data="<results>/figures/data",
         studies=[f"<results>/figures/{study}" for study in PLAN.config.asked],
         pictures=[f"<results>/pictures/{study}" for study in PLAN.config.asked],
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
-        prepared=ancient([f"data/{dataset}.safetensors" for dataset in PLAN.datasets]),
+        cards=JOBS.cards(),
+        prepared=ancient(JOBS.prepared()),
         weights=[f"data/weights/{weights}.safetensors" for weights in PLAN.weights],
-        runs=block_files("run.json"),
+        runs=JOBS.block_files("run.json"),
     output:
         f"<results>/{PLAN.config.name}.zip",
     log:
@@ -37,10 +37,10 @@ rule bundle:
     conda:
         "../envs/atlas.yaml"
     params:
-        commit=workflow_commit,
-        snakemake=snakemake_version,
+        commit=lambda wildcards: commit.describe(BASE),
+        snakemake=metadata.version("snakemake"),
     message:
         "bundling {output}"
     shell:
         "python {input.script:q} --results $(dirname {output:q}) --commit {params.commit:q} "
-        "--snakemake {params.snakemake} --output {output:q} > {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "--snakemake {params.snakemake} --output {output:q}" + LOGGED

@@ -3,14 +3,14 @@
 
 rule compare:
     input:
-        script=script("compare.py"),
-        code=imports("compare.py"),
-        templates=report_sources(),
+        script=JOBS.script("compare.py"),
+        code=JOBS.imports("compare.py"),
+        templates=workflow_files("report"),
         cells="<results>/cells.csv",
         config="<results>/config.json",
         tables="<results>/tables",
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
-        runs=block_files("run.json"),
+        cards=JOBS.cards(),
+        runs=JOBS.block_files("run.json"),
         other=compared_tables,
     output:
         directory("<results>/compare"),
@@ -21,9 +21,8 @@ rule compare:
     conda:
         "../envs/atlas.yaml"
     params:
-        other=compared_folder,
+        other=compared,
     message:
         "comparing with {params.other}"
     shell:
-        "set -o pipefail; python {input.script:q} $(dirname {input.cells:q}) {params.other:q} --output {output:q} "
-        "2>&1 | tee {log:q}"
+        "python {input.script:q} $(dirname {input.cells:q}) {params.other:q} --output {output:q}" + SHOWN

@@ -3,8 +3,7 @@
 
 rule prepare:
     input:
-        script=script("prepare.py"),
-        code=imports("prepare.py"),
+        stamp=JOBS.dataset_stamp,
     output:
         data="<data>/{dataset}.safetensors",
         card="<data>/{dataset}.json",
@@ -20,20 +19,17 @@ rule prepare:
         runtime=120,
         root=PLAN.config.data_root,
     params:
-        spec=dataset_spec,
-        source=dataset_fingerprint,
+        spec=JOBS.dataset_spec,
     message:
         "preparing the data set {wildcards.dataset}"
     shell:
-        "python {input.script:q} dataset --spec {params.spec:q} --dataset-id {wildcards.dataset} "
-        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q} > {log:q} 2>&1 "
-        "|| {{ cat {log:q} >&2; exit 1; }}"
+        "python {SCRIPTS:q}/prepare.py dataset --spec {params.spec:q} --dataset-id {wildcards.dataset} "
+        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q}" + LOGGED
 
 
 rule weights:
     input:
-        script=script("prepare.py"),
-        code=imports("prepare.py"),
+        stamp=JOBS.weights_stamp,
     output:
         "<data>/weights/{weights}.safetensors",
     log:
@@ -48,9 +44,9 @@ rule weights:
         runtime=60,
         root=PLAN.config.data_root,
     params:
-        spec=weights_spec,
+        spec=JOBS.weights_spec,
     message:
         "preparing the weights {wildcards.weights}"
     shell:
-        "python {input.script:q} weights --spec {params.spec:q} --data-root {resources.root:q} "
-        "--output {output:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+        "python {SCRIPTS:q}/prepare.py weights --spec {params.spec:q} --data-root {resources.root:q} "
+        "--output {output:q}" + LOGGED

@@ -3,11 +3,11 @@
 
 rule given:
     input:
-        script=script("given.py"),
-        code=given_imports,
-        files=given_files,
-        card=cell_card,
-        data=ancient(cell_data),
+        script=JOBS.script("given.py"),
+        code=JOBS.given_imports,
+        files=JOBS.given_files,
+        card=JOBS.cell_card,
+        data=ancient(JOBS.cell_data),
     output:
         run="<cells>/{cell}/seeds_{first}-{last}/run.json",
         metrics="<cells>/{cell}/seeds_{first}-{last}/metrics.csv",
@@ -21,16 +21,15 @@ rule given:
     priority: FIRST
     conda:
         "../envs/atlas.yaml"
-    threads: cell_threads
+    threads: JOBS.threads
     resources:
-        mem_mb=lambda wildcards: cell_need(wildcards).mem_mb,
-        runtime=lambda wildcards: cell_need(wildcards).runtime,
+        mem_mb=lambda wildcards: JOBS.need(wildcards).mem_mb,
+        runtime=lambda wildcards: JOBS.need(wildcards).runtime,
     params:
-        cell=cell_settings,
-        fingerprint=given_fingerprint,
+        cell=JOBS.cell_settings,
+        fingerprint=JOBS.given_fingerprint,
     message:
         "reading {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
         "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --files {input.files:q} "
-        "--data {input.data:q} --card {input.card:q} --output $(dirname {output.run:q}) > {log:q} 2>&1 "
-        "|| {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "--data {input.data:q} --card {input.card:q} --output $(dirname {output.run:q})" + LOGGED

@@ -3,65 +3,64 @@
 
 rule plan:
     input:
-        script=script("plan.py"),
+        script=JOBS.script("plan.py"),
     log:
         f"<logs>/plan/{PLAN.config.name}.log",
     localrule: True
     conda:
         "../envs/atlas.yaml"
     params:
-        config=full_config,
+        config=json.dumps(config),
     message:
         "planning"
     shell:
-        "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --config {params.config:q}" + SHOWN
 
 
 rule smoke:
     input:
-        script=script("plan.py"),
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
+        script=JOBS.script("plan.py"),
+        cards=JOBS.cards(),
     log:
         f"<logs>/smoke/{PLAN.config.name}.log",
     conda:
         "../envs/atlas.yaml"
     params:
-        config=full_config,
+        config=json.dumps(config),
     message:
         "training each pair of network and data for one step"
     shell:
-        "set -o pipefail; python {input.script:q} --config {params.config:q} --smoke 2>&1 | tee {log:q}"
+        "python {input.script:q} --config {params.config:q} --smoke" + SHOWN
 
 
 rule status:
     input:
-        script=script("status.py"),
+        script=JOBS.script("status.py"),
     log:
         f"<logs>/status/{PLAN.config.name}.log",
     localrule: True
     conda:
         "../envs/atlas.yaml"
     params:
-        config=full_config,
+        config=json.dumps(config),
     message:
         "looking at what has become of it"
     shell:
-        "set -o pipefail; python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --config {params.config:q}" + SHOWN
 
 
 rule prune:
     input:
-        script=script("prune.py"),
+        script=JOBS.script("prune.py"),
     log:
         f"<logs>/prune/{PLAN.config.name}.log",
     localrule: True
     conda:
         "../envs/atlas.yaml"
     params:
-        config=full_config,
-        command=prune_command,
+        config=json.dumps(config),
+        command=command("prune=remove", target=["prune"]),
     message:
         "looking for what no config asks for any more"
     shell:
-        "set -o pipefail; python {input.script:q} --config {params.config:q} --command {params.command:q} "
-        "2>&1 | tee {log:q}"
+        "python {input.script:q} --config {params.config:q} --command {params.command:q}" + SHOWN

@@ -5,8 +5,8 @@
 # it would keep a measure whose settings or code changed with it from running, since `ancient` makes no job follow.
 checkpoint cells:
     input:
-        script=script("cells.py"),
-        code=imports("cells.py"),
+        script=JOBS.script("cells.py"),
+        code=JOBS.imports("cells.py"),
     output:
         cells="<results>/cells.csv",
         config="<results>/config.json",
@@ -19,25 +19,25 @@ checkpoint cells:
     conda:
         "../envs/atlas.yaml"
     params:
-        config=lasting_config,
-        layout=plan_layout,
-        command=command,
-        retry=retry_command,
+        config=json.dumps(LASTING),
+        layout=JOBS.layout,
+        command=command(),
+        retry=RETRY,
     message:
         "listing the cells"
     shell:
         "python {input.script:q} --config {params.config:q} --command {params.command:q} --retry {params.retry:q} "
-        "--cells {output.cells:q} --resolved {output.config:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+        "--cells {output.cells:q} --resolved {output.config:q}" + LOGGED
 
 
 rule measure:
     input:
-        script=script("measure.py"),
-        code=group_imports,
+        script=JOBS.script("measure.py"),
+        code=JOBS.group_imports,
         cells=ancient("<results>/cells.csv"),
-        runs=group_runs,
-        card=group_card,
-        data=ancient(group_data),
+        runs=JOBS.group_runs,
+        card=JOBS.group_card,
+        data=ancient(JOBS.group_data),
     output:
         directory("<results>/measures/{group}"),
     log:
@@ -47,27 +47,26 @@ rule measure:
     conda:
         "../envs/atlas.yaml"
     resources:
-        mem_mb=group_memory,
-        runtime=group_runtime,
+        mem_mb=JOBS.group_memory,
+        runtime=JOBS.group_runtime,
     params:
-        layout=group_layout,
+        layout=JOBS.group_layout,
     message:
         "measuring {wildcards.group}"
     shell:
         "python {input.script:q} --cells {input.cells:q} --group {wildcards.group} --data {input.data:q} "
-        "--card {input.card:q} --threads {threads} --output {output:q} > {log:q} 2>&1 "
-        "|| {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "--card {input.card:q} --threads {threads} --output {output:q}" + LOGGED
 
 
 rule collect:
     input:
-        script=script("collect.py"),
-        code=imports("collect.py"),
+        script=JOBS.script("collect.py"),
+        code=JOBS.imports("collect.py"),
         cells="<results>/cells.csv",
-        runs=block_files("run.json"),
-        metrics=block_files("metrics.csv"),
-        measures=measure_directories,
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
+        runs=JOBS.block_files("run.json"),
+        metrics=JOBS.block_files("metrics.csv"),
+        measures=JOBS.measures(),
+        cards=JOBS.cards(),
     output:
         directory("<results>/tables"),
     log:
@@ -80,4 +79,4 @@ rule collect:
         "joining the tables"
     shell:
         "python {input.script:q} --cells {input.cells:q} --measures {input.measures:q} --cards {input.cards:q} "
-        "--output {output:q} > {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "--output {output:q}" + LOGGED

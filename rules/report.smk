@@ -3,10 +3,10 @@
 
 rule draw_data:
     input:
-        script=script("draw.py"),
-        code=imports("draw.py"),
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
-        data=ancient([f"data/{dataset}.safetensors" for dataset in PLAN.datasets]),
+        script=JOBS.script("draw.py"),
+        code=JOBS.imports("draw.py"),
+        cards=JOBS.cards(),
+        data=ancient(JOBS.prepared()),
         config="<results>/config.json",
     output:
         directory("<results>/figures/data"),
@@ -20,19 +20,19 @@ rule draw_data:
         "drawing the data sets"
     shell:
         "python {input.script:q} data --cards {input.cards:q} --data {input.data:q} --config {input.config:q} "
-        "--output {output:q} > {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "--output {output:q}" + LOGGED
 
 
 rule draw:
     input:
-        script=script("draw.py"),
-        code=study_imports,
+        script=JOBS.script("draw.py"),
+        code=JOBS.study_imports,
         cells="<results>/cells.csv",
         tables="<results>/tables",
-        measures=measure_directories,
-        claims=os.path.relpath(BASE / "report" / "claims.yaml"),
-        documents=os.path.relpath(BASE / "report" / "documents.yaml"),
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
+        measures=JOBS.measures(),
+        claims=workflow_files("report/claims.yaml"),
+        documents=workflow_files("report/documents.yaml"),
+        cards=JOBS.cards(),
     output:
         directory("<results>/figures/{study}"),
     log:
@@ -42,7 +42,7 @@ rule draw:
     conda:
         "../envs/atlas.yaml"
     params:
-        chapter=study_chapter,
+        chapter=JOBS.chapter,
         form="page",
     message:
         "drawing the study {wildcards.study}"
@@ -50,21 +50,20 @@ rule draw:
         "python {input.script:q} study --study {wildcards.study} --chapter {params.chapter} "
         "--cells {input.cells:q} --tables {input.tables:q} "
         "--measures $(dirname {input.tables:q})/measures --claims {input.claims:q} --documents {input.documents:q} "
-        "--cards {input.cards:q} --form {params.form} --output {output:q} "
-        "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "--cards {input.cards:q} --form {params.form} --output {output:q}" + LOGGED
 
 
 rule render:
     input:
-        script=script("render.py"),
-        code=imports("render.py"),
-        templates=report_sources(),
+        script=JOBS.script("render.py"),
+        code=JOBS.imports("render.py"),
+        templates=workflow_files("report"),
         cells="<results>/cells.csv",
         config="<results>/config.json",
         tables="<results>/tables",
         data="<results>/figures/data",
         studies=[f"<results>/figures/{study}" for study in PLAN.config.asked],
-        cards=[f"data/{dataset}.json" for dataset in PLAN.datasets],
+        cards=JOBS.cards(),
     output:
         page=report("<results>/report/report.html", category="Report"),
         source="<results>/report/report.qmd",
@@ -80,5 +79,5 @@ rule render:
         "rendering the report"
     shell:
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --figures $(dirname {input.data:q}) "
-        "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} --output {output.page:q} "
-        "> {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
+        "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} --output {output.page:q}"
+        + LOGGED

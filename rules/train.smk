@@ -1,19 +1,18 @@
 """Training: one rule for every kind of start; other kinds of run inherit from it.
 
 The snapshots are no output: Snakemake would remove them whenever it starts the job again, and they take hours to make.
-The launcher keeps those that are whole, and makes run.json and metrics.csv from what lies beside them.
+The launcher keeps those that are whole, and makes run.json and metrics.csv from what lies beside them. The stamp alone
+says whether a block is trained again (weight_atlas/plan/outdated.py).
 """
 
 
 rule train:
     input:
-        script=script("train.py"),
-        code=cell_imports,
-        card=cell_card,
-        data=ancient(cell_data),
-        weights=cell_weights,
-        runs=parent_runs,
-        again=again,
+        stamp=JOBS.block_stamp,
+        card=settled(JOBS.cell_card),
+        data=settled(JOBS.cell_data),
+        weights=settled(JOBS.cell_weights),
+        runs=settled(JOBS.parent_runs),
     output:
         run="<cells>/{cell}/seeds_{first}-{last}/run.json",
         metrics="<cells>/{cell}/seeds_{first}-{last}/metrics.csv",
@@ -23,30 +22,31 @@ rule train:
         "<logs>/benchmarks/train/{cell}/seeds_{first}-{last}.tsv"
     wildcard_constraints:
         cell=r"base-[a-z0-9_.-]+",
-    priority: cell_priority
-    retries: ATTEMPTS
+    priority: JOBS.priority
+    retries: jobs.ATTEMPTS
     conda:
         "../envs/atlas.yaml"
-    threads: cell_threads
+    threads: JOBS.threads
     resources:
-        mem_mb=cell_memory,
-        runtime=cell_runtime,
-        gpu=cell_gpu,
-        attempt=which_attempt,
+        mem_mb=JOBS.memory,
+        runtime=JOBS.runtime,
+        gpu=JOBS.gpu,
+        attempt=jobs.attempt_number,
         device=PLAN.config.device,
         jobs=PLAN.config.jobs_per_gpu,
         failures=PLAN.config.failures,
-        keep=cell_keep,
+        keep=JOBS.cell_keep,
+        adopt="--adopt" if PLAN.config.adopt else "",
     params:
-        cell=cell_settings,
-        weights=lambda wildcards, input: f"--weights {shlex.quote(str(input.weights))}" if input.weights else "",
-        parents=parent_blocks,
-        attempts=ATTEMPTS,
+        cell=JOBS.cell_settings,
+        weights=JOBS.weights_option,
+        parents=JOBS.parent_blocks,
+        attempts=jobs.ATTEMPTS,
     message:
         "training {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
-        "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
-        "--card {input.card:q} {params.weights} --parents {params.parents:q} --code {input.code:q} "
+        "python {SCRIPTS:q}/train.py --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
+        "--card {input.card:q} {params.weights} --parents {params.parents:q} {resources.adopt} "
         "--output $(dirname {output.run:q}) --log {log:q} --device {resources.device} "
         "--jobs-per-gpu {resources.jobs} --keep {resources.keep} "
         "--attempt {resources.attempt} --attempts {params.attempts} --failures {resources.failures}"

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import outcome, resolve, spec, study
+from weight_atlas.plan import outcome, outdated, resolve, spec, study
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
         plan = study.Plan(args.config)
     except resolve.Problem as problem:
         sys.exit(f"config: {problem}")
-    print(outcome.table(plan))
+    print(outcome.table(plan, outdated.outdated(plan)))
     if args.smoke:
         from weight_atlas.training import smoke
 

@@ -4,6 +4,9 @@ import argparse
 import json
 import sys
 
+from weight_atlas import store
+from weight_atlas.plan import recipe
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -26,11 +29,14 @@ def main(argv=None):
         if options.command == "dataset":
             from weight_atlas.datasets.dataset import prepare_dataset
 
-            prepare_dataset(options.spec, options.dataset_id, options.data_root, options.output, options.card)
+            facts = prepare_dataset(options.spec, options.dataset_id, options.data_root, options.output)
+            made_from = recipe.dataset(options.spec, facts["fingerprint"])
+            store.write_json(options.card, facts | {"recipe": made_from})
         else:
             from weight_atlas.datasets.weights import prepare_weights
 
-            prepare_weights(options.spec, options.data_root, options.output)
+            made_from = recipe.weights(options.spec)
+            prepare_weights(options.spec, options.data_root, options.output, made_from)
     except ValueError as error:
         print(f"prepare: {error}", file=sys.stderr)
         return 1

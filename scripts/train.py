@@ -5,11 +5,12 @@
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
 
+from weight_atlas import records, store
+from weight_atlas.plan import recipe
 from weight_atlas.training import launcher, slots
 
 
@@ -17,13 +18,10 @@ def arguments(argv=None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cell-id", required=True, help="the cell's id")
     parser.add_argument("--cell", required=True, type=json.loads, help="its settings in full, as JSON")
-    parser.add_argument("--data", required=True, help="the prepared data set")
-    parser.add_argument("--card", required=True, help="its card")
-    parser.add_argument("--weights", help="prepared weights to start from")
-    parser.add_argument("--parents", nargs="*", default=[], help="the blocks of the parent cell")
-    parser.add_argument(
-        "--code", nargs="*", default=[], help="the files that it runs: where one changed, it begins anew"
-    )
+    parser.add_argument("--data", required=True, type=Path, help="the prepared data set")
+    parser.add_argument("--card", required=True, type=Path, help="its card")
+    parser.add_argument("--weights", type=Path, help="prepared weights to start from")
+    parser.add_argument("--parents", nargs="*", default=[], type=Path, help="the blocks of the parent cell")
     parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")
     parser.add_argument("--log", required=True, type=Path, help="where the trainer's lines go")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -31,6 +29,7 @@ def arguments(argv=None) -> argparse.Namespace:
     parser.add_argument(
         "--keep", default="all", help="the snapshots that stay at the end: all, ends, or 5+10 beside them"
     )
+    parser.add_argument("--adopt", action="store_true", help="keep what other code trained")
     parser.add_argument("--attempt", type=int, default=1)
     parser.add_argument("--attempts", type=int, default=1, help="at the last attempt a failure is recorded")
     parser.add_argument("--failures", default="record", choices=["record", "stop"])
@@ -38,17 +37,17 @@ def arguments(argv=None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def origin(args: argparse.Namespace) -> str:
-    """A digest of the settings and of the bytes that a training begins from: code, card of the data, parents' runs."""
-    found = hashlib.sha256(json.dumps(args.cell, sort_keys=True).encode())
-    for path in (*args.code, args.card, *(f"{block}/run.json" for block in args.parents)):
-        found.update(Path(path).read_bytes())
-    return found.hexdigest()
+def ingredients(args: argparse.Namespace) -> recipe.Recipe:
+    """What the block is trained from."""
+    parents = [record for block in args.parents for record in records.read(block)["replicates"]]
+    return recipe.block(args.cell, args.card, args.weights, parents, store.block_seeds(args.output))
 
 
 def main() -> int:
     args = arguments()
-    block = launcher.Block(args.output, args.cell_id, args.cell, "" if args.child else origin(args), args.keep)
+    block = launcher.Block(
+        args.output, args.cell_id, args.cell, None if args.child else ingredients(args), args.keep, args.adopt
+    )
     if args.child:
         from weight_atlas.training import block as trainer
 

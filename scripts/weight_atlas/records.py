@@ -12,7 +12,6 @@ from weight_atlas import store
 
 STATUSES = ("done", "diverged", "failed")
 MISSING = "missing"  # the status of a replicate whose files are not those of its record
-OWN = ("origin", "machine")  # keys of a record.json that are the block's: they stand once in run.json
 NO_MACHINE = {"device": None, "device_name": None, "versions": {}}
 
 
@@ -22,11 +21,11 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: store.sha256(path) for path in files}
 
 
-def seal(block: Path, seed: int, origin: str, machine: dict) -> None:
+def seal(block: Path, seed: int, recipe: dict, machine: dict) -> None:
     """Add to the record of a replicate below `block` what it was trained from, by which machine, and its digests."""
     path = store.record_path(block, seed)
-    told = {"origin": origin, "machine": machine, "sha256": digests(path.parent)}
-    store.write_json(path, store.read_json(path) | told)
+    sealed = {"recipe": recipe, "machine": machine, "sha256": digests(path.parent)}
+    store.write_json(path, store.read_json(path) | sealed)
 
 
 def assemble(block: Path, cell_id: str, settings: dict) -> dict:
@@ -41,8 +40,8 @@ def assemble(block: Path, cell_id: str, settings: dict) -> dict:
         lines += path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
         records.append(store.read_json(store.record_path(block, seed)))
     run = {"cell_id": cell_id, "kind": cell_id.split("-")[0], "seeds": list(store.block_seeds(block))}
-    run |= records[-1]["machine"] | {"origin": records[-1]["origin"]}
-    run["replicates"] = [{key: value for key, value in one.items() if key not in OWN} for one in records]
+    run |= records[-1]["machine"]
+    run["replicates"] = [{key: value for key, value in one.items() if key != "machine"} for one in records]
     run["cell"] = settings
     with store.whole(block / "metrics.csv") as part:
         part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -58,7 +57,7 @@ def read(block: Path) -> dict:
         told = {record["seed"]: record["status"] for record in run["replicates"]}
         sound = run["cell_id"] == path.parts[-3] and all(status in STATUSES for status in told.values())
         sound = sound and list(told) == list(store.block_seeds(block)) and isinstance(run["cell"], dict)
-        sound = sound and all(isinstance(record["sha256"], dict) for record in run["replicates"])
+        sound = sound and all(isinstance(one[key], dict) for one in run["replicates"] for key in ("recipe", "sha256"))
     except (TypeError, KeyError):
         sound = False
     if not sound:

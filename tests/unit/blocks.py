@@ -14,9 +14,9 @@ def again(block: Path) -> None:
     write(block, run["cell_id"], run["cell"], run["replicates"])
 
 
-def write(block: Path, cell_id: str, settings: dict, replicates: list[dict], origin: str = "") -> dict:
+def write(block: Path, cell_id: str, settings: dict, replicates: list[dict], recipe: dict | None = None) -> dict:
     """Record the replicates, whose snapshots are there already, and write the block's files; what run.json says."""
     for record in replicates:
         store.write_json(store.record_path(block, record["seed"]), record)
-        records.seal(block, record["seed"], origin, MACHINE)
+        records.seal(block, record["seed"], recipe or {}, MACHINE)
     return records.assemble(block, cell_id, settings)

@@ -317,7 +317,7 @@ def test_given_cells_stand_beside_trained_ones(tmp_path):
     plan = study.Plan(asked, tmp_path)
     assert [cell.kind for cell in plan.cells.values()] == ["given", "base"] and len(plan.groups) == 1
     assert plan.replicates == dict(zip(plan.cells, (1, 3), strict=True))
-    text = outcome.table(plan)
+    text = outcome.table(plan, [study.block_path(cell_id, block) for cell_id, block in outcome.trained(plan)])
     assert "study both: 1 cells in the grid; apart: 1 given cells" in text
     assert "cells     2 (3 trainings" in text and "1 training jobs to do, 0 done" in text
     for cell in plan.cells.values():

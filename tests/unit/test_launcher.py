@@ -64,14 +64,14 @@ def test_what_other_code_left_is_not_gone_on_with(block, capfd):
     part = "import pathlib, sys; (pathlib.Path(sys.argv[1]) / 'seed7.json').write_text('{}'); sys.exit(1)"
     assert launch(block, part) == 1 and (block.scratch / "seed7.json").exists()
     assert launch(block, part, attempt=2) == 1 and "begins anew" not in capfd.readouterr().out
-    edited = launcher.Block(block.directory, block.cell_id, block.settings, "other code")
+    edited = launcher.Block(block.directory, block.cell_id, block.settings, {"code": "other"})
     assert launch(edited, "import sys; sys.exit(1)") == 1
     assert not (block.scratch / "seed7.json").exists() and "it begins anew" in capfd.readouterr().out
 
 
 def test_one_more_attempt_records_what_nobody_saw(block, capfd):
     block.scratch.mkdir(parents=True)
-    Attempts(block.scratch / "attempts.json").begin(3, block.origin)
+    Attempts(block.scratch / "attempts.json").begin(3, block.recipe)
     assert launch(block, "raise SystemExit('not to be run')", attempt=4) == 0
     run = store.read_json(block.directory / "run.json")
     assert [(record["status"], record["cause"]) for record in run["replicates"]] == [("failed", SILENT)]
@@ -100,7 +100,7 @@ def test_slurm_is_asked_how_the_job_ended(tmp_path, monkeypatch, scontrol, sacct
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     made = Attempts(tmp_path / "attempts.json")
     assert made.last_words() == "never begun: its scheduler did not start it"
-    made.begin(1, "code")
+    made.begin(1, {"code": "some"})
     made.end("stopped by SIGTERM")
     words = Attempts(tmp_path / "attempts.json").last_words()
     assert words.startswith("stopped by SIGTERM") and (told in words if told else "SLURM" not in words)
@@ -188,5 +188,5 @@ for seed in (0, 1):
     said = capfd.readouterr().out
     assert "seed1: " in said and said.count("it is trained again") == 2
     assert "was altered" in said and "is missing" in said
-    again = launcher.Block(two.directory, two.cell_id, two.settings, "other code")
+    again = launcher.Block(two.directory, two.cell_id, two.settings, {"code": "other"})
     assert launch(again, program) == 0 and (tmp_path / "train.log").read_text() == "trained 0\ntrained 1\n"

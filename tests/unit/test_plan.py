@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from weight_atlas.plan import blocks, code, cost, outcome, resolve, spec, study
+from weight_atlas.plan import blocks, code, cost, outcome, recipe, resolve, spec, study
 from weight_atlas.plan.identity import digest, slug
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -202,7 +202,7 @@ def test_a_wrong_config_is_refused_in_one_line(case):
 def test_the_tour_plans_without_torch():
     lines = (
         "import sys, yaml; from weight_atlas.plan import study, outcome; "
-        "plan = study.Plan(yaml.safe_load(open('config/config.yaml'))); print(outcome.table(plan)); "
+        "plan = study.Plan(yaml.safe_load(open('config/config.yaml'))); print(outcome.table(plan, {})); "
         "print({'torch', 'torchvision', 'pandas', 'matplotlib', 'sklearn'} & set(sys.modules))"
     )
     done = subprocess.run(
@@ -340,22 +340,19 @@ def test_more_replicates_train_only_the_new_ones(tmp_path):
         (done / "run.json").touch()
     more = plan((("replicates",), 5), root=tmp_path)
     assert all(found == [(0, 2), (3, 4)] for found in more.blocks.values())
-    assert {block for _, block in outcome.missing(more)} == {(3, 4)}
 
 
 def test_the_closure_of_the_trainer_leaves_out_what_it_does_not_need():
-    trainer = code.closure("train.py", "weight_atlas/networks/architectures/lenet5.py")
+    trainer = code.closure(recipe.TRAINING, "weight_atlas/networks/architectures/lenet5.py")
     assert {
-        "train.py",
+        "weight_atlas/training/block.py",
         "weight_atlas/training/engine.py",
         "weight_atlas/networks/table.py",
         "weight_atlas/networks/architectures/lenet5.py",
     } <= set(trainer)
     assert not [file for file in trainer if "/plan/" in file or "/reporting/" in file or "/analysis/" in file]
     assert "weight_atlas/networks/architectures/resnet18.py" not in trainer
-    assert "weight_atlas/networks/architectures/_vgg.py" in code.closure(
-        "train.py", "weight_atlas/networks/architectures/vgg19.py"
-    )
+    assert "weight_atlas/networks/architectures/_vgg.py" in code.closure("weight_atlas/networks/architectures/vgg19.py")
     for command in ("draw.py", "render.py", "collect.py"):
         assert not [file for file in code.closure(command) if "/training/" in file]
     # Measuring makes a start again that is kept as a hash; no training loop is among what that needs.
@@ -434,7 +431,7 @@ def test_the_document_of_study_002_has_162_or_126_trainings():
         assert len(beyond) == 12 and sizes["lenet1", "MNIST"] == 3246 and sizes["lenet1", "CIFAR-10"] == 4526
         assert sizes["resnet18-cifar", "CIFAR-10"] == 11_173_962
         assert not {entry.cell_id for entry in beyond} & {cell.parent for cell in found.cells.values()}
-        text = outcome.table(found)
+        text = outcome.table(found, {})
         assert f"= {sum(expected)} trainings a replicate; apart: " in text
         assert "12 cells beyond the document's" in text
     one, other = (yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) for name in ("dynamics", "dynamics-126"))
@@ -449,7 +446,7 @@ def test_the_document_of_study_001_has_76_networks():
     own = [entry for entry in found.entries if entry.study == "transferability"]
     count = {role: len({e.cell_id for e in own if e.role == role}) for role in ("grid", "transfer", "extra")}
     assert count["grid"] == 5 + 1 and count["transfer"] == 10 + 10 + 40 + 10 and count["extra"] > 0
-    assert "6 cells in the grid + 70 transfers = 76 trainings a replicate; apart:" in outcome.table(found)
+    assert "6 cells in the grid + 70 transfers = 76 trainings a replicate; apart:" in outcome.table(found, {})
     for entry in own:
         if entry.role == "transfer":
             cell = found.cells[entry.cell_id]
@@ -584,7 +581,9 @@ def test_of_a_cell_of_two_studies_the_most_stays_and_no_id_changes():
 def test_the_full_study_of_dynamics_takes_less_than_100_gb_a_replicate():
     config = yaml.safe_load((ROOT / "config/dynamics.yaml").read_text()) | {"replicates": 1}
     found = study.Plan(config, Path("nowhere"))
-    told = re.search(r"^disk +about ([\d.]+) GB of snapshots, and up to ([\d.]+) GB more", outcome.table(found), re.M)
+    blocks_of_all = [study.block_path(cell_id, block) for cell_id, block in outcome.trained(found)]
+    table = outcome.table(found, blocks_of_all)
+    told = re.search(r"^disk +about ([\d.]+) GB of snapshots, and up to ([\d.]+) GB more", table, re.M)
     assert 80 < float(told[1]) < 100 and float(told[2]) < 5
     config["definitions"]["dynamics"].pop("keep")
     assert outcome.disk_bytes(study.Plan(config, Path("nowhere"))) > 180e9

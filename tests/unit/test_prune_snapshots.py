@@ -419,7 +419,8 @@ def test_the_plan_knows_the_disk_within_a_tenth(tmp_path, keep):
     }
     plan = study.Plan(config, tmp_path)
     for name, data in plan.datasets.items():
-        prepare_dataset(data.spec, name, tmp_path, tmp_path / f"{name}.safetensors", tmp_path / f"{name}.json")
+        card = prepare_dataset(data.spec, name, tmp_path, tmp_path / f"{name}.safetensors")
+        store.write_json(tmp_path / f"{name}.json", card)
     most = 0
     for name, made in plan.cells.items():
         (block,) = plan.blocks[name]

@@ -80,7 +80,7 @@ class Bench:
     def launch(self, root: Path, scene: Scene, job: Launch, said: io.StringIO | None = None) -> int:
         """Launch the block below `root`; the exit status. What launcher and trainer say goes to `said`."""
         said = said or io.StringIO()
-        block = launcher.Block(root / BLOCK, "base-toy", CELL, f"began from {job.data}", scene.keep)
+        block = launcher.Block(root / BLOCK, "base-toy", CELL, {"data": str(job.data)}, scene.keep)
         stem = self.folders[job.data] / "toy"
         command = [sys.executable, str(ROOT / "scripts/train.py"), "--cell-id", "base-toy", "--cell", json.dumps(CELL)]
         command += ["--data", f"{stem}.safetensors", "--card", f"{stem}.json", "--device", "cpu"]

@@ -1,4 +1,4 @@
-"""Make a data set: read the chosen pictures into one tensor file, and write its card."""
+"""Make a data set: read the chosen images into one tensor file, and say on its card what it holds."""
 
 import hashlib
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from weight_atlas.datasets.source_info import SOURCES, describe, fingerprint, shape
 from weight_atlas.datasets.split import SPLITS, choose, kept, numbers, rule
-from weight_atlas.store import save_tensors, write_json
+from weight_atlas.store import save_tensors
 
 
-def prepare_dataset(spec, dataset_id, data_root, output, card):
+def prepare_dataset(spec, dataset_id, data_root, output):
     """Write `output` (safetensors: images uint8 [N,C,H,W], labels int64 [N], split uint8 [N], 0 train, 1 valid, 2 test)
-    and `card` (JSON), and return the card.
+    and return what its card says.
 
     Pictures are ordered by split, then class, then file name (or position in the source). The same spec gives the
     same bytes. ValueError in one line for whatever a user can get wrong.
@@ -34,7 +34,6 @@ def prepare_dataset(spec, dataset_id, data_root, output, card):
     facts |= _measured(names, images, labels, split) | {"fingerprint": fingerprint(source)}
     facts["notes"] = source.notes + _notes(spec, source, images.shape, *changed.tolist())
     save_tensors(output, {"images": images, "labels": labels, "split": split}, {"dataset_id": dataset_id})
-    write_json(card, facts)
     return facts
 
 

@@ -12,8 +12,9 @@ from weight_atlas.datasets.source import below
 from weight_atlas.store import load_tensors, save_tensors
 
 
-def prepare_weights(spec, data_root, output):
-    """Write `output` (safetensors: the tensors by their torch names) with the origin and its full SHA-256 as metadata.
+def prepare_weights(spec, data_root, output, recipe):
+    """Write `output` (safetensors: the tensors by their torch names) with the origin, its full SHA-256 and the `recipe`
+    (a digest of what it is made from) as metadata.
 
     `spec` is {"published": name of a torchvision network, "sha256"} or {"file": .safetensors or .pth below data_root,
     "sha256"}. ValueError in one line for a missing file, a wrong hash (the file is then not opened), a pickle without a
@@ -35,7 +36,7 @@ def prepare_weights(spec, data_root, output):
         if path.suffix != ".safetensors" and not expected:
             raise ValueError(f"weights: {path} is a pickle and not opened without its sha256:; set it (see sha256sum)")
     digest, tensors = _opened(path, expected)
-    save_tensors(output, tensors, {**origin, "file": path.name, "sha256": digest})
+    save_tensors(output, tensors, {**origin, "file": path.name, "sha256": digest, "recipe": recipe})
 
 
 def _opened(path, expected):

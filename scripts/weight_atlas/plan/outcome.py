@@ -4,7 +4,7 @@ import collections
 import csv
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from weight_atlas import records
 from weight_atlas.plan import cost
@@ -19,14 +19,9 @@ APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
 FOLLOWS = "its parent "
 
 
-def missing(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
-    """The blocks that are still to be trained, as (cell id, block); with `retry_failed` those to be tried again too."""
-    root, again = plan.root, retried(plan) if plan.config.retry_failed else ()
-    return [
-        (cell_id, block)
-        for cell_id, block in trained(plan)
-        if block_path(cell_id, block) in again or not (root / block_path(cell_id, block) / "run.json").exists()
-    ]
+def missing(plan: Plan, again: Collection[str]) -> list[tuple[str, tuple[int, int]]]:
+    """The blocks that are to be trained, as (cell id, block); again: those (and data) as `outdated` gives them."""
+    return [(cell_id, block) for cell_id, block in trained(plan) if block_path(cell_id, block) in again]
 
 
 def trained(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
@@ -46,9 +41,9 @@ def shared(jobs: list[tuple[float, int]], cores: int) -> float:
     return max(max((seconds for seconds, _ in jobs), default=0.0), sum(one * threads for one, threads in jobs) / cores)
 
 
-def before(plan: Plan) -> str:
-    """One line: how much there is, how much of it is still to be trained, and about how long that takes."""
-    jobs = missing(plan)
+def before(plan: Plan, again: Collection[str]) -> str:
+    """One line: how much there is, how much of it is to be trained, and about how long that takes at most."""
+    jobs = missing(plan, again)
     replicates = sum(plan.replicates.values())
     left = sum(block[1] - block[0] + 1 for _, block in jobs)
     head = f"{plan.config.name}: {len(plan.cells)} cells, {replicates} replicates"
@@ -60,7 +55,7 @@ def before(plan: Plan) -> str:
     return f"{head}; {left} to train in {len(jobs)} jobs, about {time} on {os.cpu_count()} cores"
 
 
-def table(plan: Plan) -> str:
+def table(plan: Plan, again: Collection[str]) -> str:
     """What `snakemake plan` prints: the cells of each study, then jobs, time, memory and disk."""
     lines = []
     for study in plan.config.asked:
@@ -74,7 +69,7 @@ def table(plan: Plan) -> str:
                 f"  {_part(entry):9} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
                 f"{spoken(need.seconds):>9}  {need.mem_mb:>6} MB  {size(need.disk_bytes):>9}  {entry.cell_id}"
             )
-    jobs, trainings = missing(plan), trained(plan)
+    jobs, trainings = missing(plan, again), trained(plan)
     replicates = sum(plan.replicates[cell_id] for cell_id in dict(trainings))
     lines += [
         "",
@@ -129,12 +124,6 @@ def troubles(plan: Plan) -> list[dict]:
             if record["status"] != "done" and record["seed"] < plan.replicates[cell_id]:
                 found.append({"cell_id": cell_id, "block": block} | record)
     return found
-
-
-def check_records(plan: Plan) -> None:
-    """ValueError, in one line, where the run.json of a block that the plan takes as it is is no record of it."""
-    for _ in _recorded(plan):
-        pass
 
 
 def _recorded(plan: Plan) -> Iterator[tuple[str, str, dict]]:

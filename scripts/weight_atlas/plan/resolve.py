@@ -37,6 +37,14 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Weights:
+    """A file of weights to start from, as `prepare` makes it."""
+
+    weights_id: str
+    spec: dict
+
+
+@dataclass(frozen=True)
 class Cell:
     """A combination of settings, fully resolved, without the seed.
 
@@ -49,7 +57,7 @@ class Cell:
     data: Data | None
     table: networks.Table
     parent: str | None = None
-    weights: dict | None = None
+    weights: Weights | None = None
     files: list[list[Path]] = field(default_factory=list)
 
     @property
@@ -65,7 +73,7 @@ class Begin:
     identity: dict
     channels: int
     parent: str | None = None
-    weights: dict | None = None
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True)
@@ -387,7 +395,7 @@ class Resolver:
             weights_id = f"{slug(Path(init.file).stem)}-{digest(weights)}"
         start = {"kind": "weights", "weights_id": weights_id, **_graft(init)}
         wide = 3 if init.weights and channels == 1 and init.grey == "replicate" else channels
-        return Begin(start, start, wide, None, {"weights_id": weights_id, **weights})
+        return Begin(start, start, wide, None, Weights(weights_id, weights))
 
     def _changed(self, init: spec.Init, begin: Begin, data: Data, network: dict, labels: dict) -> Begin:
         """The start with the perturbations that its init names on top."""

@@ -5,12 +5,12 @@ messages for a wrong config. Defaults live here and nowhere else: a cell carries
 """
 
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 
-def number(value):
+def number(value: Any) -> Any:
     """The value as a float where it is a text that stands for one: YAML 1.1 reads 1e-3 as text."""
     try:
         return float(value) if isinstance(value, str) else value
@@ -18,19 +18,16 @@ def number(value):
         return value
 
 
-def _float(**limits):
-    return Annotated[float, Field(**limits), BeforeValidator(number)]
-
-
-def flag(value):
+def flag(value: Any) -> Any:
     """The value as a boolean where it is `true` or `false` as a text, as `--config` passes them on."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
+NUMBER = BeforeValidator(number)
 Positive = Annotated[int, Field(gt=0)]
 Flag = Annotated[bool, BeforeValidator(flag)]
-Rate = _float(gt=0)
-Share = _float(ge=0, lt=1)
+Rate = Annotated[float, Field(gt=0), NUMBER]
+Share = Annotated[float, Field(ge=0, lt=1), NUMBER]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Names = Annotated[list[Name], Field(min_length=1)]
 Where = dict[str, Name | list[Name]]
@@ -46,7 +43,7 @@ class Model(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _known(cls, given):
+    def _known(cls, given: Any) -> Any:
         if isinstance(given, dict) and cls.model_config["extra"] == "forbid":
             for key, value in given.items():
                 if key not in cls.model_fields:
@@ -79,7 +76,7 @@ class Fractions(Model):
     test: Rate = 0.15
 
     @model_validator(mode="after")
-    def _one(self):
+    def _one(self) -> Self:
         if abs(self.train + self.valid + self.test - 1) > 1e-9:
             raise ValueError(f"train + valid + test is {self.train + self.valid + self.test:g}; allowed: 1")
         return self
@@ -125,16 +122,16 @@ class Folder(Pictures):
 
     @field_validator("path")
     @classmethod
-    def _below(cls, path):
+    def _below(cls, path: str | None) -> str | None:
         return path and _relative(path)
 
     @field_validator("train", "valid", "test")
     @classmethod
-    def _all_below(cls, paths):
+    def _all_below(cls, paths: list[str] | None) -> list[str] | None:
         return paths and [_relative(path) for path in paths]
 
     @model_validator(mode="after")
-    def _somewhere(self):
+    def _somewhere(self) -> Self:
         if (self.path is None) == (self.train is None):
             raise ValueError("names neither or both of `path` and `train`; allowed: exactly one of them")
         return self
@@ -163,7 +160,7 @@ class Network(Model):
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
     architecture: Name | None = None
-    width: _float(gt=0, le=4) = 1.0
+    width: Annotated[float, Field(gt=0, le=4), NUMBER] = 1.0
     outputs: Positive | None = None
     threads: Annotated[int, Field(ge=1, le=64)] = 1
 
@@ -176,12 +173,12 @@ class SGD(Model):
 
     type: Literal["sgd"]
     lr: Rate = 0.01
-    momentum: _float(ge=0) = 0.0
+    momentum: Annotated[float, Field(ge=0), NUMBER] = 0.0
     nesterov: bool = False
-    weight_decay: _float(ge=0) = 0.0
+    weight_decay: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
     @model_validator(mode="after")
-    def _momentum(self):
+    def _momentum(self) -> Self:
         if self.nesterov and not self.momentum:
             raise ValueError("asks for nesterov without momentum; allowed: momentum > 0 with nesterov")
         return self
@@ -194,7 +191,7 @@ class Adam(Model):
     lr: Rate = 0.001
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.9, 0.999]
     eps: Rate = 1e-8
-    weight_decay: _float(ge=0) = 0.0
+    weight_decay: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 Optimizer = Annotated[SGD | Adam, Field(discriminator="type")]
@@ -204,7 +201,7 @@ class Constant(Model):
     """The optimizer's rate throughout."""
 
     type: Literal["constant"] = "constant"
-    warmup: _float(ge=0) = 0.0
+    warmup: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 class RateTable(Model):
@@ -212,7 +209,7 @@ class RateTable(Model):
 
     type: Literal["table"]
     rates: Annotated[list[Rate], Field(min_length=1)]
-    warmup: _float(ge=0) = 0.0
+    warmup: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 class MultiStep(Model):
@@ -221,7 +218,7 @@ class MultiStep(Model):
     type: Literal["multistep"]
     milestones: Annotated[list[Positive], Field(min_length=1)]
     gamma: Rate = 0.1
-    warmup: _float(ge=0) = 0.0
+    warmup: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 class Cosine(Model):
@@ -229,27 +226,27 @@ class Cosine(Model):
 
     type: Literal["cosine"]
     floor: Share = 0.0
-    warmup: _float(ge=0) = 0.0
+    warmup: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 class OneCycle(Model):
     """torch.optim.lr_scheduler.OneCycleLR with cosine annealing; `lr` is the largest rate; momentum stays."""
 
     type: Literal["onecycle"]
-    rise: _float(gt=0, lt=1) = 0.3
-    start_divisor: _float(gt=1) = 25.0
-    end_divisor: _float(gt=1) = 10000.0
+    rise: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.3
+    start_divisor: Annotated[float, Field(gt=1), NUMBER] = 25.0
+    end_divisor: Annotated[float, Field(gt=1), NUMBER] = 10000.0
 
 
 class Plateau(Model):
     """torch.optim.lr_scheduler.ReduceLROnPlateau on the validation loss, without cooldown."""
 
     type: Literal["plateau"]
-    factor: _float(gt=0, lt=1) = 0.1
+    factor: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.1
     patience: Annotated[int, Field(ge=0)] = 10
     threshold: Share = 1e-4
-    min_lr: _float(ge=0) = 0.0
-    warmup: _float(ge=0) = 0.0
+    min_lr: Annotated[float, Field(ge=0), NUMBER] = 0.0
+    warmup: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 Schedule = Annotated[Constant | RateTable | MultiStep | Cosine | OneCycle | Plateau, Field(discriminator="type")]
@@ -262,7 +259,7 @@ class EarlyStopping(Model):
     """
 
     patience: Positive
-    min_delta: _float(ge=0) = 0.0
+    min_delta: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 class Stage(Model):
@@ -279,23 +276,23 @@ class Augment(Model):
 
     crop: Annotated[int, Field(ge=0, le=64)] = 0
     flip: Literal[False, True, "horizontal", "vertical", "both", "always"] = False
-    rotation: _float(ge=0, le=180) = 0.0
-    shift: _float(ge=0, le=1) = 0.0
-    shear: _float(ge=0, lt=90) = 0.0
+    rotation: Annotated[float, Field(ge=0, le=180), NUMBER] = 0.0
+    shift: Annotated[float, Field(ge=0, le=1), NUMBER] = 0.0
+    shear: Annotated[float, Field(ge=0, lt=90), NUMBER] = 0.0
     shear_unit: Literal["degrees", "fraction"] = "degrees"
     zoom: Annotated[list[Rate], Field(min_length=2, max_length=2)] = [1.0, 1.0]
-    brightness: _float(ge=0, le=1) = 0.0
+    brightness: Annotated[float, Field(ge=0, le=1), NUMBER] = 0.0
     cutout: Annotated[int, Field(ge=0, le=512)] = 0
     fill: Literal["black", "nearest"] = "black"
 
     @field_validator("flip")
     @classmethod
-    def _one_word(cls, flip):
+    def _one_word(cls, flip: bool | str) -> bool | str:
         return True if flip == "horizontal" else flip
 
     @field_validator("zoom")
     @classmethod
-    def _in_order(cls, zoom):
+    def _in_order(cls, zoom: list[float]) -> list[float]:
         if zoom[0] > zoom[1]:
             raise ValueError(f"{zoom} goes down; allowed: the smaller factor first")
         return zoom
@@ -305,7 +302,7 @@ class Penalty(Model):
     """Elastic net on the weights of some layers: weight x (alpha x sum of |w| + (1 - alpha) x sum of squares)."""
 
     layers: Annotated[list[str], Field(min_length=1)] | None = None
-    alpha: _float(ge=0, le=1)
+    alpha: Annotated[float, Field(ge=0, le=1), NUMBER]
     weight: Rate
 
 
@@ -330,7 +327,7 @@ class Training(Model):
     snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
 
     @model_validator(mode="after")
-    def _changed_once(self):
+    def _changed_once(self) -> Self:
         if self.copies and self.augment != Augment():
             raise ValueError("has `augment` and `copies`; allowed: one of them (each copy has an augment of its own)")
         changed = any(augment != Augment() for augment in self.copies or [self.augment])
@@ -360,7 +357,7 @@ class Init(Model):
     where: Where = {}
 
     @model_validator(mode="after")
-    def _one(self):
+    def _one(self) -> Self:
         given = [key for key in ("weights", "file", "source") if getattr(self, key) is not None]
         if len(given) > 1:
             raise ValueError(f"names {' and '.join(given)}; allowed: one of weights, file, source")
@@ -475,7 +472,7 @@ class Checkpoints(Model):
     match: Match | None = None
 
     @model_validator(mode="after")
-    def _one(self):
+    def _one(self) -> Self:
         if (self.epochs is None) == (self.match is None):
             raise ValueError("names neither or both of `epochs` and `match`; allowed: exactly one of them")
         return self
@@ -504,7 +501,7 @@ class Given(Model):
     size: Annotated[int, Field(ge=1, le=512)] | None = None
 
     @model_validator(mode="after")
-    def _said_once(self):
+    def _said_once(self) -> Self:
         if self.dataset and self.size:
             raise ValueError("names `dataset` and `size`; allowed: one of them (a data set has a size of its own)")
         return self
@@ -523,7 +520,7 @@ class Study(Experiment):
     given: list[Name] = []
 
     @model_validator(mode="after")
-    def _either(self):
+    def _either(self) -> Self:
         alone = [key for key in Experiment.model_fields if key != "training" and getattr(self, key)]
         if not (self.experiments or self.given) and self.grid is None:
             raise ValueError("names neither `grid` nor `experiments`; allowed: one of them")
@@ -551,6 +548,7 @@ class Config(Model):
     jobs_per_gpu: Positive = 1
     failures: Literal["record", "stop"] = "record"
     retry_failed: Flag = False
+    adopt: Flag = False
     prune: Literal["list", "remove"] = "list"
     replicates: Positive = 3
     replicates_per_job: Positive = 3
@@ -567,7 +565,7 @@ class Config(Model):
     compare: str | None = None
 
     @model_validator(mode="after")
-    def _studies(self):
+    def _studies(self) -> Self:
         self._untold()
         needed = ["definitions"] if not self.definitions else ["datasets", "optimizers"] if self._trains else []
         for key in needed:
@@ -580,7 +578,7 @@ class Config(Model):
                 raise ValueError(f"studies: {name!r} is not defined; allowed: all, {', '.join(self.definitions)}")
         return self
 
-    def _untold(self):
+    def _untold(self) -> None:
         """Given checkpoints that no study names are a study of their own, called `given`."""
         told = {name for study in self.definitions.values() for name in study.given}
         if rest := [name for name in self.given if name not in told]:
@@ -616,7 +614,7 @@ def line(error: ValidationError, where: str, given: Any) -> str:
     )
 
 
-def _keys(loc: tuple, given: Any, missing: bool) -> list[str]:
+def _keys(loc: tuple[int | str, ...], given: Any, missing: bool) -> list[str]:
     """The keys of the config in pydantic's location, which also names the branches of unions."""
     found = []
     for position, step in enumerate(loc):

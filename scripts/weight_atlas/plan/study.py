@@ -9,6 +9,7 @@ from pathlib import Path
 
 from weight_atlas import store
 from weight_atlas.plan import blocks, children, spec
+from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.identity import digest, slug
 from weight_atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
 
@@ -189,6 +190,12 @@ class Plan:
             for cell_id in self.cells
         }
 
+    def parent_blocks(self, cell_id: str, block: Block) -> list[str]:
+        """The directories of the parent's blocks that hold the replicates of a block."""
+        parent = self.cells[cell_id].parent
+        held = [one for one in self.blocks.get(parent or "", []) if one[0] <= block[1] and one[1] >= block[0]]
+        return [block_path(parent, one) for one in held]
+
     @cached_property
     def checkpoints(self) -> dict[str, list[dict]]:
         """The checkpoints of each cell that has some, as each study that gives some names them."""
@@ -241,8 +248,8 @@ class Plan:
 
     @cached_property
     def weights(self) -> dict[str, dict]:
-        """The weights files to prepare, by id."""
-        return {cell.weights["weights_id"]: cell.weights for cell in self.cells.values() if cell.weights}
+        """What the weights files to prepare are made from, by id."""
+        return {cell.weights.weights_id: cell.weights.spec for cell in self.cells.values() if cell.weights}
 
     def rows(self) -> list[dict]:
         """`cells.csv`: one row a study and cell."""

@@ -7,25 +7,26 @@ import subprocess
 from pathlib import Path
 
 from weight_atlas import store
+from weight_atlas.plan.recipe import Recipe
 
 LIMITS = ("TIMEOUT", "OUT_OF_MEMORY")  # how SLURM calls the end of a job that asked for too little
 SILENT = "ended without a word: its machine, its scheduler or somebody stopped it"
 
 
 class Attempts:
-    """The journal of a block's attempts, a JSON file: a list of {attempt, host, job, origin, ended, stopped}.
+    """The journal of a block's attempts, a JSON file: a list of {attempt, host, job, recipe, ended, stopped}.
 
-    origin: a digest of what the attempt began from; stopped: whether somebody asked it to end.
+    recipe: what the attempt began from; stopped: whether somebody asked it to end.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self.made = store.read_json(path) if path.exists() else []
 
-    def begin(self, attempt: int, origin: str) -> None:
+    def begin(self, attempt: int, recipe: Recipe) -> None:
         """Note that an attempt begins here; `job` is that of SLURM, or None."""
         job = os.environ.get("SLURM_JOB_ID")
-        here = {"attempt": attempt, "host": socket.gethostname(), "job": job, "origin": origin}
+        here = {"attempt": attempt, "host": socket.gethostname(), "job": job, "recipe": recipe}
         self.made.append(here | {"ended": None, "stopped": False})
         store.write_json(self.path, self.made)
 
@@ -40,9 +41,9 @@ class Attempts:
         last = self.made[-1] if self.made else {"stopped": False}
         return last["stopped"] and not (last["job"] and job_state(last["job"]) in LIMITS)
 
-    def foreign(self, origin: str) -> bool:
+    def foreign(self, recipe: Recipe) -> bool:
         """Whether there was an attempt that began from something else: what it left is not to be gone on with."""
-        return bool(self.made) and self.made[-1]["origin"] != origin
+        return bool(self.made) and self.made[-1]["recipe"] != recipe
 
     def last_words(self) -> str:
         """Why the last attempt ended, in one line: what it said, and what SLURM says of its job."""

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from weight_atlas import records, store
+from weight_atlas.plan.recipe import Recipe, agrees
 from weight_atlas.training import slots
 from weight_atlas.training.attempts import Attempts
 
@@ -40,11 +41,19 @@ THIN = Path(__file__).resolve().parents[2] / "prune_snapshots.py"
 class Block:
     """One block of a cell: its directory, its scratch directory beside it, and its lock."""
 
-    def __init__(self, directory: Path, cell_id: str, settings: dict, origin: str = "", keep: str = "all"):
-        """origin: a digest of what its training begins from, code included; keep: the snapshots that stay once it is
-        trained, `all`, `ends`, or these and some epochs, as 5+10."""
-        self.directory, self.cell_id, self.settings, self.origin = directory, cell_id, settings, origin
-        self.keep = keep
+    def __init__(
+        self,
+        directory: Path,
+        cell_id: str,
+        settings: dict,
+        recipe: Recipe | None = None,
+        keep: str = "all",
+        adopt: bool = False,
+    ):
+        """recipe: what it is trained from; keep: the snapshots that stay once it is trained, `all`, `ends`, or these
+        and some epochs, as 5+10; adopt: whether replicates that other code trained stay."""
+        self.directory, self.cell_id, self.settings, self.recipe = directory, cell_id, settings, recipe or {}
+        self.keep, self.adopt = keep, adopt
         self.seeds = store.block_seeds(directory)
         self.scratch = store.scratch_path(directory)
         self.interrupted = 0
@@ -149,7 +158,7 @@ class Block:
         """Why a replicate that is in place cannot stay there, or None."""
         if record is None:
             return "it is there in part"
-        if record["origin"] != self.origin:
+        if not agrees(record["recipe"], self.recipe, self.adopt):
             return "its code, data or parent changed"
         if record["status"] == "failed":
             return "it failed" if again else None
@@ -186,7 +195,7 @@ class Block:
             half.unlink()
         for seed in self.unplaced():
             own, place = (store.replicate_path(where, seed) for where in (self.scratch, self.directory))
-            records.seal(self.scratch, seed, self.origin, machine)
+            records.seal(self.scratch, seed, self.recipe, machine)
             os.replace(own, place)
             store.flush(place.parent)
         for folder in self.directory.parents[:2]:  # Snakemake makes these, and does not flush them
@@ -275,10 +284,10 @@ def _launch(
 
 
 def _begin(block: Block) -> Attempts:
-    """The journal of a block's attempts, in its scratch directory, which is emptied where it is of another origin."""
+    """The journal of a block's attempts, in its scratch directory, which is emptied where it is of another recipe."""
     store.make_folder(block.scratch)
     made = Attempts(block.scratch / JOURNAL)
-    if not made.foreign(block.origin):
+    if not made.foreign(block.recipe):
         return made
     print(f"{block.cell_id}: its code or parent changed since it was interrupted: it begins anew", flush=True)
     block.clear()
@@ -301,7 +310,7 @@ def _train(
 
     attempt: which one of how many; at the last one a failure is recorded, unless it is to `stop` the workflow.
     """
-    made.begin(attempt[0], block.origin)
+    made.begin(attempt[0], block.recipe)
     with contextlib.ExitStack() as held:
         device, locks = None, (lock,)
         if gpus:

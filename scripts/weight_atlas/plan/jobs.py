@@ -1,0 +1,233 @@
+"""What each rule asks of the plan: inputs, parameters and resources of its jobs, by their wildcards. No Snakemake."""
+
+import functools
+import json
+import shlex
+from pathlib import Path
+from typing import Any, Protocol
+
+from weight_atlas.plan import code, cost, given, outdated
+from weight_atlas.plan.identity import digest
+from weight_atlas.plan.recipe import own_files
+from weight_atlas.plan.resolve import Cell
+from weight_atlas.plan.study import Plan, block_path
+
+ATTEMPTS = 3  # to train; one more records a failure that nobody was left to record
+RECORDING_MB, RECORDING_MINUTES = 500, 10  # what that one takes
+
+
+class Wildcards(Protocol):
+    """Snakemake's wildcards: a rule has those that its output names, as text."""
+
+    cell: str
+    first: str
+    last: str
+    dataset: str
+    weights: str
+    group: str
+    study: str
+
+
+class Jobs:
+    """The jobs of a plan, for the rules."""
+
+    def __init__(self, plan: Plan, scripts: str):
+        """scripts: the folder of the commands, relative to the working directory."""
+        self.plan, self.scripts = plan, scripts
+        self.urgency = cost.urgency(plan.cells, plan.config.device)
+
+    # ------------------------------------------------------------------------------------------- code
+
+    def script(self, name: str) -> str:
+        """The command's own file, relative to the working directory."""
+        return f"{self.scripts}/{name}"
+
+    def imports(self, name: str, *modules: str) -> list[str]:
+        """The files that the command and the named modules import, relative to the working directory."""
+        return [self.script(file) for file in code.closure(name, *modules) if file != name]
+
+    def study_imports(self, wildcards: Wildcards) -> list[str]:
+        """The files that draw a study: those of the command, and its chapter's own module where it has one."""
+        own = f"weight_atlas/reporting/chapters/{self.chapter(wildcards).replace('-', '_')}.py"
+        return self.imports("draw.py", *([own] if (code.SCRIPTS / own).exists() else []))
+
+    def given_imports(self, wildcards: Wildcards) -> list[str]:
+        """The files that lay out given checkpoints, the network's among them."""
+        return self.imports("given.py", own_files(self._cell(wildcards).settings)[0])
+
+    def group_imports(self, wildcards: Wildcards) -> list[str]:
+        """The files that measure a group, the network's among them."""
+        first = self.plan.cells[self.plan.groups[wildcards.group][0]]
+        return self.imports("measure.py", own_files(first.settings)[0])
+
+    # --------------------------------------------------------------------------- data sets and weights
+
+    def dataset_stamp(self, wildcards: Wildcards) -> str:
+        """The file that is newer than a data set which must be prepared again."""
+        return str(outdated.STAMPS / outdated.data_path(wildcards.dataset))
+
+    def dataset_spec(self, wildcards: Wildcards) -> str:
+        """What a data set is made from, as JSON."""
+        return json.dumps(self.plan.datasets[wildcards.dataset].spec, sort_keys=True)
+
+    def weights_stamp(self, wildcards: Wildcards) -> str:
+        """The file that is newer than weights which must be prepared again."""
+        return str(outdated.STAMPS / outdated.weights_path(wildcards.weights))
+
+    def weights_spec(self, wildcards: Wildcards) -> str:
+        """What weights are made from, as JSON."""
+        return json.dumps(self.plan.weights[wildcards.weights], sort_keys=True)
+
+    # ------------------------------------------------------------------------------- a block of a cell
+
+    def _cell(self, wildcards: Wildcards) -> Cell:
+        return self.plan.cells[wildcards.cell]
+
+    def block_stamp(self, wildcards: Wildcards) -> str:
+        """The file that is newer than a block which must be trained again."""
+        return str(outdated.STAMPS / block_path(wildcards.cell, (int(wildcards.first), int(wildcards.last))))
+
+    def cell_data(self, wildcards: Wildcards) -> str | list[str]:
+        """The prepared data set of a cell, where it has one."""
+        return _data(self._cell(wildcards), "safetensors")
+
+    def cell_card(self, wildcards: Wildcards) -> str | list[str]:
+        """The card of a cell's data set, where it has one."""
+        return _data(self._cell(wildcards), "json")
+
+    def cell_weights(self, wildcards: Wildcards) -> str | list[str]:
+        """The prepared weights that a cell starts from, if any."""
+        weights = self._cell(wildcards).weights
+        return f"{outdated.weights_path(weights.weights_id)}.safetensors" if weights else []
+
+    def weights_option(self, wildcards: Wildcards) -> str:
+        """The same as an option of the command line."""
+        weights = self.cell_weights(wildcards)
+        return f"--weights {shlex.quote(weights)}" if isinstance(weights, str) else ""
+
+    def parent_blocks(self, wildcards: Wildcards) -> list[str]:
+        """The directories of the parent's blocks that hold the replicates of this one."""
+        return self.plan.parent_blocks(wildcards.cell, (int(wildcards.first), int(wildcards.last)))
+
+    def parent_runs(self, wildcards: Wildcards) -> list[str]:
+        """The records of these blocks."""
+        return [f"{block}/run.json" for block in self.parent_blocks(wildcards)]
+
+    def given_files(self, wildcards: Wildcards) -> list[Path]:
+        """The user's files of the replicates of a block, series after series."""
+        series = self._cell(wildcards).files[int(wildcards.first) : int(wildcards.last) + 1]
+        return [path for files in series for path in files]
+
+    def given_fingerprint(self, wildcards: Wildcards) -> str:
+        """What tells these files apart. Not a function of the rule's input: of those Snakemake asks no change."""
+        return given.fingerprint(self.given_files(wildcards))
+
+    def cell_settings(self, wildcards: Wildcards) -> str:
+        """A cell in full, as JSON."""
+        return json.dumps(self._cell(wildcards).settings, sort_keys=True)
+
+    def cell_keep(self, wildcards: Wildcards) -> str:
+        """Which snapshots stay once the cell is trained, as the trainer takes it. It changes no result."""
+        kept = self.plan.kept[wildcards.cell]
+        return kept if isinstance(kept, str) else "+".join(map(str, kept)) or "ends"
+
+    def need(self, wildcards: Wildcards) -> cost.Need:
+        """What a block takes at its first attempt."""
+        return self._need(wildcards.cell, int(wildcards.last) - int(wildcards.first) + 1)
+
+    @functools.cache  # noqa: B019 (there is one object of this class in a process, and each resource of a job asks)
+    def _need(self, cell: str, replicates: int) -> cost.Need:
+        return cost.need(self.plan.cells[cell], replicates, self.plan.config.device)
+
+    def priority(self, wildcards: Wildcards) -> int:
+        """Seconds of the longest chain of trainings that waits for a cell."""
+        return int(self.urgency[wildcards.cell])
+
+    def threads(self, wildcards: Wildcards) -> int:
+        """The threads of a training, which are a setting of its network."""
+        return self.need(wildcards).threads
+
+    def memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """MB of memory, doubled at each attempt."""
+        return self.need(wildcards).mem_mb * 2 ** (attempt - 1) if attempt <= ATTEMPTS else RECORDING_MB
+
+    def runtime(self, wildcards: Wildcards, attempt: int) -> int:
+        """Minutes, doubled at each attempt."""
+        return self.need(wildcards).runtime * 2 ** (attempt - 1) if attempt <= ATTEMPTS else RECORDING_MINUTES
+
+    def gpu(self, wildcards: Wildcards, attempt: int) -> int:
+        """GPUs of a training."""
+        return self.need(wildcards).gpu if attempt <= ATTEMPTS else 0
+
+    # --------------------------------------------------------------------------------- measure groups
+
+    def block_files(self, name: str, cells: list[str] | None = None) -> list[str]:
+        """A file of every block that the config asks for (of the given cells)."""
+        chosen = self.plan.cells if cells is None else cells
+        return [f"{block_path(cell, block)}/{name}" for cell in chosen for block in self.plan.blocks[cell]]
+
+    def cards(self) -> list[str]:
+        """The cards of all data sets."""
+        return [f"{outdated.data_path(dataset)}.json" for dataset in self.plan.datasets]
+
+    def prepared(self) -> list[str]:
+        """The tensor files of all data sets, in the order of their cards."""
+        return [f"{outdated.data_path(dataset)}.safetensors" for dataset in self.plan.datasets]
+
+    def _group(self, wildcards: Wildcards) -> list[Cell]:
+        return [self.plan.cells[cell] for cell in self.plan.groups[wildcards.group]]
+
+    def group_runs(self, wildcards: Wildcards) -> list[str]:
+        """The records of all blocks of a group."""
+        return self.block_files("run.json", self.plan.groups[wildcards.group])
+
+    def group_data(self, wildcards: Wildcards) -> str | list[str]:
+        """The prepared data set of a group, where it has one."""
+        return _data(self._group(wildcards)[0], "safetensors")
+
+    def group_card(self, wildcards: Wildcards) -> str | list[str]:
+        """The card of a group's data set, where it has one."""
+        return _data(self._group(wildcards)[0], "json")
+
+    def group_need(self, wildcards: Wildcards) -> tuple[int, int]:
+        """(MB, minutes) that measuring a group takes at the first attempt."""
+        return cost.measuring([(cell, self.plan.replicates[cell.cell_id]) for cell in self._group(wildcards)])
+
+    def group_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """MB of memory, doubled at each attempt."""
+        return self.group_need(wildcards)[0] * 2 ** (attempt - 1)
+
+    def group_runtime(self, wildcards: Wildcards, attempt: int) -> int:
+        """Minutes, doubled at each attempt."""
+        return self.group_need(wildcards)[1] * 2 ** (attempt - 1)
+
+    def group_layout(self, wildcards: Wildcards) -> str:
+        """What of the plan a group's measures depend on, labels apart, as a digest."""
+        plan, cells = self.plan, self._group(wildcards)
+        layout: list[Any] = [
+            [cell.cell_id, plan.replicates[cell.cell_id], plan.blocks[cell.cell_id], cell.settings] for cell in cells
+        ]
+        return digest(layout + [named for cell in cells for named in plan.checkpoints.get(cell.cell_id, [])])
+
+    def measures(self) -> list[str]:
+        """The directories of all groups' measures."""
+        return [f"results/{self.plan.config.name}/measures/{group}" for group in self.plan.groups]
+
+    # ---------------------------------------------------------------------------------------- studies
+
+    def chapter(self, wildcards: Wildcards) -> str:
+        """The chapter that reports a study."""
+        return self.plan.chapter(wildcards.study)
+
+    def layout(self, wildcards: Wildcards) -> str:
+        """All that cells.csv says, as a digest."""
+        return digest(self.plan.rows())
+
+
+def _data(cell: Cell, suffix: str) -> str | list[str]:
+    return f"{outdated.data_path(cell.data.dataset_id)}.{suffix}" if cell.data else []
+
+
+def attempt_number(wildcards: Wildcards, attempt: int) -> int:
+    """Which attempt at a job this is."""
+    return attempt

@@ -1,0 +1,136 @@
+"""What has to be made again, and the stamp files by which Snakemake learns it.
+
+A finished block holds its recipe, and so do a data set's card and a file of weights. When the workflow starts, these
+are compared with what each would be made from today. A stamp is older than the results where they agree and newer where
+they do not, and it is the only input whose time counts. So results can be moved, copied or linked, and used with any
+checkout of the same code.
+"""
+
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from weight_atlas import records, store
+from weight_atlas.datasets import source_info
+from weight_atlas.plan import outcome, recipe
+from weight_atlas.plan.blocks import Block
+from weight_atlas.plan.study import Plan, block_path
+
+STAMPS = Path(".snakemake/atlas")
+ABSENT, OTHER = "it is not there", "it was made from something else"
+FOLLOWS, RETRIED = "what it is made from is made again", "it failed, or is not whole"
+
+
+def outdated(plan: Plan) -> dict[str, str]:
+    """{what is to be made (again): why}, by its path without suffix; with `retry_failed` what failed too.
+
+    ValueError, in one line, where a run.json is no record of its block.
+    """
+    found: dict[str, str] = {}
+    for dataset_id in plan.datasets:
+        found |= _entry(data_path(dataset_id), _dataset(plan, dataset_id))
+    for weights_id in plan.weights:
+        found |= _entry(weights_path(weights_id), _weights(plan, weights_id))
+    retried = set(outcome.retried(plan)) if plan.config.retry_failed else set()
+    parents = {cell.parent for cell in plan.cells.values()}
+    runs: dict[str, list[dict]] = {}  # of parents alone: they come before what starts from them
+    for cell_id, blocks in plan.blocks.items():
+        for block in blocks:
+            name = block_path(cell_id, block)
+            run = records.read(plan.root / name) if (plan.root / name / "run.json").exists() else None
+            if run and cell_id in parents:
+                runs.setdefault(cell_id, []).extend(run["replicates"])
+            if plan.cells[cell_id].kind != "given":
+                found |= _entry(name, RETRIED if name in retried else _block(plan, cell_id, block, run, found, runs))
+    return found
+
+
+def maker(path: str) -> str:
+    """The key in `outdated` of what makes a file."""
+    return path.removesuffix("/run.json") if path.endswith("/run.json") else path.rsplit(".", 1)[0]
+
+
+def data_path(dataset_id: str) -> str:
+    """Where a data set and its card are, without their suffixes."""
+    return f"data/{dataset_id}"
+
+
+def weights_path(weights_id: str) -> str:
+    """Where prepared weights are, without the suffix."""
+    return f"data/weights/{weights_id}"
+
+
+def _entry(name: str, why: str | None) -> dict[str, str]:
+    return {name: why} if why else {}
+
+
+def _dataset(plan: Plan, dataset_id: str) -> str | None:
+    """Why a data set is to be prepared, or None."""
+    path = plan.root / data_path(dataset_id)
+    card = path.with_name(f"{path.name}.json")
+    if not (card.exists() and path.with_name(f"{path.name}.safetensors").exists()):
+        return ABSENT
+    wanted = recipe.dataset(plan.datasets[dataset_id].spec, fingerprint(plan, dataset_id))
+    return None if store.read_json(card).get("recipe") == wanted else OTHER
+
+
+def fingerprint(plan: Plan, dataset_id: str) -> str | None:
+    """What tells the source's images apart; that of the card where the source is not at hand (any more)."""
+    try:
+        spec = plan.datasets[dataset_id].spec
+        return source_info.fingerprint(source_info.describe(spec, Path(plan.config.data_root)))
+    except ValueError:
+        card = plan.root / f"{data_path(dataset_id)}.json"
+        return store.read_json(card)["fingerprint"] if card.exists() else None
+
+
+def _weights(plan: Plan, weights_id: str) -> str | None:
+    """Why a file of weights is to be prepared, or None."""
+    path = plan.root / f"{weights_path(weights_id)}.safetensors"
+    if not path.exists():
+        return ABSENT
+    wanted = recipe.weights(plan.weights[weights_id])
+    return None if store.tensor_header(path)[0].get("recipe") == wanted else OTHER
+
+
+def _block(
+    plan: Plan, cell_id: str, block: Block, run: dict | None, found: dict[str, str], runs: dict[str, list[dict]]
+) -> str | None:
+    """Why a block is to be trained, or None; found: what is outdated so far; runs: the records of parents."""
+    if run is None:
+        return ABSENT
+    cell = plan.cells[cell_id]
+    data, weights = data_path(cell.settings["dataset_id"]), cell.weights and weights_path(cell.weights.weights_id)
+    if any(name in found for name in (data, weights, *plan.parent_blocks(cell_id, block))):
+        return FOLLOWS
+    wanted = recipe.block(
+        cell.settings,
+        plan.root / f"{data}.json",
+        plan.root / f"{weights}.safetensors" if weights else None,
+        runs.get(cell.parent or "", []),
+        range(block[0], block[1] + 1),
+    )
+    agree = (recipe.agrees(record["recipe"], wanted, plan.config.adopt) for record in run["replicates"])
+    return None if all(agree) else OTHER
+
+
+def stamp(plan: Plan, again: Collection[str]) -> None:
+    """Write the stamp of everything that the plan prepares or trains; again: what is made (again), as in `outdated`."""
+    files = {data_path(one): [f"{data_path(one)}.safetensors", f"{data_path(one)}.json"] for one in plan.datasets}
+    files |= {weights_path(one): [f"{weights_path(one)}.safetensors"] for one in plan.weights}
+    for path in (block_path(cell_id, block) for cell_id, blocks in plan.blocks.items() for block in blocks):
+        files[path] = [f"{path}/run.json", f"{path}/metrics.csv"]
+    for name, results in files.items():
+        _set(plan.root / STAMPS / name, [plan.root / file for file in results], name in again)
+
+
+def _set(path: Path, results: list[Path], again: bool) -> None:
+    """A stamp that is newer than the results, and never had this content, or older than they are."""
+    times = [file.stat().st_mtime for file in results if file.exists()]
+    if again or not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{time.time_ns()}\n", encoding="utf-8")
+    if times:
+        second = max(time.time(), max(times) + 1) if again else min(times) - 1
+        os.utime(path, (second, second))

@@ -1,0 +1,88 @@
+"""What data sets, weights and trainings are made from, as digests: what was made from the same is taken as it is."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from weight_atlas import store
+from weight_atlas.plan import code
+from weight_atlas.plan.identity import digest
+
+PREPARING = "weight_atlas/datasets/dataset.py"
+CONVERTING = "weight_atlas/datasets/weights.py"
+TRAINING = "weight_atlas/training/block.py"
+LENGTH = 64  # hex digits of a digest
+
+Recipe = dict[str, str | None]  # what a block was trained from: part -> digest
+
+
+def dataset(spec: Mapping[str, Any], fingerprint: str | None) -> str:
+    """The digest of what a data set is made from; fingerprint: what tells the images of its source apart."""
+    return digest([spec, fingerprint, code.digest(PREPARING)], LENGTH)
+
+
+def weights(spec: Mapping[str, Any]) -> str:
+    """The digest of what a file of weights is made from."""
+    return digest([spec, code.digest(CONVERTING)], LENGTH)
+
+
+def block(
+    settings: dict[str, Any], card: Path | None, weights: Path | None, parents: Iterable[Mapping], seeds: Iterable[int]
+) -> Recipe:
+    """What the replicates of a block are trained from.
+
+    Parameters
+    ----------
+    settings : the resolved cell
+    card : the card of its data set
+    weights : the prepared weights that it starts from
+    parents : the records of the parent's replicates, as in the run.json of its blocks
+    seeds : the replicates' seeds
+
+    Returns
+    -------
+    Digests of the settings, of the content of the data, of the files that the start is taken from, and of the code.
+    """
+    start = store.tensor_header(weights)[0]["sha256"] if weights else _taken(settings["start"], parents, seeds)
+    return {
+        "settings": digest(settings, LENGTH),
+        "data": store.read_json(card)["sha256"] if card else None,
+        "start": start,
+        "code": code.digest(TRAINING, *own_files(settings)),
+    }
+
+
+def own_files(settings: Mapping[str, Any]) -> list[str]:
+    """The files that a cell's training runs beside those of all others, relative to `scripts/`: its network's and its
+    perturbations'."""
+    steps = sorted({step["type"] for step in settings["start"].get("steps", [])})
+    modules = [f"networks/architectures/{settings['network']['architecture']}", *(f"perturbations/{s}" for s in steps)]
+    return [f"weight_atlas/{module}.py" for module in modules]
+
+
+def _taken(start: Mapping[str, Any], parents: Iterable[Mapping], seeds: Iterable[int]) -> str | None:
+    """The digest of the parent's files that each replicate starts from, or None without a parent.
+
+    Of a parent that was not trained to its end it is that of its status.
+    """
+    by_seed = {record["seed"]: record for record in parents}
+    if not by_seed:
+        return None
+    taken = []
+    for seed in seeds:
+        record = by_seed.get(seed, {"status": None})
+        if record["status"] == "done":
+            epoch = record["epochs"] if start["take"] == "last" else start["take"]
+            names = [
+                store.named("", epoch).name,
+                *(["optimizer.safetensors"] if start.get("state") == "carried" else []),
+            ]
+            taken.append([seed, *(record["sha256"].get(name) for name in names)])
+        else:
+            taken.append([seed, record["status"]])
+    return digest(taken, LENGTH)
+
+
+def agrees(recorded: Mapping[str, str | None], wanted: Recipe, adopt: bool) -> bool:
+    """Whether what was made is what would be made today; with `adopt`, whatever code made it."""
+    return all(recorded.get(part) == wanted[part] for part in wanted if not (adopt and part == "code"))

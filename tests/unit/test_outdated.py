@@ -1,0 +1,182 @@
+"""What is made again: recipes, what changes them, and the stamps that Snakemake goes by."""
+
+import os
+import time
+
+import pytest
+from blocks import MACHINE
+
+from tests.conftest import tiny
+from weight_atlas import records, store
+from weight_atlas.datasets.dataset import prepare_dataset
+from weight_atlas.plan import code, outdated, recipe, study
+
+BLOCK = (0, 1)
+
+
+def config(**keys) -> dict:
+    """Two cells of two replicates: a base, and the same flipped and trained again."""
+    asked = tiny() | {"networks": {"lenet1": {}}, "sources": {}, "inits": {}, "replicates": 2} | keys
+    grid = {"dataset": ["digits"], "network": ["lenet1"], "init": ["default"], "optimizer": ["sgd"]}
+    asked["definitions"] = {"dynamics": {"grid": grid, "perturb": {"perturbations": ["flip"], "controls": []}}}
+    return asked
+
+
+def replicate(seed: int, **changes) -> dict:
+    digests = {"epoch_0.safetensors": f"a{seed}", "epoch_2.safetensors": f"b{seed}", "best.safetensors": f"c{seed}"}
+    return {"seed": seed, "status": "done", "cause": None, "epochs": 2, "sha256": digests} | changes
+
+
+def finish(plan: study.Plan, cell_id: str, *replicates: dict) -> None:
+    """Write the record of a block as if it had been trained now, from what there is."""
+    cell, path = plan.cells[cell_id], plan.root / study.block_path(cell_id, BLOCK)
+    parents = [
+        one for block in plan.parent_blocks(cell_id, BLOCK) for one in records.read(plan.root / block)["replicates"]
+    ]
+    card = plan.root / f"data/{cell.settings['dataset_id']}.json"
+    made_from = recipe.block(cell.settings, card, None, parents, [one["seed"] for one in replicates])
+    rows = [one | {"recipe": made_from} for one in replicates]
+    run = {"cell_id": cell_id, "kind": cell.kind, "seeds": [0, 1], **MACHINE, "replicates": rows, "cell": cell.settings}
+    store.write_json(path / "run.json", run)
+    (path / "metrics.csv").write_text("")
+
+
+@pytest.fixture
+def plan(tmp_path) -> study.Plan:
+    """A plan whose cells are finished and whose data are there."""
+    plan = study.Plan(config(), tmp_path)
+    for name, data in plan.datasets.items():
+        facts = prepare_dataset(data.spec, name, tmp_path, tmp_path / f"data/{name}.safetensors")
+        made_from = recipe.dataset(data.spec, facts["fingerprint"])
+        store.write_json(tmp_path / f"data/{name}.json", facts | {"recipe": made_from})
+    for cell_id in plan.cells:
+        finish(plan, cell_id, replicate(0), replicate(1))
+    return plan
+
+
+def paths(plan: study.Plan) -> list[str]:
+    return [study.block_path(cell_id, BLOCK) for cell_id in plan.cells]
+
+
+def test_what_is_made_from_the_same_is_not_made_again(plan):
+    assert outdated.outdated(plan) == {}
+
+
+def test_other_code_makes_everything_again_unless_it_is_adopted(plan, monkeypatch):
+    digest = code.digest
+    monkeypatch.setattr(code, "digest", lambda *files: digest(*files) + ("" if recipe.PREPARING in files else "x"))
+    base, child = paths(plan)
+    assert outdated.outdated(plan) == {base: outdated.OTHER, child: outdated.FOLLOWS}
+    assert outdated.outdated(study.Plan(config(adopt=True), plan.root)) == {}
+
+
+def test_a_child_follows_what_it_takes_of_its_parent_and_nothing_else(plan):
+    base, child = paths(plan)
+    changed = replicate(1)
+    changed["sha256"]["epoch_0.safetensors"] = changed["sha256"]["best.safetensors"] = "another"
+    finish(plan, next(iter(plan.cells)), replicate(0), changed)
+    assert outdated.outdated(plan) == {}, "it takes the last snapshot"
+    changed["sha256"]["epoch_2.safetensors"] = "another"
+    finish(plan, next(iter(plan.cells)), replicate(0), changed)
+    assert outdated.outdated(plan) == {child: outdated.OTHER}
+    finish(plan, next(iter(plan.cells)), replicate(0), replicate(1, status="diverged"))
+    assert outdated.outdated(plan) == {child: outdated.OTHER}
+    (plan.root / base / "run.json").unlink()
+    assert outdated.outdated(plan) == {base: outdated.ABSENT, child: outdated.FOLLOWS}
+
+
+def test_a_retried_parent_takes_its_children_along(plan):
+    base, child = paths(plan)
+    finish(plan, next(iter(plan.cells)), replicate(0), replicate(1, status="failed", cause="killed"))
+    assert outdated.outdated(plan) == {child: outdated.OTHER}
+    retried = study.Plan(config(retry_failed=True), plan.root)
+    assert outdated.outdated(retried) == {base: outdated.RETRIED, child: outdated.FOLLOWS}
+
+
+@pytest.mark.parametrize(
+    ("key", "why"), [("sha256", outdated.OTHER), ("recipe", outdated.FOLLOWS)], ids=["content", "source"]
+)
+def test_other_data_train_again(plan, key, why):
+    (card,) = (plan.root / "data").glob("*.json")
+    store.write_json(card, store.read_json(card) | {key: "another"})
+    found = outdated.outdated(plan)
+    assert {found[path] for path in paths(plan)} <= {why, outdated.FOLLOWS}
+    assert (f"data/{card.stem}" in found) == (key == "recipe")
+
+
+def test_data_that_are_gone_are_made_again(plan):
+    next((plan.root / "data").glob("*.safetensors")).unlink()
+    assert set(outdated.outdated(plan).values()) == {outdated.ABSENT, outdated.FOLLOWS}
+
+
+@pytest.mark.parametrize("shift", [-1000, 0, 1000], ids=["old", "new", "from the future"])
+def test_a_stamp_is_older_than_results_that_stay_and_newer_than_others(plan, shift):
+    base, child = paths(plan)
+    then = time.time() + shift
+    for path in (*(plan.root / base).iterdir(), *(plan.root / child).iterdir()):
+        os.utime(path, (then, then))
+    outdated.stamp(plan, {})
+    outdated.stamp(plan, {child})
+    stamps = {path: (plan.root / outdated.STAMPS / path).stat().st_mtime for path in (base, child)}
+    assert stamps[base] < then < stamps[child]
+    said = (plan.root / outdated.STAMPS / child).read_text()
+    outdated.stamp(plan, {child})
+    assert (plan.root / outdated.STAMPS / child).read_text() != said, "or Snakemake takes it for the same"
+    outdated.stamp(plan, {})
+    assert (plan.root / outdated.STAMPS / child).stat().st_mtime < then
+
+
+SOURCE = '''"""What it is."""
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import torch
+RATE: float = 0.1
+
+class Point:
+    """A point."""
+    x: int
+    y: int = 2
+
+def double(value: int, *, by: int = 2) -> int:
+    """Twice."""
+    # not thrice
+    return value * by
+'''
+SAME = """
+RATE = 0.1
+
+
+class Point:
+    x: float
+    y = 2
+
+
+def double(value, *, by=2):
+    return (value
+            * by)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (SOURCE, SAME, True),
+        ("x: int\n", "z: int\n", False),
+        ("y: int = 2", "y: int = 3", False),
+        ("= 0.1", "= 0.2", False),
+        ("value * by", "value + by", False),
+        ("by: int = 2", "by: int = 3", False),
+        ("double", "twice", False),
+    ],
+)
+def test_what_code_computes_has_one_digest(tmp_path, monkeypatch, old, new, same):
+    def digest(text: str) -> str:
+        (tmp_path / "some.py").write_text(text)
+        for cached in (code.closure, code.digest, code._imports, code._behaviour):
+            cached.cache_clear()
+        return code.digest("some.py")
+
+    monkeypatch.setattr(code, "SCRIPTS", tmp_path)
+    assert (digest(SOURCE) == digest(SOURCE.replace(old, new))) == same
+    for cached in (code.closure, code.digest, code._imports, code._behaviour):
+        cached.cache_clear()
