@@ -1,4 +1,4 @@
-"""Results in a notebook: `wa.cells`, `table`, `load` and `pictures`, the README's example and the notebook."""
+"""Results in a notebook: `wa.cells`, `table`, `load` and `pictures`, the docs' example and the notebook."""
 
 import csv
 import json
@@ -296,12 +296,11 @@ def test_another_name_is_no_attribute():
         wa.loda  # noqa: B018
 
 
-# ---------------------------------------------------------------------------------------- the README, the notebook
+# ------------------------------------------------------------------------------------------ the docs, the notebook
 
 
-def test_the_example_of_the_readme_runs(finished):
-    section = re.search(r"^## In a notebook$(.*?)^## ", (ROOT / "README.md").read_text(), re.M | re.S)[1]
-    (example,) = re.findall(r"^```python\n(.*?)^```$", section, re.M | re.S)
+def test_the_example_of_the_docs_runs(finished):
+    (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/notebook.md").read_text(), re.M | re.S)
     assert example.count("lenet5") == 1
     said = python(example.replace("lenet5", "lenet1"), finished.root)
     cell_id = the_id(finished.root, LENET)

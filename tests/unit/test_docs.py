@@ -1,12 +1,14 @@
-"""The documentation against the program: keys, defaults, limits, examples, commands and paths."""
+"""The documentation against the program: keys, defaults, limits, examples, commands, paths, links and versions."""
 
 import copy
 import inspect
+import itertools
 import json
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import typing
 from pathlib import Path
 
@@ -17,11 +19,15 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel, TypeAdapter
 
+from tests.unit.test_imports import ORDER
 from weight_atlas import networks, perturbations
+from weight_atlas.networks import architectures
 from weight_atlas.plan import resolve, spec, study
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "config/README.md")
+GENERATED = {"docs/coverage.md", "docs/tables.md"}  # by commands, which have tests of their own
+SUBJECTS = sorted({str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")} - GENERATED)
+PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *SUBJECTS)
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 
 # The tables of config/README.md that document a model, by heading and (where the table has it) the column "for".
@@ -115,7 +121,19 @@ def whole_configs():
 def commands(page):
     """The lines of shell that a page shows, indented by four."""
     lines = re.findall(r"^    (\S.*)$", text(page), re.M)
-    return [line for line in lines if re.match(r"snakemake |python3", line)]
+    return [line for line in lines if re.match(r"snakemake |python3|\.venv/bin/", line)]
+
+
+def saved():
+    """The names by which the pages' examples of whole configs are to be saved."""
+    return {name for page in PAGES for name in re.findall(r"[Ss]ave it as\s+`(\w+\.yaml)`", text(page))}
+
+
+def anchors(page):
+    """The headings of a page, as links name them, in order: [(level, anchor)]."""
+    prose = re.sub(r"^```.*?^```$", "", text(page), flags=re.M | re.S)
+    headings = re.findall(r"^(#+) (.+)$", prose, re.M)
+    return [(len(marks), re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")) for marks, heading in headings]
 
 
 # -------------------------------------------------------------------------------------- what the models say
@@ -286,8 +304,30 @@ def lay_out(config, root):
                     Image.fromarray(pixels).save(root / path / name / f"{number}.png")
 
 
+def indented(documentation):
+    """The code that a docstring shows, indented by four."""
+    lines = inspect.cleandoc(documentation).splitlines()
+    return "\n".join(line[4:] for line in lines if line.startswith("    ") or not line).strip() + "\n"
+
+
+@pytest.fixture
+def residual(tmp_path, monkeypatch):
+    """The network that docs/networks.md shows, saved where it says, but for the folder."""
+    [code] = blocks("docs/networks.md", "python")
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks/residual.py").write_text(code)
+    monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(tmp_path / "networks")])
+    yield
+    sys.modules.pop("weight_atlas.networks.architectures.residual", None)
+
+
+def test_the_pages_show_the_network_and_the_perturbation_of_the_docstrings():
+    assert blocks("docs/networks.md", "python") == [indented(networks.__doc__)]
+    assert blocks("CONTRIBUTING.md", "python") == [indented(perturbations.__doc__)]
+
+
 @pytest.mark.parametrize("example", whole_configs(), ids=lambda example: yaml.safe_load(example)["name"])
-def test_every_example_that_is_a_config_is_planned(example, tmp_path, schema):
+def test_every_example_that_is_a_config_is_planned(example, tmp_path, schema, residual):
     config = yaml.safe_load(example)
     jsonschema.validate(config, schema)
     lay_out(config, tmp_path)
@@ -296,7 +336,7 @@ def test_every_example_that_is_a_config_is_planned(example, tmp_path, schema):
 
 
 def test_there_are_examples_of_both_kinds():
-    assert len(whole_configs()) >= 4 and len(examples()) > len(whole_configs())
+    assert len(whole_configs()) >= 6 and len(examples()) > len(whole_configs())
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -305,12 +345,7 @@ def test_every_other_example_is_a_part_of_a_config(page):
     for _, example in (one for one in examples() if one[0] == page and one[1] not in whole_configs()):
         config = yaml.safe_load(text("config/config.yaml")) | yaml.safe_load(example)
         for label, network in spec.Config.model_validate(config).networks.items():
-            architecture = network.architecture or label
-            if architecture in networks.names():
-                networks.check_options(architecture, network.model_extra)
-            else:  # the network that the package's own text has as its example
-                assert f"architecture: {architecture}`" in networks.__doc__
-                assert all(f"{option}: Literal" in networks.__doc__ for option in network.model_extra)
+            networks.check_options(network.architecture or label, network.model_extra)
 
 
 def test_the_example_of_the_grid_has_the_cells_that_it_says():
@@ -338,15 +373,34 @@ def rules():
 
 
 def test_commands_name_rules_and_configs_that_exist():
-    lines = commands("README.md")
-    assert len(lines) >= 6
+    lines = [line for page in PAGES for line in commands(page)]
+    assert len([line for line in lines if "snakemake" in line]) >= 20
     for line in lines:
         words = shlex.split(line)
-        at = max(number for number, word in enumerate(words) if word.endswith(("snakemake", "python", "python3.11")))
-        if words[at].endswith("snakemake") and not words[at + 1].startswith("-"):
+        at = max((number for number, word in enumerate(words) if word.endswith("snakemake")), default=None)
+        if at is not None and not words[at + 1].startswith("-"):
             assert words[at + 1] in rules()
-        if "--configfile" in words:
-            assert (ROOT / words[words.index("--configfile") + 1]).is_file(), line
+        for flag, path in itertools.pairwise(words):
+            if flag in ("--configfile", "--workflow-profile") and path not in saved():
+                assert (ROOT / path).exists(), line
+        for word in words:
+            if word.startswith("studies="):
+                assert word.removeprefix("studies=") in yaml.safe_load(text("config/quick.yaml"))["definitions"], line
+
+
+def test_the_readme_has_six_things_to_do_next_each_with_a_command_and_a_link():
+    section = text("README.md").partition("## Six things to do next")[2].partition("\n## ")[0]
+    things = re.split(r"^\*\*", section, flags=re.M)[1:]
+    assert len(things) == 6
+    for thing in things:
+        assert re.search(r"^    snakemake ", thing, re.M) and re.search(r"\]\(docs/", thing)
+    assert len(text("README.md").splitlines()) <= 130
+
+
+@pytest.mark.parametrize("name", sorted(saved()))
+def test_a_config_that_is_to_be_saved_is_shown_once(name):
+    named = [example for _, example in examples() if yaml.safe_load(example).get("name") == name.partition(".")[0]]
+    assert len(named) == 1
 
 
 def test_the_two_commands_are_one_line_each_and_need_no_activation():
@@ -359,7 +413,7 @@ def test_the_two_commands_are_one_line_each_and_need_no_activation():
     assert ".venv/bin/python -m pytest -m long\n" in text(".ci/long")
 
 
-MADE = ("results/", "data/", "logs/", ".venv/", "pictures/", "weights/", "mine.yaml")
+MADE = ("results/", "data/", "logs/", ".venv/", "images/", "weights/")
 
 
 def named(page):
@@ -370,22 +424,53 @@ def named(page):
     known = tuple(f"{path.name}/" for path in ROOT.iterdir() if path.is_dir())
     files = r"[\w-]+\.(md|txt|cff|toml|in|yaml|json)"
     paths = [path for path in paths if path.startswith(known) or re.fullmatch(files, path)]
-    return {path for path in paths if not path.startswith(MADE)}
+    return {path for path in paths if not path.startswith(MADE) and path not in saved()}
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_path_that_is_named_exists(page):
-    found = named(page)
-    assert len(found) >= 2
-    for path in found:
+    for path in named(page):
         assert (ROOT / path).exists() or (ROOT / page).parent.joinpath(path).exists(), path
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_within_a_page_lead_somewhere(page):
-    headings = re.findall(r"^#+ (.+)$", text(page), re.M)
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", text(page))) <= anchors
+def test_paths_are_found_in_backticks_links_and_commands():
+    assert {"docs/report.png", "CITATION.cff", "config/dynamics.yaml", "profiles/slurm"} <= named("README.md")
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CHANGELOG.md"])
+def test_every_link_leads_to_a_file_and_its_heading(page):
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text(page)) if "://" not in link]
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent.joinpath(path).resolve() if path else ROOT / page
+        assert target.is_file(), link
+        if anchor:
+            assert anchor in [name for _, name in anchors(target.relative_to(ROOT))], link
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", *SUBJECTS])
+def test_the_contents_at_the_top_of_a_page_are_its_headings(page):
+    (level, _), *headings = anchors(page)
+    assert level == 1 and {level for level, _ in headings} == {2}
+    top = text(page).partition("\n## ")[0]
+    assert re.findall(r"^- \[.+\]\(#(.+)\)$", top, re.M) == [anchor for _, anchor in headings]
+
+
+def test_every_page_of_the_docs_is_linked_in_the_readme():
+    linked = set(re.findall(r"\]\(([\w./-]+\.md)", text("README.md")))
+    assert {*PAGES, *GENERATED, "CHANGELOG.md"} - {"README.md"} == linked
+
+
+def test_the_rooms_are_those_that_the_imports_are_held_to():
+    rows = [row for _, row in tables("CONTRIBUTING.md", "Room")]
+    said = {row["Room"].strip("`"): set(re.findall(r"`(\w+)`", row["May import"])) for row in rows}
+    assert said == ORDER
+
+
+def test_one_version_stands_everywhere():
+    [version, *_] = re.findall(r"^## \[(\S+)\] - (?:unreleased|\d{4}-\d\d-\d\d)$", text("CHANGELOG.md"), re.M)
+    assert version == tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    assert version == yaml.safe_load(text("CITATION.cff"))["version"]
 
 
 def test_the_wildcards_are_those_of_the_snakefile():
@@ -393,7 +478,7 @@ def test_the_wildcards_are_those_of_the_snakefile():
     patterns = dict(re.findall(r'^    (\w+)=r"(.*)",$', block, re.M)) | {"study": "dynamics"}
     assert patterns.keys() == set(re.findall(r"^    (\w+)=", block, re.M))
     said = {}
-    for _, row in tables("README.md", "Wildcard"):
+    for _, row in tables("docs/results.md", "Wildcard"):
         names, shown = (re.findall(r"`([^`]+)`", row[column]) for column in ("Wildcard", "Example"))
         said |= dict(zip(names, shown, strict=True))
     assert said.keys() == patterns.keys()
@@ -401,8 +486,8 @@ def test_the_wildcards_are_those_of_the_snakefile():
         assert re.fullmatch(patterns[name], example), name
 
 
-def test_every_rule_has_its_directives_in_the_order_that_the_readme_gives():
-    order = re.search(r"in this order: ([\w, \n]+)\.", text("README.md"))[1]
+def test_every_rule_has_its_directives_in_the_order_that_the_contributors_guide_gives():
+    order = re.search(r"in this order: ([\w, \n]+)\.", text("CONTRIBUTING.md"))[1]
     order = [word.strip() for word in order.replace("\n", " ").split(",")]
     for name, body in rules().items():
         found = [word for word in re.findall(r"^    (\w+):", body, re.M) if word in order]

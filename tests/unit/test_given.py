@@ -414,29 +414,44 @@ def test_laying_out_again_leaves_no_file_of_before(tmp_path):
 # ------------------------------------------------------------------------------------------------- the pages
 
 
-@pytest.mark.parametrize("page", ["README.md", "config/README.md"])
+@pytest.mark.parametrize("page", ["docs/checkpoints.md", "config/README.md"])
 def test_the_pages_show_configs_that_are_planned(tmp_path, page):
-    """The example of a page is a whole config but for its name, and its files are where it says."""
-    [example] = (
-        one for one in re.findall(r"^```yaml\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S) if "\ngiven:" in one
-    )
-    asked = {"name": "page"} | yaml.safe_load(example) | {"data_root": str(tmp_path)}
+    """The first example of a page is a whole config but for its name, and its files are where it says. The others are
+    laid over it."""
+    shown = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
+    first, *others = (yaml.safe_load(one) for one in shown if re.search("^given:", one, re.M))
+    for part in ({}, *others):
+        asked = {"name": "page"} | first | part | {"data_root": str(tmp_path)}
+        write_asked(asked, tmp_path)
+        plan = study.Plan(asked, Path("nowhere"))
+        assert len(plan.cells) == len(asked["given"]) and {cell.kind for cell in plan.cells.values()} == {"given"}
+
+
+def write_asked(asked, root):
+    """A file of zeros wherever a config looks for checkpoints: of 10 classes and images of 32 x 32 in grey."""
     for one in asked["given"].values():
         network = asked["networks"][one["network"]]
-        table = networks.table(
-            {
-                "architecture": network.get("architecture", one["network"]),
-                "options": {key: network[key] for key in network if key != "architecture"},
-            },
-            1,
-            32,
-            10,
-        )
+        options = {key: network[key] for key in network if key != "architecture"}
+        chosen = {"architecture": network.get("architecture", one["network"]), "options": options}
+        table = networks.table(chosen, 1, 32, 10)
         found = {name: np.zeros(shape, np.float32) for name, shape in (*table.parameters(), *table.buffers())}
         found = {name: x.astype(np.int64) if name.endswith("tracked") else x for name, x in found.items()}
         for file in [one["files"]] if isinstance(one["files"], str) else one["files"]:
-            path = tmp_path / (file if file.endswith(".safetensors") else f"{file}/epoch_0.safetensors")
+            path = root / (file if file.endswith(".safetensors") else f"{file}/epoch_0.safetensors")
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(found, path)
-    plan = study.Plan(asked, Path("nowhere"))
-    assert len(plan.cells) == len(asked["given"]) and {cell.kind for cell in plan.cells.values()} == {"given"}
+
+
+def test_the_pages_conversion_of_a_pickled_file_gives_one_that_fits(tmp_path, monkeypatch):
+    [code] = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/checkpoints.md").read_text(), re.M | re.S)
+    state = {name: torch.from_numpy(x) for name, x in tensors().items()}
+    state["fc.weight"] = state["fc.weight"].T.contiguous().T  # what training code may leave behind
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    torch.save(state, "epoch_1.pt")
+    exec(code, {})
+    Path("epoch_1.pt").unlink()
+    assert only(planned(tmp_path)).kind == "given"
+    written = load_file("epoch_1.safetensors")
+    assert written.keys() == state.keys()
+    assert all(np.array_equal(written[name], x.numpy()) for name, x in state.items())
