@@ -1,4 +1,5 @@
-"""The environments: requirements.in, its pins in requirements.txt, and the conda environment of the rules."""
+"""The environments: requirements.in, its pins in requirements.txt, the conda environment of the rules, and those of
+commits and of GitHub."""
 
 import ast
 import re
@@ -120,11 +121,11 @@ def test_the_project_names_what_the_library_imports_and_no_more():
 
 
 def environment():
-    """(the Python of the environment, {package: version})."""
+    """({conda package: version, or nothing}, {pip package: version})."""
     dependencies = yaml.safe_load((ROOT / "envs/atlas.yaml").read_text(encoding="utf-8"))["dependencies"]
-    (python,) = [word.removeprefix("python=") for word in dependencies if isinstance(word, str) and "python" in word]
+    conda = dict(word.partition("=")[::2] for word in dependencies if isinstance(word, str))
     (packages,) = [part["pip"] for part in dependencies if isinstance(part, dict)]
-    return python, {canonicalize_name(name): version for name, version in (word.split("==") for word in packages)}
+    return conda, {canonicalize_name(name): version for name, version in (word.split("==") for word in packages)}
 
 
 def test_the_environment_has_what_the_commands_import_and_no_more():
@@ -132,13 +133,18 @@ def test_the_environment_has_what_the_commands_import_and_no_more():
 
 
 def test_its_versions_are_those_of_the_requirements():
-    python, packages = environment()
-    known = pinned(python)
+    conda, packages = environment()
+    known = pinned(conda["python"])
     assert packages == {name: known[name] for name in packages}
 
 
+def test_beside_these_it_has_quarto_at_a_pinned_version():
+    conda, _ = environment()
+    assert set(conda) == {"python", "pip", "quarto"} and Version(conda["quarto"])
+
+
 def test_its_python_is_the_one_that_the_requirements_are_for():
-    assert environment()[0] == PYTHON
+    assert environment()[0]["python"] == PYTHON
     assert f"--python-version {PYTHON} " in PINS.splitlines()[1]
     assert f"python{PYTHON} -m venv" in (ROOT / "README.md").read_text(encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
@@ -151,3 +157,36 @@ def test_every_rule_uses_it_and_no_other_lies_beside_it():
     ]
     assert set(named) == {"../envs/atlas.yaml"}
     assert [path.name for path in (ROOT / "envs").glob("*.yaml")] == ["atlas.yaml"]
+
+
+# --------------------------------------------------------------------------------------- commits and GitHub
+
+
+def steps(job):
+    return yaml.safe_load((ROOT / ".github/workflows/gate.yml").read_text(encoding="utf-8"))["jobs"][job]["steps"]
+
+
+def test_github_runs_the_scripts_of_the_gate():
+    for job, script in (("gate", ".ci/run"), ("quarto", ".ci/quarto")):
+        assert steps(job)[-1] == {"run": f"bash {script}"} and (ROOT / script).is_file()
+
+
+def test_the_actions_of_others_are_pinned_by_their_commits():
+    used = [step["uses"] for job in ("gate", "quarto") for step in steps(job) if "uses" in step]
+    assert len(used) >= 3 and all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_github_has_the_quarto_of_the_environment():
+    [setup] = [step for step in steps("quarto") if "quarto-actions" in step.get("uses", "")]
+    assert setup["with"]["version"] == environment()[0]["quarto"]
+
+
+def test_what_a_commit_runs_is_pinned_and_part_of_the_gate():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert [repo["repo"] for repo in config["repos"]] == ["local"] and len(hooks) == 4
+    gate = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    for hook in hooks:
+        program = hook["entry"].split()[0]
+        assert hook["language"] == "system" and program.removeprefix(".venv/bin/") in direct()
+        assert f"\n{program} " in gate or f"\n{program}\n" in gate
