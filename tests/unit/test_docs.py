@@ -233,7 +233,7 @@ def test_the_options_of_every_network_are_documented():
     expected = {(name, option) for name in networks.names() for option in networks.options(name) or [""]}
     assert set(said) == expected
     for (name, option), row in said.items():
-        assert int(row["smallest picture"]) == networks.padded(name, 1)
+        assert int(row["smallest image"]) == networks.padded(name, 1)
         if option:
             kind, default = networks.options(name)[option]
             words = {f"`{value}`" for value in typing.get_args(kind)}
