@@ -29,8 +29,9 @@ from images_per_second import resident
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn import functional
 
+from weight_atlas import starts
 from weight_atlas.plan import study
-from weight_atlas.training import engine, starts
+from weight_atlas.training import engine
 from weight_atlas.training.data import Pictures, Split
 
 ROOT = Path(__file__).resolve().parents[1]

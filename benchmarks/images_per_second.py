@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import torch
 from torch.nn import functional
 
-from weight_atlas import networks
+from weight_atlas import networks, starts
 from weight_atlas.plan import cost
-from weight_atlas.training import engine, launcher, starts
+from weight_atlas.training import engine, launcher
 from weight_atlas.training.data import Pictures, Split
 
 CASES = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from weight_atlas import store
-from weight_atlas.analysis import cells, comparisons, tables
+from weight_atlas import cell_table, store
+from weight_atlas.analysis import comparisons, tables
 from weight_atlas.analysis.runs import accuracy, anova, runs, summary
 from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
@@ -21,13 +21,13 @@ def main(arguments=None):
     parser.add_argument("--cards", required=True, type=Path, nargs="*", help="the data sets' cards, JSON files")
     parser.add_argument("--output", required=True, type=Path, help="results/<name>/tables")
     chosen = parser.parse_args(arguments)
-    collect(cells.read(chosen.cells), chosen.measures, chosen.cards, chosen.output)
+    collect(cell_table.read(chosen.cells), chosen.measures, chosen.cards, chosen.output)
 
 
 def collect(wanted, measures, cards, output):
     """Write every table to `output`; rows in the order of the cells and of their seeds.
 
-    wanted: the cells as `weight_atlas.analysis.cells.read` gives them; measures: directories with the CSV files of
+    wanted: the cells as `weight_atlas.cell_table.read` gives them; measures: directories with the CSV files of
     measure.py; cards: the data sets' cards.
     """
     asked = [(cell_id, cell["blocks"], cell["seeds"]) for cell_id, cell in wanted.items()]

@@ -8,8 +8,7 @@
 import argparse
 from pathlib import Path
 
-from weight_atlas import store
-from weight_atlas.analysis import cells
+from weight_atlas import cell_table, store
 
 
 def main(arguments=None):
@@ -22,7 +21,7 @@ def main(arguments=None):
     parser.add_argument("--output", required=True, type=Path, help="the directory to write the tables to")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads (default: 1)")
     chosen = parser.parse_args(arguments)
-    asked = cells.grouped(chosen.cells, chosen.group)
+    asked = cell_table.grouped(chosen.cells, chosen.group)
 
     from weight_atlas.analysis import group  # imports torch: after the arguments are known to be right
 

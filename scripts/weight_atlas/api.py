@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from weight_atlas import records, store
-from weight_atlas.analysis.cells import read
+from weight_atlas.cell_table import read
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Columns that hold names, in whatever table: a name such as "1", "nan" or "None" stays the text that it is.
@@ -73,8 +73,8 @@ def load(cell, seed=0, epoch="last", *, name=None, root=None):
     cell_id, found = _find(cell, folder)
     path = _snapshot(folder.parents[1], cell_id, found, seed, epoch)
 
+    from weight_atlas import starts  # these import torch: after the arguments are known to be right
     from weight_atlas.analysis import evaluation
-    from weight_atlas.training import starts  # these import torch: after the arguments are known to be right
 
     tensors = starts.load(path)
     try:
@@ -127,7 +127,7 @@ def _results(name, root):
 
 
 def _find(cell, folder):
-    """(id, what `weight_atlas.analysis.cells.read` says of it) of the one cell that is meant; ValueError where none or
+    """(id, what `weight_atlas.cell_table.read` says of it) of the one cell that is meant; ValueError where none or
     several fit."""
     known = read(folder / "cells.csv")
     if isinstance(cell, dict):

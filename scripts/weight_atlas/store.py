@@ -270,7 +270,7 @@ def course_path(folder):
 
 def kept(path):
     """Whether a snapshot is kept: as a file, or, the start of a thinned replicate, as a hash alone. The start is then
-    made again where it is needed (`weight_atlas.training.starts.load`)."""
+    made again where it is needed (`weight_atlas.starts.load`)."""
     path = Path(path)
     return path.exists() or (path == named(path.parent, 0) and course_path(path.parent).exists())
 

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 import collect
 import measure
 from tests.unit import blocks
-from weight_atlas import networks, store
-from weight_atlas.analysis import cells, course, evaluation, group, tables
+from weight_atlas import cell_table, networks, store
+from weight_atlas.analysis import course, evaluation, group, tables
 from weight_atlas.analysis.features import features
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.runs import accuracy, summary
@@ -509,7 +509,7 @@ def read(told, name):
 
 def test_a_group_is_a_part_of_cells_csv(told):
     path = told[0].parent / "cells.csv"
-    found = {cell["cell_id"]: cell for cell in cells.grouped(path, "g")}
+    found = {cell["cell_id"]: cell for cell in cell_table.grouped(path, "g")}
     assert list(found) == ["base-x", "base-y"] and found["base-x"]["seeds"] == [0, 1, 2]
     assert found["base-x"]["cell"] == cell() and [Path(x).name for x in found["base-x"]["blocks"]] == [
         "seeds_0-1",
@@ -520,7 +520,7 @@ def test_a_group_is_a_part_of_cells_csv(told):
         {"study": study, "kind": "base", "role": "grid", "labels": labels} for study in ("one", "two")
     ]
     with pytest.raises(ValueError, match="no group 'none'; its groups: g"):
-        cells.grouped(path, "none")
+        cell_table.grouped(path, "none")
 
 
 def test_runs_say_what_became_of_every_replicate(told):

@@ -26,13 +26,13 @@ from test_analysis import (
 
 import collect
 import measure
-from weight_atlas import networks, store
-from weight_atlas.analysis import cells, comparisons, tables
+from weight_atlas import cell_table, networks, starts, store
+from weight_atlas.analysis import comparisons, tables
 from weight_atlas.analysis.features import features, pairs, similarity
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.weights import parameters, tolerance, unchanged
 from weight_atlas.networks.build import build
-from weight_atlas.training import starts, track
+from weight_atlas.training import track
 
 CLASSES = ["structural", "dead", "rounding", "returned", "changed"]
 CHILDREN = ("returns", "aftermath", "paths", "barriers", "symmetries", "facts")  # no cell of these tests was perturbed
@@ -353,12 +353,12 @@ def named(study="s", kind="base", role="grid", **labels):
 
 
 def wanted(**entries):
-    """Cells as `cells.read` gives them: {id: [named, ..]}."""
+    """Cells as `cell_table.read` gives them: {id: [named, ..]}."""
     return {name: {"cell_id": name, "seeds": [0, 1], "named": own} for name, own in entries.items()}
 
 
 def test_contrasts_differ_in_one_label():
-    found = cells.contrasts(
+    found = cell_table.contrasts(
         wanted(
             adam=[named(init="k", optimizer="adam")],
             sgd=[named(init="k", optimizer="sgd"), named("t", init="k", optimizer="sgd")],
@@ -380,7 +380,7 @@ def test_contrasts_differ_in_one_label():
 def test_levels_have_the_order_of_the_config():
     """A pair whose second cell has the level that came first elsewhere is turned round."""
     rows = [("a", "x", 1), ("b", "y", 2), ("c", "y", 1), ("d", "x", 2)]
-    found = cells.contrasts(wanted(**{name: [named(init=init, rate=str(rate))] for name, init, rate in rows}))
+    found = cell_table.contrasts(wanted(**{name: [named(init=init, rate=str(rate))] for name, init, rate in rows}))
     assert {(c.level_a, c.level_b, c.cell_a, c.cell_b) for c in found if c.factor == "init"} == {
         ("x", "y", "a", "c"),
         ("x", "y", "d", "b"),

@@ -24,8 +24,8 @@ from test_analysis import (
 
 import collect
 import measure
-from weight_atlas import store
-from weight_atlas.analysis import cells, evaluation, tables
+from weight_atlas import cell_table, store
+from weight_atlas.analysis import evaluation, tables
 from weight_atlas.analysis.alignment import align
 from weight_atlas.analysis.features import similarity
 from weight_atlas.analysis.perturbed import children, distance_to_original, immediate_accuracy, paths
@@ -49,7 +49,7 @@ FLIP = {"type": "flip", "layers": None, "tensors": "all"}
 
 
 def entry(settings, label, role="perturbed", study="s"):
-    """A cell as `cells.read` gives it."""
+    """A cell as `cell_table.read` gives it."""
     labels = {"dataset": "d", "network": "n", "perturbation": label}
     return {"seeds": [0], "cell": settings, "named": [{"study": study, "kind": "k", "role": role, "labels": labels}]}
 
@@ -77,7 +77,7 @@ def test_divergence_is_0_for_equal_answers_and_1_for_opposite_ones():
 
 
 def test_the_control_starts_and_is_trained_as_the_cell():
-    found = cells.children(
+    found = cell_table.children(
         {
             "p": entry(cell(), "", role="grid"),
             "flip": entry(child("p", [FLIP]), "flip"),
@@ -102,7 +102,7 @@ def test_the_control_starts_and_is_trained_as_the_cell():
 def test_a_cell_that_two_studies_name_has_both_labels():
     both = entry(child("p", [FLIP]), "flip")
     both["named"] += entry(None, "flip", study="t")["named"] + entry(None, "negated", study="u")["named"]
-    assert cells.children({"x": both})["x"].labels == ("flip", "negated")
+    assert cell_table.children({"x": both})["x"].labels == ("flip", "negated")
 
 
 # ------------------------------------------------------------------------------------------------ pictures

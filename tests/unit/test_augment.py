@@ -8,8 +8,8 @@ from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 
+from weight_atlas import streams
 from weight_atlas.plan import spec
-from weight_atlas.training import streams
 from weight_atlas.training.augment import OFF, Augment, _grid
 
 SIZE = (24, 18)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from tests.unit.test_training import settings, snapshot, stage, train
-from weight_atlas import networks, perturbations, store
+from weight_atlas import networks, perturbations, starts, store, streams
 from weight_atlas.networks import build
-from weight_atlas.training import perturb, starts, streams
+from weight_atlas.starts import perturb
 
 NETWORK = {"architecture": "resnet18", "width": 0.0625, "options": {}, "threads": 1}
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from weight_atlas import networks, store
+from weight_atlas import networks, starts, store
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.features import filters
 from weight_atlas.networks.build import build
-from weight_atlas.training import starts
 
 CELL = {
     "network": {"architecture": "tutorial", "width": 1.0, "options": {}},

@@ -17,11 +17,12 @@ ORDER = {
     "perturbations": {"networks"},
     "datasets": set(),
     "plan": {"networks", "perturbations", "datasets"},
-    "training": {"networks", "perturbations", "datasets", "plan"},
-    "analysis": {"networks", "plan"},
+    "starts": {"networks", "perturbations"},
+    "training": {"networks", "perturbations", "datasets", "plan", "starts"},
+    "analysis": {"networks", "plan", "starts"},
     "reporting": {"plan"},
     "export": {"plan", "reporting"},
-    "api": {"networks", "plan", "training", "analysis"},
+    "api": {"networks", "plan", "starts", "training", "analysis"},
 }
 # The same within reporting.
 REPORTING = {
@@ -34,16 +35,13 @@ REPORTING = {
 # (who, whom): why, although the order says otherwise. The first is a module, or a package with all of its modules.
 EXCEPTIONS = {
     ("plan.cost", "training.frozen"): "one rule says what frozen layers compute only once",
-    ("analysis", "training.starts"): "a start that is kept as a hash is made again, as training made it",
-    ("reporting.exhibits.perturbed.families", "analysis.cells"): "one list of the settings that change no result",
     ("reporting.exhibits.experiments.augmentation", "training.augment"): "example images are changed as in training",
     ("reporting.exhibits.transfer.transfer_tables", "networks"): "the layer table of a cell's network",
-    ("export.result", "analysis.cells"): "one reader of cells.csv",
     ("export.compare", "analysis.comparisons"): "one paired test and one correction",
 }
 # Imports inside functions that close a circle, and why they may.
 LATE = {
-    ("training.perturb", "training.starts"): "a start may be a perturbed one, of a parent that starts in turn",
+    ("starts.perturb", "starts"): "a start may be a perturbed one, of a parent that starts in turn",
     (
         "analysis.kernels.vectors",
         "analysis.kernels.torch_kernels",

@@ -12,12 +12,12 @@ from test_analysis import write_cells
 from test_training import SGD, settings, stage
 
 from tests.conftest import tiny
-from weight_atlas import networks, store
-from weight_atlas.analysis import cells, course, group, prune_snapshots
+from weight_atlas import cell_table, networks, starts, store
+from weight_atlas.analysis import course, group, prune_snapshots
 from weight_atlas.datasets.dataset import prepare_dataset
 from weight_atlas.plan import cost, disk, outcome, study
 from weight_atlas.training import block as trainer
-from weight_atlas.training import frozen, launcher, starts
+from weight_atlas.training import frozen, launcher
 
 FLIP = {"type": "flip", "layers": None, "tensors": "all", "running_mean": False}
 RESET = {"type": "reinitialise", "layers": ["conv1"], "tensors": "all"}
@@ -145,7 +145,7 @@ def test_every_table_is_the_same_to_the_byte(toy, both, tmp_path):
             if name == "base-a":
                 labels["checkpoints"] = json.dumps({"start": 0, "middle": 1, "end": 2})
             rows.append((name, [root / "results/cells" / name / "seeds_0-1"], 2, "card", made, labels))
-        asked = cells.grouped(write_cells(tmp_path / "cells.csv", rows), "g")
+        asked = cell_table.grouped(write_cells(tmp_path / "cells.csv", rows), "g")
         output[thinned] = tmp_path / f"thinned {thinned}"
         group.measure(asked, toy / "toy.safetensors", store.read_json(toy / "toy.json"), output[thinned])
     files = {path.name for path in output[False].iterdir()}

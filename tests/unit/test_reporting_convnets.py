@@ -11,7 +11,8 @@ import yaml
 from scipy import stats
 
 import draw
-from weight_atlas.analysis import cells, tables
+from weight_atlas import cell_table
+from weight_atlas.analysis import tables
 from weight_atlas.analysis.runs import accuracy, anova
 from weight_atlas.reporting.chapters import convnets
 from weight_atlas.reporting.claims import claims, claims_convnets
@@ -117,7 +118,7 @@ class Study:
         rows = accuracy.rows(metrics, ended, counts)
         tables.write(folder / "tables" / "accuracy.csv", "accuracy", rows)
         reached = pd.DataFrame(rows, columns=tables.COLUMNS["accuracy"])
-        found = anova.rows(cells.read(folder / "cells.csv"), runs, reached, metrics)
+        found = anova.rows(cell_table.read(folder / "cells.csv"), runs, reached, metrics)
         tables.write(folder / "tables" / "anova.csv", "anova", found)
         for name, own in self.tables.items():
             tables.write(folder / "tables" / f"{name}.csv", name, own)

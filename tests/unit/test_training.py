@@ -10,9 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.unit import blocks
-from weight_atlas import networks, store
+from weight_atlas import networks, starts, store, streams
 from weight_atlas.networks import build
-from weight_atlas.training import block, data, engine, rates, starts, streams, track
+from weight_atlas.training import block, data, engine, rates, track
 
 CHANGED = {"crop": 2, "flip": "both", "rotation": 15.0, "brightness": 0.2, "cutout": 4}
 PLAIN = {"crop": 0, "flip": False, "rotation": 0.0}

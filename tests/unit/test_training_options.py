@@ -10,10 +10,10 @@ import torch
 from tests.unit import blocks
 from tests.unit.test_plan import D, ids, plan
 from tests.unit.test_training import SGD, load, settings, snapshot, stage, train
-from weight_atlas import networks, store
+from weight_atlas import networks, store, streams
 from weight_atlas.analysis import course
 from weight_atlas.plan import cost, resolve
-from weight_atlas.training import block, engine, rates, streams
+from weight_atlas.training import block, engine, rates
 from weight_atlas.training.augment import Augment
 from weight_atlas.training.feed import Feed
 from weight_atlas.training.frozen import same_rows

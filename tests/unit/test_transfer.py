@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import collect
-from weight_atlas import store
-from weight_atlas.analysis import cells, tables
+from weight_atlas import cell_table, store
+from weight_atlas.analysis import tables
 from weight_atlas.analysis.runs import accuracy
 from weight_atlas.analysis.transfer import transfer
 
@@ -121,7 +121,7 @@ class Sample:
         return folder
 
     def frames(self, folder):
-        wanted, runs = cells.read(folder / "cells.csv"), pd.DataFrame(self.runs)
+        wanted, runs = cell_table.read(folder / "cells.csv"), pd.DataFrame(self.runs)
         own = runs[["cell_id", "seed", "status"]].itertuples(index=False, name=None)
         metrics = pd.DataFrame(self.metrics)
         done = metrics.merge(runs[["cell_id", "seed"]], on=["cell_id", "seed"])

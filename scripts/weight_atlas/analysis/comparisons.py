@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special, stats
 
-from weight_atlas.analysis.cells import contrasts
+from weight_atlas.cell_table import contrasts
 
 OUTCOMES = ("unchanged", "unchanged_other", "relative_distance", "mean_absolute", "mean_correlation", "accuracy")
 # A spread or a mean of differences below this share of the values themselves is rounding, and counts as 0.

@@ -9,11 +9,10 @@ import math
 from functools import cache
 from pathlib import Path
 
-from weight_atlas import records, store
+from weight_atlas import records, starts, store
 from weight_atlas.analysis import tables
 from weight_atlas.analysis.features import filters
 from weight_atlas.analysis.weights import movement, statistics, tolerance, unchanged
-from weight_atlas.training import starts
 
 TABLES = ("statistics", "movement", "unchanged", "tolerance", "identical")
 # The modules that make their rows.

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import torch
 
-from weight_atlas import networks, records, store
-from weight_atlas.analysis import cells, course, evaluation, tables
+from weight_atlas import cell_table, networks, records, starts, store
+from weight_atlas.analysis import course, evaluation, tables
 from weight_atlas.analysis.alignment import align
 from weight_atlas.analysis.features import features, filters, pairs, similarity
 from weight_atlas.analysis.perturbed import children, paths
 from weight_atlas.analysis.weights import checkpoints, parameters
 from weight_atlas.networks import symmetry
-from weight_atlas.training import starts
 
 # Of a replicate whose snapshots are gone but for a few.
 OUTDATED = "its course was measured by older code, before its snapshots were removed; that stays as it is"
@@ -29,7 +28,7 @@ def measure(asked, data, card, output, threads=1):
     `output`, and filters.safetensors where a cell's experiment asks for them (see
     `weight_atlas.analysis.features.filters`).
 
-    asked: the cells of a group as `weight_atlas.analysis.cells.grouped` gives them; data: the data set's safetensors
+    asked: the cells of a group as `weight_atlas.cell_table.grouped` gives them; data: the data set's safetensors
     file; card: its card, a dict; both None where there are no pictures, which leaves what needs none; threads: torch's.
     Prints one line a replicate. Replicates that failed or that lack a snapshot are skipped. Of a diverged one all
     snapshots get statistics, but movement ends at the last finite one, and what needs the last epoch is left out. The
@@ -44,7 +43,7 @@ def measure(asked, data, card, output, threads=1):
     shape = asked[0]["cell"]["input"]
     pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN) if data else None
     found = {name: [] for name in tables.MEASURES}
-    found["facts"] = [tuple(fact.values()) for fact in align.facts()] if cells.children(_by_id(asked)) else []
+    found["facts"] = [tuple(fact.values()) for fact in align.facts()] if cell_table.children(_by_id(asked)) else []
     kept = {"features": {}, "pairs": {}, "filters": {}}
     for same in alike(asked):
         with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
@@ -74,7 +73,7 @@ def _network(asked, pictures, found, kept, scratch):
     """Add the rows of the cells of one network to `found`, by table, and its tensors to `kept`, by file."""
     group = _by_id(asked)
     layers = networks.table(*evaluation.network(asked[0]["cell"]))
-    family = cells.children(group)
+    family = cell_table.children(group)
     parents = {child.parent for child in family.values()}
     models = {}
     for entry in asked:

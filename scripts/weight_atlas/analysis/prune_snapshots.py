@@ -7,9 +7,8 @@ first.
 
 import os
 
-from weight_atlas import networks, store
+from weight_atlas import networks, starts, store
 from weight_atlas.analysis import course, evaluation
-from weight_atlas.training import starts
 
 
 def thin(block, cell_id, settings, kept):

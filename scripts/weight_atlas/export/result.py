@@ -8,8 +8,7 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-from weight_atlas import records, store
-from weight_atlas.analysis import cells
+from weight_atlas import cell_table, records, store
 
 NEEDED = ("cells.csv", "config.json", "tables/runs.csv", "tables/accuracy.csv", "tables/movement.csv")
 # A line of a bundle's weights.sha256, by the cell, the seed and the epoch of the snapshot.
@@ -30,7 +29,7 @@ class Result:
         self.root = Path(os.path.abspath(folder)).parents[1]
         self.is_bundle = (self.folder / "weights.sha256").is_file()
         self.config = store.read_json(self.folder / "config.json")
-        self.cells = cells.read(self.folder / "cells.csv")
+        self.cells = cell_table.read(self.folder / "cells.csv")
 
     def rows(self, table):
         """The rows of tables/<table>.csv as dicts of text, one after the other."""

@@ -9,7 +9,7 @@ file here. This is a whole one (scripts/weight_atlas/perturbations/scale.py):
 
 `perturb` changes `weights.tensors` ({torch name: float32 tensor on the CPU}, buffers included) in place; `names` are
 the learnable tensors that the config chose. `weights.draw(name)` is a torch.Generator for what is random, and
-`weights.table` the network's layer table (see `weight_atlas.training.perturb.Weights`). Keyword-only parameters are the
+`weights.table` the network's layer table (see `weight_atlas.starts.perturb.Weights`). Keyword-only parameters are the
 options in the config: each needs a default and an annotation (Literal, int, float or bool). The file imports no torch
 at its top.
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from weight_atlas import records, store
-from weight_atlas.training import checkpoint, data, engine, starts
+from weight_atlas import records, starts, store
+from weight_atlas.training import checkpoint, data, engine
 
 
 def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, scratch: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from weight_atlas import store
+from weight_atlas import starts, store, streams
 from weight_atlas.networks import build
 from weight_atlas.networks.table import Table
-from weight_atlas.training import checkpoint, starts, streams
+from weight_atlas.training import checkpoint
 from weight_atlas.training.data import Pictures, Split
 from weight_atlas.training.feed import Feed
 from weight_atlas.training.frozen import constant, fixed_layers, same_rows

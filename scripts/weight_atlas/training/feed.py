@@ -2,7 +2,7 @@
 
 import torch
 
-from weight_atlas.training import streams
+from weight_atlas import streams
 from weight_atlas.training.augment import Augment
 from weight_atlas.training.data import Pictures
 

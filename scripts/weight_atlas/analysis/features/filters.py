@@ -3,9 +3,8 @@ picture, and how many of the first layer's filters differ from one another."""
 
 import torch
 
-from weight_atlas import store
+from weight_atlas import starts, store
 from weight_atlas.analysis import evaluation
-from weight_atlas.training import starts
 
 # Experiments of a study's grid, by name, whose cells are asked for their filters: `filters` itself, and new last layers
 # on features of another network.
@@ -14,7 +13,7 @@ PICTURED = (EXPERIMENT, "last-layer")
 
 
 def experiments(entry):
-    """The names of the experiments in whose grids a cell, as `weight_atlas.analysis.cells.grouped` gives it, stands."""
+    """The names of the experiments in whose grids a cell, as `weight_atlas.cell_table.grouped` gives it, stands."""
     return {one["labels"].get("experiment", "") for one in entry["named"] if one["role"] == "grid"}
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 
-from weight_atlas.analysis import cells
+from weight_atlas import cell_table, starts
 from weight_atlas.analysis.features import features, similarity
 from weight_atlas.analysis.weights import movement
-from weight_atlas.training import starts
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Model:
 def partners(group, models, originals=()):
     """Which models to compare: a list of ((cell, seed), (cell, seed), factor, level, level).
 
-    group: the cells, as `weight_atlas.analysis.cells.grouped` gives them; models: the (cell, seed) that were measured,
+    group: the cells, as `weight_atlas.cell_table.grouped` gives them; models: the (cell, seed) that were measured,
     in order; originals: those of them that were perturbed and trained again and whose original is known. Two cells of a
     study's grid that differ in one label are compared seed by seed; the same cell is compared with itself, seed against
     seed, which is what chance alone makes of the numbers (factor "seed", levels the seeds). A perturbed cell is
@@ -39,7 +38,7 @@ def partners(group, models, originals=()):
     place = {model: at for at, model in enumerate(models)}
     found = {}
     group = {cell["cell_id"]: cell for cell in group}
-    for contrast in cells.contrasts(group):
+    for contrast in cell_table.contrasts(group):
         if contrast.factor not in ("dataset", "network"):
             for cell_id, seed in models:
                 other = (contrast.cell_b, seed)
@@ -47,9 +46,9 @@ def partners(group, models, originals=()):
                     key = ((cell_id, seed), other, contrast.factor, contrast.level_a, contrast.level_b)
                     found[key] = (place[key[0]], place[other])
     for a, b in combinations(models, 2):
-        if a[0] == b[0] and not cells.derived(group[a[0]]):
+        if a[0] == b[0] and not cell_table.derived(group[a[0]]):
             found[a, b, "seed", str(a[1]), str(b[1])] = (place[a], place[b])
-    children = cells.children(group)
+    children = cell_table.children(group)
     for model in models:
         if model[0] in children:
             for key in _relatives(children, model, place, originals):

@@ -1,14 +1,13 @@
 """One replicate that was perturbed and trained again: where it came from, and the rows of its tables."""
 
-from weight_atlas import records, store
+from weight_atlas import records, starts, store
 from weight_atlas.analysis.perturbed import distance_to_original, immediate_accuracy, paths
-from weight_atlas.training import starts
 
 
 def snapshot(cell, seed, take="last"):
     """The path of a snapshot of a finished replicate, or None where it did not finish or has no such snapshot.
 
-    cell: as `weight_atlas.analysis.cells.grouped` gives it, or None; take: "last" (its last epoch), "best" or an epoch.
+    cell: as `weight_atlas.cell_table.grouped` gives it, or None; take: "last" (its last epoch), "best" or an epoch.
     """
     if cell is None:
         return None

@@ -2,16 +2,15 @@
 
 from itertools import combinations, pairwise
 
-from weight_atlas import records, store
-from weight_atlas.analysis import cells, tables
+from weight_atlas import cell_table, records, starts, store
+from weight_atlas.analysis import tables
 from weight_atlas.analysis.weights import correlation, spectra
-from weight_atlas.training import starts
 
 
 def rows(table, group, models):
     """{"checkpoints", "correlations", "spectra": rows} of the models whose cells have checkpoints.
 
-    table: the layer table that they share; group: {cell: as `weight_atlas.analysis.cells.grouped` gives it}; models:
+    table: the layer table that they share; group: {cell: as `weight_atlas.cell_table.grouped` gives it}; models:
     the finished (cell, seed), in order. Correlated are
     - models: two cells of a study that differ in one label, each replicate with the next one of the other cell (the
       last with the first), at the checkpoints that both have. Two of one seed begin with the same draws, so that they
@@ -78,7 +77,7 @@ def metric(block, seed, name):
 
 def compared(group, points):
     """((model, checkpoint), (model, checkpoint), comparison) of each comparison that `rows` makes, in its order."""
-    for contrast in cells.contrasts(group):
+    for contrast in cell_table.contrasts(group):
         seeds = {cell: [seed for own, seed in points if own == cell] for cell in (contrast.cell_a, contrast.cell_b)}
         both = [seed for seed in seeds[contrast.cell_a] if seed in seeds[contrast.cell_b]]
         shifted = zip(both, both[1:] + both[:1], strict=True) if len(both) > 1 else ()

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from weight_atlas.analysis.cells import RECORDED
+from weight_atlas.cell_table import RECORDED
 from weight_atlas.reporting.exhibits.runs.runs import plural
 from weight_atlas.reporting.grammar import panels, style
 from weight_atlas.reporting.grammar.dots import fate

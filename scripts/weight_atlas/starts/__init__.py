@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from weight_atlas import store
+from weight_atlas import store, streams
 from weight_atlas.networks.build import Rows, build
 from weight_atlas.networks.table import Table
-from weight_atlas.training import perturb, streams
+from weight_atlas.starts import perturb
 
 GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
 

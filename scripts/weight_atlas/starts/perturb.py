@@ -5,9 +5,8 @@ from pathlib import Path
 
 import torch
 
-from weight_atlas import perturbations, store
+from weight_atlas import perturbations, store, streams
 from weight_atlas.networks.table import Table
-from weight_atlas.training import streams
 
 
 @dataclass
@@ -34,13 +33,13 @@ class Weights:
         """The parent's weights before it was trained; ValueError where there is no parent."""
         if self.folder is None:
             raise ValueError("the start is drawn: there is no parent whose first weights could be put back")
-        from weight_atlas.training import starts  # which itself needs this module
+        from weight_atlas import starts  # which itself needs this module
 
         return starts.load(store.named(self.folder, 0))
 
     def fresh(self) -> dict[str, torch.Tensor]:
         """Weights drawn as the parent's start was, from a stream of their own."""
-        from weight_atlas.training import starts  # which itself needs this module
+        from weight_atlas import starts  # which itself needs this module
 
         return starts.drawn(self.table, self.scheme, self.seed, f"perturb-init/{self.step}")
 
