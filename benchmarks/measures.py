@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    table = networks.table({"architecture": args.network}, 3, 32, 10)
+    table = networks.layer_table({"architecture": args.network}, 3, 32, 10)
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         start, last, bits = (store.load_tensors(path) for path in files(table, Path(folder)))
         measures = sides(table, start, last, bits)

@@ -43,7 +43,7 @@ from pathlib import Path
 
 from weight_atlas.networks.architectures import lenet1
 
-MINIMUM = lenet1.MINIMUM
+MIN_SIZE = lenet1.MIN_SIZE
 
 
 def layers(table, classes, *, width=1.0):
@@ -51,10 +51,10 @@ def layers(table, classes, *, width=1.0):
 
 
 def skeleton(classes):
-    from weight_atlas.networks import table
-    from weight_atlas.networks.build import Rows
+    from weight_atlas.networks import layer_table
+    from weight_atlas.networks.build import TableModule
 
-    model = Rows(table({"architecture": "lenet1"}, 1, 28, classes))
+    model = TableModule(layer_table({"architecture": "lenet1"}, 1, 28, classes))
 '''
     return head + textwrap.indent(textwrap.dedent(code).strip("\n"), "    ") + "\n    return model\n"
 

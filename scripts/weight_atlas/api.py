@@ -107,7 +107,7 @@ def pictures(cell, split="test", *, name=None, root=None):
         raise ValueError(f"no split {split!r}; allowed: {', '.join(SPLITS)}")
     tensors, card, shape = store.load_tensors(data), store.read_json(card), found["cell"]["input"]
     chosen = (tensors["split"] == SPLITS[split]).nonzero().squeeze(1)
-    images = inputs.pictures(tensors["images"][chosen], card, shape["channels"], shape["size"])
+    images = inputs.fit_images(tensors["images"][chosen], card, shape["channels"], shape["size"])
     return inputs.normalise(images, card["mean"], card["std"]), tensors["labels"][chosen]
 
 

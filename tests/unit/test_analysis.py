@@ -42,7 +42,7 @@ def cell(architecture="lenet1", channels=1, size=28, width=1.0, epochs=3, snapsh
 
 
 def layers(settings):
-    return networks.table(settings["network"], *settings["input"].values(), settings["classes"])
+    return networks.layer_table(settings["network"], *settings["input"].values(), settings["classes"])
 
 
 def snapshot(table, random, scale=0.1):
@@ -168,7 +168,7 @@ def test_interval_leaves_out_what_is_undefined():
 
 def test_pictures_are_padded_before_they_are_normalised():
     images = torch.from_numpy(np.random.default_rng(4).integers(0, 256, (6, 1, 5, 6), dtype="uint8"))
-    padded = inputs.pictures(images, {}, 3, 9)
+    padded = inputs.fit_images(images, {}, 3, 9)
     expected = np.pad(images.numpy(), ((0, 0), (0, 0), (2, 2), (1, 2))).repeat(3, axis=1)
     assert padded.dtype == torch.uint8 and np.array_equal(padded.numpy(), expected)
     mean, std = [0.1, 0.2, 0.3], [0.5, 0.6, 0.7]
@@ -183,7 +183,7 @@ def test_pictures_are_padded_before_they_are_normalised():
 @pytest.mark.parametrize("channels, size, word", [(3, 4, "4x5"), (1, 9, "channels")])
 def test_pictures_that_do_not_fit_are_refused(channels, size, word):
     with pytest.raises(ValueError, match=f"made-up.*{word}"):
-        inputs.pictures(torch.zeros(1, 3, 4, 5, dtype=torch.uint8), {"dataset_id": "made-up"}, channels, size)
+        inputs.fit_images(torch.zeros(1, 3, 4, 5, dtype=torch.uint8), {"dataset_id": "made-up"}, channels, size)
 
 
 # ------------------------------------------------------------------------------------------------ a group, whole
@@ -346,7 +346,7 @@ def test_weight_rows_leave_out_structural_taps(resnet):
     assert row[["mean_correlation", "mean_absolute"]].tolist() == pytest.approx([pairs.mean(), np.abs(pairs).mean()])
     makers = {"lenet1": "conv2", "lenet5": "fc2", "vgg19": "classifier.3", "resnet18": "layer4.1.conv2"}
     for architecture, name in makers.items():
-        assert features.maker(networks.table({"architecture": architecture}, 1, 32, 10)).name == name
+        assert features.maker(networks.layer_table({"architecture": architecture}, 1, 32, 10)).name == name
 
 
 def correlations(values):

@@ -191,8 +191,8 @@ def test_a_rate_too_small_to_change_a_value_is_rounding(toy, tmp_path):
 
 
 def sizes(architecture):
-    smallest = networks.padded(architecture, 1)
-    return sorted({smallest, networks.padded(architecture, 28), smallest + 9, 40 if smallest < 32 else 64})
+    smallest = networks.input_size(architecture, 1)
+    return sorted({smallest, networks.input_size(architecture, 28), smallest + 9, 40 if smallest < 32 else 64})
 
 
 @pytest.mark.parametrize(("architecture", "size"), [(name, size) for name in networks.names() for size in sizes(name)])
@@ -213,19 +213,23 @@ def test_closed_form_and_recorded_gradients_agree_tap_by_tap(architecture, size)
         had = reached[f"{layer.name}.weight"]
         structural = unchanged.structural(table, layer)
         assert torch.equal(had.any(0).any(0), ~structural[0, 0]), layer.name
-        assert not (had & structural).any() and structural.sum() == table.structural(layer)
+        assert not (had & structural).any() and structural.sum() == table.padding_weight_count(layer)
 
 
 def test_effective_parameters_of_vgg19():
     """At 32 px one pixel is copied 49 times: of the first linear layer's 49 equal columns one is free."""
-    found = by_parameter(frame("parameters", parameters.rows(networks.table({"architecture": "vgg19"}, 3, 32, 10))))
+    found = by_parameter(
+        frame("parameters", parameters.rows(networks.layer_table({"architecture": "vgg19"}, 3, 32, 10)))
+    )
     assert found.loc[("classifier.0", "weight")].tolist() == [102_760_448, 0, 100_663_296, 2_097_152]
     assert found.loc[("total", "all")].tolist() == [139_611_210, 0, 100_663_296, 38_947_914]
     assert (found["structural"] + found["tied"] + found["effective"] == found["size"]).all()
 
 
 def test_effective_parameters_of_resnet18():
-    found = by_parameter(frame("parameters", parameters.rows(networks.table({"architecture": "resnet18"}, 3, 32, 10))))
+    found = by_parameter(
+        frame("parameters", parameters.rows(networks.layer_table({"architecture": "resnet18"}, 3, 32, 10)))
+    )
     assert found.loc[("total", "all")].tolist() == [11_181_642, 6_946_816, 0, 11_181_642 - 6_946_816]
     assert found.drop(("total", "all")).sum().tolist() == found.loc[("total", "all")].tolist()
 

@@ -25,9 +25,9 @@ def parent(toy, tmp_path_factory):
 def changed(parent, *steps, seed=0):
     """(weights before, weights after, what is recorded) of perturbation steps."""
     path = store.snapshot_path(parent, 0, 2)
-    table = networks.table(NETWORK, 1, 32, 4)
+    table = networks.layer_table(NETWORK, 1, 32, 4)
     start = {"kind": "perturb", "scheme": "kaiming_uniform", "order": "same", "cell": "x", "steps": list(steps)}
-    model = build.Rows(table)
+    model = build.TableModule(table)
     noted = starts.begin(model, table, start, seed, str(path))
     return store.load_tensors(path), model.state_dict(), noted
 
@@ -42,7 +42,7 @@ def differing(before, after):
 
 
 def learnable():
-    return {name for name, _ in networks.table(NETWORK, 1, 32, 4).parameters()}
+    return {name for name, _ in networks.layer_table(NETWORK, 1, 32, 4).parameters()}
 
 
 def test_nothing_is_changed_without_a_step(parent):
@@ -124,11 +124,11 @@ def test_a_layer_is_put_back_or_drawn_anew(parent):
 
 
 def test_every_perturbation_can_be_found_and_explains_itself():
-    assert perturbations.types() == ["add", "flip", "identical", "reinitialise", "rerandomise"]
+    assert perturbations.names() == ["add", "flip", "identical", "reinitialise", "rerandomise"]
     assert set(perturbations.options("add")) == {"size", "noise"}
     with pytest.raises(ValueError, match="type 'blur'.*add, flip"):
-        perturbations.module("blur")
-    assert perturb.chosen(networks.table(NETWORK, 1, 32, 4), step("flip", ["fc"])) == ["fc.weight", "fc.bias"]
+        perturbations.load_perturbation("blur")
+    assert perturb.chosen(networks.layer_table(NETWORK, 1, 32, 4), step("flip", ["fc"])) == ["fc.weight", "fc.bias"]
 
 
 def retrain(toy, out, parent, order="same", repeat=0, state="fresh", steps=()):
@@ -152,8 +152,8 @@ def test_a_carried_optimizer_goes_on_where_it_was(toy, tmp_path, parent):
     """The first step with momentum: theta - lr (mu v + g), with the parent's own v."""
     import weight_atlas.training.engine as engine
 
-    table = networks.table(NETWORK, 1, 32, 4)
-    model = build.Rows(table)
+    table = networks.layer_table(NETWORK, 1, 32, 4)
+    model = build.TableModule(table)
     parameters = dict(model.named_parameters())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     path = store.optimizer_path(parent, 0)
@@ -208,7 +208,7 @@ def grafted(layers, mode="frozen", init="graft", cell="base", **training):
 
 def owned(table, layers):
     """Names of the tensors of the first layers, their BatchNorms included."""
-    return {name for name in table.copied({"layers": layers})}
+    return {name for name in table.copied_tensors({"layers": layers})}
 
 
 @pytest.mark.parametrize("layers", range(11))
@@ -239,7 +239,7 @@ def test_a_graft_copies_and_freezes_exactly_its_layers(toy, base, tmp_path, mode
 
 def test_without_layers_a_graft_is_a_fresh_run_of_its_own_stream(toy, base, tmp_path):
     train(toy, tmp_path / "none", grafted(0))
-    table = networks.table(grafted(0)["network"], 1, 32, 4)
+    table = networks.layer_table(grafted(0)["network"], 1, 32, 4)
     drawn = starts.drawn(table, "default", 0, "graft-init")
     start = snapshot(tmp_path / "none", 0)
     assert all(torch.equal(start[name], drawn[name]) for name, _ in table.parameters())
@@ -257,7 +257,7 @@ def test_options_of_frozen_layers(toy, base, tmp_path):
     train(toy, tmp_path / "batch", grafted(9, frozen_batchnorm="batch"), file=file)
     start, end = snapshot(tmp_path / "batch", 0), snapshot(tmp_path / "batch", 1)
     running = {name for name in start if "running" in name or "tracked" in name}
-    table = networks.table(grafted(9)["network"], 1, 32, 4)
+    table = networks.layer_table(grafted(9)["network"], 1, 32, 4)
     assert differing(start, end) == running | ({name for name, _ in table.parameters()} - owned(table, 9))
     run, _ = train(toy, tmp_path / "on", grafted(10), file=file)
     names = {id(module): name for name, module in run.model.named_modules()}
@@ -289,7 +289,7 @@ def test_equal_filters_stay_equal_only_with_equal_outgoing_weights(toy, tmp_path
     assert len(torch.unique(filters[1], dim=0)) == distinct
     read = start["conv2.weight"]
     assert (len(torch.unique(read.transpose(0, 1).flatten(1), dim=0)) == 1) == outgoing
-    drawn = starts.drawn(networks.table(cell["network"], 1, 32, 4), "default", 0, "init")
+    drawn = starts.drawn(networks.layer_table(cell["network"], 1, 32, 4), "default", 0, "init")
     assert torch.equal(start["conv1.weight"][0], drawn["conv1.weight"][0])
 
 

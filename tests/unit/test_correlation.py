@@ -152,7 +152,7 @@ def test_matching_is_a_symmetry_of_the_network():
 
 
 def test_vgg22_has_rows_for_its_22_layers():
-    table = networks.table({"architecture": "vgg22", "width": 1 / 64}, 3, 32, 10)
+    table = networks.layer_table({"architecture": "vgg22", "width": 1 / 64}, 3, 32, 10)
     one, other = (torches(snapshot(table, np.random.default_rng(seed))) for seed in (1, 2))
     rows = found(table, one, other, matchings=("raw",))
     assert len(rows) == 22 * 2 + 2

@@ -218,7 +218,7 @@ def test_the_options_of_every_perturbation_are_documented():
         (row["perturbation"].strip("`"), row["option"].strip("`")): row
         for _, row in tables("config/README.md", "perturbation")
     }
-    expected = {(kind, option) for kind in perturbations.types() for option in perturbations.options(kind) or [""]}
+    expected = {(kind, option) for kind in perturbations.names() for option in perturbations.options(kind) or [""]}
     assert set(said) == expected
     for (kind, option), row in said.items():
         if option:
@@ -233,7 +233,7 @@ def test_the_options_of_every_network_are_documented():
     expected = {(name, option) for name in networks.names() for option in networks.options(name) or [""]}
     assert set(said) == expected
     for (name, option), row in said.items():
-        assert int(row["smallest image"]) == networks.padded(name, 1)
+        assert int(row["smallest image"]) == networks.input_size(name, 1)
         if option:
             kind, default = networks.options(name)[option]
             words = {f"`{value}`" for value in typing.get_args(kind)}

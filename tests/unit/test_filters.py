@@ -113,4 +113,4 @@ def test_other_experiments_are_not_asked(tmp_path, model, pictures):
 def test_a_study_without_experiments_has_no_label():
     named = [{"role": "grid", "labels": {"dataset": "digits"}}]
     assert filters.experiments({"named": named}) == {""}
-    assert filters.convolutions(networks.table(CELL["network"], 3, 32, 10)) == ["conv1", "conv2"]
+    assert filters.convolutions(networks.layer_table(CELL["network"], 3, 32, 10)) == ["conv1", "conv2"]

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def tensors(network="lenet1", channels=1, size=28, classes=10, seed=0):
     """Normally distributed weights by their torch names, running statistics of a start."""
-    table = networks.table({"architecture": network}, channels, networks.padded(network, size), classes)
+    table = networks.layer_table({"architecture": network}, channels, networks.input_size(network, size), classes)
     draw = np.random.default_rng(seed)
     found = {name: draw.normal(0, 0.1, shape).astype(np.float32) for name, shape in table.parameters()}
     for name, shape in table.buffers():
@@ -255,7 +255,7 @@ def test_the_input_is_read_from_the_shapes(tmp_path, network, channels, size, cl
     asked = config(tmp_path, network="net") | {"networks": {"net": {"architecture": network}}}
     settings = only(study.Plan(asked, Path("nowhere"))).settings
     assert settings["input"]["channels"] == channels and settings["classes"] == classes
-    table = networks.table({"architecture": network}, channels, settings["input"]["size"], classes)
+    table = networks.layer_table({"architecture": network}, channels, settings["input"]["size"], classes)
     assert dict(table.parameters()) == {
         name: x.shape
         for name, x in tensors(network, channels, size, classes).items()
@@ -266,7 +266,7 @@ def test_the_input_is_read_from_the_shapes(tmp_path, network, channels, size, cl
 
 def test_a_size_that_is_given_is_taken(tmp_path):
     (tmp_path / "run").mkdir()
-    table = networks.table({"architecture": "resnet18", "width": 0.0625}, 3, 48, 10)
+    table = networks.layer_table({"architecture": "resnet18", "width": 0.0625}, 3, 48, 10)
     found = {name: np.zeros(shape, np.float32) for name, shape in (*table.parameters(), *table.buffers())}
     found = {name: x.astype(np.int64) if name.endswith("tracked") else x for name, x in found.items()}
     save_file(found, tmp_path / "run/a.safetensors")
@@ -433,7 +433,7 @@ def write_asked(asked, root):
         network = asked["networks"][one["network"]]
         options = {key: network[key] for key in network if key != "architecture"}
         chosen = {"architecture": network.get("architecture", one["network"]), "options": options}
-        table = networks.table(chosen, 1, 32, 10)
+        table = networks.layer_table(chosen, 1, 32, 10)
         found = {name: np.zeros(shape, np.float32) for name, shape in (*table.parameters(), *table.buffers())}
         found = {name: x.astype(np.int64) if name.endswith("tracked") else x for name, x in found.items()}
         for file in [one["files"]] if isinstance(one["files"], str) else one["files"]:

@@ -16,7 +16,7 @@ from torch import nn
 
 from weight_atlas import networks
 from weight_atlas.networks import architectures
-from weight_atlas.networks.build import Rows, build
+from weight_atlas.networks.build import TableModule, build
 from weight_atlas.networks.table import Table, scaled
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -33,7 +33,7 @@ def kinds():
 def cases():
     """Every network at its smallest size, a larger and an odd one, with several widths and channels."""
     for architecture, options in kinds():
-        smallest = networks.padded(architecture, 1)
+        smallest = networks.input_size(architecture, 1)
         larger = max(smallest, 28)
         for size, width, channels in ((smallest, 0.05, 3), (larger, 0.125, 1), (larger + 17, 0.1, 2)):
             chosen = ",".join(map(str, options.values()))
@@ -77,7 +77,7 @@ COUNTS = [  # published or worked out by hand from the layer lists; pictures bef
 
 @pytest.mark.parametrize(("architecture", "options", "channels", "size", "classes", "count"), COUNTS)
 def test_parameter_counts(architecture, options, channels, size, classes, count):
-    size = networks.padded(architecture, size)
+    size = networks.input_size(architecture, size)
     model, table = build({"architecture": architecture, "options": options}, channels, size, classes)
     assert table.parameter_count == count
     assert sum(p.numel() for p in model.parameters()) == count
@@ -86,8 +86,8 @@ def test_parameter_counts(architecture, options, channels, size, classes, count)
 
 def test_padded():
     sizes = {"lenet1": 28, "lenet5": 32, "resnet18": 28, "vgg11_bn": 32, "vgg19": 32}
-    assert {name: networks.padded(name, 28) for name in sizes} == sizes
-    assert networks.padded("vgg19", 64) == 64
+    assert {name: networks.input_size(name, 28) for name in sizes} == sizes
+    assert networks.input_size("vgg19", 64) == 64
 
 
 # The table against the built module ---------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_table_is_the_module(network, channels, size, classes):
 def test_module_runs_and_learns(architecture, options):
     """Real numbers through the module: finite, of the right shape, and a gradient for every parameter."""
     torch.manual_seed(0)
-    size = networks.padded(architecture, 20)
+    size = networks.input_size(architecture, 20)
     model, _ = build({"architecture": architecture, "width": 0.0625, "options": options}, 3, size, 4)
     assert all(p.device.type == "cpu" and p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
     for name, buffer in model.named_buffers():
@@ -142,9 +142,9 @@ def test_module_runs_and_learns(architecture, options):
 def test_the_rows_alone_compute_the_same(architecture, options):
     """The rows run one by one give what a skeleton's own forward pass gives: no pool, ReLU or sum is told wrongly."""
     torch.manual_seed(0)
-    size = networks.padded(architecture, 40)
+    size = networks.input_size(architecture, 40)
     model, table = build({"architecture": architecture, "width": 0.0625, "options": options}, 3, size, 4)
-    rows = Rows(table)
+    rows = TableModule(table)
     rows.load_state_dict(model.state_dict(), strict=True)
     pictures = torch.randn(3, 3, size, size)
     with torch.no_grad():
@@ -170,22 +170,22 @@ def test_the_start_is_torchs_default():
 def test_activations_are_the_sum_of_the_maps():
     """LeNet-5 on 32x32, by hand from the paper's map sizes; relu repeats its input's."""
     maps = 2 * 6 * 28**2 + 6 * 14**2 + 2 * 16 * 10**2 + 16 * 5**2 + 400 + 2 * 120 + 2 * 84 + 10
-    assert networks.table({"architecture": "lenet5"}, 1, 32, 10).activations == maps
+    assert networks.layer_table({"architecture": "lenet5"}, 1, 32, 10).activation_count == maps
 
 
 def test_width_scales_channels_not_classes():
-    table = networks.table({"architecture": "vgg11_bn", "width": 0.25}, 3, 32, 10)
+    table = networks.layer_table({"architecture": "vgg11_bn", "width": 0.25}, 3, 32, 10)
     assert [layer.out_shape[0] for layer in table.weight_layers] == [16, 32, 64, 64, 128, 128, 128, 128, 1024, 1024, 10]
     assert [scaled(c, w) for c, w in ((64, 1.0), (6, 0.25), (12, 0.3), (4, 0.01), (64, 2))] == [64, 2, 4, 1, 128]
 
 
 def test_attached_is_the_layer_and_its_batchnorm():
-    table = networks.table({"architecture": "resnet18"}, 3, 32, 10)
-    names = [[row.name for row in table.attached(layer)] for layer in table.weight_layers]
+    table = networks.layer_table({"architecture": "resnet18"}, 3, 32, 10)
+    names = [[row.name for row in table.with_batchnorm(layer)] for layer in table.weight_layers]
     assert names[0] == ["conv1", "bn1"] and names[-1] == ["fc"]
     assert ["layer2.0.downsample.0", "layer2.0.downsample.1"] in names
     assert sum(map(len, names)) == 21 + 20  # 20 convolutions with a BatchNorm each, and the linear layer
-    assert table.attached("layer4.1.conv2")[1].name == "layer4.1.bn2"
+    assert table.with_batchnorm("layer4.1.conv2")[1].name == "layer4.1.bn2"
 
 
 # Against torchvision and plain torch --------------------------------------------------------------
@@ -273,8 +273,8 @@ def test_lenets_are_the_papers_layers():
     ],
 )
 def test_structural_taps_of_resnet18(size, channels, stem, count, percent):
-    table = networks.table({"architecture": "resnet18", "options": {"stem": stem}}, channels, size, 10)
-    found = sum(table.structural(layer) for layer in table.layers)
+    table = networks.layer_table({"architecture": "resnet18", "options": {"stem": stem}}, channels, size, 10)
+    found = sum(table.padding_weight_count(layer) for layer in table.layers)
     assert found == count
     assert round(100 * found / table.parameter_count, 2) == percent
 
@@ -307,7 +307,7 @@ def test_structural_taps_are_those_without_gradient(size, kernel, stride, paddin
         reached |= conv.weight.grad != 0
     mask = torch.from_numpy(table.tap_mask("conv"))
     assert torch.equal(reached, mask.expand_as(reached))
-    assert table.structural("conv") == (~reached).sum()
+    assert table.padding_weight_count("conv") == (~reached).sum()
 
 
 @pytest.mark.parametrize(("size", "padded"), [(8, True), (28, True), (64, False)])
@@ -325,8 +325,8 @@ def test_structural_taps_of_a_whole_network(size, padded):
             gradient = model.get_submodule(layer.name).weight.grad.abs()
             reached[layer.name] = reached.get(layer.name, 0) + gradient
     for name, gradient in reached.items():
-        assert (gradient == 0).sum() == table.structural(name), name
-    assert (sum(map(table.structural, reached)) > 0) == padded
+        assert (gradient == 0).sum() == table.padding_weight_count(name), name
+    assert (sum(map(table.padding_weight_count, reached)) > 0) == padded
 
 
 # Tied columns -------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ def test_tied_columns_are_those_with_one_gradient(inputs, outputs):
     model = nn.Sequential(nn.AdaptiveAvgPool2d(outputs), nn.ReLU(), nn.Flatten(), nn.Linear(*table["fc"].in_shape, 4))
     model.double()(torch.rand(5, 3, inputs, inputs, dtype=torch.float64)).square().sum().backward()
     distinct, _ = equal_columns(model[-1].weight.grad)
-    assert table.tied("fc") == 4 * (table["fc"].in_shape[0] - distinct)
+    assert table.tied_weight_count("fc") == 4 * (table["fc"].in_shape[0] - distinct)
 
 
 def test_dropout_between_pool_and_linear_unties():
@@ -364,15 +364,15 @@ def test_dropout_between_pool_and_linear_unties():
     table.flatten("flat")
     table.linear("fc", 4)
     table.linear("out", 2)
-    assert table.tied("fc") == table.tied("out") == table.tied("pool") == 0
+    assert table.tied_weight_count("fc") == table.tied_weight_count("out") == table.tied_weight_count("pool") == 0
 
 
 @pytest.mark.parametrize(("size", "distinct"), [(32, 1), (64, 9), (224, 49)])
 def test_vgg19_copies_pixels(size, distinct):
     """At 32 px one pixel is copied 49 times; at 64 px 2x2 pixels have 3x3 windows; at 224 px all 49 differ."""
-    full = networks.table({"architecture": "vgg19"}, 3, size, 10)
+    full = networks.layer_table({"architecture": "vgg19"}, 3, size, 10)
     assert full["classifier.0"].parameter_count - 4096 == 102_760_448
-    assert 102_760_448 - full.tied("classifier.0") == 4096 * 512 * distinct
+    assert 102_760_448 - full.tied_weight_count("classifier.0") == 4096 * 512 * distinct
     if size == 224:
         return
     torch.manual_seed(0)
@@ -385,7 +385,7 @@ def test_vgg19_copies_pixels(size, distinct):
     first = first.view(-1, 49)[alive]
     assert len(first) > 5 and all(len(own.unique()) == distinct for own in first)
     assert len(first.unique()) == distinct * len(first), "columns of two channels are not equal"
-    assert table.tied("classifier.0") == out * (columns - distinct * columns // 49)
+    assert table.tied_weight_count("classifier.0") == out * (columns - distinct * columns // 49)
 
 
 # Errors and the user's own network ----------------------------------------------------------------
@@ -401,26 +401,36 @@ def fails(call, *parts):
 
 
 def test_errors_name_what_is_wrong_and_what_is_allowed():
-    fails(lambda: networks.table({"architecture": "resnet19"}, 3, 32, 10), "'resnet19'", "resnet18", "lenet5", "vgg19")
+    fails(
+        lambda: networks.layer_table({"architecture": "resnet19"}, 3, 32, 10),
+        "'resnet19'",
+        "resnet18",
+        "lenet5",
+        "vgg19",
+    )
     check = networks.check_options
     fails(lambda: check("resnet18", {"stem": "cifr"}), "resnet18", "'stem'", "'cifr'", "'imagenet', 'cifar'")
     fails(lambda: check("resnet18", {"steam": 3}), "resnet18", "'steam'", "3", "stem")
     fails(lambda: check("lenet5", {"stem": "cifar"}), "lenet5", "'stem'", "none")
     check("resnet18", {"stem": "cifar"})
     for width in (0, -1, "wide", True, float("nan"), float("inf")):
-        fails(lambda w=width: networks.table({"architecture": "lenet5", "width": w}, 3, 32, 10), "width", repr(width))
+        fails(
+            lambda w=width: networks.layer_table({"architecture": "lenet5", "width": w}, 3, 32, 10),
+            "width",
+            repr(width),
+        )
     vgg = {"architecture": "vgg19", "width": 0.25}
-    fails(lambda: networks.table(vgg, 1, 28, 10), "vgg19", "28x28", "features.36", "is 32")
+    fails(lambda: networks.layer_table(vgg, 1, 28, 10), "vgg19", "28x28", "features.36", "is 32")
     fails(lambda: build(vgg, 1, 28, 10), "vgg19", "28x28", "features.36", "is 32")
-    fails(lambda: networks.table({"architecture": "lenet1"}, 1, 8, 10), "lenet1", "8x8", "conv2", "is 16")
+    fails(lambda: networks.layer_table({"architecture": "lenet1"}, 1, 8, 10), "lenet1", "8x8", "conv2", "is 16")
 
 
 @pytest.mark.parametrize(("architecture", "minimum"), [("lenet1", 16), ("resnet18", 1), ("vgg11_bn", 32)])
 def test_minimum_is_the_smallest_that_works(architecture, minimum):
-    assert networks.padded(architecture, 1) == minimum
-    networks.table({"architecture": architecture}, 1, minimum, 10)
+    assert networks.input_size(architecture, 1) == minimum
+    networks.layer_table({"architecture": architecture}, 1, minimum, 10)
     if minimum > 1:
-        fails(lambda: networks.table({"architecture": architecture}, 1, minimum - 1, 10), f"works is {minimum}")
+        fails(lambda: networks.layer_table({"architecture": architecture}, 1, minimum - 1, 10), f"works is {minimum}")
 
 
 def test_rows_that_do_not_fit():
@@ -430,7 +440,7 @@ def test_rows_that_do_not_fit():
     fails(lambda: table.relu("a"), "'a'", "taken")
     fails(lambda: table.relu("a.conv.b"), "a.conv.b", "taken")
     fails(lambda: table.relu("input"), "input", "taken")
-    fails(lambda: table.relu("b", of="conv"), "'b'", "'conv'")
+    fails(lambda: table.relu("b", input="conv"), "'b'", "'conv'")
     fails(lambda: table.linear("fc", 3), "fc", "(4, 8, 8)", "flatten")
     fails(lambda: table.add("sum", "a.conv", "input"), "sum", "(4, 8, 8)", "(3, 8, 8)")
     fails(lambda: table.maxpool("pool", 9), "pool", "8x8", "9x9")
@@ -453,7 +463,7 @@ def test_the_documented_network_works(own):
     network = own("residual", example()) | {"width": 0.5, "options": {"blocks": 3}}
     assert "residual" in networks.names()
     assert networks.options("residual") == {"blocks": (Literal[1, 2, 3], 2)}
-    assert networks.padded("residual", 1) == 4
+    assert networks.input_size("residual", 1) == 4
     fails(lambda: networks.check_options("residual", {"blocks": 4}), "blocks", "4", "1, 2, 3")
     fails(lambda: networks.check_options("residual", {"blocks": True}), "blocks", "True")
     torch.manual_seed(0)
@@ -503,13 +513,13 @@ def test_other_kinds_of_rows(own):
 
 
 def test_networks_that_are_no_networks(own):
-    fails(lambda: networks.table(own("empty", "x = 1\n"), 3, 8, 2), "empty", "layers")
+    fails(lambda: networks.layer_table(own("empty", "x = 1\n"), 3, 8, 2), "empty", "layers")
     text = "def layers(table, classes, *, width=1.0, depth=3):\n    table.flatten('f')\n"
-    fails(lambda: networks.table(own("bare", text), 3, 8, 2), "bare", "'depth'", "annotation")
+    fails(lambda: networks.layer_table(own("bare", text), 3, 8, 2), "bare", "'depth'", "annotation")
     text = "def layers(table, classes, *, width=1.0):\n    table.flatten('f')\n"
-    fails(lambda: networks.table(own("headless", text), 3, 8, 2), "headless", "(192,)", "(2,)")
-    text += "    table.linear('idle', 4)\n    table.linear('o', classes, of='f')\n"
-    fails(lambda: networks.table(own("loose", text), 3, 8, 2), "loose", "'idle'")
+    fails(lambda: networks.layer_table(own("headless", text), 3, 8, 2), "headless", "(192,)", "(2,)")
+    text += "    table.linear('idle', 4)\n    table.linear('o', classes, input='f')\n"
+    fails(lambda: networks.layer_table(own("loose", text), 3, 8, 2), "loose", "'idle'")
     text = "def layers(table, classes, *, width=1.0):\n    table.flatten('type')\n    table.linear('o', classes)\n"
     fails(lambda: build(own("reserved", text), 3, 8, 2), "'type'", "rename")
     text += "def skeleton(classes):\n    from torch import nn\n    return nn.Sequential(nn.Linear(192, classes))\n"
@@ -530,7 +540,7 @@ def test_tables_need_no_torch():
     """Importing the package and reading every network's table leaves torch, torchvision and numpy alone."""
     code = (
         "import sys; from weight_atlas import networks as n\n"
-        "[n.table({'architecture': a}, 3, n.padded(a, 32), 10).parameter_count for a in n.names()]\n"
+        "[n.layer_table({'architecture': a}, 3, n.input_size(a, 32), 10).parameter_count for a in n.names()]\n"
         "print(sorted({'torch', 'torchvision', 'numpy'} & set(sys.modules)), len(n.names()))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)

@@ -151,15 +151,18 @@ def test_the_documented_counts():
     rows = re.findall(r"^\| `(\w+)` \| .+ \| ([\d,]+) \|$", (ROOT / "config/README.md").read_text("utf-8"), re.M)
     assert [name for name, _ in rows] == networks.names()
     for name, count in rows:
-        assert f"{networks.table(network(name), 3, 32, 10).parameter_count:,}" == count, name
+        assert f"{networks.layer_table(network(name), 3, 32, 10).parameter_count:,}" == count, name
     for name in {case[0] for case in COUNTS} - {"vgg16", "lenet1"}:
-        assert dict(rows)[name] in networks.module(name).__doc__
-    assert "138,357,544" in networks.module("vgg16").__doc__ and "135,309,376" in networks.module("vgg16").__doc__
+        assert dict(rows)[name] in networks.load_architecture(name).__doc__
+    assert (
+        "138,357,544" in networks.load_architecture("vgg16").__doc__
+        and "135,309,376" in networks.load_architecture("vgg16").__doc__
+    )
 
 
 def test_vgg22_counts_as_keras_does():
     """Keras counts the running mean and variance, and no batch counter; 22 layers have weights."""
-    table = networks.table(network("vgg22"), 3, 32, 10)
+    table = networks.layer_table(network("vgg22"), 3, 32, 10)
     running = [shape for name, shape in table.buffers() if "running" in name]
     assert VGG19 == 20_024_384
     assert table.parameter_count + sum(torch.Size(shape).numel() for shape in running) == 20_462_218
@@ -169,11 +172,11 @@ def test_vgg22_counts_as_keras_does():
 
 def test_the_heads_on_three_and_four_blocks_read_what_the_document_says():
     for blocks, shape, values, head in ((3, (256, 28, 28), 200_704, 205.8), (4, (512, 14, 14), 100_352, 103.0)):
-        table = networks.table(network("vgg16", blocks=blocks), 3, 224, 256)
+        table = networks.layer_table(network("vgg16", blocks=blocks), 3, 224, 256)
         assert table["flatten"].in_shape == shape and table["fc1"].in_shape == (values,)
         own = sum(layer.parameter_count for layer in table.layers if layer.kind == "Linear")
         assert round(own / 1e6, 1) == head and table["fc2"].parameters["weight"] == (256, 1024)
-    assert networks.table(network("vgg16"), 3, 224, 256).head.parameter_count == 1_048_832
+    assert networks.layer_table(network("vgg16"), 3, 224, 256).head.parameter_count == 1_048_832
 
 
 # The table against the built module, for options that are no literals -----------------------------
@@ -194,7 +197,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize(("architecture", "options"), OPTIONS)
 def test_options_that_are_no_literals(architecture, options):
-    smallest = networks.padded(architecture, 1)
+    smallest = networks.input_size(architecture, 1)
     for size, channels, width in ((smallest, 3, 0.05), (max(smallest, 28), 1, 0.125), (smallest + 17, 2, 0.1)):
         test_networks.test_table_is_the_module(network(architecture, width, **options), channels, size, 7)
     test_networks.test_module_runs_and_learns(architecture, options)
@@ -202,7 +205,7 @@ def test_options_that_are_no_literals(architecture, options):
 
 
 def dropouts(architecture, **options):
-    table = networks.table(network(architecture, **options), 3, 32, 10)
+    table = networks.layer_table(network(architecture, **options), 3, 32, 10)
     return [(layer.name, layer.options["p"]) for layer in table.layers if layer.kind == "Dropout"]
 
 
@@ -221,16 +224,16 @@ def test_the_smallest_pictures():
     found = {"vgg22": 32, "vgg19_dense": 32, "vgg16": 32, "convnet_b": 32, "convnet_c": 32}
     found |= {"tutorial": 32, "convnet_a": 4, "simple_cnn": 8, "handmade_resnet": 1}
     for name, size in found.items():
-        assert networks.padded(name, 1) == size and networks.padded(name, 100) == 100
-        networks.table(network(name), 3, size, 10)
+        assert networks.input_size(name, 1) == size and networks.input_size(name, 100) == 100
+        networks.layer_table(network(name), 3, size, 10)
     for name in ("vgg22", "convnet_a", "simple_cnn"):
         too_small = found[name] - 1
-        fails(lambda n=name, s=too_small: networks.table(network(n), 3, s, 10), name, f"is {found[name]}")
+        fails(lambda n=name, s=too_small: networks.layer_table(network(n), 3, s, 10), name, f"is {found[name]}")
 
 
 def test_wrong_options_are_named():
     def make(architecture, **options):
-        return lambda: networks.table(network(architecture, **options), 3, 32, 10)
+        return lambda: networks.layer_table(network(architecture, **options), 3, 32, 10)
 
     for p in (-0.1, 1, 1.5, float("nan")):
         fails(make("vgg22", dropout=p), "fc1_dropout", str(p), "0 to below 1")
@@ -256,8 +259,8 @@ def test_batchnorm_as_keras_has_it():
 
 def test_the_batchnorm_of_vgg22_is_frozen_with_no_convolution():
     """It reads the last max pool, so that the 16 convolutions are a base of their own."""
-    table = networks.table(network("vgg22"), 3, 32, 10)
-    base = [row.name for layer in table.weight_layers[:16] for row in table.attached(layer)]
+    table = networks.layer_table(network("vgg22"), 3, 32, 10)
+    base = [row.name for layer in table.weight_layers[:16] for row in table.with_batchnorm(layer)]
     assert base == [f"features.{n}" for n in (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)]
     assert table["norm"].inputs == ("features.36",) and table["norm"].in_shape == (512, 1, 1)
 
@@ -474,7 +477,7 @@ def test_the_residual_network_written_out(blocks, kernel):
             assert layer.out_shape[1:] == (side, side), name
         assert len(rows) == 2 * blocks + min(blocks, 3)
         assert table["avgpool"].in_shape[1] == max(1, size // 2**blocks)
-    full = networks.table(network("handmade_resnet", blocks=blocks, kernel=kernel), 3, 32, 10)
+    full = networks.layer_table(network("handmade_resnet", blocks=blocks, kernel=kernel), 3, 32, 10)
     assert [full[f"block{n}.conv1"].out_shape[0] for n in range(1, blocks + 1)] == [32, 64, 128, 128, 128][:blocks]
 
 
@@ -493,9 +496,9 @@ def test_an_even_kernel_has_its_odd_pixel_right_and_bottom(kernel):
 
 
 def test_dropout_of_a_block_stands_before_its_pool():
-    table = networks.table(network("handmade_resnet"), 3, 32, 10)
+    table = networks.layer_table(network("handmade_resnet"), 3, 32, 10)
     names = [layer.name for layer in table.layers if layer.name.startswith("block2")]
     assert names[-4:] == ["block2.skip", "block2.add", "block2.dropout", "block2.pool"]
     assert table["block2.add"].inputs == ("block2.relu2", "block2.skip")
-    last = networks.table(network("handmade_resnet", blocks=5), 3, 16, 10)
+    last = networks.layer_table(network("handmade_resnet", blocks=5), 3, 16, 10)
     assert last["avgpool"].inputs == ("block5.dropout",) and last["block5.add"].inputs[1] == "block4.pool"

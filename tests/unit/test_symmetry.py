@@ -37,7 +37,7 @@ def residual():
     table.conv("stem", 6, 3, padding=1)
     x = table.relu("relu0")
     for n in (1, 2):
-        table.conv(f"block{n}.conv", 6, 3, padding=1, of=x)
+        table.conv(f"block{n}.conv", 6, 3, padding=1, input=x)
         table.relu(f"block{n}.relu")
         x = table.add(f"block{n}.add", x, f"block{n}.relu")
     table.maxpool("pool", 2)
@@ -76,8 +76,8 @@ def tables():
         for values in {tuple(kind[at] for kind in choices.values()): None for at in (0, -1)}:
             network = {"architecture": architecture, "width": width, "options": dict(zip(choices, values, strict=True))}
             for size, channels in ((1, 3), (37, 1)):
-                size = networks.padded(architecture, size)
-                table = networks.table(network, channels, size, 6)
+                size = networks.input_size(architecture, size)
+                table = networks.layer_table(network, channels, size, 6)
                 yield pytest.param(table, id=f"{architecture}-{','.join(map(str, values))}-{size}")
     for name, make in OWN.items():
         yield pytest.param(make(), id=name)
@@ -116,7 +116,7 @@ def learnable(table):
 
 
 def test_groups_of_lenet5():
-    groups = symmetry.groups(networks.table({"architecture": "lenet5"}, 1, 32, 10))
+    groups = symmetry.groups(networks.layer_table({"architecture": "lenet5"}, 1, 32, 10))
     assert [(x.name, x.channels, x.permutation, x.sign, x.scale) for x in groups] == [
         (name, channels, True, "no", True)
         for name, channels in (("conv1", 6), ("conv2", 16), ("fc1", 120), ("fc2", 84))
@@ -130,7 +130,7 @@ def test_groups_of_lenet5():
 
 def test_groups_of_resnet18():
     """Four stages, each one group, and a group inside each block but where there is none: 4 + 8."""
-    table = networks.table({"architecture": "resnet18"}, 3, 32, 10)
+    table = networks.layer_table({"architecture": "resnet18"}, 3, 32, 10)
     groups = {group.name: group for group in symmetry.groups(table)}
     assert len(groups) == 12
     assert [name for name in groups if not name.endswith(".conv1")] == [
@@ -185,7 +185,7 @@ def test_a_vector_that_joins_flattened_maps_moves_in_their_blocks():
     table = Table(1, 4)
     table.conv("conv", 4, 3)
     table.flatten("flat")
-    table.flatten("pixels", of="input")
+    table.flatten("pixels", input="input")
     table.linear("fc", 16)
     table.add("add", "flat", "fc")
     table.linear("head", 3)
@@ -239,14 +239,14 @@ def test_what_is_no_symmetry_changes_the_outputs(table):
 
 
 def test_permuting_one_axis_alone_changes_the_outputs():
-    table = networks.table({"architecture": "lenet5"}, 1, 32, 10)
+    table = networks.layer_table({"architecture": "lenet5"}, 1, 32, 10)
     tensors = align.noise(table, 1)
     after = tensors | {"conv1.weight": tensors["conv1.weight"].flip(0)}
     assert error(table, tensors, after) > 1e-3
 
 
 def test_apply_keeps_float32_and_shares_what_it_leaves():
-    table = networks.table({"architecture": "resnet18", "width": 0.0625}, 3, 32, 10)
+    table = networks.layer_table({"architecture": "resnet18", "width": 0.0625}, 3, 32, 10)
     tensors = {name: x.float() if x.is_floating_point() else x for name, x in align.noise(table, 1).items()}
     transform = align.random(table, 5)
     after = align.apply(table, tensors, transform)
@@ -306,7 +306,7 @@ def test_alignment_is_repeatable(make):
 
 
 def test_a_network_is_closest_to_itself_and_a_diverged_one_stays():
-    table = networks.table({"architecture": "lenet1"}, 1, 28, 10)
+    table = networks.layer_table({"architecture": "lenet1"}, 1, 28, 10)
     tensors = align.noise(table, 1)
     nothing = {"permuted": 0, "signs": 0, "scaled": 0}
     aligned, counts = align.align(table, tensors, tensors)
@@ -317,7 +317,7 @@ def test_a_network_is_closest_to_itself_and_a_diverged_one_stays():
 
 def test_dead_channels():
     """Channels of zeros do not upset the factors, and stay where they are."""
-    table = networks.table({"architecture": "lenet1"}, 1, 28, 10)
+    table = networks.layer_table({"architecture": "lenet1"}, 1, 28, 10)
     reference, tensors = align.noise(table, 1), align.noise(table, 1)
     for x in (reference, tensors):
         x["conv2.weight"][3:6] = x["conv2.bias"][3:6] = 0
@@ -329,7 +329,7 @@ def test_dead_channels():
 
 
 def test_bounded_pieces_give_the_same_sums(monkeypatch):
-    table = networks.table({"architecture": "lenet5"}, 1, 32, 10)
+    table = networks.layer_table({"architecture": "lenet5"}, 1, 32, 10)
     reference, moved = align.noise(table, 1), align.noise(table, 2)
     whole, counts = align.align(table, reference, moved)
     monkeypatch.setattr(align, "PIECE", 300)

@@ -289,9 +289,9 @@ def test_frozen_layers_keep_every_bit(toy, tmp_path):
     def same(first, second, layer):
         return all(torch.equal(epochs[first][n], epochs[second][n]) for n in epochs[0] if n.startswith(f"{layer}."))
 
-    for layer in run.table.chosen(3):
+    for layer in run.table.select(3):
         assert same(0, 1, layer) and not same(1, 2, layer)
-    assert "bn1" in run.table.chosen(3)
+    assert "bn1" in run.table.select(3)
     assert not same(0, 1, "layer4") and same(1, 2, "layer4") and not same(2, 3, "layer4")
     optimizer = run._enter(stage(frozen=["layer4"]))
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -324,7 +324,7 @@ def test_only_the_asked_snapshots_are_kept(toy, tmp_path):
 
 
 def test_a_last_batch_of_one_is_left_out_under_batchnorm():
-    tables = {name: networks.table({"architecture": name}, 1, 32, 10) for name in ("lenet5", "resnet18")}
+    tables = {name: networks.layer_table({"architecture": name}, 1, 32, 10) for name in ("lenet5", "resnet18")}
     assert engine._steps(33, 16, tables["lenet5"]) == 3
     assert engine._steps(33, 16, tables["resnet18"]) == 2
     assert engine._steps(34, 16, tables["resnet18"]) == 3
@@ -344,7 +344,7 @@ def test_a_block_trains_its_seeds_and_takes_parents(toy, tmp_path):
     out = tmp_path / "child"
     block.train("base-child", child, range(2), files | {"parents": [str(parent)]}, "cpu", out)
     mine, theirs = snapshot(out, 0), snapshot(parent, 2)
-    head = networks.table(child["network"], 1, 32, 4).head.name
+    head = networks.layer_table(child["network"], 1, 32, 4).head.name
     for name in mine:
         assert torch.equal(mine[name], theirs[name]) != name.startswith(f"{head}.weight") or name == f"{head}.bias"
     second = store.read_json(store.record_path(out, 1))
@@ -376,7 +376,7 @@ def test_track_records_dead_rounding_and_returned_values(toy, tmp_path, monkeypa
     bits = store.load_tensors(store.track_path(tmp_path / "dead", 0))
     assert not bits["fc2.weight"][3].any() and not bits["fc2.bias"][3] and not bits["fc3.weight"][:, 3].any()
     assert (bits["fc2.bias"] == 3).any() and set(bits) == {
-        n for n, _ in networks.table(cell["network"], 1, 32, 4).parameters()
+        n for n, _ in networks.layer_table(cell["network"], 1, 32, 4).parameters()
     }
 
     monkeypatch.setattr(starts, "begin", begin)

@@ -129,9 +129,9 @@ def test_cached_features_give_the_same_run(toy, tmp_path, case):
     kept["network"]["options"] = options
     kept["training"] |= training | {"cache_features": True}
     seen = []
-    build_cut = engine.build.cut
+    build_split = engine.build.split
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine.build, "cut", lambda *given: seen.append(given[2]) or build_cut(*given))
+        patch.setattr(engine.build, "split", lambda *given: seen.append(given[2]) or build_split(*given))
         run, _ = train(toy, tmp_path / "kept", kept)
     names = [layer.name for layer in run.table.layers]
     assert seen == ([] if last is None else [names.index(last) + 1])
@@ -160,7 +160,7 @@ def test_frozen_layers_run_once_a_picture(toy, tmp_path):
 
 
 def test_the_rows_that_stay_the_same_by_hand():
-    table = networks.table({"architecture": "tutorial", "width": 1.0, "options": {}}, 3, 32, 10)
+    table = networks.layer_table({"architecture": "tutorial", "width": 1.0, "options": {}}, 3, 32, 10)
     training = {"frozen_batchnorm": "fixed", "frozen_dropout": True}
     names = [layer.name for layer in table.layers]
     for frozen, last in ((["conv1"], "pool1"), (["conv1", "conv2"], "flatten"), (["conv2"], None)):
@@ -331,7 +331,7 @@ def test_the_penalty_has_the_gradient_of_its_closed_form(toy, tmp_path, alpha):
 
 
 def test_a_penalty_is_for_the_weights_of_its_layers():
-    table = networks.table({"architecture": "resnet18", "width": 0.0625}, 1, 32, 4)
+    table = networks.layer_table({"architecture": "resnet18", "width": 0.0625}, 1, 32, 4)
     assert engine.penalised(table, None) == ["fc"]
     assert engine.penalised(table, ["layer1.0", "fc"]) == ["layer1.0.conv1", "layer1.0.conv2", "fc"]
 

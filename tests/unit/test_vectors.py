@@ -130,7 +130,7 @@ def test_vectors_of_two_sizes_are_refused(by):
 
 def test_a_large_network_has_the_rows_of_a_small_one(monkeypatch):
     """Counts are equal, sums but for their last digits, whatever computes them; views and transposed tensors too."""
-    table = networks.table({"architecture": "resnet18", "width": 1 / 8, "options": {}}, 1, 28, 10)
+    table = networks.layer_table({"architecture": "resnet18", "width": 1 / 8, "options": {}}, 1, 28, 10)
     draw = torch.Generator().manual_seed(0)
     start = {name: torch.randn(shape, generator=draw) for name, shape in table.parameters()}
     for layer, name in statistics.names(table):

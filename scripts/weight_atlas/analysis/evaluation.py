@@ -43,7 +43,7 @@ def pictures(data, card, channels, size, train):
     if not len(test):
         raise ValueError(f"{data}: no picture has split {TEST} (test); remove the file, so that it is prepared again")
     images = [tensors["images"][chosen] for chosen in (test, seen[spread(len(seen), train)])]
-    images = [inputs.pictures(own, card, channels, size) for own in images]
+    images = [inputs.fit_images(own, card, channels, size) for own in images]
     return Pictures(images[0], tensors["labels"][test], images[1], card["mean"], card["std"])
 
 
@@ -64,7 +64,7 @@ def deal(values, size=BATCH):
 
 
 def network(cell):
-    """The network of a resolved cell, as `weight_atlas.networks.table` and `build` take it."""
+    """The network of a resolved cell, as `weight_atlas.networks.layer_table` and `build` take it."""
     return cell["network"], cell["input"]["channels"], cell["input"]["size"], cell["classes"]
 
 

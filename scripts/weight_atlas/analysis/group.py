@@ -72,7 +72,7 @@ def _by_id(asked):
 def _network(asked, pictures, found, kept, scratch):
     """Add the rows of the cells of one network to `found`, by table, and its tensors to `kept`, by file."""
     group = _by_id(asked)
-    layers = networks.table(*evaluation.network(asked[0]["cell"]))
+    layers = networks.layer_table(*evaluation.network(asked[0]["cell"]))
     family = cell_table.children(group)
     parents = {child.parent for child in family.values()}
     models = {}

@@ -18,7 +18,7 @@ def thin(block, cell_id, settings, kept):
     kept: the numbered epochs that stay beside the start, the last one and the best one. May be killed at any moment,
     and called again.
     """
-    layers = networks.table(*evaluation.network(settings))
+    layers = networks.layer_table(*evaluation.network(settings))
     for file in sorted(block.glob("snapshots/seed*/record.json")):
         replicate = store.read_json(file)
         epochs, why = course.available(settings, block, replicate)

@@ -1,86 +1,119 @@
 """A torch module of a layer table."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from weight_atlas import networks
 from weight_atlas.networks.table import Layer, Table
 
 
-def build(network: dict, channels: int, size: int, classes: int) -> tuple[nn.Module, Table]:
-    """The network and its layer table for pictures [N, channels, size, size] (`size` after padding).
+class Network(NamedTuple):
+    """A torch module and its layer table."""
 
-    network: as `weight_atlas.networks.table` takes it. The module is float32, on the CPU, in training mode; each layer
-    has torch's own default start, drawn from torch's global generator in the table's order. Its tensors have the
-    table's names and shapes. Raises what `weight_atlas.networks.table` raises, and ValueError where the network's
-    skeleton and its table do not name the same layers.
+    model: nn.Module
+    table: Table
+
+
+class Halves(NamedTuple):
+    """Two functions that run the first rows of a network, and the rest from what these return."""
+
+    first: Callable[[Tensor], Tensor]
+    rest: Callable[[Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """One row to run: its layer, what it reads, and the maps that nothing reads after it."""
+
+    name: str
+    inputs: tuple[str, ...]
+    spent: list[str]
+
+
+def build(network: Mapping[str, Any], channels: int, size: int, classes: int) -> Network:
+    """The network and its layer table for images [N, channels, size, size] (`size` after padding).
+
+    The module is float32, on the CPU, in training mode; each layer has torch's own default start, drawn from torch's
+    global generator in the table's order. Its tensors have the table's names and shapes.
+
+    Parameters
+    ----------
+    network, channels, size, classes
+        As `weight_atlas.networks.layer_table` takes them.
+
+    Raises
+    ------
+    ValueError
+        What `layer_table` raises, and where the network's skeleton and its table do not name the same layers.
     """
-    table = networks.table(network, channels, size, classes)
-    source = networks.module(network["architecture"])
-    if not hasattr(source, "skeleton"):
-        return Rows(table), table
+    table = networks.layer_table(network, channels, size, classes)
+    architecture = networks.load_architecture(network["architecture"])
+    if not hasattr(architecture, "skeleton"):
+        return Network(TableModule(table), table)
     with torch.device("meta"):  # no storage and no start for layers that are about to be replaced
-        model = source.skeleton(classes, **(network.get("options") or {}))
-    _fit(model, table)
-    return model, table
+        model = architecture.skeleton(classes, **(network.get("options") or {}))
+    _replace_layers(model, table)
+    return Network(model, table)
 
 
 class Add(nn.Module):
     """The sum of two maps."""
 
-    def forward(self, a, b):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return a + b
 
 
-class Rows(nn.Module):
+class TableModule(nn.Module):
     """A layer table as a module: runs the rows in order and frees a map after the last row that reads it."""
 
-    def __init__(self, table: Table):
+    def __init__(self, table: Table) -> None:
         super().__init__()
         self.steps = _steps(table)
         for layer in table.layers:
-            self._place(layer)
+            self._register(layer)
 
-    def _place(self, layer: Layer):
-        """Registers the layer under its dotted name, with empty modules for what stands before the dots."""
+    def _register(self, layer: Layer) -> None:
+        """Registers the layer under its dotted name, with empty modules for the names before the dots."""
         *path, leaf = layer.name.split(".")
-        holder = self
+        parent: nn.Module = self
         try:
-            for part in path:
-                if part not in holder._modules:
-                    holder.add_module(part, nn.Module())
-                holder = holder._modules[part]
-            holder.add_module(leaf, _layer(layer))
+            for name in path:
+                if name not in parent._modules:
+                    parent.add_module(name, nn.Module())
+                parent = parent.get_submodule(name)
+            parent.add_module(leaf, _module(layer))
         except KeyError:
             raise ValueError(f"layer '{layer.name}': torch keeps one of these names for itself; rename it") from None
 
-    def forward(self, pictures):
-        return _along(self.get_submodule, self.steps, {"input": pictures})
+    def forward(self, images: Tensor) -> Tensor:
+        return _run(self.get_submodule, self.steps, {"input": images})
 
 
-def cut(model: nn.Module, table: Table, rows: int):
-    """Two functions that run the first `rows` rows of the model's table, and the rest from what these return.
+def split(model: nn.Module, table: Table, rows: int) -> Halves:
+    """The network in two: its first `rows` rows, and the rest.
 
-    They use the model's own modules, in whatever mode these are. Of the first rows the others read the last one alone.
+    Both halves use the model's own modules, in whatever mode these are. Of the first rows the rest may read only the
+    last one's output.
     """
-    steps, last, own = _steps(table), table.layers[rows - 1].name, dict(model.named_modules())
-    find = {layer.name: own.get(layer.name) or _layer(layer) for layer in table.layers}.__getitem__
-    return (
-        lambda pictures: _along(find, steps[:rows], {"input": pictures}),
-        lambda features: _along(find, steps[rows:], {last: features}),
+    steps, last, modules = _steps(table), table.layers[rows - 1].name, dict(model.named_modules())
+    find = {layer.name: modules.get(layer.name) or _module(layer) for layer in table.layers}.__getitem__
+    return Halves(
+        lambda images: _run(find, steps[:rows], {"input": images}),
+        lambda features: _run(find, steps[rows:], {last: features}),
     )
 
 
-def _steps(table: Table) -> list[tuple]:
-    """(name, inputs, those that nothing reads later) of each row."""
-    reader = {source: layer.name for layer in table.layers for source in layer.inputs}  # the last one of each map
+def _steps(table: Table) -> list[Step]:
+    last_reader = {source: layer.name for layer in table.layers for source in layer.inputs}
     return [
-        (layer.name, layer.inputs, [source for source in set(layer.inputs) if reader[source] == layer.name])
+        Step(layer.name, layer.inputs, [name for name in set(layer.inputs) if last_reader[name] == layer.name])
         for layer in table.layers
     ]
 
 
-def _along(find, steps: list[tuple], maps: dict):
+def _run(find: Callable[[str], nn.Module], steps: list[Step], maps: dict[str, Tensor]) -> Tensor:
     """What the last of the steps returns; `find` gives a row's module, `maps` has what they read from before."""
     for name, inputs, spent in steps:
         maps[name] = find(name)(*[maps[source] for source in inputs])
@@ -89,15 +122,16 @@ def _along(find, steps: list[tuple], maps: dict):
     return maps[name]
 
 
-def _layer(layer: Layer) -> nn.Module:
-    return Add() if layer.kind == "Add" else getattr(nn, layer.kind)(**layer.options)
+def _module(layer: Layer) -> nn.Module:
+    module: nn.Module = Add() if layer.kind == "Add" else getattr(nn, layer.kind)(**layer.options)
+    return module
 
 
-def _fit(model: nn.Module, table: Table):
+def _replace_layers(model: nn.Module, table: Table) -> None:
     """Replaces every layer of a skeleton that has tensors by one of the table's shape, under the same name."""
-    fitted = {layer.name: layer for layer in table.layers if layer.parameters or layer.buffers}
+    layers = {layer.name: layer for layer in table.layers if layer.parameters or layer.buffers}
     names = {name for name, part in model.named_modules() if list(part.parameters(recurse=False)) or part._buffers}
-    if names != set(fitted):
-        raise ValueError(f"skeleton and layer table differ in: {', '.join(sorted(names ^ set(fitted)))}")
-    for name, layer in fitted.items():
-        model.set_submodule(name, _layer(layer))
+    if names != set(layers):
+        raise ValueError(f"skeleton and layer table differ in: {', '.join(sorted(names ^ set(layers)))}")
+    for name, layer in layers.items():
+        model.set_submodule(name, _module(layer))

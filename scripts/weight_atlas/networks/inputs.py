@@ -1,43 +1,71 @@
-"""Pictures as a network takes them: padded, expanded to its channels, normalised.
+"""Images as a network takes them: padded, expanded to its channels, normalised.
 
-Training and measuring share these functions, so that a network is measured on pictures made as those it learnt from.
+Training and analysis share these functions, so that a network is measured on images made as those it was trained on.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 
-def pictures(images, card, channels, size, device="cpu"):
-    """The pictures of a data set, padded and expanded for a network, still uint8.
+def fit_images(
+    images: Tensor, card: Mapping[str, Any], channels: int, size: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The images of a data set, padded and expanded for a network, still uint8.
 
-    images: uint8 [N, C, H, W]; card: the data set's card (names the data set in errors); channels, size: what the
-    network takes. Returns uint8 [N, channels, size, size] on `device`. Grey pictures are repeated over the network's
-    channels as a view: the channels share memory, so do not write to them. Padding precedes normalisation: a padded
-    pixel is black. Raises ValueError where the pictures are larger than the network's input or have other channels.
+    Padding precedes normalisation: a padded pixel is black.
+
+    Parameters
+    ----------
+    images : uint8 [N, C, H, W]
+    card : the data set's card
+        It names the data set in errors.
+    channels, size : int
+        What the network takes.
+
+    Returns
+    -------
+    uint8 [N, channels, size, size] on `device`
+        Grey images are repeated over the network's channels as a view: the channels share memory, so do not write to
+        them.
+
+    Raises
+    ------
+    ValueError
+        Where the images are larger than the network's input or have other channels.
     """
-    name = card.get("dataset_id", "the data set")
-    have = images.shape[1]
-    if have != channels and have != 1:
-        raise ValueError(f"{name}: its pictures have {have} channels, the network takes {channels}; give it {have}")
+    name, image_channels = card.get("dataset_id", "the data set"), images.shape[1]
+    if image_channels not in (channels, 1):
+        raise ValueError(
+            f"{name}: its images have {image_channels} channels, the network takes {channels}; give it {image_channels}"
+        )
     if max(images.shape[2:]) > size:
-        have = "x".join(str(side) for side in images.shape[2:])
-        raise ValueError(f"{name}: its pictures are {have}, the network's input is {size}x{size}: give it their size")
+        image_size = "x".join(str(side) for side in images.shape[2:])
+        raise ValueError(
+            f"{name}: its images are {image_size}, the network's input is {size}x{size}: give it their size"
+        )
     return pad(images.to(device), size).expand(-1, channels, -1, -1)
 
 
-def pad(images, size):
-    """Zero-pad pictures [N, C, H, W] to [N, C, size, size], centred; an odd pixel goes to the right or the bottom."""
+def pad(images: Tensor, size: int) -> Tensor:
+    """Zero-pad images [N, C, H, W] to [N, C, size, size], centred; an odd pixel goes to the right or the bottom."""
     rows, columns = size - images.shape[2], size - images.shape[3]
     if rows == 0 and columns == 0:
         return images
     return F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
 
 
-def normalise(batch, mean, std):
+def normalise(batch: Tensor, mean: Tensor | Sequence[float], std: Tensor | Sequence[float]) -> Tensor:
     """(x / 255 - mean) / std in float32, channel by channel.
 
-    batch: uint8 [N, C, H, W]; mean, std: lists as the card's, on the scale 0 to 1, of C values or of one for all
-    channels, or such tensors on the batch's device: then nothing waits for the host.
+    Parameters
+    ----------
+    batch : uint8 [N, C, H, W]
+    mean, std : C values, or one for all channels
+        On the scale 0 to 1, as in the card. As tensors on the batch's device nothing waits for the host.
     """
     mean, std = (
         torch.as_tensor(values, dtype=torch.float32, device=batch.device).view(1, -1, 1, 1) for values in (mean, std)

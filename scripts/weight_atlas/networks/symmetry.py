@@ -11,11 +11,15 @@ What a wire allows, exactly (all in evaluation mode, with the batch's statistics
     scale  every layer on it is positively homogeneous, f(a x) = a f(x) for a > 0: no tanh. No BatchNorm may read it:
            with the batch's statistics it takes any factor off by itself, all but for the constant that it adds to the
            variance; nothing undoes it exactly in both modes.
-The picture and the network's output are fixed, and so is a wire that reaches one of them.
+The image and the network's output are fixed, and so is a wire that reaches one of them.
 """
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from weight_atlas.networks.table import Table
 
 # Layers without tensors that keep channels apart: (f(-x) = -f(x), f(a x) = a f(x) for a > 0).
 _THROUGH = {
@@ -82,33 +86,43 @@ class Group:
         return any(wire.scale for wire in self.wires)
 
 
-def groups(table) -> list[Group]:
+class SymmetryRow(NamedTuple):
+    """A row of symmetries.csv without its cell."""
+
+    layer_group: str
+    channels: int
+    permutation: bool
+    sign: str
+    scale: bool
+
+
+def groups(table: Table) -> list[Group]:
     """The groups of a layer table that have a symmetry, in the table's order.
 
-    A group that reaches the picture or the output is not permuted; it is there only where one of its wires may be
+    A group that reaches the image or the output is not permuted; it is there only where one of its wires may be
     flipped or rescaled. Raises ValueError for a kind of layer whose symmetries are not known.
     """
-    wires, shared = _joined(table, _THROUGH), _joined(table, {*_THROUGH, "BatchNorm2d"})
+    wire_of, group_of = _first_sharing(table, _THROUGH), _first_sharing(table, {*_THROUGH, "BatchNorm2d"})
     fixed = {"input", table.layers[-1].name}
-    found = []
-    for name in dict.fromkeys(shared.values()):
-        members = [layer for layer in wires if shared[layer] == name]
+    result = []
+    for name in dict.fromkeys(group_of.values()):
+        members = [layer for layer in wire_of if group_of[layer] == name]
         # Flattened maps have C * H * W features; where sums join several maps only their common blocks can move.
         channels = math.gcd(*(table[x].out_shape[0] if x != "input" else table.channels for x in members))
-        own = dict.fromkeys(wires[layer] for layer in members)
-        group = Group(name, channels, fixed.isdisjoint(members), tuple(_wire(table, wires, x, channels) for x in own))
+        wires = tuple(_wire(table, wire_of, x, channels) for x in dict.fromkeys(wire_of[layer] for layer in members))
+        group = Group(name, channels, fixed.isdisjoint(members), wires)
         if group.permutation or group.sign != "no" or group.scale:
-            found.append(group)
-    return found
+            result.append(group)
+    return result
 
 
-def rows(table) -> list[tuple]:
-    """(layer_group, channels, permutation, sign, scale) of each group of channels that has a symmetry."""
-    return [(x.name, x.channels, x.permutation, x.sign, x.scale) for x in groups(table)]
+def rows(table: Table) -> list[SymmetryRow]:
+    """The rows of symmetries.csv of a network: one per group of channels that has a symmetry."""
+    return [SymmetryRow(x.name, x.channels, x.permutation, x.sign, x.scale) for x in groups(table)]
 
 
-def _joined(table, through) -> dict[str, str]:
-    """{layer: first layer that it shares its channels with}, where kinds in `through` hand on what they read."""
+def _first_sharing(table: Table, through: Collection[str]) -> dict[str, str]:
+    """{layer: first layer that it shares its channels with}, where kinds in `through` keep their input's channels."""
     first = {"input": "input"}
     for layer in table.layers:
         if layer.kind not in {*_THROUGH, "Conv2d", "Linear", "BatchNorm2d"}:
@@ -116,32 +130,33 @@ def _joined(table, through) -> dict[str, str]:
         first[layer.name] = first[layer.inputs[0]] if layer.kind in through else layer.name
         for other in layer.inputs[1:]:
             one, two = sorted((first[layer.name], first[other]), key=list(first).index)
-            first = {name: one if own == two else own for name, own in first.items()}
+            first = {name: one if root == two else root for name, root in first.items()}
     return first
 
 
-def _wire(table, wires, name, channels) -> Wire:
-    """The wire of that name: what lies on it, what writes it and what reads it."""
-    odd = homogeneous = wires["input"] != name and wires[table.layers[-1].name] != name
-    powers, readers = {}, set()
+def _wire(table: Table, wire_of: Mapping[str, str], name: str, channels: int) -> Wire:
+    """The wire of that name, from the layers on it, those that write it and those that read it."""
+    odd = homogeneous = wire_of["input"] != name and wire_of[table.layers[-1].name] != name
+    powers: dict[tuple[str, int], int] = {}
+    readers = set()
 
-    def index(tensor, axis, power):
+    def index(tensor: str, axis: int, power: int) -> None:
         powers[tensor, axis] = powers.get((tensor, axis), 0) + power
 
     for layer in table.layers:
         if layer.kind in _THROUGH:
-            if wires[layer.name] == name:
+            if wire_of[layer.name] == name:
                 odd &= _THROUGH[layer.kind][0]
                 homogeneous &= _THROUGH[layer.kind][1]
             continue
-        if wires[layer.name] == name:
-            for own in layer.parameters:
-                index(f"{layer.name}.{own}", 0, 1)
-        if wires[layer.inputs[0]] == name:
+        if wire_of[layer.name] == name:
+            for tensor in layer.parameters:
+                index(f"{layer.name}.{tensor}", 0, 1)
+        if wire_of[layer.inputs[0]] == name:
             readers.add(layer.kind)
             if layer.kind == "BatchNorm2d":
-                for own, power in (("weight", -1), ("running_mean", 1), ("running_var", 0)):
-                    index(f"{layer.name}.{own}", 0, power)
+                for tensor, power in (("weight", -1), ("running_mean", 1), ("running_var", 0)):
+                    index(f"{layer.name}.{tensor}", 0, power)
             else:
                 index(f"{layer.name}.weight", 1, -1)
     axes = tuple(Axis(x, n, _size(table, x, n) // channels, power) for (x, n), power in powers.items())
@@ -149,7 +164,7 @@ def _wire(table, wires, name, channels) -> Wire:
     return Wire(name, axes, sign, homogeneous and "BatchNorm2d" not in readers)
 
 
-def _size(table, tensor, axis) -> int:
+def _size(table: Table, tensor: str, axis: int) -> int:
     """Length of one axis of a tensor given by its torch name."""
-    layer, own = tensor.rsplit(".", 1)
-    return (table[layer].parameters | table[layer].buffers)[own][axis]
+    layer, name = tensor.rsplit(".", 1)
+    return (table[layer].parameters | table[layer].buffers)[name][axis]

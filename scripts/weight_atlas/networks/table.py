@@ -1,11 +1,20 @@
-"""The layer table: what a network says of itself without torch.
+"""The layer table: what is known of a network without torch.
 
 A network's `layers` function fills a `Table` row by row; the table knows the shape of every tensor and map, and from
 them the counts, the multiplications and the taps that are never trained. `build` makes a torch module of the same rows.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Shape = tuple[int, ...]
+Size = int | tuple[int, int]  # of a kernel, stride or padding; a pair is (height, width)
 
 
 class TooSmall(ValueError):
@@ -17,18 +26,18 @@ class Layer:
     """One row of a layer table.
 
     kind is the name of the torch.nn class (or "Add"), options its keyword arguments, inputs the names of the layers
-    that feed it ("input" is the picture). Shapes leave the batch out: (C, H, W) or (F,). parameters and buffers map a
+    that feed it ("input" is the image). Shapes leave the batch out: (C, H, W) or (F,). parameters and buffers map a
     tensor's own name ("weight", "running_mean") to its shape.
     """
 
     name: str
     kind: str
     inputs: tuple[str, ...]
-    options: dict
-    in_shape: tuple[int, ...]
-    out_shape: tuple[int, ...]
-    parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    buffers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    options: dict[str, Any]
+    in_shape: Shape
+    out_shape: Shape
+    parameters: dict[str, Shape] = field(default_factory=dict)
+    buffers: dict[str, Shape] = field(default_factory=dict)
 
     @property
     def parameter_count(self) -> int:
@@ -37,7 +46,7 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one picture: every weight at every output position, padding included; bias and
+        """Multiply-accumulates for one image: every weight at every output position, padding included; bias and
         everything but convolutions and linear layers count nothing."""
         if self.kind not in ("Conv2d", "Linear"):
             return 0
@@ -50,15 +59,15 @@ def scaled(channels: int, width: float) -> int:
 
 
 class Table:
-    """The rows of one network for pictures of shape (channels, size, size).
+    """The rows of one network for images of shape (channels, size, size).
 
-    The methods that add a layer take its torch name (dots make nested modules) and `of`, the name of the layer that
-    feeds it (default: the last one added, or "input"); they return the new layer's name. Kernels, strides and paddings
-    are a number or a pair (height, width). Every method raises ValueError for a name used twice or unknown and for
-    shapes that do not fit, and TooSmall (a ValueError) where a map would become smaller than 1.
+    The methods that add a layer take its torch name (dots make nested modules) and `input`, the name of the layer
+    that feeds it (default: the last one added, or "input"); they return the new layer's name. Kernels, strides and
+    paddings are a number or a pair (height, width). Every method raises ValueError for a name used twice or unknown and
+    for shapes that do not fit, and TooSmall (a ValueError) where a map would become smaller than 1.
     """
 
-    def __init__(self, channels: int, size: int):
+    def __init__(self, channels: int, size: int) -> None:
         self.channels = channels
         self.size = size
         self.layers: list[Layer] = []
@@ -74,128 +83,156 @@ class Table:
 
     # Adding layers
 
-    def conv(self, name, out, kernel, stride=1, padding=0, bias=True, of=None) -> str:
-        """Conv2d with `out` output channels; weight (out, in, kh, kw), bias (out,)."""
-        source, (channels, *size) = self._map(name, of)
-        kernel, stride, padding = _pair(kernel), _pair(stride), _pair(padding)
+    def conv(
+        self,
+        name: str,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        bias: bool = True,
+        input: str | None = None,
+    ) -> str:
+        """Conv2d; weight (out, in, kh, kw), bias (out,)."""
+        source, (channels, *size) = self._map(name, input)
+        kernel, stride, padding = _pair(kernel_size), _pair(stride), _pair(padding)
         options = {
             "in_channels": channels,
-            "out_channels": out,
+            "out_channels": out_channels,
             "kernel_size": kernel,
             "stride": stride,
             "padding": padding,
             "bias": bias,
         }
-        parameters = {"weight": (out, channels, *kernel)} | ({"bias": (out,)} if bias else {})
-        shape = (out, *_slide(name, "Conv2d", size, kernel, stride, padding))
-        return self._row(name, "Conv2d", (source,), options, shape, parameters)
+        parameters: dict[str, Shape] = {"weight": (out_channels, channels, *kernel)}
+        parameters |= {"bias": (out_channels,)} if bias else {}
+        shape = (out_channels, *_window_positions(name, "Conv2d", size, kernel, stride, padding))
+        return self._append(name, "Conv2d", (source,), options, shape, parameters)
 
-    def batchnorm(self, name, of=None, keras=False) -> str:
+    def batchnorm(self, name: str, input: str | None = None, keras: bool = False) -> str:
         """BatchNorm2d over the channels of a map.
 
-        keras: as Keras has it by default, 0.001 added to the variance and a batch's share in the running statistics
-        0.01 (torch: 0.00001 and 0.1), so that these are 63 % theirs after a hundred steps.
+        keras: Keras's defaults, epsilon 0.001 and (in torch's words) momentum 0.01, for torch's 0.00001 and 0.1: a
+        batch enters the running statistics with 1 %, so that after a hundred steps they are 63 % those of the data.
         """
-        source, shape = self._map(name, of)
+        source, shape = self._map(name, input)
         vector = (shape[0],)
-        options = {"num_features": shape[0]} | ({"eps": 1e-3, "momentum": 0.01} if keras else {})
-        parameters = {"weight": vector, "bias": vector}
-        buffers = {"running_mean": vector, "running_var": vector, "num_batches_tracked": ()}
-        return self._row(name, "BatchNorm2d", (source,), options, shape, parameters, buffers)
+        options: dict[str, Any] = {"num_features": shape[0]}
+        options |= {"eps": 1e-3, "momentum": 0.01} if keras else {}
+        parameters: dict[str, Shape] = {"weight": vector, "bias": vector}
+        buffers: dict[str, Shape] = {"running_mean": vector, "running_var": vector, "num_batches_tracked": ()}
+        return self._append(name, "BatchNorm2d", (source,), options, shape, parameters, buffers)
 
-    def linear(self, name, out, bias=True, of=None) -> str:
+    def linear(self, name: str, out_features: int, bias: bool = True, input: str | None = None) -> str:
         """Linear on a flat input; weight (out, in), bias (out,)."""
-        source, shape = self._feeds(name, of)
+        source, shape = self._source(name, input)
         if len(shape) != 1:
             raise ValueError(f"layer '{name}' (Linear): needs a vector, but '{source}' gives {shape}; flatten it first")
-        options = {"in_features": shape[0], "out_features": out, "bias": bias}
-        parameters = {"weight": (out, shape[0])} | ({"bias": (out,)} if bias else {})
-        return self._row(name, "Linear", (source,), options, (out,), parameters)
+        options = {"in_features": shape[0], "out_features": out_features, "bias": bias}
+        parameters: dict[str, Shape] = {"weight": (out_features, shape[0])}
+        parameters |= {"bias": (out_features,)} if bias else {}
+        return self._append(name, "Linear", (source,), options, (out_features,), parameters)
 
-    def relu(self, name, of=None) -> str:
+    def relu(self, name: str, input: str | None = None) -> str:
         """ReLU."""
-        return self._same(name, "ReLU", {}, of)
+        return self._elementwise(name, "ReLU", {}, input)
 
-    def tanh(self, name, of=None) -> str:
+    def tanh(self, name: str, input: str | None = None) -> str:
         """Tanh."""
-        return self._same(name, "Tanh", {}, of)
+        return self._elementwise(name, "Tanh", {}, input)
 
-    def dropout(self, name, p, of=None) -> str:
+    def dropout(self, name: str, p: float, input: str | None = None) -> str:
         """Dropout with probability p."""
         if not 0 <= p < 1:
             raise ValueError(f"layer '{name}' (Dropout): its probability is {p}; allowed: from 0 to below 1")
-        return self._same(name, "Dropout", {"p": p}, of)
+        return self._elementwise(name, "Dropout", {"p": p}, input)
 
-    def maxpool(self, name, kernel, stride=None, padding=0, of=None) -> str:
-        """MaxPool2d; the stride is the kernel's size where none is given."""
-        return self._pool(name, "MaxPool2d", kernel, stride, padding, of)
+    def maxpool(
+        self, name: str, kernel_size: Size, stride: Size | None = None, padding: Size = 0, input: str | None = None
+    ) -> str:
+        """MaxPool2d; the default stride is the kernel's size."""
+        return self._pool(name, "MaxPool2d", kernel_size, stride, padding, input)
 
-    def avgpool(self, name, kernel, stride=None, padding=0, of=None) -> str:
-        """AvgPool2d; the stride is the kernel's size where none is given."""
-        return self._pool(name, "AvgPool2d", kernel, stride, padding, of)
+    def avgpool(
+        self, name: str, kernel_size: Size, stride: Size | None = None, padding: Size = 0, input: str | None = None
+    ) -> str:
+        """AvgPool2d; the default stride is the kernel's size."""
+        return self._pool(name, "AvgPool2d", kernel_size, stride, padding, input)
 
-    def adaptive_avgpool(self, name, size, of=None) -> str:
-        """AdaptiveAvgPool2d to a map of `size` (number or pair), whatever comes in."""
-        source, shape = self._map(name, of)
+    def adaptive_avgpool(self, name: str, size: Size, input: str | None = None) -> str:
+        """AdaptiveAvgPool2d to a map of `size`, whatever comes in."""
+        source, shape = self._map(name, input)
         size = _pair(size)
-        return self._row(name, "AdaptiveAvgPool2d", (source,), {"output_size": size}, (shape[0], *size))
+        return self._append(name, "AdaptiveAvgPool2d", (source,), {"output_size": size}, (shape[0], *size))
 
-    def zeropad(self, name, padding, of=None) -> str:
+    def zeropad(self, name: str, padding: tuple[int, int, int, int], input: str | None = None) -> str:
         """ZeroPad2d by (left, right, top, bottom): what an even kernel needs for 'same' padding."""
-        source, (channels, height, width) = self._map(name, of)
+        source, (channels, height, width) = self._map(name, input)
         left, right, top, bottom = padding
         shape = (channels, height + top + bottom, width + left + right)
-        return self._row(name, "ZeroPad2d", (source,), {"padding": tuple(padding)}, shape)
+        return self._append(name, "ZeroPad2d", (source,), {"padding": tuple(padding)}, shape)
 
-    def flatten(self, name, of=None) -> str:
+    def flatten(self, name: str, input: str | None = None) -> str:
         """Flatten a map to a vector."""
-        source, shape = self._feeds(name, of)
-        return self._row(name, "Flatten", (source,), {}, (math.prod(shape),))
+        source, shape = self._source(name, input)
+        return self._append(name, "Flatten", (source,), {}, (math.prod(shape),))
 
-    def add(self, name, a, b) -> str:
+    def add(self, name: str, a: str, b: str) -> str:
         """The sum of two layers of equal shape."""
-        shapes = [self._feeds(name, of)[1] for of in (a, b)]
+        shapes = [self._source(name, input)[1] for input in (a, b)]
         if shapes[0] != shapes[1]:
             raise ValueError(f"layer '{name}' (Add): '{a}' gives {shapes[0]} and '{b}' {shapes[1]}; they must be equal")
-        return self._row(name, "Add", (a, b), {}, shapes[0])
+        return self._append(name, "Add", (a, b), {}, shapes[0])
 
-    def _same(self, name, kind, options, of):
-        source, shape = self._feeds(name, of)
-        return self._row(name, kind, (source,), options, shape)
+    def _elementwise(self, name: str, kind: str, options: dict[str, Any], input: str | None) -> str:
+        source, shape = self._source(name, input)
+        return self._append(name, kind, (source,), options, shape)
 
-    def _pool(self, name, kind, kernel, stride, padding, of):
-        source, (channels, *size) = self._map(name, of)
-        kernel, padding = _pair(kernel), _pair(padding)
+    def _pool(
+        self, name: str, kind: str, kernel_size: Size, stride: Size | None, padding: Size, input: str | None
+    ) -> str:
+        source, (channels, *size) = self._map(name, input)
+        kernel, padding = _pair(kernel_size), _pair(padding)
         stride = kernel if stride is None else _pair(stride)
         options = {"kernel_size": kernel, "stride": stride, "padding": padding}
-        return self._row(name, kind, (source,), options, (channels, *_slide(name, kind, size, kernel, stride, padding)))
+        shape = (channels, *_window_positions(name, kind, size, kernel, stride, padding))
+        return self._append(name, kind, (source,), options, shape)
 
-    def _feeds(self, name, of):
-        """The name of the feeding layer and the shape that it hands on."""
-        if of is None:
-            of = self.layers[-1].name if self.layers else "input"
-        if of == "input":
-            return of, (self.channels, self.size, self.size)
-        if of not in self._rows:
-            raise ValueError(f"layer '{name}': it is fed by '{of}', which is no layer above it")
-        return of, self._rows[of].out_shape
+    def _source(self, name: str, input: str | None) -> tuple[str, Shape]:
+        """The name of the feeding layer and the shape of its output."""
+        if input is None:
+            input = self.layers[-1].name if self.layers else "input"
+        if input == "input":
+            return input, (self.channels, self.size, self.size)
+        if input not in self._rows:
+            raise ValueError(f"layer '{name}': it is fed by '{input}', which is no layer above it")
+        return input, self._rows[input].out_shape
 
-    def _map(self, name, of):
-        source, shape = self._feeds(name, of)
+    def _map(self, name: str, input: str | None) -> tuple[str, Shape]:
+        source, shape = self._source(name, input)
         if len(shape) != 3:
             raise ValueError(f"layer '{name}': needs a map (C, H, W), but '{source}' gives {shape}")
         return source, shape
 
-    def _row(self, name, kind, inputs, options, out_shape, parameters=None, buffers=None):
+    def _append(
+        self,
+        name: str,
+        kind: str,
+        inputs: tuple[str, ...],
+        options: dict[str, Any],
+        out_shape: Shape,
+        parameters: dict[str, Shape] | None = None,
+        buffers: dict[str, Shape] | None = None,
+    ) -> str:
         if name == "input" or not all(name.split(".")) or self._clashes(name):
             raise ValueError(f"layer '{name}' ({kind}): the name is empty or taken; give every layer a name of its own")
-        in_shape = self._feeds(name, inputs[0])[1]
+        in_shape = self._source(name, inputs[0])[1]
         layer = Layer(name, kind, inputs, options, in_shape, out_shape, parameters or {}, buffers or {})
         self._rows[name] = layer
         self.layers.append(layer)
         return name
 
-    def _clashes(self, name):
+    def _clashes(self, name: str) -> bool:
         """Whether the name is taken, or one is a module that holds the other: 'a' and 'a.b' exclude each other."""
         return any(row in _prefixes(name) or name in _prefixes(row) for row in self._rows)
 
@@ -211,42 +248,48 @@ class Table:
         """The last weight layer: its input is the penultimate features, its output the classes."""
         return self.weight_layers[-1]
 
-    def attached(self, layer: str | Layer) -> list[Layer]:
-        """The layer and the BatchNorm that it feeds directly, if any: what is frozen or copied together."""
+    def with_batchnorm(self, layer: str | Layer) -> list[Layer]:
+        """The layer and the BatchNorm that it feeds directly, if any: they are frozen or copied together."""
         layer = self[layer]
         norms = [row for row in self.layers if row.kind == "BatchNorm2d" and row.inputs == (layer.name,)]
         return [layer, *norms]
 
-    def chosen(self, layers: int | list[str] | None) -> list[str]:
-        """Names of the layers with tensors that `layers` names: so many weight layers from the input, each with its
-        BatchNorm, or names and prefixes of names ("features" is all of features.0, features.1, ..); None is all."""
+    def select(self, layers: int | Sequence[str] | None) -> list[str]:
+        """Names of layers with tensors, in the table's order, each weight layer with its BatchNorm.
+
+        Parameters
+        ----------
+        layers : int, list of str, or None
+            The number of weight layers from the input; or names and prefixes of names ("features" is all of
+            features.0, features.1, ..); or None for all.
+        """
         if isinstance(layers, int):
-            return [row.name for layer in self.weight_layers[:layers] for row in self.attached(layer)]
+            return [row.name for layer in self.weight_layers[:layers] for row in self.with_batchnorm(layer)]
         rows = [layer.name for layer in self.layers if layer.parameters]
         if layers is None:
             return rows
         named = [row for row in rows if any(f"{row}.".startswith(f"{name}.") for name in layers)]
-        attached = [norm.name for row in named if self[row] in self.weight_layers for norm in self.attached(row)]
-        return [row for row in rows if row in named or row in attached]
+        norms = [norm.name for row in named if self[row] in self.weight_layers for norm in self.with_batchnorm(row)]
+        return [row for row in rows if row in named or row in norms]
 
-    def copied(self, start: dict) -> list[str]:
-        """Torch names of the tensors that a start takes from its file: those of the `layers` it names, or all, but for
-        the head's where that is to be fresh."""
-        layers = self.chosen(start.get("layers"))
+    def copied_tensors(self, start: Mapping[str, Any]) -> list[str]:
+        """Torch names of the tensors that a start takes from its file: those of its `layers` (see `select`), without
+        the head's where its `head` is "fresh"."""
+        layers = self.select(start.get("layers"))
         if start.get("head") == "fresh" and self.head.name in layers:
             layers.remove(self.head.name)
-        return [f"{name}.{own}" for name in layers for own in (*self[name].parameters, *self[name].buffers)]
+        return [f"{name}.{tensor}" for name in layers for tensor in (*self[name].parameters, *self[name].buffers)]
 
-    def parameters(self) -> list[tuple[str, tuple[int, ...]]]:
+    def parameters(self) -> list[tuple[str, Shape]]:
         """(torch name, shape) of every learnable tensor, in named_parameters() order of the built module."""
-        return [(f"{x.name}.{own}", shape) for x in self._registered() for own, shape in x.parameters.items()]
+        return [(f"{row.name}.{name}", shape) for row in self._registered() for name, shape in row.parameters.items()]
 
-    def buffers(self) -> list[tuple[str, tuple[int, ...]]]:
+    def buffers(self) -> list[tuple[str, Shape]]:
         """(torch name, shape) of every buffer, in named_buffers() order of the built module."""
-        return [(f"{x.name}.{own}", shape) for x in self._registered() for own, shape in x.buffers.items()]
+        return [(f"{row.name}.{name}", shape) for row in self._registered() for name, shape in row.buffers.items()]
 
-    def _registered(self):
-        """The layers in torch's order: those that share a dotted prefix stand together, where the first stood."""
+    def _registered(self) -> list[Layer]:
+        """The layers in torch's order: those that share a dotted prefix come together, at the place of the first."""
         first: dict[str, int] = {}
         for index, layer in enumerate(self.layers):
             for prefix in _prefixes(layer.name):
@@ -265,18 +308,18 @@ class Table:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one forward pass of one picture: the sum of `Layer.macs`."""
+        """Multiply-accumulates of one forward pass of one image: the sum of `Layer.macs`."""
         return sum(layer.macs for layer in self.layers)
 
     @property
-    def activations(self) -> int:
-        """Number of values in the outputs of all layers for one picture."""
+    def activation_count(self) -> int:
+        """Number of values in the outputs of all layers for one image."""
         return sum(math.prod(layer.out_shape) for layer in self.layers)
 
-    # Structural taps
+    # Weights that are never trained, or always trained alike
 
-    def tap_mask(self, layer: str | Layer):
-        """numpy bool [kh, kw] of a Conv2d: True where some output position reads the tap from inside the map.
+    def tap_mask(self, layer: str | Layer) -> "npt.NDArray[np.bool_]":
+        """Bool [kh, kw] of a Conv2d: True where some output position reads the tap from inside the map.
 
         Tap i of an axis with n values, `before` zeros in front, stride s and o outputs reads position t*s + i - before
         for t = 0 .. o-1; it is effective iff one of these lies in 0 .. n-1. A ZeroPad2d that feeds the convolution
@@ -301,9 +344,9 @@ class Table:
             starts = np.arange(layer.out_shape[1 + axis]) * layer.options["stride"][axis] - before
             reads = starts[:, None] + taps
             axes.append(((reads >= 0) & (reads < sizes[axis])).any(axis=0))
-        return np.outer(*axes)
+        return np.outer(axes[0], axes[1])
 
-    def structural(self, layer: str | Layer) -> int:
+    def padding_weight_count(self, layer: str | Layer) -> int:
         """Number of weights of a convolution whose taps only ever meet its own zero padding; 0 for any other layer."""
         layer = self[layer]
         if layer.kind != "Conv2d":
@@ -311,9 +354,7 @@ class Table:
         out, channels = layer.parameters["weight"][:2]
         return out * channels * int((~self.tap_mask(layer)).sum())
 
-    # Tied columns
-
-    def tied(self, layer: str | Layer) -> int:
+    def tied_weight_count(self, layer: str | Layer) -> int:
         """Number of weights of a Linear whose gradient always equals that of another one; 0 for any other layer.
 
         An AdaptiveAvgPool2d whose map is larger than its input copies pixels: output i of an axis is the mean of the
@@ -336,8 +377,8 @@ class Table:
         return out * (columns - distinct)
 
 
-def _pair(value) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _pair(value: Size) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 def _windows(size: int, outputs: int) -> set[tuple[int, int]]:
@@ -351,13 +392,20 @@ def _prefixes(name: str) -> list[str]:
     return [".".join(parts[: n + 1]) for n in range(len(parts))]
 
 
-def _slide(name, kind, size, kernel, stride, padding) -> tuple[int, int]:
+def _window_positions(
+    name: str,
+    kind: str,
+    size: Sequence[int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> Shape:
     """Height and width of the map that a sliding window leaves (torch.nn.Conv2d's formula, without dilation).
 
     Raises TooSmall where the padded map is smaller than the window.
     """
     room = [n + 2 * p - k for n, p, k in zip(size, padding, kernel, strict=True)]
     if min(room) < 0:
-        have, window = "x".join(map(str, size)), "x".join(map(str, kernel))
-        raise TooSmall(f"layer '{name}' ({kind}): a map of {have} is too small for its window of {window}")
+        map_size, window = "x".join(map(str, size)), "x".join(map(str, kernel))
+        raise TooSmall(f"layer '{name}' ({kind}): a map of {map_size} is too small for its window of {window}")
     return tuple(r // s + 1 for r, s in zip(room, stride, strict=True))

@@ -1,41 +1,63 @@
-"""Perturbations: one module a way to change trained weights before they are trained again, read without torch.
+"""Perturbations: one module per way to change trained weights before they are trained again, read without torch.
 
 A perturbation is a file of this folder; its name is the file's, and the config names it as `type`. To add one, drop a
 file here. This is a whole one (scripts/weight_atlas/perturbations/scale.py):
 
-    def perturb(weights, names, *, factor: float = 2.0):
+    from weight_atlas.perturbations import Weights
+
+
+    def perturb(weights: Weights, names: list[str], *, factor: float = 2.0) -> None:
         for name in names:
             weights.tensors[name] *= factor
 
-`perturb` changes `weights.tensors` ({torch name: float32 tensor on the CPU}, buffers included) in place; `names` are
-the learnable tensors that the config chose. `weights.draw(name)` is a torch.Generator for what is random, and
-`weights.table` the network's layer table (see `weight_atlas.starts.perturb.Weights`). Keyword-only parameters are the
-options in the config: each needs a default and an annotation (Literal, int, float or bool). The file imports no torch
-at its top.
+`perturb` changes `weights.tensors` in place; `names` are the learnable tensors that the config selects. Keyword-only
+parameters are the options in the config: each needs a default and an annotation (Literal, int, float or bool). The file
+imports no torch at its top.
 """
 
-import importlib
-from pathlib import Path
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
 
-from weight_atlas.options import declared
+from weight_atlas import plugins
+from weight_atlas.networks.table import Table
+
+if TYPE_CHECKING:
+    import torch
 
 
-def types() -> list[str]:
+class Weights(Protocol):
+    """What a perturbation changes and may look at (`weight_atlas.starts.perturb.Weights`).
+
+    tensors: float32 tensors on the CPU by their torch names, buffers included; table: the network's layer table.
+    """
+
+    tensors: "dict[str, torch.Tensor]"
+    table: Table
+
+    def generator(self, name: str) -> "torch.Generator":
+        """The stream of random numbers for one tensor."""
+
+    def initial(self) -> "dict[str, torch.Tensor]":
+        """The parent's weights before it was trained; ValueError where there is no parent."""
+
+    def redrawn(self) -> "dict[str, torch.Tensor]":
+        """Weights drawn as the parent's start was, from a different stream."""
+
+    def batchnorms(self, names: list[str]) -> list[str]:
+        """The BatchNorm layers among those of the tensors `names`, and those fed directly by one of these."""
+
+
+def names() -> list[str]:
     """Sorted names of all perturbations: the files of this folder without a leading underscore."""
-    names = {file.stem for folder in __path__ for file in Path(folder).glob("*.py")}
-    return sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
+    return plugins.names(__path__)
 
 
-def module(kind: str):
+def load_perturbation(kind: str) -> ModuleType:
     """The module of a perturbation. Raises ValueError where there is no such file, or where it has no `perturb`."""
-    if kind not in types():
-        raise ValueError(f"type '{kind}': no such perturbation; known: {', '.join(types())}")
-    found = importlib.import_module(f"weight_atlas.perturbations.{kind}")
-    if not hasattr(found, "perturb"):
-        raise ValueError(f"type '{kind}': {found.__file__} has no perturb(weights, names)")
-    return found
+    return plugins.load(sys.modules[__name__], kind, "type", "perturb(weights, names)")
 
 
-def options(kind: str) -> dict[str, tuple]:
-    """The options of a perturbation: name -> (annotation, default)."""
-    return declared(module(kind).perturb, f"type '{kind}'")
+def options(kind: str) -> dict[str, plugins.Option]:
+    """The options of a perturbation by name. Raises ValueError for one without a default or an allowed annotation."""
+    return plugins.declared_options(load_perturbation(kind).perturb, f"type '{kind}'")

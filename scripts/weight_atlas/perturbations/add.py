@@ -1,11 +1,17 @@
-"""theta -> theta + noise, of one size for all parameters or in proportion to what is there; the sum in float32."""
+"""theta -> theta + noise, of one size for all parameters or in proportion to each value; the sum in float32."""
 
 from typing import Literal
 
+from weight_atlas.perturbations import Weights
+
 
 def perturb(
-    weights, names, *, size: float = 1e-6, noise: Literal["constant", "gaussian", "relative", "filter"] = "constant"
-):
+    weights: Weights,
+    names: list[str],
+    *,
+    size: float = 1e-6,
+    noise: Literal["constant", "gaussian", "relative", "filter"] = "constant",
+) -> None:
     """Add to each tensor, with z a standard normal tensor of its shape:
 
     constant: size; gaussian: size z; relative: size |theta| z, element by element; filter: size z, scaled so that each
@@ -19,11 +25,11 @@ def perturb(
         if noise == "constant":
             tensor.add_(size)
             continue
-        z = torch.randn(tensor.shape, generator=weights.draw(name))
+        z = torch.randn(tensor.shape, generator=weights.generator(name))
         if noise == "relative":
             z *= tensor.abs()
         elif noise == "filter":
-            rows = (tensor.shape[0], -1) if tensor.dim() > 1 else (1, -1)
-            norms = [values.reshape(rows).norm(dim=1, keepdim=True) for values in (tensor, z)]
-            z = (z.reshape(rows) * (norms[0] / norms[1])).reshape(tensor.shape)
+            filters = (tensor.shape[0], -1) if tensor.dim() > 1 else (1, -1)
+            norms = [values.reshape(filters).norm(dim=1, keepdim=True) for values in (tensor, z)]
+            z = (z.reshape(filters) * (norms[0] / norms[1])).reshape(tensor.shape)
         tensor.add_(z, alpha=size)

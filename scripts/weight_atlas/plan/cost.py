@@ -115,7 +115,7 @@ def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
     training, layers, found, kept = cell.settings["training"], cell.table.layers, 0.0, 0
     whole = forward(layers)
     for stage in training["stages"]:
-        frozen = cell.table.chosen(stage["frozen"]) if stage["frozen"] else []
+        frozen = cell.table.select(stage["frozen"]) if stage["frozen"] else []
         rows = same_rows(cell.table, frozen, training) if frozen else 0
         first, times = forward(layers[:rows]), stage["epochs"]
         if rows and training["cache_features"]:
@@ -143,7 +143,7 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
     memory = (
         BASE_MB
         + (10 if training["track"] else 8) * 4 * parameters / 1e6
-        + 2 * 4 * cell.table.activations * batch / 1e6
+        + 2 * 4 * cell.table.activation_count * batch / 1e6
         + (sum(counts.values()) * pixels + 2 * features) / 1e6
     )
     stays, more = disk(cell, kept)
@@ -165,7 +165,7 @@ def reading(cell: Cell, replicates: int) -> Need:
     size = 4 * (cell.table.parameter_count + cell.table.buffer_count)
     seconds = size * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
     memory = BASE_MB + 4 * size / 1e6 + (sum(counts.values()) * pixels) / 1e6
-    memory += 4 * cell.table.activations * EVALUATED / 1e6 if cell.data else 0
+    memory += 4 * cell.table.activation_count * EVALUATED / 1e6 if cell.data else 0
     return Need(
         seconds=START + snapshots * seconds,
         mem_mb=int(memory),

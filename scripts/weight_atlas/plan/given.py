@@ -144,19 +144,19 @@ def table(network: dict, tensors: dict, size: int | None, outputs: int | None) -
     classes = outputs or _shape(tensors, head.name, 2)[0] or 10
     channels = [_shape(tensors, first.name, 4)[1] or 3] if first.kind == "Conv2d" else [1, 3]
     if size is not None:
-        size = networks.padded(network["architecture"], size)
-        made = [networks.table(network, count, size, classes) for count in channels]
+        size = networks.input_size(network["architecture"], size)
+        made = [networks.layer_table(network, count, size, classes) for count in channels]
         return next((one for one in made if _misfit(one, tensors) is None), made[-1])
     for count in channels:
         sizes = _sizes(network, tensors, count, classes)
         if sizes:
             return _only(network, sizes, count, classes)
-    return networks.table(network, channels[0], networks.padded(network["architecture"], 32), classes)
+    return networks.layer_table(network, channels[0], networks.input_size(network["architecture"], 32), classes)
 
 
 def _ends(network: dict) -> tuple:
     """The first and the last layer with weights; their names and kinds do not depend on the pictures."""
-    layers = networks.table(network, 3, networks.padded(network["architecture"], LARGEST), 10).weight_layers
+    layers = networks.layer_table(network, 3, networks.input_size(network["architecture"], LARGEST), 10).weight_layers
     return layers[0], layers[-1]
 
 
@@ -171,12 +171,12 @@ def _sizes(network: dict, tensors: dict, channels: int, classes: int) -> range:
 
     def made(size):
         try:
-            return dict(networks.table(network, channels, size, classes).parameters())
+            return dict(networks.layer_table(network, channels, size, classes).parameters())
         except ValueError:  # too small
             return {}
 
     wanted = sum(math.prod(tensors[name][1]) for name in made(LARGEST) if name in tensors)
-    sizes = range(networks.padded(network["architecture"], 1), LARGEST + 1)
+    sizes = range(networks.input_size(network["architecture"], 1), LARGEST + 1)
     low, high = (
         side(sizes, wanted, key=lambda size: sum(map(math.prod, made(size).values())))
         for side in (bisect.bisect_left, bisect.bisect_right)
@@ -186,8 +186,10 @@ def _sizes(network: dict, tensors: dict, channels: int, classes: int) -> range:
 
 def _only(network: dict, sizes: range, channels: int, classes: int) -> networks.Table:
     """The table for the smallest of the sizes; ValueError where another leaves other weights without a part to play."""
-    made = [networks.table(network, channels, size, classes) for size in (sizes[0], sizes[-1])]
-    idle = [[(one.structural(layer), one.tied(layer)) for layer in one.weight_layers] for one in made]
+    made = [networks.layer_table(network, channels, size, classes) for size in (sizes[0], sizes[-1])]
+    idle = [
+        [(one.padding_weight_count(layer), one.tied_weight_count(layer)) for layer in one.weight_layers] for one in made
+    ]
     if idle[0] != idle[1]:
         raise ValueError(
             f"size: is missing; {network['architecture']} has the same tensors for pictures of {sizes[0]} to "

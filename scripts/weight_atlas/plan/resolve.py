@@ -9,9 +9,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from weight_atlas import networks, perturbations
 from weight_atlas.datasets import source_info
-from weight_atlas.options import check as check_options
 from weight_atlas.plan import given, spec
 from weight_atlas.plan.identity import digest, slug
+from weight_atlas.plugins import check_options
 
 AXES = ("dataset", "network", "init", "optimizer")
 
@@ -159,7 +159,7 @@ class Resolver:
         key = (digest(network), channels, size, classes)
         if key not in self._tables:
             try:
-                self._tables[key] = networks.table(network, channels, size, classes)
+                self._tables[key] = networks.layer_table(network, channels, size, classes)
             except ValueError as error:
                 raise Problem(f"networks.{label}: {error}") from None
         return self._tables[key]
@@ -297,7 +297,7 @@ class Resolver:
         full, own = training
         full = dict(full)
         snapshots = _check_snapshots(full.pop("snapshots"), full["epochs"], where)
-        size = networks.padded(network["architecture"], data.size)
+        size = networks.input_size(network["architecture"], data.size)
         classes = self._outputs(labels["network"], len(data.facts["classes"]))
         table = self.table(network, begin.channels, size, classes, labels["network"])
         self._fits(begin, table, where)
@@ -379,9 +379,9 @@ class Resolver:
             start = {"kind": "init", "scheme": init.scheme}
             return Begin(start, start, channels)
         if init.weights:
-            known = networks.published(network)
+            known = networks.published_weights(network)
             if known is None:
-                names = [name for name in networks.names() if hasattr(networks.module(name), "published")]
+                names = [name for name in networks.names() if hasattr(networks.load_architecture(name), "published")]
                 raise Problem(
                     f"inits.{labels['init']}.weights: 'imagenet' is not published for network {labels['network']!r}; "
                     f"allowed: {', '.join(names)} at width 1 (resnet18 with its own stem), or a `source`"
@@ -400,7 +400,7 @@ class Resolver:
     def _changed(self, init: spec.Init, begin: Begin, data: Data, network: dict, labels: dict) -> Begin:
         """The start with the perturbations that its init names on top."""
         where = f"inits.{labels['init']}"
-        size = networks.padded(network["architecture"], data.size)
+        size = networks.input_size(network["architecture"], data.size)
         table = self.table(network, begin.channels, size, len(data.facts["classes"]), labels["network"])
         asked = [
             self._one(self.config.perturbations, name, f"{where}.perturb", "perturbations") for name in init.perturb
@@ -437,7 +437,7 @@ class Resolver:
             return
         theirs, shapes = dict(self.cells[begin.parent].table.parameters()), dict(table.parameters())
         first = table.parameters()[0][0]
-        for name in table.copied(begin.start):
+        for name in table.copied_tensors(begin.start):
             shape = shapes.get(name)
             grey = name == first and begin.start.get("grey") == "sum_conv1" and shape[1] == 1
             if shape and not grey and tuple(theirs.get(name, ())) != tuple(shape):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from weight_atlas import store, streams
-from weight_atlas.networks.build import Rows, build
+from weight_atlas.networks.build import TableModule, build
 from weight_atlas.networks.table import Table
 from weight_atlas.starts import perturb
 
@@ -58,7 +58,7 @@ def _draw(module: nn.Module, scheme: str) -> None:
 
 def drawn(table: Table, scheme: str, seed: int, stream: str) -> dict[str, torch.Tensor]:
     """The parameters and buffers of a start that is drawn, without a model: {torch name: float32 tensor}."""
-    model = Rows(table)
+    model = TableModule(table)
     initialise(model, table, scheme, seed, stream)
     return model.state_dict()
 
@@ -88,7 +88,7 @@ def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | No
 def _copy(own: dict[str, torch.Tensor], table: Table, start: dict, file: str) -> None:
     """Fill those of the tensors that the start takes from the file."""
     loaded, first = load(file), table.parameters()[0][0]
-    for name in table.copied(start):
+    for name in table.copied_tensors(start):
         if name not in loaded:
             raise ValueError(f"{file}: has no tensor {name}; it is not of this network")
         target, source = own[name], loaded[name]

@@ -25,11 +25,11 @@ class Weights:
     scheme: str
     step: int = 0
 
-    def draw(self, name: str) -> torch.Generator:
+    def generator(self, name: str) -> torch.Generator:
         """The stream of random numbers for one tensor."""
         return streams.generator(self.seed, "perturb", self.step, name)
 
-    def first(self) -> dict[str, torch.Tensor]:
+    def initial(self) -> dict[str, torch.Tensor]:
         """The parent's weights before it was trained; ValueError where there is no parent."""
         if self.folder is None:
             raise ValueError("the start is drawn: there is no parent whose first weights could be put back")
@@ -37,16 +37,16 @@ class Weights:
 
         return starts.load(store.named(self.folder, 0))
 
-    def fresh(self) -> dict[str, torch.Tensor]:
+    def redrawn(self) -> dict[str, torch.Tensor]:
         """Weights drawn as the parent's start was, from a stream of their own."""
         from weight_atlas import starts  # which itself needs this module
 
         return starts.drawn(self.table, self.scheme, self.seed, f"perturb-init/{self.step}")
 
-    def norms(self, names: list[str]) -> list[str]:
+    def batchnorms(self, names: list[str]) -> list[str]:
         """The BatchNorm layers among those of the tensors `names`, and those fed directly by one of these."""
         layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
-        attached = dict.fromkeys(row.name for layer in layers for row in self.table.attached(layer))
+        attached = dict.fromkeys(row.name for layer in layers for row in self.table.with_batchnorm(layer))
         return [name for name in {**layers, **attached} if self.table[name].kind == "BatchNorm2d"]
 
 
@@ -62,7 +62,7 @@ def apply(tensors: dict, table: Table, start: dict, seed: int, folder: Path | No
     for number, step in enumerate(start["steps"]):
         weights = Weights(tensors, table, folder, seed, start["scheme"], number)
         settings = {key: value for key, value in step.items() if key not in ("type", "layers", "tensors")}
-        perturbations.module(step["type"]).perturb(weights, chosen(table, step), **settings)
+        perturbations.load_perturbation(step["type"]).perturb(weights, chosen(table, step), **settings)
     changed = sum(int((tensors[name] != before[name]).sum()) for name in parameters)
     square = sum(float((tensors[name].double() - before[name].double()).square().sum()) for name in parameters)
     return {
@@ -76,7 +76,7 @@ def chosen(table: Table, step: dict) -> list[str]:
     """Torch names of the learnable tensors that a step changes: those of its `layers`, all of them, the `weights` of
     convolutions and linear layers alone, or those of `convolutions` alone."""
     kinds = {"weights": ("Conv2d", "Linear"), "convolutions": ("Conv2d",)}.get(step["tensors"])
-    rows = [table[name] for name in table.chosen(step["layers"])]
+    rows = [table[name] for name in table.select(step["layers"])]
     if kinds is None:
         return [f"{row.name}.{own}" for row in rows for own in row.parameters]
     return [f"{row.name}.weight" for row in rows if row.kind in kinds]

@@ -42,6 +42,6 @@ def load(data: str, card: dict, channels: int, size: int, device: torch.device) 
     splits = {}
     for name, number in SPLITS.items():
         chosen = (tensors["split"] == number).nonzero().squeeze(1)
-        images = inputs.pictures(tensors["images"][chosen], card, channels, size, device)
+        images = inputs.fit_images(tensors["images"][chosen], card, channels, size, device)
         splits[name] = Split(images, tensors["labels"][chosen].to(device))
     return Pictures(**splits, **{key: torch.tensor(card[key], device=device) for key in ("mean", "std")})

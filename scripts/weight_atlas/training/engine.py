@@ -165,7 +165,7 @@ class Run:
 
     def _enter(self, stage: dict) -> torch.optim.Optimizer:
         """Freeze what the stage freezes, and give it a fresh optimizer that holds nothing frozen."""
-        frozen = self.table.chosen(stage["frozen"])
+        frozen = self.table.select(stage["frozen"])
         self.model.requires_grad_(True)
         for name in frozen:
             self.model.get_submodule(name).requires_grad_(False)
@@ -187,7 +187,7 @@ class Run:
         self.features, self.feed.features, self.forward = {}, None, self.model
         if not rows:
             return
-        first, rest = build.cut(self.model, self.table, rows)
+        first, rest = build.split(self.model, self.table, rows)
         began, steps = time.monotonic(), -(-len(self.feed) // self.training["batch_size"])
         self.model.eval()
         with self._precision():
@@ -364,7 +364,7 @@ def penalised(table: Table, layers: list[str] | None) -> list[str]:
     """The names of the convolutions and linear layers that a penalty on `layers` is for: the last layer where None."""
     if layers is None:
         return [table.head.name]
-    return [name for name in table.chosen(layers) if table[name] in table.weight_layers]
+    return [name for name in table.select(layers) if table[name] in table.weight_layers]
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

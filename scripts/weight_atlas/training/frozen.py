@@ -38,7 +38,7 @@ def same_rows(table: Table, frozen: list[str], training: dict) -> int:
 def constant(table: Table, training: dict) -> list[str]:
     """Torch names of the tensors that are bit by bit those of the start in every snapshot: those of the layers that all
     stages freeze, running statistics included where these are fixed."""
-    stages = [set(table.chosen(stage["frozen"])) for stage in training["stages"]]
-    rows = [table[name] for name in table.chosen(None) if all(name in frozen for frozen in stages)]
+    stages = [set(table.select(stage["frozen"])) for stage in training["stages"]]
+    rows = [table[name] for name in table.select(None) if all(name in frozen for frozen in stages)]
     fixed = training["frozen_batchnorm"] == "fixed"
     return [f"{row.name}.{own}" for row in rows for own in (*row.parameters, *(row.buffers if fixed else ()))]

@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 
 from weight_atlas.analysis.kernels.torch_kernels import CHUNK
 from weight_atlas.networks import symmetry
-from weight_atlas.networks.build import Rows
+from weight_atlas.networks.build import TableModule
 from weight_atlas.networks.table import Table
 
 KINDS = ("permutation", "sign", "scale")
@@ -527,7 +527,7 @@ def noise(table, seed) -> dict:
 @torch.no_grad()
 def outputs(table, tensors, seed, batch=False):
     """float64 outputs of a layer table's network for eight random pictures; batch: BatchNorm uses their statistics."""
-    model = Rows(table).double().eval()
+    model = TableModule(table).double().eval()
     model.load_state_dict(tensors)
     for part in model.modules():
         if batch and isinstance(part, torch.nn.BatchNorm2d):

@@ -39,7 +39,7 @@ def shown(data, card, channels, size):
     found = evaluation.pictures(data, card, channels, size, 0)
     tensors = store.load_tensors(data)
     chosen = (tensors["split"] == VALID).nonzero().squeeze(1)
-    valid = inputs.pictures(tensors["images"][chosen], card, channels, size), tensors["labels"][chosen]
+    valid = inputs.fit_images(tensors["images"][chosen], card, channels, size), tensors["labels"][chosen]
     return found, {"valid": valid, "test": (found.test, found.labels)}
 
 

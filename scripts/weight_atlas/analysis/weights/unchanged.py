@@ -33,7 +33,7 @@ def rows(table, start, last, bits=None):
             full = f"{layer.name}.{name}"
             for kind, tensors in (("snapshot", start), ("snapshot", last), ("track file", bits)):
                 _check(full, kind, tensors, tuple(shape))
-            taps = structural(table, layer) if name == "weight" and table.structural(layer) else None
+            taps = structural(table, layer) if name == "weight" and table.padding_weight_count(layer) else None
             counts = count(start[full], last[full], taps, bits and bits[full], by)
             found.append((layer.name, name, start[full].numel(), *counts))
     columns = list(zip(*found, strict=True))[2:]

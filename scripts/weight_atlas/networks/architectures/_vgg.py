@@ -1,16 +1,18 @@
-"""What the VGG networks (Simonyan and Zisserman 2015) share, under torchvision's names."""
+"""The parts that the VGG networks (Simonyan and Zisserman 2015) share, under torchvision's names."""
 
-from weight_atlas.networks.table import scaled
+from collections.abc import Sequence
+
+from weight_atlas.networks.table import Table, scaled
 
 
-def features(table, plan, width, batchnorm):
+def features(table: Table, plan: Sequence[int | str], width: float, batchnorm: bool) -> None:
     """3x3 convolutions of padding 1, each with BatchNorm (if asked for) and ReLU; "M" in the plan is a 2x2 max pool.
 
     The rows are named features.0, features.1, .. as torchvision numbers them.
     """
     index = 0
     for step in plan:
-        if step == "M":
+        if isinstance(step, str):
             table.maxpool(f"features.{index}", 2)
             index += 1
             continue
@@ -21,7 +23,7 @@ def features(table, plan, width, batchnorm):
         index += 2 + batchnorm
 
 
-def classifier(table, classes, width, pool):
+def classifier(table: Table, classes: int, width: float, pool: int) -> None:
     """Average pool to a pool x pool map, then linear 4096 - 4096 - classes with ReLU and dropout 0.5."""
     table.adaptive_avgpool("avgpool", pool)
     table.flatten("flatten")

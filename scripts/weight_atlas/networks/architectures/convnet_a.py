@@ -4,12 +4,12 @@ The first convolution of each block has a BatchNorm, the second none. B and C ar
 """
 
 from weight_atlas.networks.architectures._dense import dense
-from weight_atlas.networks.table import scaled
+from weight_atlas.networks.table import Table, scaled
 
-MINIMUM = 4
+MIN_SIZE = 4
 
 
-def layers(table, classes, *, width=1.0, batchnorm: bool = True, dropout: float = 0.0):
+def layers(table: Table, classes: int, *, width: float = 1.0, batchnorm: bool = True, dropout: float = 0.0) -> None:
     """conv 64@3x3 - BatchNorm - conv 64 - pool 2, the same with 128, linear 512 with ReLU and dropout, linear."""
     for block, channels in ((1, scaled(64, width)), (2, scaled(128, width))):
         table.conv(f"conv{block}_1", channels, 3, padding=1)

@@ -6,11 +6,12 @@ The convolutions have the names and shapes that torchvision's vgg16_bn has, or w
 from weight_atlas.networks.architectures import _vgg
 from weight_atlas.networks.architectures._dense import dense
 from weight_atlas.networks.architectures.vgg16 import PLAN
+from weight_atlas.networks.table import Table
 
-MINIMUM = 32
+MIN_SIZE = 32
 
 
-def layers(table, classes, *, width=1.0, batchnorm: bool = True, dropout: float = 0.5):
+def layers(table: Table, classes: int, *, width: float = 1.0, batchnorm: bool = True, dropout: float = 0.5) -> None:
     """Thirteen convolutions with BatchNorm and ReLU, five max pools, linear 512 with ReLU and dropout, linear."""
     _vgg.features(table, PLAN, width, batchnorm)
     dense(table, classes, width, (512,), (dropout,))

@@ -8,22 +8,22 @@ the running statistics, then needs some hundred steps to be of use.
 
 from typing import Literal
 
-from weight_atlas.networks.table import scaled
+from weight_atlas.networks.table import Table, scaled
 
-MINIMUM = 1
+MIN_SIZE = 1
 CHANNELS = (32, 64, 128, 128, 128)
 
 
 def layers(
-    table,
-    classes,
+    table: Table,
+    classes: int,
     *,
-    width=1.0,
+    width: float = 1.0,
     blocks: Literal[1, 2, 3, 4, 5] = 3,
     kernel: Literal[2, 3, 4, 5] = 3,
     dropout: float = 0.2,
     keras_batchnorm: bool = False,
-):
+) -> None:
     """Blocks with dropout, each with a max pool 2 while the map has more than one pixel; global average, linear."""
     x = "input"
     for number, channels in enumerate(CHANNELS[:blocks], start=1):
@@ -39,22 +39,22 @@ def layers(
     table.linear("fc", classes)
 
 
-def _block(table, name, x, channels, kernel, wider, keras):
+def _block(table: Table, name: str, x: str, channels: int, kernel: int, wider: bool, keras: bool) -> str:
     """Twice convolution, BatchNorm and ReLU, plus the block's input, by a 1x1 convolution where it gets wider."""
-    own = x
+    branch = x
     for number in (1, 2):
-        own = _conv(table, f"{name}.conv{number}", channels, kernel, own)
+        branch = _conv(table, f"{name}.conv{number}", channels, kernel, branch)
         table.batchnorm(f"{name}.norm{number}", keras=keras)
-        own = table.relu(f"{name}.relu{number}")
+        branch = table.relu(f"{name}.relu{number}")
     if wider:
-        x = table.conv(f"{name}.skip", channels, 1, of=x)
-    return table.add(f"{name}.add", own, x)
+        x = table.conv(f"{name}.skip", channels, 1, input=x)
+    return table.add(f"{name}.add", branch, x)
 
 
-def _conv(table, name, channels, kernel, of):
+def _conv(table: Table, name: str, channels: int, kernel: int, input: str) -> str:
     """A convolution that keeps the size of its map."""
     if kernel % 2:
-        return table.conv(name, channels, kernel, padding=kernel // 2, of=of)
+        return table.conv(name, channels, kernel, padding=kernel // 2, input=input)
     before, behind = kernel // 2 - 1, kernel // 2
-    table.zeropad(f"{name}_pad", (before, behind, before, behind), of=of)
+    table.zeropad(f"{name}_pad", (before, behind, before, behind), input=input)
     return table.conv(name, channels, kernel)

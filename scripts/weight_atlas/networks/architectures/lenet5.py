@@ -1,14 +1,14 @@
-"""LeNet-5 (LeCun et al. 1998) with ReLU and max pooling: 61,706 parameters for grey pictures, 62,006 for RGB, at 32x32.
+"""LeNet-5 (LeCun et al. 1998) with ReLU and max pooling: 61,706 parameters for grey images, 62,006 for RGB, at 32x32.
 
 As in the paper the network takes 32x32: MNIST's 28x28 are zero-padded by 2 on each side.
 """
 
-from weight_atlas.networks.table import scaled
+from weight_atlas.networks.table import Table, scaled
 
-MINIMUM = 32
+MIN_SIZE = 32
 
 
-def layers(table, classes, *, width=1.0):
+def layers(table: Table, classes: int, *, width: float = 1.0) -> None:
     """conv 6@5x5 - pool 2 - conv 16@5x5 - pool 2 - linear 120 - 84 - classes."""
     for name, channels in (("1", 6), ("2", 16)):
         table.conv(f"conv{name}", scaled(channels, width), 5)

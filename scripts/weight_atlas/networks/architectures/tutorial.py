@@ -5,12 +5,20 @@ The options change one thing each: BatchNorm between every convolution and its R
 """
 
 from weight_atlas.networks.architectures._dense import dense
-from weight_atlas.networks.table import scaled
+from weight_atlas.networks.table import Table, scaled
 
-MINIMUM = 32
+MIN_SIZE = 32
 
 
-def layers(table, classes, *, width=1.0, dropout: float = 0.0, batchnorm: bool = False, double: bool = False):
+def layers(
+    table: Table,
+    classes: int,
+    *,
+    width: float = 1.0,
+    dropout: float = 0.0,
+    batchnorm: bool = False,
+    double: bool = False,
+) -> None:
     """conv 6@5x5 - pool 2 - conv 16@5x5 - pool 2 - linear 120 - 84 - classes."""
     for block, channels in (("1", scaled(6, width)), ("2", scaled(16, width))):
         for name, padding in ((block, 0), (f"{block}b", 2)) if double else ((block, 0),):

@@ -9,18 +9,19 @@ from typing import Literal
 
 from weight_atlas.networks.architectures import _vgg
 from weight_atlas.networks.architectures._dense import dense
+from weight_atlas.networks.table import Table
 
-MINIMUM = 32
+MIN_SIZE = 32
 BLOCKS = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 PLAN = tuple(step for block in BLOCKS for step in (*block, "M"))  # torchvision.models.vgg, configuration D
 
 
-def published(**_):
+def published(**_: object) -> tuple[str, list[str] | None]:
     """Whose ImageNet weights fit, and for which layers: torchvision's own, for all but a head of this file's."""
     return "vgg16", ["features", "classifier"]
 
 
-def layers(table, classes, *, width=1.0, blocks: Literal[3, 4, 5] = 5):
+def layers(table: Table, classes: int, *, width: float = 1.0, blocks: Literal[3, 4, 5] = 5) -> None:
     """Thirteen convolutions with ReLU, five max pools, three linear layers with dropout 0.5; or fewer of them."""
     if blocks == 5:
         _vgg.features(table, PLAN, width, batchnorm=False)

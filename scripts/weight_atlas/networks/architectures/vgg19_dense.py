@@ -6,16 +6,17 @@ The convolutions have torchvision's names and shapes, so that the weights that i
 from weight_atlas.networks.architectures import _vgg
 from weight_atlas.networks.architectures._dense import dense
 from weight_atlas.networks.architectures.vgg19 import PLAN
+from weight_atlas.networks.table import Table
 
-MINIMUM = 32
+MIN_SIZE = 32
 
 
-def published(**_):
+def published(**_: object) -> tuple[str, list[str] | None]:
     """Whose ImageNet weights fit, and for which layers: torchvision's VGG19, for the convolutions."""
     return "vgg19", ["features"]
 
 
-def layers(table, classes, *, width=1.0, dropout: float = 0.4):
+def layers(table: Table, classes: int, *, width: float = 1.0, dropout: float = 0.4) -> None:
     """VGG19's features, linear 512 - 512 - 512 with ReLU, dropout, linear to the classes."""
     _vgg.features(table, PLAN, width, batchnorm=False)
     dense(table, classes, width, (512, 512, 512), (0, 0, dropout))

@@ -9,20 +9,21 @@ and 0.1): evaluation, which uses the running statistics, then needs some hundred
 from weight_atlas.networks.architectures import _vgg
 from weight_atlas.networks.architectures._dense import dense
 from weight_atlas.networks.architectures.vgg19 import PLAN
+from weight_atlas.networks.table import Table
 
-MINIMUM = 32
+MIN_SIZE = 32
 
 
-def published(**_):
+def published(**_: object) -> tuple[str, list[str] | None]:
     """Whose ImageNet weights fit, and for which layers: torchvision's VGG19, for the convolutions."""
     return "vgg19", ["features"]
 
 
 def layers(
-    table,
-    classes,
+    table: Table,
+    classes: int,
     *,
-    width=1.0,
+    width: float = 1.0,
     fc1: int = 512,
     fc2: int = 256,
     fc3: int = 128,
@@ -30,7 +31,7 @@ def layers(
     dropout_features: float = 0.5,
     dropout: float = 0.3,
     keras_batchnorm: bool = False,
-):
+) -> None:
     """VGG19's features, BatchNorm, global average, dropout, four linear layers with ReLU and dropout, linear."""
     _vgg.features(table, PLAN, width, batchnorm=False)
     table.batchnorm("norm", keras=keras_batchnorm)

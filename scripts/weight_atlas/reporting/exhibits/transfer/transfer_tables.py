@@ -181,7 +181,7 @@ def layers(tables, network):
     if not picture:
         raise NothingToShow(f"the cells of {network} do not say what pictures they take.")
     own = {key: value for key, value in settings["network"].items() if key != "outputs"}
-    table = networks.table(own, picture["channels"], picture["size"], settings["classes"])
+    table = networks.layer_table(own, picture["channels"], picture["size"], settings["classes"])
     counts, names = {}, []
     for layer in table.weight_layers:
         kind = "conv" if layer.kind == "Conv2d" else "fc"
