@@ -58,7 +58,7 @@ def core_seconds(*commands: list[str], folder: Path = ROOT) -> float:
 def prepared(folder: Path) -> dict[str, tuple[str, dict]]:
     """{data set: (cell id, settings)} with the data sets in `folder`."""
     from weight_atlas import store
-    from weight_atlas.datasets.dataset import prepare_dataset
+    from weight_atlas.datasets.prepare import prepare_dataset
     from weight_atlas.plan import study
 
     plan = study.Plan(CONFIG)

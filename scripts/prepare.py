@@ -27,7 +27,7 @@ def main(argv=None):
     options = arguments().parse_args(argv)
     try:
         if options.command == "dataset":
-            from weight_atlas.datasets.dataset import prepare_dataset
+            from weight_atlas.datasets.prepare import prepare_dataset
 
             facts = prepare_dataset(options.spec, options.dataset_id, options.data_root, options.output)
             made_from = recipe.dataset(options.spec, facts["fingerprint"])

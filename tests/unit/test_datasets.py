@@ -19,9 +19,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import prepare
-from weight_atlas.datasets import digits, facts, published, resize, split
+from weight_atlas.datasets import digits, facts, resize, split, torchvision_datasets
 from weight_atlas.datasets import files as source_files
-from weight_atlas.datasets.dataset import mean_std
+from weight_atlas.datasets.prepare import mean_std
 from weight_atlas.store import load_arrays, load_tensors, save_tensors, tensor_header
 
 COMMON = {"size": None, "seed": 0, "channels": None, "classes": None, "labels": "original", "per_class": None}
@@ -191,7 +191,7 @@ def test_every_class_and_seed_has_draws_of_its_own():
 
 def test_shares_are_whole_and_sum_up():
     def shares(count, *fractions):
-        return split.shares(count, dict(zip(split.SPLITS, map(split.Fraction, fractions), strict=True)))
+        return split.apportion(count, dict(zip(split.SPLITS, map(split.Fraction, fractions), strict=True)))
 
     assert shares(180, "0.7", "0.15", "0.15") == [126, 27, 27]
     assert shares(10, "0.7", "0.15", "0.15") == [7, 2, 1]  # 7, 1.5, 1.5: the first of equals
@@ -249,8 +249,8 @@ TRAIN, TEST = [4, 3, 5, 6, 4, 3, 7, 4, 3, 8], [2, 3, 4, 5, 2, 3, 4, 5, 7, 2]
 @pytest.fixture
 def small_mnist(monkeypatch):
     """MNIST as if it had been published with few pictures."""
-    keys = published.PUBLISHED["MNIST"].__dict__ | {"train": TRAIN, "test": TEST}
-    monkeypatch.setitem(published.PUBLISHED, "MNIST", published.Published(**keys))
+    keys = torchvision_datasets.DATASETS["MNIST"].__dict__ | {"train": TRAIN, "test": TEST}
+    monkeypatch.setitem(torchvision_datasets.DATASETS, "MNIST", torchvision_datasets.KnownDataset(**keys))
 
 
 def check_mnist(card, arrays, made):
@@ -281,7 +281,7 @@ def test_idx_files_of_any_number(tmp_path):
     assert card["title"] == "MNIST"
     assert any("halved" in note for note in card["notes"])
     assert below(root) == before
-    assert [path.name for path in source_files(spec("torchvision"), root)] == list(published.IDX)
+    assert [path.name for path in source_files(spec("torchvision"), root)] == list(torchvision_datasets.IDX)
     # files that may be downloaded are no one's input: they may come and go without a difference
     assert source_files(spec("torchvision", download=True), root) == []
 
@@ -307,13 +307,13 @@ def test_idx_files_in_an_archive(tmp_path, small_mnist, suffix):
 
 
 def test_published_numbers():
-    totals = {name: (sum(known.train), sum(known.test)) for name, known in published.PUBLISHED.items()}
+    totals = {name: (sum(known.train), sum(known.test)) for name, known in torchvision_datasets.DATASETS.items()}
     assert totals.pop("MNIST") == totals.pop("FashionMNIST") == (60000, 10000)
     assert totals == {"CIFAR10": (50000, 10000), "CIFAR100": (50000, 10000)}
     from torchvision.datasets import FashionMNIST
 
-    assert published.PUBLISHED["FashionMNIST"].classes == FashionMNIST.classes
-    names = published.PUBLISHED["CIFAR100"].classes
+    assert torchvision_datasets.DATASETS["FashionMNIST"].classes == FashionMNIST.classes
+    names = torchvision_datasets.DATASETS["CIFAR100"].classes
     assert len(set(names)) == 100
     assert names == sorted(names)
 
@@ -328,14 +328,14 @@ def cifar_files(folder, monkeypatch):
         labels = list(range(10)) * (2 if name == "test_batch" else 1)
         made[name] = draw.integers(0, 256, (len(labels), 3072), np.uint8), labels
         (folder / name).write_bytes(pickle.dumps({"data": made[name][0], "labels": labels}))
-    names = published.PUBLISHED["CIFAR10"].classes
+    names = torchvision_datasets.DATASETS["CIFAR10"].classes
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
     sums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
     monkeypatch.setattr(CIFAR10, "train_list", [[name, sums[name]] for name, _ in CIFAR10.train_list])
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
-    keys = published.PUBLISHED["CIFAR10"].__dict__ | {"train": [5] * 10, "test": [2] * 10}
-    monkeypatch.setitem(published.PUBLISHED, "CIFAR10", published.Published(**keys))
+    keys = torchvision_datasets.DATASETS["CIFAR10"].__dict__ | {"train": [5] * 10, "test": [2] * 10}
+    monkeypatch.setitem(torchvision_datasets.DATASETS, "CIFAR10", torchvision_datasets.KnownDataset(**keys))
     return made
 
 
@@ -362,7 +362,7 @@ def test_grey_pictures_get_three_equal_channels(tmp_path):
     made = idx_files(root / "MNIST" / "raw", TRAIN, TEST)
     card, arrays = make(tmp_path, spec("torchvision", channels=3, size=32), root)
     assert (card["channels"], card["size"]) == (3, [32, 32])
-    assert any(note.startswith("84 of 84 pictures were grey") for note in card["notes"])
+    assert any(note.startswith("84 of 84 images were grey") for note in card["notes"])
     assert (arrays.images == arrays.images[:, :1]).all()
     from torchvision.transforms import Resize
 
@@ -401,7 +401,7 @@ def test_an_archive_with_other_numbers_than_published_is_refused(tmp_path, capsy
     with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as file:
         file.add(tmp_path / "unpacked" / "MNIST", "MNIST")
     text = refused(tmp_path, capsys, spec("torchvision", archive="m.tar.gz"), tmp_path)
-    assert f"dataset MNIST in {tmp_path}/m.tar.gz: train holds 47 pictures" in text
+    assert f"dataset MNIST in {tmp_path}/m.tar.gz: train holds 47 images" in text
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
@@ -443,7 +443,7 @@ def test_a_download_ends_in_its_place(tmp_path, small_mnist, monkeypatch):
     root = tmp_path / "data"
     card, arrays = make(tmp_path, spec("torchvision", download=True), root)
     check_mnist(card, arrays, made)
-    assert sorted(path.name for path in root.rglob("*") if path.is_file()) == sorted(published.IDX)
+    assert sorted(path.name for path in root.rglob("*") if path.is_file()) == sorted(torchvision_datasets.IDX)
 
 
 # ---------------------------------------------------------------------------------------------------------- folders
@@ -578,8 +578,8 @@ def test_mixed_sizes_and_modes_are_brought_to_one(tmp_path):
     _, grey = make(tmp_path, spec("folder", path="pets", size=16, channels=1), root)
     for image, mine in zip(made, of(grey, "train", 0), strict=True):
         np.testing.assert_array_equal(np.asarray(same(image.convert("L"))), mine[0])
-    assert any(note.startswith("8 of 9 pictures were not 16 x 16 pixels: they were resized") for note in card["notes"])
-    assert any(note.startswith("4 of 9 pictures were grey") for note in card["notes"])
+    assert any(note.startswith("8 of 9 images were not 16 x 16 pixels: they were resized") for note in card["notes"])
+    assert any(note.startswith("4 of 9 images were grey") for note in card["notes"])
 
 
 def test_unusual_modes_and_orientation(tmp_path):
@@ -600,11 +600,11 @@ def test_unusual_modes_and_orientation(tmp_path):
     for number, (image, how, expected) in enumerate(cases):
         path = tmp_path / f"{number}.png"
         image.save(path, **how)
-        mine = resize.plain(Image.open(path))
+        mine = resize.upright_8_bit(Image.open(path))
         assert mine.mode == expected.mode
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(expected))
     with pytest.raises(ValueError, match="32 bits"):
-        resize.plain(Image.new("F", (3, 3)))
+        resize.upright_8_bit(Image.new("F", (3, 3)))
 
 
 def test_bad_folders_are_one_line(tmp_path, capsys):
@@ -614,19 +614,19 @@ def test_bad_folders_are_one_line(tmp_path, capsys):
     text = refused(tmp_path, capsys, wanted, root)
     assert f"{root}/pets not found (data_root is {root}); set data_root" in text
     assert "data_root, which is not set" in refused(tmp_path, capsys, wanted)
-    assert "names no pictures" in refused(tmp_path, capsys, spec("folder"), root)
+    assert "names no images" in refused(tmp_path, capsys, spec("folder"), root)
     (root / "pets" / "dog").mkdir(parents=True)
-    assert "no pictures found in class directories" in refused(tmp_path, capsys, wanted, root)
+    assert "no images found in class directories" in refused(tmp_path, capsys, wanted, root)
     put(root / "pets", {"cat": 10, "emu": 1})
-    assert "class 'dog' has no pictures" in refused(tmp_path, capsys, wanted, root)
+    assert "class 'dog' has no images" in refused(tmp_path, capsys, wanted, root)
     text = refused(tmp_path, capsys, wanted | {"classes": ["cat", "cow"]}, root)
     assert "'cow' is no class" in text
     assert "cat, dog, emu" in text
-    assert "class 'emu' has only 1 pictures" in refused(tmp_path, capsys, wanted | {"classes": ["cat", "emu"]}, root)
+    assert "class 'emu' has only 1 images" in refused(tmp_path, capsys, wanted | {"classes": ["cat", "emu"]}, root)
     make(tmp_path, wanted | {"classes": ["cat"]}, root)
     (root / "pets" / "cat" / "010.png").write_text("no picture")
     text = refused(tmp_path, capsys, wanted | {"classes": ["cat"]}, root)
-    assert f"{root}/pets/cat/010.png: cannot be read as a picture" in text
+    assert f"{root}/pets/cat/010.png: cannot be read as an image" in text
 
 
 def test_a_cut_picture_in_a_zip_is_named(tmp_path, capsys):
@@ -636,7 +636,7 @@ def test_a_cut_picture_in_a_zip_is_named(tmp_path, capsys):
     cut.write_bytes(cut.read_bytes()[:2000])
     zipped(root / "pets.zip", root / "pets")
     text = refused(tmp_path, capsys, spec("folder", path="pets.zip", size=8), root)
-    assert f"{root}/pets.zip: cat/004.png: cannot be read as a picture" in text
+    assert f"{root}/pets.zip: cat/004.png: cannot be read as an image" in text
     # a member whose bytes changed after packing
     damaged = bytearray((root / "pets.zip").read_bytes())
     damaged[damaged.index(b"cat/002.png") + 500] ^= 255
@@ -651,14 +651,14 @@ def test_an_empty_class_of_one_split_is_named(tmp_path, capsys):
     put(root / "pets" / "train", {"cat": 3, "dog": 3})
     put(root / "pets" / "test", {"cat": 3})
     wanted = spec("folder", path="pets", size=8)
-    assert "class 'dog' has no pictures in test" in refused(tmp_path, capsys, wanted, root)
+    assert "class 'dog' has no images in test" in refused(tmp_path, capsys, wanted, root)
     with zipfile.ZipFile(root / "pets.zip", "w") as file:
         file.writestr("emu/", "")
         for path in (root / "pets" / "train").rglob("*.png"):
             file.write(path, path.relative_to(root / "pets" / "train"))
-    assert "class 'emu' has no pictures" in refused(tmp_path, capsys, wanted | {"path": "pets.zip"}, root)
+    assert "class 'emu' has no images" in refused(tmp_path, capsys, wanted | {"path": "pets.zip"}, root)
     (root / "pets" / "valid").mkdir()
-    assert "valid holds no pictures" in refused(tmp_path, capsys, wanted, root)
+    assert "valid holds no images" in refused(tmp_path, capsys, wanted, root)
 
 
 def test_mixed_pictures_without_a_size_or_channels_are_named(tmp_path, capsys):

@@ -8,7 +8,7 @@ from blocks import MACHINE
 
 from tests.conftest import tiny
 from weight_atlas import records, store
-from weight_atlas.datasets.dataset import prepare_dataset
+from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import code, outdated, recipe, study
 
 BLOCK = (0, 1)

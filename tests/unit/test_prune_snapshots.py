@@ -14,7 +14,7 @@ from test_training import SGD, settings, stage
 from tests.conftest import tiny
 from weight_atlas import cell_table, networks, starts, store
 from weight_atlas.analysis import course, group, prune_snapshots
-from weight_atlas.datasets.dataset import prepare_dataset
+from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import cost, disk, outcome, study
 from weight_atlas.training import block as trainer
 from weight_atlas.training import frozen, launcher
@@ -88,7 +88,7 @@ def both(toy, tmp_path_factory):
     roots = {}
     for thinned in (False, True):
         roots[thinned] = root = tmp_path_factory.mktemp("thinned" if thinned else "whole")
-        first = networks.table(CELLS["base-a"]["network"], 1, 32, 4)
+        first = networks.layer_table(CELLS["base-a"]["network"], 1, 32, 4)
         tensors = {key: tensor for key, tensor in starts.drawn(first, "xavier_uniform", 7, "init").items()}
         store.save_tensors(root / "data/weights/w.safetensors", tensors)
         for name in CELLS:
@@ -240,7 +240,7 @@ def test_an_epoch_that_is_not_kept_fails_a_child_in_one_line(both, tmp_path):
 def test_what_never_changes_is_stored_once(both):
     for name in ("base-frozen", "transfer-frozen"):
         made = CELLS[name]
-        table = networks.table(made["network"], 1, 32, 4)
+        table = networks.layer_table(made["network"], 1, 32, 4)
         fixed = set(frozen.constant(table, made["training"]))
         assert {one.partition(".")[0] for one in fixed} == ({"conv1"} if name == "base-frozen" else {"conv1", "conv2"})
         every = {key for key, _ in (*table.parameters(), *table.buffers())}
@@ -445,7 +445,7 @@ def test_the_plan_knows_the_disk_within_a_tenth(tmp_path, keep):
 def test_rows_of_other_code_are_told_and_of_other_columns_refused(both, tmp_path, capsys, monkeypatch):
     root = copied(both[True], tmp_path)
     directory = root / "results/cells/base-a/seeds_0-1"
-    layers = networks.table(CELLS["base-a"]["network"], 1, 32, 4)
+    layers = networks.layer_table(CELLS["base-a"]["network"], 1, 32, 4)
     replicate = store.read_json(directory / "run.json")["replicates"][0]
     assert not course.outdated(directory, replicate)
     monkeypatch.setattr(course, "code", lambda: "edited")

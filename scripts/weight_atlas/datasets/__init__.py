@@ -1,7 +1,7 @@
-"""Turn any source of pictures into one tensor file and a card, and any file of weights into safetensors.
+"""Turn any source of images into one tensor file and a card, and any file of weights into safetensors.
 
 `files` and `facts` are quick and import neither torch, torchvision nor scikit-learn, so that a workflow can plan with
-them; `weight_atlas.datasets.dataset` and `weight_atlas.datasets.weights` do the work.
+them; `weight_atlas.datasets.prepare` and `weight_atlas.datasets.weights` do the work.
 """
 
 from weight_atlas.datasets.source_info import facts, files

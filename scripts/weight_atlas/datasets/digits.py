@@ -1,23 +1,25 @@
 """The data set that needs no download: scikit-learn's 1,797 scans of handwritten digits."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
-from weight_atlas.datasets.resize import fit_all
-from weight_atlas.datasets.source import Source
+from weight_atlas.datasets.resize import resize_all
+from weight_atlas.datasets.source import Changes, ClassReader, DataRoot, Images, Positions, Source, Spec
 
 # Scans of each digit in sklearn.datasets.load_digits (the test set of the UCI "Optical Recognition of Handwritten
 # Digits" data); a test holds them against the package.
 COUNTS = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
-def files(spec, data_root):
+def files(spec: Spec, data_root: DataRoot) -> list[Path]:
     """No files: the scans come with scikit-learn."""
     return []
 
 
-def describe(spec, data_root):
+def describe(spec: Spec, data_root: DataRoot) -> Source:
     """The Source of the digits, without importing scikit-learn."""
     return Source(
         title="Digits (scikit-learn)",
@@ -33,15 +35,14 @@ def describe(spec, data_root):
 
 
 @contextmanager
-def reader(spec, data_root, source):
-    """Yield fill(out, part, label, positions), which writes scans of one digit into `out` (uint8 [n,C,H,W]) and
-    returns the numbers of :func:`weight_atlas.datasets.resize.fit_all`."""
+def reader(spec: Spec, data_root: DataRoot, source: Source) -> Iterator[ClassReader]:
+    """Yields the reader of the scans."""
     from sklearn.datasets import load_digits
 
     scans, labels = load_digits(return_X_y=True)
     scans = np.rint(scans * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
 
-    def fill(out, part, label, positions):
-        return fit_all(scans[np.flatnonzero(labels == label)[positions]], out)
+    def read(out: Images, part: str, label: int, positions: Positions) -> Changes:
+        return resize_all(scans[np.flatnonzero(labels == label)[positions]], out)
 
-    yield fill
+    yield read

@@ -1,78 +1,106 @@
-"""Pictures in folders or zips: one directory a class, or train|valid|test directories above the classes."""
+"""Images in folders or zips: one directory per class, or train|valid|test directories above the classes."""
 
 import io
 import os
 import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from weight_atlas.datasets.resize import fit, plain
-from weight_atlas.datasets.source import Source, below
-from weight_atlas.datasets.split import SPLITS, kept
+from weight_atlas.datasets.resize import resize, upright_8_bit
+from weight_atlas.datasets.source import (
+    Changes,
+    ClassReader,
+    DataRoot,
+    ImageFile,
+    Images,
+    Positions,
+    Source,
+    Spec,
+    under_data_root,
+)
+from weight_atlas.datasets.split import SPLITS, select_labels
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
 
-class Picture(NamedTuple):
-    """One picture: the directory or zip that holds it, and its name in there (with slashes)."""
-
-    container: Path
-    name: str
-
-    def __str__(self):
-        return f"{self.container}: {self.name}" if self.container.is_file() else str(self.container / self.name)
+Trail = tuple[str, ...]  # of a directory or file below a container, name by name
+Classes = dict[str, list[tuple[str, ImageFile]]]  # by class: (name within the class, image)
 
 
-def _containers(spec, data_root):
-    """[(part or None, path)]: what `path`, or `train`, `valid` and `test`, name; None where the parts are inside."""
-    if spec.get("path"):
-        return [(None, below(data_root, spec["path"], "dataset folder"))]
-    return [(split, below(data_root, name, "dataset folder")) for split in SPLITS for name in spec.get(split) or []]
+class Container(NamedTuple):
+    """A directory or zip, and the part of the source that it holds; None where the parts are inside."""
+
+    part: str | None
+    path: Path
 
 
-def files(spec, data_root):
+class Contents(NamedTuple):
+    """Names of the images in a container, with slashes, and its directories."""
+
+    names: list[str]
+    directories: set[Trail]
+
+
+class ImageFormat(NamedTuple):
+    """Channels and (height, width); None where the data set sets them."""
+
+    channels: int | None
+    size: tuple[int, int] | None
+
+
+def _containers(spec: Spec, data_root: DataRoot) -> list[Container]:
+    """The containers that `path`, or `train`, `valid` and `test`, name."""
+    named = [(None, spec["path"])] if spec.get("path") else [(x, name) for x in SPLITS for name in spec.get(x) or []]
+    return [Container(part, under_data_root(data_root, name, "dataset folder")) for part, name in named]
+
+
+def files(spec: Spec, data_root: DataRoot) -> list[Path]:
     """The directories and zips that must exist."""
-    return [path for _, path in _containers(spec, data_root)]
+    return [container.path for container in _containers(spec, data_root)]
 
 
-def describe(spec, data_root):
-    """The Source of a folder: its pictures are listed, and none is opened but the first of each class where channels
+def describe(spec: Spec, data_root: DataRoot) -> Source:
+    """The Source of a folder: its images are listed, and none is opened but the first of each class where channels
     or size are not set. ValueError in one line where something is missing, empty or of mixed sizes."""
     containers = _containers(spec, data_root)
     if not containers:
-        raise ValueError("dataset folder: names no pictures; set path:, or train: and test:")
-    parts = {}
+        raise ValueError("dataset folder: names no images; set path:, or train: and test:")
+    parts: dict[str, Classes] = {}
     for part, container in containers:
         if not container.exists():
             raise ValueError(
                 f"dataset folder: {container} not found (data_root is {data_root}); set data_root to the folder that "
                 "holds it, or correct its name"
             )
-        for split, classes in _arranged(container, part).items():
-            for name, pictures in classes.items():
-                parts.setdefault(part or split, {}).setdefault(name, []).extend(pictures)
-    parts = _checked(parts, containers)
-    names = sorted(set().union(*parts.values()))
-    pictures = {part: [_sorted(classes.get(name, [])) for name in names] for part, classes in parts.items()}
-    channels, size = _first_looks(spec, names, pictures)
+        for split, classes in _list_classes(container, part).items():
+            for name, entries in classes.items():
+                parts.setdefault(part or split, {}).setdefault(name, []).extend(entries)
+    parts = _check_parts(parts, containers)
+    names = sorted({name for classes in parts.values() for name in classes})
+    images = {part: [_sorted(classes.get(name, [])) for name in names] for part, classes in parts.items()}
+    channels, size = _first_format(spec, names, images)
     return Source(
-        title=Path(spec["path"]).stem if spec.get("path") else f"Pictures of {len(names)} classes",
+        title=Path(spec["path"]).stem if spec.get("path") else f"Images of {len(names)} classes",
         classes=names,
         channels=channels,
         size=size,
-        counts={part: [len(of_class) for of_class in classes] for part, classes in pictures.items()},
-        notes=[f"Pictures from {', '.join(path.name for _, path in containers)}, one directory a class."],
-        pictures=pictures,
+        counts={part: [len(files) for files in classes] for part, classes in images.items()},
+        notes=[f"Images from {', '.join(path.name for _, path in containers)}, one directory per class."],
+        images=images,
     )
 
 
-def _checked(parts, containers):
-    """The parts, where they hold pictures and make sense together; "train" alone counts as no split at all."""
+def _check_parts(parts: dict[str, Classes], containers: list[Container]) -> dict[str, Classes]:
+    """The parts, where they hold images and make sense together; "train" alone counts as no split at all."""
     where = ", ".join(str(path) for _, path in containers)
-    if not any(pictures for classes in parts.values() for pictures in classes.values()):
-        raise ValueError(f"{where}: no pictures found in class directories; allowed are {' '.join(SUFFIXES)}")
+    if not any(entries for classes in parts.values() for entries in classes.values()):
+        raise ValueError(f"{where}: no images found in class directories; allowed are {' '.join(SUFFIXES)}")
     if set(parts) == {"train"}:
         return {"all": parts["train"]}
     if set(parts) != {"all"} and ("train" not in parts or "all" in parts):
@@ -80,35 +108,35 @@ def _checked(parts, containers):
     return parts
 
 
-def _sorted(pictures):
-    """By file name within the class directory; pictures of the same name stay in the order of their containers."""
-    return [picture for _, picture in sorted(pictures, key=lambda entry: entry[0])]
+def _sorted(entries: list[tuple[str, ImageFile]]) -> list[ImageFile]:
+    """By file name within the class directory; images of the same name stay in the order of their containers."""
+    return [image for _, image in sorted(entries, key=lambda entry: entry[0])]
 
 
-def _arranged(container, part):
-    """{split or "all": {class: [(name within the class, Picture)]}} of one directory or zip."""
+def _list_classes(container: Path, part: str | None) -> dict[str, Classes]:
+    """{split or "all": the images by class} of one directory or zip."""
     names, directories = _contents(container)
     trails = [tuple(name.split("/")) for name in names]
     result = {}
     for split, branch in _branches(container, part, trails, directories).items():
         level = len(branch)
-        classes = {trail[level]: [] for trail in directories if len(trail) > level and trail[:level] == branch}
+        classes: Classes = {trail[level]: [] for trail in directories if len(trail) > level and trail[:level] == branch}
         for name, trail in zip(names, trails, strict=True):
             if len(trail) > level + 1 and trail[:level] == branch:
                 inner = "/".join(trail[level + 1 :])
-                classes.setdefault(trail[level], []).append((inner, Picture(container, name)))
+                classes.setdefault(trail[level], []).append((inner, ImageFile(container, name)))
         result[split] = classes
     return result
 
 
-def _branches(container, part, trails, directories):
+def _branches(container: Path, part: str | None, trails: list[Trail], directories: set[Trail]) -> dict[str, Trail]:
     """{split or "all": trail of the directory above the classes}.
 
-    A single directory above everything is looked through. Directories named train, valid (val, validation) or test
-    above the classes are splits, unless other directories with pictures stand beside them. A container that is listed
-    for one `part` may have its classes at the top, below one split directory of any name, or below that of its part.
+    A single directory above everything is skipped. Directories named train, valid (val, validation) or test above the
+    classes are splits, unless there are other directories with images beside them. A container that is listed for one
+    `part` may have its classes at the top, below one split directory of any name, or below that of its part.
     """
-    base = ()
+    base: Trail = ()
     while True:
         level = len(base)
         inside = [trail for trail in trails if trail[:level] == base and len(trail) > level + 1]
@@ -122,7 +150,7 @@ def _branches(container, part, trails, directories):
     beside = {trail[level] for trail in directories if len(trail) == level + 1 and trail[:level] == base}
     for top in sorted(beside - tops):
         if top.lower() in SPLIT_NAMES:
-            raise ValueError(f"{container}: {'/'.join((*base, top))} holds no pictures; add some or remove it")
+            raise ValueError(f"{container}: {'/'.join((*base, top))} holds no images; add some or remove it")
     if part and len(splits) > 1:
         splits = {top for top in splits if SPLIT_NAMES[top.lower()] == part}
         if not splits:
@@ -133,10 +161,11 @@ def _branches(container, part, trails, directories):
     return branches
 
 
-def _contents(container):
-    """([names of pictures], {trails of directories}) of a directory or zip; hidden files and __MACOSX are left out."""
+def _contents(container: Path) -> Contents:
+    """The images and directories of a directory or zip; hidden files and __MACOSX are left out."""
     if container.is_dir():
-        names, directories = [], set()
+        names: list[str] = []
+        directories: set[Trail] = set()
         for folder, inner, entries in os.walk(container, followlinks=True):
             inner[:] = sorted(name for name in inner if _visible(name))
             trail = Path(folder).relative_to(container).parts
@@ -144,105 +173,105 @@ def _contents(container):
             names += ["/".join((*trail, name)) for name in sorted(entries)]
     else:
         with _zip(container) as file:
-            every = [name for name in file.namelist() if all(_visible(piece) for piece in name.split("/"))]
-        names = [name for name in every if not name.endswith("/")]
-        directories = {tuple(name.rstrip("/").split("/")) for name in every if name.endswith("/")}
-    return [name for name in names if name.lower().endswith(SUFFIXES) and _visible(name.split("/")[-1])], directories
+            members = [name for name in file.namelist() if all(_visible(piece) for piece in name.split("/"))]
+        names = [name for name in members if not name.endswith("/")]
+        directories = {tuple(name.rstrip("/").split("/")) for name in members if name.endswith("/")}
+    images = [name for name in names if name.lower().endswith(SUFFIXES) and _visible(name.split("/")[-1])]
+    return Contents(images, directories)
 
 
-def _visible(name):
+def _visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
 
 
-def _zip(path):
+def _zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{path}: neither a directory nor a readable zip ({error}); replace it") from None
 
 
-def _first_looks(spec, names, pictures):
-    """(channels, (height, width)) by the first picture of each class and part, or None where `spec` sets both.
+def _first_format(spec: Spec, names: list[str], images: dict[str, list[list[ImageFile]]]) -> ImageFormat:
+    """Channels and size by the first image of each class and part.
 
     Colour if one of them has colour; their sizes must be equal where `spec` sets none.
     """
     if spec.get("channels") and spec.get("size"):
-        return None, None
-    channels, size, shown = 1, None, None
-    with opener() as look:
-        for label in kept(spec, names):
-            for picture in (of_class[label][0] for of_class in pictures.values() if of_class[label]):
-                image = look(picture)
+        return ImageFormat(None, None)
+    channels, first, size = 1, None, None
+    with opener() as read:
+        for label in select_labels(spec, names):
+            for file in (classes[label][0] for classes in images.values() if classes[label]):
+                image = read(file)
                 channels = max(channels, len(image.getbands()))
-                if spec.get("size") is None and size not in (None, image.size):
-                    raise ValueError(_mixed(picture, image.size, shown, size))
                 if size is None:
-                    size, shown = image.size, picture
-    return channels, (size[1], size[0]) if size else None
+                    first, size = file, image.size
+                if spec.get("size") is None and image.size != size:
+                    raise ValueError(_mixed_sizes(file, image.size, str(first), size))
+    return ImageFormat(channels, (size[1], size[0]) if size else None)
 
 
-def _mixed(picture, size, other, other_size):
+def _mixed_sizes(file: ImageFile, size: tuple[int, int], other: str, other_size: tuple[int, int]) -> str:
     return (
-        f"{picture}: is {size[0]} x {size[1]} pixels and {other} is {other_size[0]} x {other_size[1]}; set size: to "
+        f"{file}: is {size[0]} x {size[1]} pixels and {other} is {other_size[0]} x {other_size[1]}; set size: to "
         "bring them to one"
     )
 
 
 @contextmanager
-def opener():
-    """Yield look(picture) -> Pillow image, upright, of mode "L" or "RGB"; zips stay open until the end.
+def opener() -> "Iterator[Callable[[ImageFile], Pillow.Image]]":
+    """Yields a function that reads an image, upright, of mode "L" or "RGB"; zips stay open until the end.
 
-    look raises ValueError in one line naming the file where a picture cannot be read.
+    It raises ValueError in one line naming the file where an image cannot be read.
     """
     from PIL import Image
 
     with ExitStack() as stack:
-        zips = {}
+        zips: dict[Path, zipfile.ZipFile | None] = {}
 
-        def content(picture):
-            if picture.container not in zips:
-                is_file = picture.container.is_file()
-                zips[picture.container] = stack.enter_context(_zip(picture.container)) if is_file else None
-            file = zips[picture.container]
-            return file.read(picture.name) if file else (picture.container / picture.name).read_bytes()
+        def content(file: ImageFile) -> bytes:
+            if file.container not in zips:
+                is_file = file.container.is_file()
+                zips[file.container] = stack.enter_context(_zip(file.container)) if is_file else None
+            archive = zips[file.container]
+            return archive.read(file.name) if archive else (file.container / file.name).read_bytes()
 
-        def look(picture):
+        def read(file: ImageFile) -> "Pillow.Image":
             try:
-                image = Image.open(io.BytesIO(content(picture)))
+                image = Image.open(io.BytesIO(content(file)))
                 image.load()
-                return plain(image)
+                return upright_8_bit(image)
             except Exception as error:  # Pillow's plugins and zipfile raise many kinds for damaged data
                 reason = " ".join(str(error).split()) or type(error).__name__
                 if "cannot identify image file" in reason:
-                    reason = "no picture format that Pillow knows"
-                raise ValueError(f"{picture}: cannot be read as a picture ({reason}); replace or remove it") from None
+                    reason = "no image format that Pillow knows"
+                raise ValueError(f"{file}: cannot be read as an image ({reason}); replace or remove it") from None
 
-        yield look
+        yield read
 
 
 @contextmanager
-def reader(spec, data_root, source):
-    """Yield fill(out, part, label, positions), which decodes pictures of one class into `out` (uint8 [n,C,H,W])
-    and returns (pictures that were resized, pictures whose channels changed).
+def reader(spec: Spec, data_root: DataRoot, source: Source) -> Iterator[ClassReader]:
+    """Yields the reader of a folder's images.
 
-    ValueError names a picture that cannot be read, whose size differs where `size` is null, or that has colour where
-    the first pictures of all classes are grey and `channels` is null.
+    Its ValueError names an image that cannot be read, whose size differs where `size` is null, or that has colour
+    where the first images of all classes are grey and `channels` is null.
     """
-    with opener() as look:
+    with opener() as read:
 
-        def fill(out, part, label, positions):
-            channels, size = out.shape[1], spec.get("size")
+        def read_class(out: Images, part: str, label: int, positions: Positions) -> Changes:
+            files = (source.images or {})[part][label]
+            channels, size, expected = out.shape[1], spec.get("size"), (out.shape[3], out.shape[2])
             resized = recoloured = 0
-            for i, position in enumerate(positions):
-                picture = source.pictures[part][label][position]
-                image = look(picture)
+            for i, file in enumerate(files[position] for position in positions):
+                image = read(file)
                 if spec.get("channels") is None and len(image.getbands()) > channels:
-                    raise ValueError(f"{picture}: has colour, the first picture of each class has none; set channels:")
-                if size is None and image.size != (out.shape[3], out.shape[2]):
-                    raise ValueError(_mixed(picture, image.size, "the first", (out.shape[3], out.shape[2])))
-                out[i] = fit(image, channels, size)
-                resized += image.size != (out.shape[3], out.shape[2])
+                    raise ValueError(f"{file}: has colour, the first image of each class has none; set channels:")
+                if size is None and image.size != expected:
+                    raise ValueError(_mixed_sizes(file, image.size, "the first", expected))
+                out[i] = resize(image, channels, size)
+                resized += image.size != expected
                 recoloured += len(image.getbands()) != channels
-            return resized, recoloured
+            return Changes(resized, recoloured)
 
-        yield fill
+        yield read_class

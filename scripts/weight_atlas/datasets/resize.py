@@ -1,13 +1,20 @@
-"""Bring one picture to the channels and the size of a data set."""
+"""Bring one image to the channels and the size of a data set."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from weight_atlas.datasets.source import Changes, Images
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 # Pillow's modes without colour. 16-bit grey is brought to 8 bits first, everything else to RGB.
 GREY = ("1", "L", "LA")
 
 
-def plain(image):
-    """Return the Pillow image turned upright (EXIF orientation) and in mode "L" (grey) or "RGB".
+def upright_8_bit(image: "Pillow.Image") -> "Pillow.Image":
+    """The image turned upright (EXIF orientation) and in mode "L" (grey) or "RGB".
 
     Transparency is ignored; 16-bit grey keeps its upper 8 bits. ValueError for pixels of 32 bits.
     """
@@ -22,7 +29,7 @@ def plain(image):
 
         return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} (32 bits); save it with 8 bits a channel")
+        raise ValueError(f"pixels of mode {image.mode} (32 bits); save it with 8 bits per channel")
     if image.mode in GREY:
         return image.convert("L")
     if image.mode == "P" and "transparency" in image.info:
@@ -30,8 +37,8 @@ def plain(image):
     return image.convert("RGB")
 
 
-def fit(image, channels, size):
-    """Return an image of mode "L" or "RGB" as uint8 [channels, height, width].
+def resize(image: "Pillow.Image", channels: int, size: int | None) -> Images:
+    """An image of mode "L" or "RGB" as uint8 [channels, height, width].
 
     Grey to colour replicates the channel; colour to grey is ITU-R 601 luma as Pillow rounds it,
     L = 0.299 R + 0.587 G + 0.114 B. An image that is not `size` x `size` is resized so that its shorter side is
@@ -54,18 +61,15 @@ def fit(image, channels, size):
     return np.broadcast_to(array, (channels, *array.shape[1:]))
 
 
-def fit_all(arrays, out):
-    """Fill `out` (uint8 [N,C,H,W]) with the pictures of `arrays` (uint8 [N,h,w] grey or [N,h,w,3] colour).
-
-    Returns (pictures that were resized, pictures whose channels changed).
-    """
+def resize_all(images: Images, out: Images) -> Changes:
+    """Fill `out` (uint8 [N,C,H,W]) with `images` (uint8 [N,h,w] grey or [N,h,w,3] colour); says how many changed."""
     from PIL import Image
 
-    planes = arrays[:, None] if arrays.ndim == 3 else arrays.transpose(0, 3, 1, 2)
+    planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     resized, recoloured = planes.shape[2:] != out.shape[2:], planes.shape[1] != out.shape[1]
     if resized or planes.shape[1] > out.shape[1]:
-        for i, array in enumerate(arrays):
-            out[i] = fit(Image.fromarray(array), out.shape[1], out.shape[2])
+        for i, image in enumerate(images):
+            out[i] = resize(Image.fromarray(image), out.shape[1], out.shape[2])
     else:
         out[:] = planes
-    return len(arrays) * resized, len(arrays) * recoloured
+    return Changes(len(images) * resized, len(images) * recoloured)

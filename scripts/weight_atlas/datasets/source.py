@@ -1,27 +1,77 @@
-"""What is known of a source before a picture is read."""
+"""A source of images: what is known of it before an image is read, and what its module can do."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Spec = Mapping[str, Any]  # a data set or a file of weights, as the config describes it
+DataRoot = str | Path | None
+Images = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.int64]
+
+
+class ImageFile(NamedTuple):
+    """One image: the directory or zip that holds it, and its name in there (with slashes)."""
+
+    container: Path
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.container}: {self.name}" if self.container.is_file() else str(self.container / self.name)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source of pictures: `classes` are all its names, by original label; `channels` and `size` (height, width) its
-    own, None where they were not looked for since the data set sets them; `counts` is {part: [pictures of each
-    class]}, with the parts "all", or "train" and "test", or the three splits; `pictures` ({part: [[picture] of each
-    class]}) is filled for folders alone; `notes` are sentences for the card."""
+    """A source of images, in parts: "all", or "train" and "test" (or "valid"), or the three splits.
+
+    classes: all names, by original label; channels, size (height, width): the source's own, None where they were not
+    looked for since the data set sets them; counts: {part: images per class}; notes: sentences for the card; images:
+    {part: the files per class}, for folders only.
+    """
 
     title: str
-    classes: list
+    classes: list[str]
     channels: int | None
-    size: tuple | None
-    counts: dict
-    notes: list = field(default_factory=list)
-    pictures: dict | None = None
+    size: tuple[int, int] | None
+    counts: dict[str, list[int]]
+    notes: list[str] = field(default_factory=list)
+    images: dict[str, list[list[ImageFile]]] | None = None
 
 
-def below(data_root, name, what):
-    """The path `name` below `data_root`; ValueError where no data_root is set. `what` names the need in the message."""
+class Changes(NamedTuple):
+    """How many images were resized, and how many changed from grey to colour or back."""
+
+    resized: int
+    recoloured: int
+
+
+class ClassReader(Protocol):
+    """Reads images of one class into an array."""
+
+    def __call__(self, out: Images, part: str, label: int, positions: Positions) -> Changes:
+        """Fill `out` (uint8 [n, C, H, W]) with the images at these positions of a class in a part of the source."""
+
+
+class SourceModule(Protocol):
+    """What each module of a kind of source provides."""
+
+    def files(self, spec: Spec, data_root: DataRoot) -> list[Path]:
+        """The files and directories that must exist."""
+
+    def describe(self, spec: Spec, data_root: DataRoot) -> Source:
+        """The Source that a spec names; ValueError in one line where something is missing."""
+
+    def reader(self, spec: Spec, data_root: DataRoot, source: Source) -> AbstractContextManager[ClassReader]:
+        """Yields the ClassReader of a source; ValueError in one line where files are damaged."""
+
+
+def under_data_root(data_root: DataRoot, name: str, what: str) -> Path:
+    """The path `name` below `data_root`; ValueError, which begins with `what`, where no data_root is set."""
     if not data_root:
         raise ValueError(f"{what}: {name} is looked for below data_root, which is not set; set data_root")
     return Path(data_root) / name

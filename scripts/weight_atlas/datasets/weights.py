@@ -1,46 +1,79 @@
-"""Turn a file of weights into safetensors: torchvision's ImageNet weights, or a file of the user's own.
+"""Turn a file of weights into safetensors: torchvision's ImageNet weights, or a user's file.
 
-A pickle is opened here alone, with `weights_only=True`, and only after its SHA-256 was found to be the expected one.
+A pickle is opened only here, with `weights_only=True`, and only after its SHA-256 was found to be the expected one.
 """
 
 import difflib
 import hashlib
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from weight_atlas.datasets.source import below
+from weight_atlas.datasets.source import DataRoot, Spec, under_data_root
 from weight_atlas.store import load_tensors, save_tensors
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def prepare_weights(spec, data_root, output, recipe):
-    """Write `output` (safetensors: the tensors by their torch names) with the origin, its full SHA-256 and the `recipe`
-    (a digest of what it is made from) as metadata.
 
-    `spec` is {"published": name of a torchvision network, "sha256"} or {"file": .safetensors or .pth below data_root,
-    "sha256"}. ValueError in one line for a missing file, a wrong hash (the file is then not opened), a pickle without a
-    hash, or a file that holds something else than tensors.
+class PublishedFile(NamedTuple):
+    """Where torchvision's weights are on this machine, and where they come from."""
+
+    path: Path
+    url: str
+
+
+class LoadedWeights(NamedTuple):
+    """The tensors of a file by their torch names, and the SHA-256 of the file."""
+
+    sha256: str
+    tensors: "dict[str, Tensor]"
+
+
+def prepare_weights(spec: Spec, data_root: DataRoot, output: str | Path, recipe: str) -> None:
+    """Write the tensors of a file of weights, with its origin, full SHA-256 and recipe as metadata.
+
+    Parameters
+    ----------
+    spec : {"published": name of a torchvision network, "sha256"} or {"file": .safetensors or .pth, "sha256"}
+    data_root : the folder that files are looked for in
+    output : the safetensors file
+    recipe : a digest of what it is made from
+
+    Raises
+    ------
+    ValueError
+        In one line, for a missing file, a wrong hash (the file is then not opened), a pickle without a hash, or a file
+        that holds something other than tensors.
     """
     if spec.get("sha256") and not re.fullmatch(r"[0-9a-fA-F]{64}", spec["sha256"]):
         raise ValueError(f"weights: sha256: {spec['sha256']} must be all 64 hexadecimal digits (sha256sum prints them)")
     if "published" in spec:
         path, url = _published(spec["published"], data_root)
-        # torchvision's file names end with the first digits of the file's SHA-256
-        expected = spec.get("sha256") or re.search(r"-([0-9a-f]{8,})\.pth$", path.name)[1]
+        expected = spec.get("sha256") or _hash_prefix(path.name)
         origin = {"source": f"torchvision {spec['published']} IMAGENET1K_V1", "url": url}
     else:
-        path = below(data_root, spec["file"], "weights")
+        path = under_data_root(data_root, spec["file"], "weights")
         expected = spec.get("sha256")
         origin = {"source": "file"}
         if not path.is_file():
             raise ValueError(f"weights: {path} not found (data_root is {data_root}); set data_root or correct file:")
         if path.suffix != ".safetensors" and not expected:
             raise ValueError(f"weights: {path} is a pickle and not opened without its sha256:; set it (see sha256sum)")
-    digest, tensors = _opened(path, expected)
+    digest, tensors = _load(path, expected)
     save_tensors(output, tensors, {**origin, "file": path.name, "sha256": digest, "recipe": recipe})
 
 
-def _opened(path, expected):
-    """(SHA-256, {name: tensor}) of a file whose hash begins with `expected` (None: any, for safetensors alone)."""
+def _hash_prefix(filename: str) -> str:
+    """The first digits of a file's SHA-256, by which torchvision's file names end."""
+    match = re.search(r"-([0-9a-f]{8,})\.pth$", filename)
+    if match is None:
+        raise ValueError(f"weights: {filename} does not end in the digits of its SHA-256; give sha256:")
+    return match[1]
+
+
+def _load(path: Path, expected: str | None) -> LoadedWeights:
+    """The weights of a file whose SHA-256 begins with `expected` (None: any, for safetensors only)."""
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         if expected and not digest.startswith(expected.lower()):
@@ -49,22 +82,22 @@ def _opened(path, expected):
                 "correct sha256:"
             )
         if path.suffix == ".safetensors":
-            return digest, load_tensors(path)
+            return LoadedWeights(digest, load_tensors(path))
         import torch
 
         file.seek(0)
         try:
             tensors = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever the unpickler says of data that are no weights
+        except Exception as error:  # whatever the unpickler raises for data that are no weights
             reason = str(error).split("\n")[0]
             raise ValueError(f"weights: {path} cannot be opened as weights ({reason}); save a state_dict") from None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise ValueError(f"weights: {path} holds no state_dict (names and tensors alone); save model.state_dict()")
-    return digest, tensors
+    return LoadedWeights(digest, tensors)
 
 
-def _published(name, data_root):
-    """(path, url) of torchvision's ImageNet weights: in data_root/weights, torch hub's cache, or downloaded to it."""
+def _published(name: str, data_root: DataRoot) -> PublishedFile:
+    """torchvision's ImageNet weights: in data_root/weights, torch hub's cache, or downloaded to it."""
     import torch
     import torchvision
 
@@ -76,9 +109,9 @@ def _published(name, data_root):
     filename = url.rsplit("/", 1)[1]
     cache = Path(torch.hub.get_dir()) / "checkpoints" / filename
     if data_root and (Path(data_root) / "weights" / filename).is_file():
-        return Path(data_root) / "weights" / filename, url
+        return PublishedFile(Path(data_root) / "weights" / filename, url)
     if not cache.is_file():
-        prefix = re.search(r"-([0-9a-f]{8,})\.pth$", filename)[1]
+        prefix = _hash_prefix(filename)
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(cache), hash_prefix=prefix, progress=False)
@@ -88,4 +121,4 @@ def _published(name, data_root):
                 f"weights: download of {url} failed ({reason}); put the file into the weights folder of data_root "
                 f"({data_root}), or name a source cell instead"
             ) from None
-    return cache, url
+    return PublishedFile(cache, url)

@@ -1,0 +1,33 @@
+"""What is known of a data set: its facts before it is prepared, and its card, the JSON file beside its tensors."""
+
+from typing import TypedDict
+
+
+class Facts(TypedDict):
+    """classes: names by label; size: [height, width] in pixels; counts: images per split."""
+
+    classes: list[str]
+    channels: int
+    size: list[int]
+    counts: dict[str, int]
+
+
+class Card(TypedDict):
+    """classes: names by label; size: [height, width] in pixels; counts: {split: images per label}.
+
+    mean, std: of the training images per channel, on the scale 0 to 1; sha256: of the tensors' bytes; fingerprint: of
+    the source (see `source_info.fingerprint`); notes: sentences on how the data set was made.
+    """
+
+    dataset_id: str
+    title: str
+    source: str
+    classes: list[str]
+    channels: int
+    size: list[int]
+    counts: dict[str, list[int]]
+    mean: list[float]
+    std: list[float]
+    sha256: str
+    fingerprint: str
+    notes: list[str]

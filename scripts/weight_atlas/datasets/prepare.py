@@ -1,0 +1,136 @@
+"""Prepare a data set: read the chosen images into one tensor file, and say on its card what it holds."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from weight_atlas.datasets.card import Card
+from weight_atlas.datasets.source import Changes, DataRoot, Images, Source, Spec
+from weight_atlas.datasets.source_info import SOURCES, describe, fingerprint, shape
+from weight_atlas.datasets.split import SPLITS, choose, describe_split, file_labels, select_labels
+from weight_atlas.store import save_tensors
+
+
+class MeanStd(NamedTuple):
+    """Mean and population standard deviation per channel, on the scale 0 to 1."""
+
+    mean: list[float]
+    std: list[float]
+
+
+def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: str | Path) -> Card:
+    """Write a data set's tensors and return what its card says of them; the same spec gives the same bytes.
+
+    Images are ordered by split, then class, then file name (or position in the source).
+
+    Parameters
+    ----------
+    spec : the data set as the config describes it
+    dataset_id : the name that the card carries
+    data_root : the folder that sources are looked for in
+    output : the safetensors file
+        images uint8 [N, C, H, W], labels int64 [N], split uint8 [N] (0 train, 1 valid, 2 test).
+
+    Raises
+    ------
+    ValueError
+        In one line, for whatever a user can get wrong.
+    """
+    source = describe(spec, data_root)
+    picks = choose(spec, source.classes, source.counts)
+    numbers, names = file_labels(spec, source.classes)
+    total = sum(len(pick.positions) for classes in picks.values() for pick in classes.values())
+    images = np.empty((total, *shape(spec, source)), np.uint8)
+    labels, split = np.empty(total, np.int64), np.empty(total, np.uint8)
+    start, resized, recoloured = 0, 0, 0
+    with SOURCES[spec["source"]].reader(spec, data_root, source) as read:
+        for split_number, name in enumerate(SPLITS):
+            for label, (part, positions) in picks[name].items():
+                end = start + len(positions)
+                changes = read(images[start:end], part, label, positions)
+                resized, recoloured = resized + changes.resized, recoloured + changes.recoloured
+                labels[start:end], split[start:end] = numbers[label], split_number
+                start = end
+    mean, std = mean_std(images[: np.count_nonzero(split == 0)])  # train comes first
+    card: Card = {
+        "dataset_id": dataset_id,
+        "title": source.title,
+        "source": spec["source"],
+        "classes": names,
+        "channels": images.shape[1],
+        "size": list(images.shape[2:]),
+        "counts": _counts(labels, split, len(names)),
+        "mean": mean,
+        "std": std,
+        "sha256": _digest(images, labels, split),
+        "fingerprint": fingerprint(source),
+        "notes": source.notes + _notes(spec, source, images, Changes(resized, recoloured)),
+    }
+    tensors: dict[str, npt.NDArray[Any]] = {"images": images, "labels": labels, "split": split}
+    save_tensors(output, tensors, {"dataset_id": dataset_id})
+    return card
+
+
+def _counts(labels: npt.NDArray[np.int64], split: npt.NDArray[np.uint8], classes: int) -> dict[str, list[int]]:
+    """{split: images per label}."""
+    return {name: np.bincount(labels[split == i], minlength=classes).tolist() for i, name in enumerate(SPLITS)}
+
+
+def _digest(*arrays: npt.NDArray[np.generic]) -> str:
+    """SHA-256 of the bytes of the arrays, one after the other."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.data.cast("B"))
+    return digest.hexdigest()
+
+
+def mean_std(images: Images, chunk: int = 1024) -> MeanStd:
+    """Mean and standard deviation of images, uint8 [N, C, H, W].
+
+    Computed from the counts of the 256 values, in whole numbers, so that nothing is lost before the last division.
+    """
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(images), chunk):
+        for channel in range(images.shape[1]):
+            counts[channel] += np.bincount(images[start : start + chunk, channel].ravel(), minlength=256)
+    mean, std = [], []
+    for row in counts.tolist():
+        number = sum(row)
+        first = sum(value * count for value, count in enumerate(row))
+        second = sum(value * value * count for value, count in enumerate(row))
+        mean.append(first / number / 255)
+        std.append(((number * second - first * first) / number**2) ** 0.5 / 255)
+    return MeanStd(mean, std)
+
+
+def _notes(spec: Spec, source: Source, images: Images, changes: Changes) -> list[str]:
+    """Sentences on channels, size, classes, split and caps, as far as they changed something."""
+    total, channels, height, width = images.shape
+    resized, recoloured = changes
+    notes = []
+    if recoloured and channels == 3:
+        notes.append(f"{recoloured:,} of {total:,} images were grey and were given three equal channels.")
+    if recoloured and channels == 1:
+        notes.append(
+            f"{recoloured:,} of {total:,} images had colour and were turned to grey by ITU-R 601 luma "
+            "(0.299 R + 0.587 G + 0.114 B)."
+        )
+    if resized:
+        notes.append(
+            f"{resized:,} of {total:,} images were not {width} x {height} pixels: they were resized so that their "
+            f"shorter side is {width} pixels (Pillow's antialiased bilinear filter), and their centre was cut out."
+        )
+    if spec.get("classes") is not None:
+        labels = select_labels(spec, source.classes)
+        names = ", ".join(source.classes[label] for label in labels)
+        kind = "numbered from 0" if spec.get("labels") == "compact" else "with their original labels"
+        notes.append(f"{len(labels)} of {len(source.classes)} classes, {kind}: {names}.")
+    notes.append(describe_split(spec, source.counts))
+    caps = {name: cap for name, cap in (spec.get("per_class") or {}).items() if cap is not None}
+    if caps:
+        limits = ", ".join(f"{caps[name]} in {name}" for name in SPLITS if name in caps)
+        notes.append(f"At most this many images per class were kept, drawn by seed {spec['seed']}: {limits}.")
+    return notes
