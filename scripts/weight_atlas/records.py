@@ -1,35 +1,45 @@
-"""What became of each replicate, and whether its files are still those that were recorded. No torch, no pandas.
+"""How each replicate ended, and whether its files are still those that were recorded. No torch, no pandas.
 
-A replicate's folder, `snapshots/seed<k>` of a block, holds all that is known of it: snapshots, metrics.csv, and
-record.json, which has the SHA-256 of each of the others. A block's run.json and metrics.csv are made from these.
+A replicate's folder, `snapshots/seed<k>` of a block, holds all its files: snapshots, metrics.csv, and record.json,
+which has the SHA-256 of each of the others. A block's run.json and metrics.csv are made from these.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from weight_atlas import store
 
 STATUSES = ("done", "diverged", "failed")
 MISSING = "missing"  # the status of a replicate whose files are not those of its record
-NO_MACHINE = {"device": None, "device_name": None, "versions": {}}
+NO_MACHINE: dict[str, Any] = {"device": None, "device_name": None, "versions": {}}
+
+
+class Replicate(NamedTuple):
+    """A replicate: its seed, its block's directory, what the block's run.json says, and the seed's entry there."""
+
+    seed: int
+    block: Path
+    run: dict[str, Any]
+    record: dict[str, Any]
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """{name: SHA-256} of the files of a replicate's folder, its record apart, sorted by name."""
+    """{name: SHA-256} of the files of a replicate's folder except its record, sorted by name."""
     files = sorted(path for path in folder.iterdir() if path.name != "record.json" and path.is_file())
     return {path.name: store.sha256(path) for path in files}
 
 
-def seal(block: Path, seed: int, recipe: dict, machine: dict) -> None:
-    """Add to the record of a replicate below `block` what it was trained from, by which machine, and its digests."""
+def seal(block: Path, seed: int, recipe: Mapping[str, str | None], machine: Mapping[str, Any]) -> None:
+    """Add to the record of a replicate what it was trained from, by which machine, and the digests of its files."""
     path = store.record_path(block, seed)
     sealed = {"recipe": recipe, "machine": machine, "sha256": digests(path.parent)}
     store.write_json(path, store.read_json(path) | sealed)
 
 
-def assemble(block: Path, cell_id: str, settings: dict) -> dict:
-    """Write metrics.csv and run.json of a block from the records of its replicates; what run.json says.
+def assemble(block: Path, cell_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Write metrics.csv and run.json of a block from the records of its replicates; returns what run.json says.
 
     The same records give the same bytes: the two files may be removed at any time, and made again.
     """
@@ -39,9 +49,9 @@ def assemble(block: Path, cell_id: str, settings: dict) -> dict:
         path = store.metrics_path(block, seed)
         lines += path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
         records.append(store.read_json(store.record_path(block, seed)))
-    run = {"cell_id": cell_id, "kind": cell_id.split("-")[0], "seeds": list(store.block_seeds(block))}
+    run: dict[str, Any] = {"cell_id": cell_id, "kind": cell_id.split("-")[0], "seeds": list(store.block_seeds(block))}
     run |= records[-1]["machine"]
-    run["replicates"] = [{key: value for key, value in one.items() if key != "machine"} for one in records]
+    run["replicates"] = [{key: record[key] for key in record if key != "machine"} for record in records]
     run["cell"] = settings
     with store.whole(block / "metrics.csv") as part:
         part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -49,14 +59,14 @@ def assemble(block: Path, cell_id: str, settings: dict) -> dict:
     return run
 
 
-def read(block: Path) -> dict:
-    """What the run.json of a block says; ValueError, in one line, where it is no record of this block."""
+def read(block: str | Path) -> dict[str, Any]:
+    """What the run.json of a block says; ValueError, in one line, where it is not a record of this block."""
     path = Path(block) / "run.json"
-    run = store.read_json(path)
+    run: dict[str, Any] = store.read_json(path)
     try:
-        told = {record["seed"]: record["status"] for record in run["replicates"]}
-        sound = run["cell_id"] == path.parts[-3] and all(status in STATUSES for status in told.values())
-        sound = sound and list(told) == list(store.block_seeds(block)) and isinstance(run["cell"], dict)
+        statuses = {record["seed"]: record["status"] for record in run["replicates"]}
+        sound = run["cell_id"] == path.parts[-3] and all(status in STATUSES for status in statuses.values())
+        sound = sound and list(statuses) == list(store.block_seeds(block)) and isinstance(run["cell"], dict)
         sound = sound and all(isinstance(one[key], dict) for one in run["replicates"] for key in ("recipe", "sha256"))
     except (TypeError, KeyError):
         sound = False
@@ -65,45 +75,51 @@ def read(block: Path) -> dict:
     return run
 
 
-def damage(block: Path, record: dict, names: Iterable[str] | None = None) -> str | None:
-    """Why the files of a replicate (those of these names, or all) cannot be relied on, in one line; None where they are
-    as they were recorded.
-
-    A file that stays the same is read once in a process.
+def damage(block: Path, record: Mapping[str, Any], names: Iterable[str] | None = None) -> str | None:
+    """What is wrong with the files of a replicate (those of these names, or all), in one line; None where they are as
+    recorded. A file that stays the same is read once per process.
     """
     folder, recorded = store.replicate_path(block, record["seed"]), record["sha256"]
     for name in recorded if names is None else names:
         path, digest = folder / name, recorded.get(name)
         if not path.is_file():
             return f"{path} is missing"
-        seen = path.stat()
-        if _sha256(path, seen.st_ino, seen.st_size, seen.st_mtime_ns) != digest:
+        stat = path.stat()
+        if _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns) != digest:
             return f"{path} was altered: its SHA-256 is not the recorded one"
     return None
 
 
 @cache
-def _sha256(path: Path, *seen: int) -> str:
+def _sha256(path: Path, *stat: int) -> str:
     return store.sha256(path)
 
 
-def replicates(blocks: list, seeds: list[int], check: bool = True) -> list[tuple]:
-    """Find each seed's replicate: a list of (seed, block directory, run, record).
+def replicates(blocks: Sequence[str | Path], seeds: Iterable[int], check: bool = True) -> list[Replicate]:
+    """The replicate of each seed.
 
-    blocks: directories named seeds_<a>-<b>; run: what the block's run.json says; record: the seed's entry in it. With
-    `check` the files of a replicate that ended are compared with the record: where they differ its status is "missing",
-    and its cause says which file. FileNotFoundError or ValueError, in one line, where a seed has no block, or a block
-    no run.json.
+    Parameters
+    ----------
+    blocks : directories named seeds_<a>-<b>
+    seeds : int
+    check : bool
+        Compare the files of each replicate that ended with its record: where they differ its status is "missing", and
+        its cause names the file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        In one line, where a seed has no block, or a block no run.json.
     """
-    found = []
+    result = []
     for seed in seeds:
-        block = next((block for block in blocks if seed in store.block_seeds(block)), None)
+        block = next((Path(block) for block in blocks if seed in store.block_seeds(block)), None)
         if block is None:
             raise ValueError(f"no block of {', '.join(map(str, blocks)) or 'none'} holds the replicate {seed}")
-        if not (Path(block) / "run.json").exists():
-            raise FileNotFoundError(f"{block}/run.json: is not there; run the workflow again, which makes it")
+        if not (block / "run.json").exists():
+            raise FileNotFoundError(f"{block}/run.json: is missing; run the workflow again, which makes it")
         run = read(block)
         record = next(record for record in run["replicates"] if record["seed"] == seed)
         why = damage(block, record) if check and record["status"] != "failed" else None
-        found.append((seed, block, run, record | {"status": MISSING, "cause": why} if why else record))
-    return found
+        result.append(Replicate(seed, block, run, record | {"status": MISSING, "cause": why} if why else record))
+    return result

@@ -1,6 +1,6 @@
-"""The file formats at the bottom of everything: whole files, JSON, safetensors, and where snapshots lie.
+"""The file formats at the bottom of everything: whole files, JSON, safetensors, and where snapshots are.
 
-torch is imported by :func:`load_tensors` alone (and by :func:`save_tensors` where it is given torch tensors).
+torch is imported only by :func:`load_tensors` (and by :func:`save_tensors` where it is given torch tensors).
 """
 
 import errno
@@ -9,8 +9,16 @@ import json
 import os
 import re
 import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import torch
+
+T = TypeVar("T")
 
 # Names of numpy and torch dtypes in the safetensors format (https://huggingface.co/docs/safetensors), widest first:
 # tensors are written in this order, so that each starts at a multiple of its item size.
@@ -29,7 +37,7 @@ DTYPES = {
 
 REST = "rest"  # in the metadata of a snapshot: the file beside it that has the tensors that it leaves out
 
-# The columns of a block's metrics.csv: one row an epoch and replicate.
+# The columns of a block's metrics.csv: one row per epoch and replicate.
 METRICS = (
     *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
     *("test_loss", "test_accuracy", "seconds", "images_per_second"),
@@ -42,14 +50,36 @@ CELLS = (
 )
 
 
+class Entry(TypedDict):
+    """A tensor in the header of a safetensors file; data_offsets: its first byte, and the one behind its last."""
+
+    dtype: str
+    shape: Sequence[int]
+    data_offsets: Sequence[int]
+
+
+class Entries(NamedTuple):
+    """The header of a safetensors file: its metadata, and its tensors by name."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, Entry]
+
+
+class Header(NamedTuple):
+    """The metadata of a safetensors file, and the shapes of its tensors by name."""
+
+    metadata: dict[str, str]
+    shapes: dict[str, tuple[int, ...]]
+
+
 @contextmanager
-def whole(path):
+def whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` at the end, or remove it on an exception.
 
     A reader thus sees the old file, the new file or none, never half of one, after a power cut too: the content is on
     the disk before the name is, and the name before this returns. The temporary name keeps the suffix (libraries choose
     a format by it) and carries the process id, so that two processes do not write over each other. Missing folders are
-    made.
+    created.
     """
     path = Path(path)
     make_folder(path.parent)
@@ -86,33 +116,37 @@ def make_folder(path: Path) -> None:
         flush(folder.parent)
 
 
-def read_json(path):
-    """Return what the JSON file at `path` holds; ValueError in one line where it is not JSON."""
+def read_json(path: str | Path) -> Any:
+    """The content of a JSON file; ValueError in one line where it is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); remove the file, so that it is made again") from None
 
 
-def write_json(path, obj):
+def write_json(path: str | Path, obj: object) -> None:
     """Write `obj` as UTF-8 JSON, whole. NaN and infinity are no JSON: they raise ValueError; write None for them."""
     text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
     with whole(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def sha256(path):
+def sha256(path: str | Path) -> str:
     """The SHA-256 of a file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_tensors(path, tensors, metadata=None):
-    """Write a dict of numpy arrays or torch tensors (any device) as a safetensors file, whole.
+def save_tensors(
+    path: str | Path,
+    tensors: "Mapping[str, npt.NDArray[Any]] | Mapping[str, torch.Tensor]",
+    metadata: Mapping[str, object] | None = None,
+) -> None:
+    """Write numpy arrays or torch tensors (any device) as a safetensors file, whole.
 
-    `metadata` is a dict; its values are written as strings. The same tensors and metadata give the same bytes, which
-    the safetensors library does not promise (it writes metadata in an order that changes from run to run).
-    Raises ValueError for a dtype outside :data:`DTYPES`.
+    The values of `metadata` are written as strings. The same tensors and metadata give the same bytes, which the
+    safetensors library does not promise (it writes metadata in an order that changes from run to run). ValueError for a
+    dtype outside :data:`DTYPES`.
     """
     entries = layout(path, tensors)
     header = {"__metadata__": {str(key): str(value) for key, value in sorted((metadata or {}).items())}} | entries
@@ -124,13 +158,16 @@ def save_tensors(path, tensors, metadata=None):
             file.write(as_bytes(tensors[name]))
 
 
-def layout(path, tensors):
-    """{name: its entry in the header of a safetensors file}, in the order in which `save_tensors` writes them."""
+def layout(
+    path: str | Path, tensors: "Mapping[str, npt.NDArray[Any]] | Mapping[str, torch.Tensor]"
+) -> dict[str, Entry]:
+    """The header's entries of tensors by name, in the order in which `save_tensors` writes them."""
     dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()}
     for name, dtype in dtypes.items():
         if dtype not in DTYPES:
             raise ValueError(f"{path}: tensor {name} has dtype {dtype}; allowed: {', '.join(DTYPES)}")
-    entries, start = {}, 0
+    entries: dict[str, Entry] = {}
+    start = 0
     for name in sorted(tensors, key=lambda name: (list(DTYPES).index(dtypes[name]), name)):
         shape, end = list(tensors[name].shape), start + tensors[name].nbytes
         entries[name] = {"dtype": DTYPES[dtypes[name]], "shape": shape, "data_offsets": [start, end]}
@@ -138,45 +175,44 @@ def layout(path, tensors):
     return entries
 
 
-def as_bytes(tensor):
+def as_bytes(tensor: "npt.NDArray[Any] | torch.Tensor") -> memoryview:
     """The tensor's elements in C order as a flat buffer of bytes; no copy where it is contiguous and on the CPU."""
     import numpy as np
 
-    if hasattr(tensor, "detach"):
-        import torch
+    if isinstance(tensor, np.ndarray):
+        return np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data
+    import torch
 
-        return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return memoryview(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8))
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def load_tensors(path):
-    """Return {name: torch tensor} of a safetensors file, mapped into memory (pages are read when they are touched;
-    writing to a tensor changes the process's copy, never the file). Of a snapshot all tensors, those included that
-    another file holds (see `parts`)."""
+def load_tensors(path: str | Path) -> "dict[str, torch.Tensor]":
+    """The torch tensors of a safetensors file by name, mapped into memory (pages are read when they are touched;
+    writing to a tensor changes the process's copy, never the file). Of a snapshot all tensors, also those that another
+    file holds (see `parts`)."""
     from safetensors.torch import load_file
 
     return _load(path, load_file)
 
 
-def load_arrays(path):
-    """Return {name: numpy array} of a safetensors file, read into memory, without torch; of a snapshot all of them, as
+def load_arrays(path: str | Path) -> "dict[str, npt.NDArray[Any]]":
+    """The numpy arrays of a safetensors file by name, read into memory, without torch; of a snapshot all of them, as
     `load_tensors` does."""
     from safetensors.numpy import load_file
 
     return _load(path, load_file)
 
 
-def _load(path, load_file):
-    own, *others = parts(path)
-    found = load_file(own)
-    for other in others:
-        found = load_file(other) | found
-    return found
+def _load(path: str | Path, load_file: Callable[[Path], dict[str, T]]) -> dict[str, T]:
+    tensors: dict[str, T] = {}
+    for part in parts(path):
+        tensors = load_file(part) | tensors
+    return tensors
 
 
-def parts(path):
+def parts(path: str | Path) -> list[Path]:
     """The files that together hold the tensors of a safetensors file: itself, and the one that its metadata names as
-    `rest`, where it has the others. FileNotFoundError, in one line, where that one is gone.
+    `rest`, where it has the others. FileNotFoundError, in one line, where that one is missing.
 
     A snapshot does not repeat the tensors that training never changes: its metadata name the snapshot beside it that
     has them (`rest`), which is whole.
@@ -194,18 +230,14 @@ def parts(path):
     return [path, other]
 
 
-def tensor_header(path):
-    """Return (metadata, {name: shape}) of a safetensors file: dict of str, dict of tuples. Reads the header only.
-
-    ValueError as `tensor_entries`.
-    """
+def tensor_header(path: str | Path) -> Header:
+    """Metadata and shapes of a safetensors file. Reads the header only; ValueError as `tensor_entries`."""
     metadata, entries = tensor_entries(path)
-    return metadata, {name: entry["shape"] for name, entry in entries.items()}
+    return Header(metadata, {name: tuple(entry["shape"]) for name, entry in entries.items()})
 
 
-def tensor_entries(path):
-    """Return (metadata, {name: {"dtype", "shape", "data_offsets"}}) of a safetensors file, as its header has them, but
-    for shapes, which are tuples.
+def tensor_entries(path: str | Path) -> Entries:
+    """The header of a safetensors file; shapes are tuples.
 
     The format: 8 bytes, little-endian, the length of a JSON header; the header; the tensors' bytes. ValueError in one
     line where the file is cut short or is no safetensors file.
@@ -223,74 +255,76 @@ def tensor_entries(path):
         try:
             header = json.loads(file.read(length))
             metadata = header.pop("__metadata__", {})
-            entries = {name: entry | {"shape": tuple(entry["shape"])} for name, entry in header.items()}
+            entries: dict[str, Entry] = {
+                name: entry | {"shape": tuple(entry["shape"])} for name, entry in header.items()
+            }
             data = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         except (ValueError, AttributeError, KeyError, TypeError):
             raise problem from None
     if 8 + length + data != size:
         raise problem
-    return metadata, entries
+    return Entries(metadata, entries)
 
 
-def replicate_path(block, seed):
-    """The folder of a replicate below the block directory `block`: its snapshots, and all that is known of it."""
+def replicate_path(block: str | Path, seed: int | str) -> Path:
+    """The folder of a replicate below the block directory `block`: its snapshots, and all other files about it."""
     return Path(block) / "snapshots" / f"seed{int(seed)}"
 
 
-def record_path(block, seed):
-    """The file that says what became of a replicate; it is there once that has ended (see `weight_atlas.records`)."""
+def record_path(block: str | Path, seed: int | str) -> Path:
+    """The file that records how a replicate ended; it exists once it has (see `weight_atlas.records`)."""
     return replicate_path(block, seed) / "record.json"
 
 
-def metrics_path(block, seed):
+def metrics_path(block: str | Path, seed: int | str) -> Path:
     """The rows of a replicate in its block's metrics.csv, with the header."""
     return replicate_path(block, seed) / "metrics.csv"
 
 
-def snapshot_path(block, seed, epoch):
+def snapshot_path(block: str | Path, seed: int | str, epoch: int | str) -> Path:
     """The path of a snapshot below the block directory `block`; `epoch` is a number or "best"."""
     return named(replicate_path(block, seed), epoch)
 
 
-def named(folder, epoch):
+def named(folder: str | Path, epoch: int | str) -> Path:
     """The path of a snapshot in the folder of a replicate's snapshots; `epoch` is a number or "best"."""
     return Path(folder) / f"{'best' if epoch == 'best' else f'epoch_{int(epoch)}'}.safetensors"
 
 
-def track_path(block, seed):
-    """The path of what `track` recorded of a replicate: uint8 tensors named as the parameters."""
+def track_path(block: str | Path, seed: int | str) -> Path:
+    """The path of what `track` recorded for a replicate: uint8 tensors named as the parameters."""
     return replicate_path(block, seed) / "track.safetensors"
 
 
-def course_path(folder):
-    """The file, in the folder of a replicate's snapshots, that says what was measured of all of them before some were
-    removed: where there is one, the replicate is thinned."""
+def course_path(folder: str | Path) -> Path:
+    """The file, in the folder of a replicate's snapshots, with what was measured of all of them before some were
+    removed. Where it exists, the replicate's snapshots are pruned."""
     return Path(folder) / "course.json"
 
 
-def kept(path):
-    """Whether a snapshot is kept: as a file, or, the start of a thinned replicate, as a hash alone. The start is then
+def kept(path: str | Path) -> bool:
+    """Whether a snapshot is kept: as a file or, for the start of a pruned replicate, as a hash only. That start is then
     made again where it is needed (`weight_atlas.starts.load`)."""
     path = Path(path)
     return path.exists() or (path == named(path.parent, 0) and course_path(path.parent).exists())
 
 
-def optimizer_path(block, seed):
+def optimizer_path(block: str | Path, seed: int | str) -> Path:
     """The path of the optimizer's state at the end of a replicate: tensors named `<parameter>:<key>`."""
     return replicate_path(block, seed) / "optimizer.safetensors"
 
 
-def scratch_path(block):
+def scratch_path(block: str | Path) -> Path:
     """Where the files of a block are while it is trained."""
     return Path(block).with_name(f".{Path(block).name}")
 
 
-def lock_path(block):
+def lock_path(block: str | Path) -> Path:
     """The file whose lock the launcher of a block holds while it works."""
     return Path(block).with_name(f".{Path(block).name}.lock")
 
 
-def block_seeds(block):
+def block_seeds(block: str | Path) -> range:
     """The seeds of a block directory as a range: "seeds_0-2" (or a path that ends so) -> range(0, 3)."""
     match = re.fullmatch(r"seeds_(\d+)-(\d+)", Path(block).name)
     if match is None:

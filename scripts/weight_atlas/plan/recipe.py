@@ -8,7 +8,7 @@ from weight_atlas import store
 from weight_atlas.plan import code
 from weight_atlas.plan.identity import digest
 
-PREPARING = "weight_atlas/datasets/dataset.py"
+PREPARING = "weight_atlas/datasets/prepare.py"
 CONVERTING = "weight_atlas/datasets/weights.py"
 TRAINING = "weight_atlas/training/block.py"
 LENGTH = 64  # hex digits of a digest
