@@ -8,6 +8,7 @@ import csv
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from weight_atlas import store
 from weight_atlas.plan import resolve, study
@@ -35,13 +36,13 @@ def main() -> int:
     return 0
 
 
-def describe(plan: study.Plan) -> dict:
+def describe(plan: study.Plan) -> dict[str, Any]:
     """The config with its defaults filled in, and the studies that it asks for."""
-    full = plan.config.model_dump(mode="json")
-    full["asked"] = plan.config.asked
+    config = plan.config.model_dump(mode="json")
+    config["asked"] = plan.config.asked
     titles = {label: dataset.title or label for label, dataset in plan.config.datasets.items()}
-    full["titles"] = {data.dataset_id: titles[data.label] for data in plan.datasets.values()}
-    return full
+    config["titles"] = {data.dataset_id: titles[data.label] for data in plan.datasets.values()}
+    return config
 
 
 if __name__ == "__main__":

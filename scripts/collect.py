@@ -2,7 +2,9 @@
 """Collect what one config asked for: runs, metrics, accuracies, the groups' measures, their summary, and tests."""
 
 import argparse
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,7 +15,7 @@ from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", required=True, type=Path, help="results/<name>/cells.csv")
@@ -24,7 +26,9 @@ def main(arguments=None):
     collect(cell_table.read(chosen.cells), chosen.measures, chosen.cards, chosen.output)
 
 
-def collect(wanted, measures, cards, output):
+def collect(
+    wanted: Mapping[str, Mapping[str, Any]], measures: Sequence[Path], cards: Sequence[Path], output: Path
+) -> None:
     """Write every table to `output`; rows in the order of the cells and of their seeds.
 
     wanted: the cells as `weight_atlas.cell_table.read` gives them; measures: directories with the CSV files of
@@ -56,12 +60,12 @@ def collect(wanted, measures, cards, output):
         tables.write(output / f"{name}.csv", name, rows)
 
 
-def ordered(wanted, table, paths):
+def ordered(wanted: Mapping[str, Mapping[str, Any]], table: str, paths: Iterable[Path]) -> list[list[str]]:
     """The rows of several CSV files of one kind, as text: the cells and seeds that are asked for, in their order.
 
     A row of two replicates has the place of the first one.
     """
-    place = {}
+    place: dict[tuple[str, str | None], int] = {}
     for cell_id, cell in wanted.items():
         for replicate in (None, *map(str, cell["seeds"])):
             place[cell_id, replicate] = len(place)
@@ -72,20 +76,20 @@ def ordered(wanted, table, paths):
     return sorted(rows, key=lambda row: place[replicates(table, row)[0]])
 
 
-def replicates(table, row):
+def replicates(table: str, row: Sequence[str]) -> list[tuple[str, str | None]]:
     """The (cell, seed) that a row of a table tells of; the seed is None where it tells of the cell as such."""
     if table in ("parameters", "symmetries"):
         return [(row[0], None)]
-    return [tuple(row[:2]), tuple(row[2:4])] if table in ("pairs", "correlations") else [tuple(row[:2])]
+    return [(row[0], row[1]), (row[2], row[3])] if table in ("pairs", "correlations") else [(row[0], row[1])]
 
 
-def frame(path):
+def frame(path: Path) -> pd.DataFrame:
     """A table as a DataFrame; a seed is a whole number in a table without rows too."""
     return pd.read_csv(path, dtype={"cell_id": str, "seed": int})
 
 
-def counts(card):
-    """(number of validation pictures, of test pictures) from a data set's card."""
+def counts(card: Path) -> tuple[int, int]:
+    """(number of validation images, of test images) from a data set's card."""
     split = store.read_json(card)["counts"]
     return sum(split["valid"]), sum(split["test"])
 

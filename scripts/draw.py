@@ -10,7 +10,9 @@ import argparse
 import importlib
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import yaml
 
@@ -21,8 +23,8 @@ from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 
 
-def chapter_module(name):
-    """The module weight_atlas.reporting.chapters.<name> where it exists and tells a study (has PARTS),
+def chapter_module(name: str) -> ModuleType:
+    """The module weight_atlas.reporting.chapters.<name> where it exists and reports a study (has PARTS),
     weight_atlas.reporting.chapters.study otherwise."""
     file = name.replace("-", "_")
     if not file.isidentifier() or importlib.util.find_spec(f"weight_atlas.reporting.chapters.{file}") is None:
@@ -31,7 +33,7 @@ def chapter_module(name):
     return module if hasattr(module, "PARTS") else study
 
 
-def draw_study(options):
+def draw_study(options: argparse.Namespace) -> None:
     """Write the exhibits of the study that the options name, and claims.json where there is a ledger of claims; or only
     PNGs of those figures that are SVGs."""
     try:
@@ -47,14 +49,15 @@ def draw_study(options):
     module = chapter_module(options.chapter or options.study)
     exhibits = module.exhibits(tables)
     if options.form == "png":
-        return exhibit.write_png(options.output, exhibits)
+        exhibit.write_png(options.output, exhibits)
+        return
     title = getattr(module, "TITLE", options.study[:1].upper() + options.study[1:])
     judged = claims.judge(ledger, getattr(module, "CLAIMS", {}), tables)
     store.write_json(Path(options.output) / "claims.json", judged)
     exhibit.write(options.output, options.study, title, exhibits, module.facts(tables))
 
 
-def draw_data(options):
+def draw_data(options: argparse.Namespace) -> None:
     """Write the exhibits of the data sets that the options name."""
     try:
         cards = data.cards(options.cards, store.read_json(options.config).get("titles", {}) if options.config else {})
@@ -64,28 +67,32 @@ def draw_data(options):
     exhibit.write(options.output, "data", data.TITLE, exhibits, data.facts(cards))
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and draw; input that does not fit ends in one line on stderr and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     chapters = parser.add_subparsers(required=True, metavar="study|data")
-    one = chapters.add_parser("study", help="the exhibits of one study")
-    one.add_argument("--study", required=True, help="the study's name in cells.csv")
-    one.add_argument("--chapter", help="the chapter that tells it (default: that of the study's name)")
-    one.add_argument("--cells", required=True, help="cells.csv")
-    one.add_argument("--tables", required=True, help="directory of the merged tables")
-    one.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
-    one.add_argument("--claims", help="the ledger of the documents' claims, for those of the study")
-    one.add_argument("--documents", help="what the documents report, for what the study's reports")
-    one.add_argument("--cards", nargs="*", default=[], help="data/<dataset_id>.json, for the scopes of claims")
-    one.add_argument("--form", choices=["page", "png"], default="page", help="for the page, or only PNGs of the SVGs")
-    one.add_argument("--output", required=True, help="directory to write to")
-    one.set_defaults(run=draw_study)
-    pictures = chapters.add_parser("data", help="pictures and counts of the data sets")
-    pictures.add_argument("--cards", required=True, nargs="*", help="data/<dataset_id>.json")
-    pictures.add_argument("--data", required=True, nargs="*", help="data/<dataset_id>.safetensors, in the same order")
-    pictures.add_argument("--config", help="config.json, for the titles of the data sets")
-    pictures.add_argument("--output", required=True, help="directory to write to")
-    pictures.set_defaults(run=draw_data)
+    study_parser = chapters.add_parser("study", help="the exhibits of one study")
+    study_parser.add_argument("--study", required=True, help="the study's name in cells.csv")
+    study_parser.add_argument("--chapter", help="the chapter that reports it (default: that of the study's name)")
+    study_parser.add_argument("--cells", required=True, help="cells.csv")
+    study_parser.add_argument("--tables", required=True, help="directory of the merged tables")
+    study_parser.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
+    study_parser.add_argument("--claims", help="the ledger of the documents' claims, for those of the study")
+    study_parser.add_argument("--documents", help="what the documents report, for what the study's reports")
+    study_parser.add_argument("--cards", nargs="*", default=[], help="data/<dataset_id>.json, for the scopes of claims")
+    study_parser.add_argument(
+        "--form", choices=["page", "png"], default="page", help="for the page, or only PNGs of the SVGs"
+    )
+    study_parser.add_argument("--output", required=True, help="directory to write to")
+    study_parser.set_defaults(run=draw_study)
+    data_parser = chapters.add_parser("data", help="images and counts of the data sets")
+    data_parser.add_argument("--cards", required=True, nargs="*", help="data/<dataset_id>.json")
+    data_parser.add_argument(
+        "--data", required=True, nargs="*", help="data/<dataset_id>.safetensors, in the same order"
+    )
+    data_parser.add_argument("--config", help="config.json, for the titles of the data sets")
+    data_parser.add_argument("--output", required=True, help="directory to write to")
+    data_parser.set_defaults(run=draw_data)
     options = parser.parse_args(arguments)
     options.run(options)
 

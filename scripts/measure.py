@@ -6,12 +6,13 @@
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from weight_atlas import cell_table, store
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read the arguments, measure, and write the group's tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cells", required=True, type=Path, help="results/<name>/cells.csv")
@@ -20,13 +21,13 @@ def main(arguments=None):
     parser.add_argument("--card", nargs="?", type=Path, help="the data set's card, a JSON file")
     parser.add_argument("--output", required=True, type=Path, help="the directory to write the tables to")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads (default: 1)")
-    chosen = parser.parse_args(arguments)
-    asked = cell_table.grouped(chosen.cells, chosen.group)
+    options = parser.parse_args(arguments)
+    entries = cell_table.grouped(options.cells, options.group)
 
     from weight_atlas.analysis import group  # imports torch: after the arguments are known to be right
 
-    card = store.read_json(chosen.card) if chosen.card else None
-    group.measure(asked, chosen.data, card, chosen.output, chosen.threads)
+    card = store.read_json(options.card) if options.card else None
+    group.measure(entries, options.data, card, options.output, options.threads)
 
 
 if __name__ == "__main__":

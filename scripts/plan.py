@@ -13,9 +13,9 @@ from weight_atlas.plan import outcome, outdated, resolve, spec, study
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    wanted = parser.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--config", type=json.loads, help="the config as JSON")
-    wanted.add_argument("--schema", action="store_true", help="print the JSON schema of a config instead")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--config", type=json.loads, help="the config as JSON")
+    action.add_argument("--schema", action="store_true", help="print the JSON schema of a config instead")
     parser.add_argument("--smoke", action="store_true", help="train each pair of network and data for one step")
     args = parser.parse_args()
     if args.schema:

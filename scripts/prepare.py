@@ -3,28 +3,30 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 
 from weight_atlas import store
 from weight_atlas.plan import recipe
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    dataset = commands.add_parser("dataset", help="read pictures into one tensor file, and write its card")
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line, with the commands `dataset` and `weights`."""
+    result = argparse.ArgumentParser(description=__doc__)
+    commands = result.add_subparsers(dest="command", required=True)
+    dataset = commands.add_parser("dataset", help="read images into one tensor file, and write its card")
     dataset.add_argument("--dataset-id", required=True, help="the name that the card carries")
     dataset.add_argument("--card", required=True, help="the JSON card to write")
     weights = commands.add_parser("weights", help="check a file of weights and convert it to safetensors")
     for command in (dataset, weights):
         command.add_argument("--spec", required=True, type=json.loads, metavar="JSON", help="what to prepare")
-        command.add_argument("--data-root", default=None, help="the folder that sources lie below")
+        command.add_argument("--data-root", default=None, help="the folder that sources are looked for in")
         command.add_argument("--output", required=True, help="the safetensors file to write")
-    return parser
+    return result
 
 
-def main(argv=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 0, or 1 after one line on stderr that says what to do."""
-    options = arguments().parse_args(argv)
+    options = parser().parse_args(arguments)
     try:
         if options.command == "dataset":
             from weight_atlas.datasets.prepare import prepare_dataset

@@ -1,4 +1,4 @@
-"""Print what lies in results/ and data/ that no config asks for any more; with `prune: remove`, remove it.
+"""Print what is in results/ and data/ that no config asks for any more; with `prune: remove`, remove it.
 
 python scripts/prune.py --config JSON --command "snakemake prune --cores all --config prune=remove"
 """

@@ -1,4 +1,4 @@
-"""Measure all snapshots of a block that was trained, and remove those that are not to stay.
+"""Measure all snapshots of a trained block, and remove those that are not kept.
 
 python scripts/prune_snapshots.py --block results/cells/ID/.seeds_0-2 --cell-id ID --cell JSON --keep ends
 
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--block", required=True, type=Path, help="where the block was trained")
     parser.add_argument("--cell-id", required=True, help="the cell's id")
     parser.add_argument("--cell", required=True, type=json.loads, help="its settings in full, as JSON")
-    parser.add_argument("--keep", required=True, help="the epochs that stay beside the ends: ends, or 5+10")
+    parser.add_argument("--keep", required=True, help="the epochs kept beside the first and last: ends (none), or 5+10")
     args = parser.parse_args()
 
     import torch

@@ -9,16 +9,20 @@ Quarto renders where `quarto` is on PATH, otherwise Pandoc with the filter in th
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from weight_atlas.reporting.pages import render
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the report; an error ends in one line and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=Path, required=True, help="cells.csv: what the config asks for")
     parser.add_argument("--tables", type=Path, required=True, help="the folder of the tables (runs.csv and others)")
-    parser.add_argument("--figures", type=Path, required=True, help="the folder of the exhibits, one folder a chapter")
+    parser.add_argument(
+        "--figures", type=Path, required=True, help="the folder of the exhibits, one folder per chapter"
+    )
     parser.add_argument("--cards", type=Path, nargs="*", required=True, help="the data sets' cards")
     parser.add_argument("--config", type=Path, required=True, help="the resolved config")
     parser.add_argument("--templates", type=Path, required=True, help="the folder with report.qmd.j2")

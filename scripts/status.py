@@ -1,4 +1,4 @@
-"""Print what has become of a config so far: replicates, what is running now, time left, disk.
+"""Print the state of a config: replicates, what is running now, time left, disk.
 
 python scripts/status.py --config JSON
 """

@@ -7,6 +7,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from weight_atlas import records, store
@@ -14,7 +15,8 @@ from weight_atlas.plan import recipe
 from weight_atlas.training import launcher, slots
 
 
-def arguments(argv=None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cell-id", required=True, help="the cell's id")
     parser.add_argument("--cell", required=True, type=json.loads, help="its settings in full, as JSON")
@@ -27,14 +29,14 @@ def arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many trainings one GPU runs at a time")
     parser.add_argument(
-        "--keep", default="all", help="the snapshots that stay at the end: all, ends, or 5+10 beside them"
+        "--keep", default="all", help="the snapshots kept at the end: all, ends, or 5+10 beside the ends"
     )
     parser.add_argument("--adopt", action="store_true", help="keep what other code trained")
     parser.add_argument("--attempt", type=int, default=1)
     parser.add_argument("--attempts", type=int, default=1, help="at the last attempt a failure is recorded")
     parser.add_argument("--failures", default="record", choices=["record", "stop"])
     parser.add_argument("--child", action="store_true", help="train in this process")
-    return parser.parse_args(argv)
+    return parser.parse_args(arguments)
 
 
 def ingredients(args: argparse.Namespace) -> recipe.Recipe:
@@ -44,7 +46,7 @@ def ingredients(args: argparse.Namespace) -> recipe.Recipe:
 
 
 def main() -> int:
-    args = arguments()
+    args = parse()
     block = launcher.Block(
         args.output, args.cell_id, args.cell, None if args.child else ingredients(args), args.keep, args.adopt
     )
