@@ -95,7 +95,7 @@ def compared(wildcards=None):
 
 def compared_tables(wildcards):
     """What is read of the other results; the end, in one line, where something is missing."""
-    paths = [f"{compared()}/{name}" for name in result.NEEDED]
+    paths = [f"{compared()}/{name}" for name in result.REQUIRED]
     for path in paths:
         if not Path(path).is_file():
             sys.exit(f"config: compare: {path} is not there; give a finished results/NAME, or an unpacked bundle")

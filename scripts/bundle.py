@@ -8,47 +8,48 @@ The first needs what `snakemake bundle` makes before it: the report, and its fig
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from weight_atlas.export import check, commit
 
 
-def main(arguments=None):
-    """Write or check a bundle; what is wrong ends in one line and exit status 1."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write or check a bundle; an error ends in one line and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    wanted = parser.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--results", type=Path, help="results/<name>, of a finished run")
-    wanted.add_argument("--check", type=Path, metavar="FILE.zip", help="say whether a bundle is whole")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--results", type=Path, help="results/<name>, of a finished run")
+    action.add_argument("--check", type=Path, metavar="FILE.zip", help="say whether a bundle is whole")
     parser.add_argument("--output", type=Path, help="the archive to write")
     parser.add_argument("--commit", help="the version of the workflow (by default what git says)")
     parser.add_argument("--snakemake", default="unknown", help="the version of Snakemake that ran it")
     options = parser.parse_args(arguments)
     if options.check:
-        sys.exit(checked(options.check))
+        sys.exit(verify(options.check))
     if options.output is None:
         parser.error("--results needs --output")
 
     from weight_atlas.export import bundle
 
-    made = options.commit or commit.describe(bundle.ROOT)
+    version = options.commit or commit.describe(bundle.ROOT)
     try:
-        bundle.write(options.results, options.output, made, options.snakemake)
+        bundle.write(options.results, options.output, version, options.snakemake)
     except ValueError as error:
         sys.exit(f"bundle.py: {error}")
     size = options.output.stat().st_size / 1e6
     print(f"{options.output}: {size:.1f} MB; python scripts/bundle.py --check {options.output} verifies it")
 
 
-def checked(path):
+def verify(path: Path) -> str | None:
     """Print that the bundle is whole, or return what is wrong with it as one line."""
     try:
-        wrong = check.difference(path)
+        problem = check.first_problem(path)
     except OSError as error:
-        return f"{path}: cannot be read ({error.strerror}); give a bundle that is there"
-    if wrong:
-        return f"{path}: {wrong}; get it again from who made it"
+        return f"{path}: cannot be read ({error.strerror}); give an existing bundle"
+    if problem:
+        return f"{path}: {problem}; get it again from its source"
     print(f"{path}: ok")
-    return 0
+    return None
 
 
 if __name__ == "__main__":

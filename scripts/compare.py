@@ -1,26 +1,27 @@
-"""Compare two folders of results, A and B: of two machines, versions or configs, or the bundle that somebody sent.
+"""Compare two folders of results, A and B: of two machines, versions or configs, or an unpacked bundle.
 
     python scripts/compare.py results/tour OTHER/results/tour
 
-The cells of each lie beside it, in ../cells; of an unpacked bundle the hashes are compared that it lists.
+The cells of each are beside it, in ../cells; an unpacked bundle is compared by the hashes that it lists.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from weight_atlas.export import compared
+from weight_atlas.export import compare_page
 
 
-def main(arguments=None):
-    """Write the page and its tables, and print what they say in short."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the page and its tables, and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("a", type=Path, help="results/<name>, or an unpacked bundle")
     parser.add_argument("b", type=Path, help="the other one")
     parser.add_argument("--output", type=Path, help="the folder to write to (by default A/compare)")
     options = parser.parse_args(arguments)
     try:
-        print(compared.write(options.a, options.b, options.output or options.a / "compare"))
+        print(compare_page.write(options.a, options.b, options.output or options.a / "compare"))
     except ValueError as error:
         sys.exit(f"compare.py: {error}")
 

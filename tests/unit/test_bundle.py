@@ -16,7 +16,7 @@ import yaml
 from rocrate.rocrate import ROCrate
 
 from tests.unit import results
-from weight_atlas.export import bundle, check, commit, crate, latex, redact
+from weight_atlas.export import bundle, check, commit, latex, redact, ro_crate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,9 +49,9 @@ def pack(folder, path, extra=()):
 
 def list_again(folder):
     """The manifest made anew, so that only what it does not say can be wrong."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != crate.MANIFEST)
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != ro_crate.MANIFEST)
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder)}\n" for file in files]
-    (folder / crate.MANIFEST).write_text("".join(sums))
+    (folder / ro_crate.MANIFEST).write_text("".join(sums))
 
 
 # -------------------------------------------------------------------------------------------------- what is in it
@@ -133,7 +133,7 @@ def test_tables_are_latex_that_says_the_same(tmp_path):
     path = tmp_path / "table.csv"
     rows = [{"cell_id": results.LETTERS, "p": 0.0000123}, {"cell_id": "−θ₀", "p": 5}]
     results.write(path, [row | {"unused": 1} for row in rows])
-    text = latex.table(path, ["cell_id", "p"], results.LETTERS, "tbl-x")
+    text = latex.longtable(path, ["cell_id", "p"], results.LETTERS, "tbl-x")
     assert "\\input{" not in text and "\\label{tbl-x}" in text and "\\ensuremath{-\\theta_0}" in text
     assert "unused" not in text and "\\toprule" in text
     plain = pypandoc.convert_text(text, "plain", format="latex", extra_args=["--wrap=none", "--columns=300"])
@@ -145,9 +145,9 @@ def test_the_crate_describes_every_file(made, unpacked):
     told = ROCrate(made[1])
     known = {entity.id: entity for entity in told.data_entities}
     files = {path.relative_to(unpacked).as_posix(): path for path in unpacked.rglob("*") if path.is_file()}
-    assert set(known) == set(files) - {crate.NAME}
+    assert set(known) == set(files) - {ro_crate.NAME}
     for name, path in files.items():
-        if name not in (crate.NAME, crate.MANIFEST):
+        if name not in (ro_crate.NAME, ro_crate.MANIFEST):
             assert known[name]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
             assert known[name]["contentSize"] == str(path.stat().st_size)
     types = {name: known[name]["encodingFormat"] for name in ("report.html", "cells.csv", "LICENSE", "style.css")}
@@ -168,9 +168,9 @@ def test_the_same_results_give_the_same_bytes(made, tmp_path, monkeypatch):
 
 
 def test_a_whole_bundle_is_ok(made, unpacked, tmp_path):
-    assert check.difference(made[1]) is None
-    assert check.difference(pack(unpacked, tmp_path / "again.zip")) is None
-    done = subprocess.run(["sha256sum", "-c", "--strict", crate.MANIFEST], cwd=unpacked, capture_output=True)
+    assert check.first_problem(made[1]) is None
+    assert check.first_problem(pack(unpacked, tmp_path / "again.zip")) is None
+    done = subprocess.run(["sha256sum", "-c", "--strict", ro_crate.MANIFEST], cwd=unpacked, capture_output=True)
     assert done.returncode == 0
 
 
@@ -178,17 +178,17 @@ def test_a_changed_missing_or_unlisted_file_is_said(unpacked, tmp_path):
     file = unpacked / "tables/runs.csv"
     before = file.read_bytes()
     file.write_bytes(before.replace(b"done", b"dome", 1))
-    assert check.difference(pack(unpacked, tmp_path / "x.zip")).startswith("tables/runs.csv is not the file")
+    assert check.first_problem(pack(unpacked, tmp_path / "x.zip")).startswith("tables/runs.csv is not the file")
     file.unlink()
-    assert check.difference(pack(unpacked, tmp_path / "x.zip")) == "tables/runs.csv is missing"
+    assert check.first_problem(pack(unpacked, tmp_path / "x.zip")) == "tables/runs.csv is missing"
     file.write_bytes(before)
     more = [("more.txt", b"")]
-    assert check.difference(pack(unpacked, tmp_path / "x.zip", more)) == "more.txt is not listed in MANIFEST.sha256"
+    assert check.first_problem(pack(unpacked, tmp_path / "x.zip", more)) == "more.txt is not listed in MANIFEST.sha256"
     with pytest.warns(UserWarning, match="Duplicate"):
         twice = pack(unpacked, tmp_path / "x.zip", [("tables/runs.csv", before)])
-    assert check.difference(twice) == "tables/runs.csv is there twice"
-    (unpacked / crate.MANIFEST).unlink()
-    assert check.difference(pack(unpacked, tmp_path / "x.zip")) == "MANIFEST.sha256 is missing"
+    assert check.first_problem(twice) == "tables/runs.csv is there twice"
+    (unpacked / ro_crate.MANIFEST).unlink()
+    assert check.first_problem(pack(unpacked, tmp_path / "x.zip")) == "MANIFEST.sha256 is missing"
 
 
 def test_every_byte_of_a_file_counts(made, tmp_path):
@@ -199,10 +199,10 @@ def test_every_byte_of_a_file_counts(made, tmp_path):
             at = start + entry.compress_size // 2
             changed = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
             (tmp_path / "x.zip").write_bytes(changed)
-            assert check.difference(tmp_path / "x.zip"), entry.filename
+            assert check.first_problem(tmp_path / "x.zip"), entry.filename
     for part in (whole[: len(whole) // 2], b"no zip", b""):
         (tmp_path / "x.zip").write_bytes(part)
-        assert "damaged" in check.difference(tmp_path / "x.zip")
+        assert "damaged" in check.first_problem(tmp_path / "x.zip")
 
 
 @pytest.mark.parametrize(
@@ -225,17 +225,17 @@ def test_every_byte_of_a_file_counts(made, tmp_path):
 def test_links_of_the_page_lead_to_files_of_the_bundle(unpacked, tmp_path, link, wrong, tag):
     (unpacked / "report.html").write_text(f"<!DOCTYPE html>{tag.format(link)}")
     list_again(unpacked)
-    said = check.difference(pack(unpacked, tmp_path / "x.zip"))
+    said = check.first_problem(pack(unpacked, tmp_path / "x.zip"))
     assert bool(said) == wrong and (not wrong or "report.html links to" in said)
 
 
 def test_a_name_that_leads_outside_is_refused(unpacked, tmp_path):
     digest = hashlib.sha256(b"x").hexdigest()
     for name in ("../evil", "/evil"):
-        with open(unpacked / crate.MANIFEST, "a") as file:
+        with open(unpacked / ro_crate.MANIFEST, "a") as file:
             file.write(f"{digest}  {name}\n")
         path = pack(unpacked, tmp_path / "x.zip", [(name, b"x")])
-        assert check.difference(path) in ("../evil lies outside of the bundle", "/evil lies outside of the bundle")
+        assert check.first_problem(path) in ("../evil is outside the bundle", "/evil is outside the bundle")
 
 
 # ------------------------------------------------------------------------------------------------------ commands
@@ -264,7 +264,7 @@ def test_what_is_not_there_is_named(tmp_path):
 
 
 def test_neither_command_needs_torch_or_pandas():
-    for name in ("bundle", "compared", "check", "crate"):
+    for name in ("bundle", "compare_page", "check", "ro_crate"):
         code = f"import sys; from weight_atlas.export import {name}; print({{'torch', 'pandas'}} & set(sys.modules))"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True)
         assert done.stdout == "set()\n", done.stderr

@@ -14,7 +14,7 @@ from scipy import stats
 
 from tests.unit import blocks, results
 from weight_atlas import store
-from weight_atlas.export import bundle, compare, compared
+from weight_atlas.export import bundle, compare, compare_page
 from weight_atlas.export.result import Result, tensors_sha256
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +41,7 @@ def rewrite(result, cell_id, seed, epoch, change):
 def test_a_result_is_identical_to_itself_and_to_its_copy(tmp_path):
     a, b = sides(tmp_path)
     for other in (a, b):
-        found = compared.gather(a, other)
+        found = compare_page.gather(a, other)
         assert [cell["paired_by"] for cell in found["cells"]] == ["id", "id"]
         assert all((cell["compared"], cell["last"], cell["all"]) == (2, 2, 2) for cell in found["cells"])
         assert len(found["differences"]) == 6 and not any(row["difference"] for row in found["differences"])
@@ -54,9 +54,9 @@ def test_one_changed_snapshot_is_found(tmp_path, epoch, last):
     a, b = sides(tmp_path)
     rewrite(b, ONE, 1, epoch, lambda tensors: tensors["fc.weight"].view(np.uint32).__ixor__(1))
     (pair, *_) = compare.pairs(a, b)
-    assert compare.identity(a, b, pair, 0) == {"shared": 3, "equal": 3, "last": True, "first_different": None}
-    assert compare.identity(a, b, pair, 1) == {"shared": 3, "equal": 2, "last": last, "first_different": epoch}
-    (cell, other) = compared.gather(a, b)["cells"]
+    assert compare.identity(a, b, *pair, 0) == compare.Identity(3, 3, True, None)
+    assert compare.identity(a, b, *pair, 1) == compare.Identity(3, 2, last, epoch)
+    (cell, other) = compare_page.gather(a, b)["cells"]
     assert (cell["compared"], cell["last"], cell["all"], cell["first_different"]) == (2, 1 + last, 1, epoch)
     assert other["all"] == 2
 
@@ -65,7 +65,7 @@ def test_an_altered_snapshot_is_no_difference_between_two_results(tmp_path):
     a, b = sides(tmp_path)
     path = b.snapshots(ONE, 1)[0]
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    for call in (lambda: compared.gather(a, b), lambda: b.check(ONE, 1, [path])):
+    for call in (lambda: compare_page.gather(a, b), lambda: b.check(ONE, 1, [path])):
         with pytest.raises(ValueError, match="seed1/epoch_0.safetensors was altered.*run.json and run the workflow"):
             call()
 
@@ -75,8 +75,8 @@ def test_other_last_epochs_are_no_identity(tmp_path):
     path = b.snapshots(ONE, 0)[2]
     path.rename(path.with_name("epoch_3.safetensors"))
     blocks.again(path.parents[2])
-    same = compare.identity(a, b, compare.Pair(ONE, ONE), 0)
-    assert same["shared"] == same["equal"] == 2 and not same["last"]
+    same = compare.identity(a, b, ONE, ONE, 0)
+    assert same.shared == same.equal == 2 and not same.last
 
 
 def test_tensors_are_the_same_whatever_the_metadata_say(tmp_path):
@@ -112,7 +112,7 @@ def test_weights_of_other_shapes_have_no_distance(tmp_path):
 def test_cells_of_other_ids_meet_by_their_labels(tmp_path):
     a, b = sides(tmp_path, cells={ONE: 0.1, "base-toy-one-adam-aaaaaaaaaa": 0.02})
     assert compare.pairs(a, b) == [(ONE, ONE), (TWO, "base-toy-one-adam-aaaaaaaaaa")]
-    found = compared.gather(a, b)
+    found = compare_page.gather(a, b)
     assert [cell["paired_by"] for cell in found["cells"]] == ["id", "labels"]
     (row,) = found["settings"]
     assert (row["setting"], row["a"], row["b"]) == ("training.optimizer.lr", "0.01", "0.02")
@@ -122,7 +122,7 @@ def test_cells_of_other_ids_meet_by_their_labels(tmp_path):
 def test_cells_without_a_counterpart_are_listed(tmp_path):
     a, b = sides(tmp_path, cells={ONE: 0.1})
     for one, other, expected in ((a, b, ("only A", TWO, None)), (b, a, ("only B", None, TWO))):
-        found = compared.gather(one, other)["cells"]
+        found = compare_page.gather(one, other)["cells"]
         told = [(cell["paired_by"], cell["cell_a"], cell["cell_b"]) for cell in found]
         assert told == [("id", ONE, ONE), expected]
 
@@ -184,9 +184,9 @@ def test_a_snapshot_in_two_files_is_the_same_as_in_one(tmp_path):
     before = tensors_sha256(b.snapshots(ONE, 0)[2])
     halved(b, ONE, 0, 2)
     assert tensors_sha256(b.snapshots(ONE, 0)[2]) == before != store.sha256(b.snapshots(ONE, 0)[2])
-    same = compare.identity(a, b, compare.Pair(ONE, ONE), 0)
-    assert same["equal"] == same["shared"] == 3 and same["last"]
-    assert compare.apart(a.snapshots(ONE, 0)[2], b.snapshots(ONE, 0)[2])[0] == 0
+    same = compare.identity(a, b, ONE, ONE, 0)
+    assert same.equal == same.shared == 3 and same.last
+    assert compare.distance(a.snapshots(ONE, 0)[2], b.snapshots(ONE, 0)[2]).distance == 0
 
 
 def test_a_bundle_lists_both_files_and_says_nothing_of_one(tmp_path):
@@ -197,9 +197,9 @@ def test_a_bundle_lists_both_files_and_says_nothing_of_one(tmp_path):
         archive.extractall(a.root / "results/theirs")
     theirs = Result(a.root / "results/theirs")
     assert set(theirs.hashes(ONE, 0)) == {0, 2} and set(theirs.hashes(ONE, 1)) == {2}
-    assert compare.identity(a, theirs, compare.Pair(ONE, ONE), 0) is None, "one file against two"
-    assert compare.identity(b, theirs, compare.Pair(ONE, ONE), 0)["last"]
-    assert compare.identity(a, theirs, compare.Pair(ONE, ONE), 1)["last"]
+    assert compare.identity(a, theirs, ONE, ONE, 0) == compare.Identity(), "one file against two"
+    assert compare.identity(b, theirs, ONE, ONE, 0).last
+    assert compare.identity(a, theirs, ONE, ONE, 1).last
 
 
 # ------------------------------------------------------------------------------------------------------ bundles
@@ -214,9 +214,9 @@ def test_a_bundle_is_compared_by_the_hashes_that_it_lists(tmp_path):
         archive.extractall(a.root / "results/theirs")
     theirs = Result(a.root / "results/theirs")
     assert theirs.snapshots(ONE, 0) == {}
-    same = [compare.identity(a, theirs, compare.Pair(ONE, ONE), seed) for seed in (0, 1)]
-    assert same[0] == {"shared": 1, "equal": 1, "last": True, "first_different": None}
-    assert same[1] == {"shared": 1, "equal": 0, "last": False, "first_different": 2}
+    same = [compare.identity(a, theirs, ONE, ONE, seed) for seed in (0, 1)]
+    assert same[0] == compare.Identity(1, 1, True, None)
+    assert same[1] == compare.Identity(1, 0, False, 2)
     rows = compare.replicates(a, theirs, compare.pairs(a, theirs))
     assert rows[1]["distance"] is None
     assert compare.datasets(a, theirs)[0]["contents"] == "same"
@@ -230,7 +230,7 @@ def test_the_page_says_it_and_lets_nothing_through(tmp_path):
     a, b = sides(tmp_path, cells={ONE: 0.1}, noise=0.25)
     for path in (a.folder / "cells.csv", b.folder / "cells.csv"):
         results.write(path, [row | {"dataset": evil, "study": evil} for row in results.rows(path)])
-    said = compared.write(a.folder, b.folder, tmp_path / "out")
+    said = compare_page.write(a.folder, b.folder, tmp_path / "out")
     page = (tmp_path / "out/compare.html").read_text()
     assert "<script>alert" not in page and "&lt;script&gt;alert(1)&lt;/script&gt; *x* | $y$" in page
     assert "1 cells in both, 1 only in A, 0 only in B" in said
@@ -238,7 +238,7 @@ def test_the_page_says_it_and_lets_nothing_through(tmp_path):
     assert "−25.00 points (B − A)" in said and "−25.00 points" in page
     assert not re.findall(r'(?:src|href)="(?!data:|#|https:)', page)
     tables = {path.stem: results.rows(path) for path in (tmp_path / "out").glob("*.csv")}
-    assert set(tables) == set(compared.COLUMNS)
+    assert set(tables) == set(compare_page.COLUMNS)
     assert [row["first_different"] for row in tables["cells"]] == ["2", ""]
     assert float(tables["differences"][0]["difference"]) == pytest.approx(-0.25)
 

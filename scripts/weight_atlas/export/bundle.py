@@ -1,4 +1,4 @@
-"""One archive of all that a study told, for those who get it: report, tables, figures, config, versions and hashes.
+"""One archive of the results of a config, to pass on: report, tables, figures, config, versions and hashes.
 
 The same results give the same bytes: names are sorted, and no time of day and no path of the machine enters.
 """
@@ -8,12 +8,14 @@ import json
 import tempfile
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from markupsafe import escape
 
-from weight_atlas.export import crate, latex, redact
+from weight_atlas.export import latex, redact, ro_crate
 from weight_atlas.export.result import Result
 from weight_atlas.plan import spec
 from weight_atlas.reporting.pages import render
@@ -21,30 +23,39 @@ from weight_atlas.store import parts, read_json, sha256, whole
 
 ROOT = Path(__file__).resolve().parents[3]
 ABOUT = ("CITATION.cff", "LICENSE", "requirements.txt")  # of the workflow's own folder
-CARD = ("dataset_id", "title", "source", "fingerprint", "sha256")  # what is told of a data set
-MOMENT = (1980, 1, 1, 0, 0, 0)  # the time that every file of the archive has: the first that a zip can say
+CARD_KEYS = ("dataset_id", "title", "source", "fingerprint", "sha256")  # what the provenance says of a data set
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the time that every file of the archive has: the first that a zip can say
 
 
-def write(results, output, commit, snakemake):
-    """Bundle the folder results/<name> to the zip file `output`.
+def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
+    """Bundle a folder of results into a zip file.
 
-    commit: of the workflow, as `weight_atlas.export.commit.describe` says it; snakemake: its version. ValueError, in
-    one line, where something is not there that belongs into it.
+    Parameters
+    ----------
+    results : results/<name>
+    output : the zip file
+    commit : of the workflow, as `weight_atlas.export.commit.describe` gives it
+    snakemake : its version
+
+    Raises
+    ------
+    ValueError
+        In one line, where something is missing that belongs into the bundle.
     """
     result = Result(results)
-    with tempfile.TemporaryDirectory(prefix="bundle-") as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="bundle-") as temporary:
+        folder = Path(temporary)
         titles = _exhibits(result, folder)
         _tables(result, folder)
         _report(result, folder)
         about = provenance(result, commit, snakemake)
         _text(folder / "provenance.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         _text(folder / "data.sha256", _sums({name: result.root / name for name in _data(result)}))
-        _text(folder / "weights.sha256", _sums(_final(result)))
-        redact.clean(folder, result)
+        _text(folder / "weights.sha256", _sums(_last_snapshots(result)))
+        redact.redact(folder, result)
         names = _names(folder)
-        _text(folder / crate.NAME, crate.describe(folder, names, about, titles))
-        _text(folder / crate.MANIFEST, _sums({name: folder / name for name in _names(folder)}))
+        _text(folder / ro_crate.NAME, ro_crate.describe(folder, names, about, titles))
+        _text(folder / ro_crate.MANIFEST, _sums({name: folder / name for name in _names(folder)}))
         with whole(output) as part:
             _zip(folder, part)
 
@@ -52,8 +63,8 @@ def write(results, output, commit, snakemake):
 # --------------------------------------------------------------------------------------------- what is in it
 
 
-def _report(result, folder):
-    """The page, its source with all that it is rendered from, the config in full, and what tells of the workflow."""
+def _report(result: Result, folder: Path) -> None:
+    """The page, its source and the files that it is rendered from, the config in full, and the workflow's own files."""
     for name in ("report.html", "report.qmd"):
         _copy(result.folder / "report" / name, folder / name)
     for name in render.FILES:
@@ -66,7 +77,7 @@ def _report(result, folder):
     _text(folder / "config.yaml", yaml.safe_dump(keys, sort_keys=False, allow_unicode=True))
 
 
-def _tables(result, folder):
+def _tables(result: Result, folder: Path) -> None:
     """All tables, the two that the report's source links to, and the cards of the data sets."""
     for path in sorted((result.folder / "tables").glob("*.csv")):
         _copy(path, folder / "tables" / path.name)
@@ -76,41 +87,41 @@ def _tables(result, folder):
         _copy(result.root / card, folder / "data" / Path(card).name)
 
 
-def _exhibits(result, folder):
+def _exhibits(result: Result, folder: Path) -> dict[str, str]:
     """Every figure as SVG, PNG and CSV, every table as CSV and LaTeX; {name of a file: title of its exhibit}.
 
     The files have the names that the report's source has for them.
     """
-    titles = {}
+    titles: dict[str, str] = {}
     for chapter in ("data", *result.config["asked"]):
-        told = result.folder / "figures" / chapter / "exhibits.json"
+        source = result.folder / "figures" / chapter
         chapter = render.slug(chapter)
-        for exhibit in read_json(told)["exhibits"]:
+        for exhibit in read_json(source / "exhibits.json")["exhibits"]:
             stem = f"figures/{chapter}/{render.slug(exhibit['name'])}"
-            _copy(told.parent / exhibit["csv"], folder / f"{stem}.csv")
+            _copy(source / exhibit["csv"], folder / f"{stem}.csv")
             if exhibit["kind"] == "table":
                 label = f"tbl-{chapter}-{render.slug(exhibit['name'])}"
-                text = latex.table(folder / f"{stem}.csv", exhibit["columns"], exhibit["caption"], label)
+                text = latex.longtable(folder / f"{stem}.csv", exhibit["columns"], exhibit["caption"], label)
                 _text(folder / f"{stem}.tex", text)
             else:
-                _figure(told.parent / exhibit["file"], result.folder / "pictures", exhibit, folder / stem)
+                _figure(source / exhibit["file"], result.folder / "pictures", exhibit, folder / stem)
             titles |= {f"{stem}{suffix}": exhibit["title"] for suffix in (".csv", ".tex", ".svg", ".png")}
-        if told.with_name("claims.json").exists():
-            _copy(told.with_name("claims.json"), folder / "figures" / chapter / "claims.json")
+        if (source / "claims.json").exists():
+            _copy(source / "claims.json", folder / "figures" / chapter / "claims.json")
     return titles
 
 
-def _figure(path, pictures, exhibit, stem):
-    """A figure in its two forms: the one of the page, and beside an SVG the PNG of `pictures`, beside a PNG an SVG."""
+def _figure(path: Path, pngs: Path, exhibit: Mapping[str, Any], stem: Path) -> None:
+    """A figure as SVG and PNG: the page's file, and beside an SVG its PNG of the folder `pngs`, beside a PNG an SVG."""
     _copy(path, stem.with_name(stem.name + path.suffix))
     if path.suffix == ".svg":
-        _copy(pictures / path.parent.name / f"{path.stem}.png", stem.with_name(f"{stem.name}.png"))
+        _copy(pngs / path.parent.name / f"{path.stem}.png", stem.with_name(f"{stem.name}.png"))
     else:
-        _text(stem.with_name(f"{stem.name}.svg"), _wrapped(path.read_bytes(), exhibit["alt"]))
+        _text(stem.with_name(f"{stem.name}.svg"), _svg_of_png(path.read_bytes(), exhibit["alt"]))
 
 
-def _wrapped(png, alt):
-    """A PNG (bytes, two pixels for each of the page's) as SVG text: the picture itself in a frame of its size."""
+def _svg_of_png(png: bytes, alt: str) -> str:
+    """A PNG (two pixels for each of the page's) as SVG text: the image embedded in a frame of its size."""
     width, height = (int.from_bytes(png[at : at + 4], "big") / 2 for at in (16, 20))  # https://www.w3.org/TR/png-3/
     size = f'width="{width:g}" height="{height:g}"'
     data = base64.b64encode(png).decode()
@@ -123,15 +134,15 @@ def _wrapped(png, alt):
 # -------------------------------------------------------------------------------------------- where it is from
 
 
-def provenance(result, commit, snakemake):
-    """What the results come from, as a dict: workflow, versions, devices, data sets; and what became of replicates."""
+def provenance(result: Result, commit: str, snakemake: str) -> dict[str, Any]:
+    """Where the results come from: workflow, versions, devices, data sets; and how the replicates ended."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     _, head, _ = (result.folder / "report/report.qmd").read_text(encoding="utf-8").split("---\n", 2)
     runs = [read_json(path / "run.json") for path in _blocks(result) if (path / "run.json").exists()]
     kinds = sorted({kind for run in runs for kind in run["versions"]})
     versions = {kind: sorted({run["versions"][kind] for run in runs if kind in run["versions"]}) for kind in kinds}
     cards = [read_json(result.root / name) for name in result.cards]
-    asked = [(cell_id, seed) for cell_id, cell in result.cells.items() for seed in cell["seeds"]]
+    replicates = [(cell_id, seed) for cell_id, cell in result.cells.items() for seed in cell["seeds"]]
     return {
         "name": result.config["name"],
         "title": result.config["title"],
@@ -140,66 +151,66 @@ def provenance(result, commit, snakemake):
         "workflow": {"title": citation["title"], "version": str(citation["version"]), "commit": commit},
         "versions": versions | {"snakemake": snakemake},
         "devices": sorted({f"{run['device']}: {run['device_name']}" for run in runs if run["device"]}),
-        "data": [{key: card[key] for key in CARD} for card in cards],
-        "replicates": dict(sorted(Counter(result.status(*replicate) for replicate in asked).items())),
+        "data": [{key: card[key] for key in CARD_KEYS} for card in cards],
+        "replicates": dict(sorted(Counter(result.status(*replicate) for replicate in replicates).items())),
     }
 
 
-def _blocks(result):
+def _blocks(result: Result) -> list[Path]:
     """The folders of all blocks."""
     return [result.root / block for cell in result.cells.values() for block in cell["blocks"]]
 
 
-def _data(result):
+def _data(result: Result) -> list[str]:
     """The prepared data sets and weights, by their names below the folder that the workflow ran in."""
-    found = {str(Path(card).with_suffix(".safetensors")) for card in result.cards}
+    datasets = {str(Path(card).with_suffix(".safetensors")) for card in result.cards}
     starts = (cell["cell"]["start"].get("weights_id") for cell in result.cells.values())
-    return sorted(found | {f"data/weights/{weights}.safetensors" for weights in starts if weights})
+    return sorted(datasets | {f"data/weights/{weights_id}.safetensors" for weights_id in starts if weights_id})
 
 
-def _final(result):
-    """{name: path} of the last snapshot of each replicate that ended, done or diverged, and of what that leaves out."""
-    found = {}
+def _last_snapshots(result: Result) -> dict[str, Path]:
+    """{name: path} of the files of the last snapshot of each replicate that is done or diverged."""
+    paths = {}
     for cell_id, cell in result.cells.items():
         for seed in cell["seeds"]:
-            epochs = {at: path for at, path in result.snapshots(cell_id, seed).items() if at != "best"}
-            if epochs and result.status(cell_id, seed) in ("done", "diverged"):
-                files = parts(epochs[max(epochs)])
+            last = result.last_snapshot(cell_id, seed)
+            if last and result.status(cell_id, seed) in ("done", "diverged"):
+                files = parts(last)
                 result.check(cell_id, seed, files)
                 for path in files:
-                    found[path.relative_to(result.root).as_posix()] = path
-    return found
+                    paths[path.relative_to(result.root).as_posix()] = path
+    return paths
 
 
 # ----------------------------------------------------------------------------------------------------- files
 
 
-def _sums(files):
+def _sums(files: Mapping[str, Path]) -> str:
     """The lines that `sha256sum -c` reads, of {name: path}."""
     try:
         return "".join(f"{sha256(files[name])}  {name}\n" for name in sorted(files))
     except FileNotFoundError as error:
-        raise ValueError(f"{error.filename}: is not there; make it again with snakemake --cores all") from None
+        raise ValueError(f"{error.filename}: is missing; make it again with snakemake --cores all") from None
 
 
-def _names(folder):
+def _names(folder: Path) -> list[str]:
     """The files below a folder, by their names relative to it, sorted."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _copy(source, target):
+def _copy(source: Path, target: Path) -> None:
     render.bring(source, target, "; make it again with snakemake bundle")
 
 
-def _text(path, text):
+def _text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _zip(folder, path):
+def _zip(folder: Path, path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in _names(folder):
-            entry = zipfile.ZipInfo(name, MOMENT)
+            entry = zipfile.ZipInfo(name, ZIP_TIME)
             entry.external_attr = 0o644 << 16
             entry.create_system = 3  # Unix, wherever this runs
             entry.compress_type = zipfile.ZIP_DEFLATED

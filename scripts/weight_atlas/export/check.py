@@ -1,4 +1,4 @@
-"""Is a bundle whole? Its files are those of its manifest, with their hashes, and the page links to nothing else."""
+"""Whether a bundle is whole: its files are those of its manifest, with their hashes, and the page links to no other."""
 
 import hashlib
 import posixpath
@@ -6,24 +6,25 @@ import re
 import zipfile
 import zlib
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from weight_atlas.export.crate import MANIFEST
+from weight_atlas.export.ro_crate import MANIFEST
 
 PAGE = "report.html"
 
 
-def difference(path):
-    """The first thing that is wrong with the zip file at `path`, in one line; None where all is as it should be."""
+def first_problem(path: Path) -> str | None:
+    """The first thing that is wrong with a bundle, a zip file, in one line; None where it is whole."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _listed(archive) or _links(archive)
+            return _check_manifest(archive) or _check_links(archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         return f"the archive is damaged ({error})"
 
 
-def _listed(archive):
-    """The first file that is missing, unlisted, there twice, or other than its hash says."""
+def _check_manifest(archive: zipfile.ZipFile) -> str | None:
+    """The first file that is missing, unlisted, duplicated, or altered."""
     names = archive.namelist()
     if MANIFEST not in names:
         return f"{MANIFEST} is missing"
@@ -31,29 +32,28 @@ def _listed(archive):
     for line in archive.read(MANIFEST).decode("utf-8", "replace").splitlines():
         match = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
         if match is None:
-            return f"{MANIFEST} has a line that is none of sha256sum's: {line[:80]!r}"
+            return f"{MANIFEST} has a line that is not in sha256sum's format: {line[:80]!r}"
         sums[match[2]] = match[1]
     for name in sorted({*names, *sums} - {MANIFEST}):
         if name.startswith("/") or ".." in name.split("/"):
-            return f"{name} lies outside of the bundle"
+            return f"{name} is outside the bundle"
         if name not in sums or name not in names:
             return f"{name} is {'missing' if name in sums else f'not listed in {MANIFEST}'}"
         if names.count(name) > 1:
             return f"{name} is there twice"
-        with archive.open(name) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sums[name]:
-                return f"{name} is not the file that {MANIFEST} lists"
+        if hashlib.sha256(archive.read(name)).hexdigest() != sums[name]:
+            return f"{name} is not the file that {MANIFEST} lists"
     return None
 
 
-def _links(archive):
-    """The first link of the page that leads to a file which is not in the bundle."""
+def _check_links(archive: zipfile.ZipFile) -> str | None:
+    """The first link of the page to a file that is not in the bundle."""
     names = set(archive.namelist())
     if PAGE not in names:
         return f"{PAGE} is missing"
     page = Links()
     page.feed(archive.read(PAGE).decode("utf-8", "replace"))
-    for link in page.found:
+    for link in page.links:
         try:
             target = urlsplit(link)
         except ValueError:
@@ -65,12 +65,12 @@ def _links(archive):
 
 
 class Links(HTMLParser):
-    """Collects what a page links to or loads, without what it carries in itself (data:)."""
+    """Collects what a page links to or loads, apart from what it embeds (data:)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.found = []
+        self.links: list[str] = []
 
-    def handle_starttag(self, tag, attributes):
-        links = (value for name, value in attributes if name in ("href", "src", "data", "poster") and value)
-        self.found += [link for link in links if not link.startswith(("data:", "#"))]
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        links = (value for name, value in attrs if name in ("href", "src", "data", "poster") and value)
+        self.links += [link for link in links if not link.startswith(("data:", "#"))]

@@ -10,7 +10,7 @@ def describe(root: Path) -> str:
         return "not in a git repository"
     command = ["git", "-C", str(root), "describe", "--always", "--tags", "--dirty", "--abbrev=40"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True)
+        result = subprocess.run(command, capture_output=True, text=True)
     except OSError:
         return "unknown: git is not installed"
-    return done.stdout.strip() if done.returncode == 0 else "unknown: git describe failed"
+    return result.stdout.strip() if result.returncode == 0 else "unknown: git describe failed"

@@ -1,11 +1,14 @@
-"""What the comparison of two results says: its tables, its page, and a few lines for the console."""
+"""What the comparison of two results writes: its tables, its page, and a few lines for the console."""
 
 import csv
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from weight_atlas.export import compare
+from weight_atlas.export.compare import Pair, Row
 from weight_atlas.export.result import Result
 from weight_atlas.reporting.pages import render
 from weight_atlas.store import whole
@@ -22,22 +25,21 @@ COLUMNS = {
 }
 
 
-def write(first, second, output):
-    """Compare two folders of results: compare.html and a CSV file a table in `output`; returns the console's lines.
+def write(first: Path, second: Path, output: Path) -> str:
+    """Compare two folders of results: compare.html and a CSV file per table in `output`; returns the console's lines.
 
     ValueError, in one line, where a folder holds no results.
     """
     a, b = Result(first), Result(second)
-    found = gather(a, b)
-    output = Path(output)
+    tables = gather(a, b)
     for name in COLUMNS:
-        _csv(output / f"{name}.csv", name, found[name])
-    facts = summary(a, b, found)
-    _page(facts | found, output)
-    return lines(facts, output)
+        _csv(output / f"{name}.csv", name, tables[name])
+    counts = summary(a, b, tables)
+    _page(counts | tables, output)
+    return lines(counts, output)
 
 
-def gather(a: Result, b: Result) -> dict:
+def gather(a: Result, b: Result) -> dict[str, list[Row]]:
     """{table: its rows as dicts} for each of COLUMNS."""
     paired = compare.pairs(a, b)
     replicates = compare.replicates(a, b, paired)
@@ -50,56 +52,56 @@ def gather(a: Result, b: Result) -> dict:
     }
 
 
-def _cell(a, b, pair, replicates):
+def _cell(a: Result, b: Result, pair: Pair, replicates: list[Row]) -> Row:
     """The row of one pair: how many replicates there are, how many are identical, and how far apart the others end."""
-    cell = a.cells[pair.a] if pair.a else b.cells[pair.b]
-    own = [row for row in replicates if (row["cell_a"], row["cell_b"]) == pair]
-    compared = [row for row in own if row["shared"]]
-    far = [row["distance"] for row in own if row["distance"] is not None]
+    cell = a.cells[pair.a] if pair.a else b.cells[pair.b or ""]
+    rows = [row for row in replicates if (row["cell_a"], row["cell_b"]) == pair]
+    compared = [row for row in rows if row["shared"]]
+    distances = [row["distance"] for row in rows if row["distance"] is not None]
     firsts = {row["first_different"] for row in compared} - {None}
     return {
         "paired_by": pair.by,
         **{key: cell["named"][0][key] for key in ("study", "role")},
-        "cell": compare.words(cell),
+        "cell": compare.describe(cell),
         "cell_a": pair.a,
         "cell_b": pair.b,
-        "replicates": len(own),
+        "replicates": len(rows),
         "compared": len(compared),
         "last": sum(row["last"] for row in compared),
         "all": sum(row["equal"] == row["shared"] for row in compared),
-        "first_different": min(firsts, key=lambda at: (at == "best", at), default=None),
-        "distance": sum(far) / len(far) if far else None,
-        "between_seeds": compare.between_seeds(a, pair.a) if far else None,
+        "first_different": min(firsts, key=lambda epoch: (epoch == "best", epoch), default=None),
+        "distance": sum(distances) / len(distances) if distances else None,
+        "between_seeds": compare.between_seeds(a, pair.a) if pair.a and distances else None,
     }
 
 
-def summary(a: Result, b: Result, found: dict) -> dict:
-    """The counts and extremes that the page and the console say, and what the two results are."""
-    cells = [cell for cell in found["cells"] if cell["cell_a"] and cell["cell_b"]]
+def summary(a: Result, b: Result, tables: dict[str, list[Row]]) -> dict[str, Any]:
+    """The counts and extremes on the page and the console, and what the two results are."""
+    cells = [cell for cell in tables["cells"] if cell["cell_a"] and cell["cell_b"]]
     compared = [cell for cell in cells if cell["compared"]]
-    ways = {way: [cell for cell in found["cells"] if cell["paired_by"] == way] for way in WAYS}
-    accuracy = [row for row in found["differences"] if row["outcome"] == "accuracy"]
+    ways = [cell["paired_by"] for cell in tables["cells"]]
+    accuracy = [row for row in tables["differences"] if row["outcome"] == "accuracy"]
     return {
         "sides": [_side(name, result) for name, result in (("A", a), ("B", b))],
-        "ways": {way: len(own) for way, own in ways.items()},
+        "ways": {way: ways.count(way) for way in WAYS},
         "both": len(cells),
         "compared": len(compared),
         "last": sum(cell["last"] == cell["compared"] for cell in compared),
         "all": sum(cell["all"] == cell["compared"] for cell in compared),
         "replicates": sum(cell["compared"] for cell in compared),
         "replicates_last": sum(cell["last"] for cell in compared),
-        "clear": [row for row in found["differences"] if row["q"] is not None and row["q"] < CLEAR],
-        "different": sum(row["difference"] != 0 for row in found["differences"]),
+        "clear": [row for row in tables["differences"] if row["q"] is not None and row["q"] < CLEAR],
+        "different": sum(row["difference"] != 0 for row in tables["differences"]),
         "most": max(accuracy, key=lambda row: abs(row["difference"]), default=None),
-        "words": {cell["cell_a"] or cell["cell_b"]: cell["cell"] for cell in found["cells"]},
-        "set_otherwise": len({row["cell_a"] for row in found["settings"]}),
+        "words": {cell["cell_a"] or cell["cell_b"]: cell["cell"] for cell in tables["cells"]},
+        "set_otherwise": len({row["cell_a"] for row in tables["settings"]}),
     }
 
 
 WAYS = ("id", "labels", "only A", "only B")
 
 
-def _side(name, result):
+def _side(name: str, result: Result) -> dict[str, Any]:
     """One of the two results: where it is, and what made it."""
     runs = list(result.runs.values())
     done = sum(run["status"] == "done" for run in runs)
@@ -114,46 +116,46 @@ def _side(name, result):
     }
 
 
-def _several(values):
+def _several(values: Iterable[str]) -> str:
     return ", ".join(sorted({value for value in values if value})) or "unknown"
 
 
-def lines(facts: dict, output: Path) -> str:
-    """What the console says."""
-    ways, sides = facts["ways"], facts["sides"]
-    words = "{name}: {folder} ({cells} cells, {replicates} replicates done)"
-    said = [words.format(**side) for side in sides]
+def lines(counts: dict[str, Any], output: Path) -> str:
+    """The lines for the console."""
+    ways = counts["ways"]
+    side_line = "{name}: {folder} ({cells} cells, {replicates} replicates done)"
+    text = [side_line.format(**side) for side in counts["sides"]]
     by_labels = f" ({ways['labels']} of them by their labels: their settings differ)" if ways["labels"] else ""
-    said.append(f"{facts['both']} cells in both{by_labels}, {ways['only A']} only in A, {ways['only B']} only in B")
-    said.append(
-        f"bit-identical: {facts['last']} of {facts['compared']} cells at their last epoch "
-        f"({facts['replicates_last']} of {facts['replicates']} replicates), {facts['all']} in every snapshot"
+    text.append(f"{counts['both']} cells in both{by_labels}, {ways['only A']} only in A, {ways['only B']} only in B")
+    text.append(
+        f"bit-identical: {counts['last']} of {counts['compared']} cells at their last epoch "
+        f"({counts['replicates_last']} of {counts['replicates']} replicates), {counts['all']} in every snapshot"
     )
-    if facts["most"] and facts["most"]["difference"]:
-        said.append(f"test accuracy differs most in {most(facts)}")
-    return "\n".join([*said, f"The page: {output}/compare.html"])
+    if counts["most"] and counts["most"]["difference"]:
+        text.append(f"test accuracy differs most in {most(counts)}")
+    return "\n".join([*text, f"The page: {output}/compare.html"])
 
 
-def most(facts: dict) -> str:
+def most(counts: dict[str, Any]) -> str:
     """The largest difference of accuracy, in words."""
-    row = facts["most"]
+    row = counts["most"]
     points = f"{100 * row['difference']:+.2f} points (B − A)"
     if row["spreads"] is not None:
         points += f", {row['spreads']:+.2g} standard deviations over seeds"
-    return f"{facts['words'][row['cell_a']]}: {points.replace('-', '−')}"
+    return f"{counts['words'][row['cell_a']]}: {points.replace('-', '−')}"
 
 
-def _csv(path, table, rows):
+def _csv(path: Path, table: str, rows: list[Row]) -> None:
     with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS[table].split(), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def _page(context, output):
-    """Render compare.html with the report's style; it carries the CSV files that lie beside it."""
-    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
-        folder = Path(folder)
+def _page(context: dict[str, Any], output: Path) -> None:
+    """Render compare.html with the report's style; it contains the CSV files beside it."""
+    with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
+        folder = Path(temporary)
         for name in render.FILES:
             shutil.copyfile(TEMPLATES / name, folder / name)
         for name in COLUMNS:
