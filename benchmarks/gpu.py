@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from weight_atlas import starts
 from weight_atlas.plan import study
+from weight_atlas.settings import Settings
 from weight_atlas.training import engine
 from weight_atlas.training.data import Pictures, Split
 
@@ -53,21 +54,27 @@ def cells(networks: list[str]) -> tuple[study.Plan, dict[tuple, str]]:
 
 def kind(cell) -> tuple:
     """What the speed of a cell depends on."""
-    return cell.architecture, cell.settings["input"]["channels"], cell.settings["training"]["optimizer"]["type"]
+    return (
+        cell.architecture,
+        cell.settings.json["input"]["channels"],
+        cell.settings.json["training"]["optimizer"]["type"],
+    )
 
 
 def run(cell, precision: str, *, device: torch.device, out: Path, batch: int | None) -> engine.Run:
     """A replicate of a cell, on random pictures, ready to step."""
-    training = cell.settings["training"] | {"precision": precision}
+    training = cell.settings.json["training"] | {"precision": precision}
     training |= {"batch_size": batch} if batch else {}
-    shape, count = cell.settings["input"], EPOCH_BATCHES * training["batch_size"]
+    shape, count = cell.settings.json["input"], EPOCH_BATCHES * training["batch_size"]
     size = (count, shape["channels"], shape["size"], shape["size"])
     split = Split(
         torch.randint(256, size, dtype=torch.uint8, device=device),
-        torch.randint(cell.settings["classes"], (count,), device=device),
+        torch.randint(cell.settings.json["classes"], (count,), device=device),
     )
     pictures = Pictures(split, split, split, *(torch.tensor([value], device=device) for value in (0.5, 0.25)))
-    made = engine.Run(cell.cell_id, cell.settings | {"training": training}, 0, pictures, device, out)
+    made = engine.Run(
+        cell.cell_id, Settings.parse(cell.settings.json | {"training": training}), 0, pictures, device, out
+    )
     starts.initialise(made.model, made.table, "kaiming_uniform", 0)
     made.model.to(device, memory_format=torch.channels_last).train()
     return made
@@ -213,7 +220,7 @@ def study_seconds(plan: study.Plan, speeds: dict, start: float) -> tuple[int, fl
     seconds, count = 0.0, 0
     for cell in plan.cells.values():
         if kind(cell) in speeds:
-            counts, epochs = cell.data.facts["counts"], cell.settings["training"]["epochs"]
+            counts, epochs = cell.data.facts["counts"], cell.settings.json["training"]["epochs"]
             pictures = counts["train"] + (counts["valid"] + counts["test"]) / 3
             seconds, count = seconds + start + epochs * pictures / speeds[kind(cell)], count + 1
     return count, seconds

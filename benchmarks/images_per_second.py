@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from weight_atlas import networks, starts
 from weight_atlas.plan import cost
+from weight_atlas.settings import Settings
 from weight_atlas.training import engine, launcher
 from weight_atlas.training.data import Pictures, Split
 
@@ -67,7 +68,7 @@ def run(network: dict, channels: int, size: int, count: int = 8 * BATCH) -> engi
         "snapshots": "ends",
     }
     pictures = Pictures(split, split, split, [0.5], [0.25])
-    made = engine.Run("base-speed", settings, 0, pictures, torch.device("cpu"), Path())
+    made = engine.Run("base-speed", Settings.parse(settings), 0, pictures, torch.device("cpu"), Path())
     starts.initialise(made.model, made.table, "kaiming_uniform", 0)
     made.model.to(memory_format=torch.channels_last).train()
     return made
@@ -90,7 +91,7 @@ def measured(made: engine.Run, seconds: float) -> float:
     def step():
         epoch, at = divmod(next(done), made.steps)
         if at == 0:
-            made.feed.deal(epoch)
+            made.feed.shuffle_epoch(epoch)
         made._step(*made.feed.batch(at), optimizer)
 
     return stepping(step, seconds)

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import images_per_second
 import torch
 
-from weight_atlas.training.track import Evidence
+from weight_atlas.training.track import GradientTracker
 
 CASES = {
     "lenet5": ({"architecture": "lenet5"}, 1, 28),
@@ -29,8 +29,8 @@ CASES = {
 }
 
 
-class Whole(Evidence):
-    """Evidence that goes on looking at every tensor."""
+class Whole(GradientTracker):
+    """GradientTracker that goes on looking at every tensor."""
 
     def close(self) -> None:
         pass
@@ -57,7 +57,7 @@ def main() -> None:
         made = images_per_second.run(*case, args.batch)
         optimizer = made._enter(made.training["stages"][0])
         made.feed.deal(1)
-        sides = {"without": None, "track": Evidence(made.model), "most": Whole(made.model)}
+        sides = {"without": None, "track": GradientTracker(made.model), "most": Whole(made.model)}
         turns = [{side: step(made, optimizer, own) for side, own in sides.items()} for _ in range(10 + args.steps)]
         middle = {side: statistics.median(turn[side] for turn in turns[10:]) for side in sides}
         costs = [middle[side] / middle["without"] - 1 for side in ("track", "most")]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import store
-from weight_atlas.plan import resolve, study
+from weight_atlas.plan import checks, study
 
 
 def main() -> int:
@@ -24,7 +24,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         plan = study.Plan(args.config)
-    except resolve.Problem as problem:
+    except checks.ConfigError as problem:
         sys.exit(f"config: {problem}")
     rows = plan.rows()
     columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import outcome, outdated, resolve, spec, study
+from weight_atlas.plan import checks, outcome, outdated, spec, study
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
         return 0
     try:
         plan = study.Plan(args.config)
-    except resolve.Problem as problem:
+    except checks.ConfigError as problem:
         sys.exit(f"config: {problem}")
     print(outcome.table(plan, outdated.outdated(plan)))
     if args.smoke:

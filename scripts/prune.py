@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import resolve, study, unwanted
+from weight_atlas.plan import checks, study, unwanted
 
 
 def main() -> int:
@@ -18,7 +18,7 @@ def main() -> int:
     try:
         plan = study.Plan(args.config)
         print(unwanted.table(plan, plan.config.prune == "remove", args.command))
-    except resolve.Problem as problem:
+    except checks.ConfigError as problem:
         sys.exit(f"config: {problem}")
     except (ValueError, OSError) as error:
         sys.exit(f"prune: {error}")

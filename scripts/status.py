@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import progress, resolve, study
+from weight_atlas.plan import checks, progress, study
 
 
 def main() -> int:
@@ -16,7 +16,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         plan = study.Plan(args.config)
-    except resolve.Problem as problem:
+    except checks.ConfigError as problem:
         sys.exit(f"config: {problem}")
     print(progress.table(plan))
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from weight_atlas import records, store
 from weight_atlas.plan import recipe
+from weight_atlas.settings import Settings
 from weight_atlas.training import launcher, slots
 
 
@@ -42,7 +43,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def ingredients(args: argparse.Namespace) -> recipe.Recipe:
     """What the block is trained from."""
     parents = [record for block in args.parents for record in records.read(block)["replicates"]]
-    return recipe.block(args.cell, args.card, args.weights, parents, store.block_seeds(args.output))
+    return recipe.block(Settings.parse(args.cell), args.card, args.weights, parents, store.block_seeds(args.output))
 
 
 def main() -> int:
@@ -54,7 +55,7 @@ def main() -> int:
         from weight_atlas.training import block as trainer
 
         files = {"data": args.data, "card": args.card, "weights": args.weights, "parents": args.parents}
-        trainer.train(args.cell_id, args.cell, block.unfinished(), files, args.device, block.scratch)
+        trainer.train(args.cell_id, Settings.parse(args.cell), block.unfinished(), files, args.device, block.scratch)
         return 0
     gpus = [] if args.device == "cpu" else slots.devices()
     if args.device == "cuda" and not gpus:

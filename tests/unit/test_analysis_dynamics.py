@@ -202,7 +202,7 @@ def test_closed_form_and_recorded_gradients_agree_tap_by_tap(architecture, size)
     for seed in range(3):
         torch.manual_seed(seed)
         model, table = build({"architecture": architecture, "width": 0.1}, 2, size, 5)
-        evidence = track.Evidence(model)
+        evidence = track.GradientTracker(model)
         model(torch.randn(6, 2, size, size)).square().sum().backward()
         evidence.gradients()
         for name, had in evidence.bits[track.GRADIENT].items():

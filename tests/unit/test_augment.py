@@ -1,5 +1,7 @@
 """Changes of the training pictures against slicing, numpy, scipy and torchvision."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from torchvision.transforms import functional as tv
 
 from weight_atlas import streams
 from weight_atlas.plan import spec
-from weight_atlas.training.augment import OFF, Augment, _grid
+from weight_atlas.settings import Augmentation
+from weight_atlas.training.augment import Augment, _grid
 
 SIZE = (24, 18)
 
@@ -25,7 +28,7 @@ def pictures(count=6, channels=3, size=SIZE):
 
 def changed(images, **settings):
     """(what the augment makes of all pictures, what it drew for them)."""
-    augment = Augment(settings)
+    augment = Augment(Augmentation(**settings))
     drawn = augment.draw(len(images), tuple(images.shape[2:]), stream())
     return augment.apply(augment.pad(images), torch.arange(len(images)), drawn), drawn
 
@@ -37,15 +40,15 @@ def within(reach, *shape, draw):
 def test_without_changes_nothing_is_drawn_or_changed():
     images = pictures()
     found, drawn = changed(images)
-    assert torch.equal(found, images) and found.dtype == torch.uint8 and not drawn and not Augment({})
-    assert spec.Augment().model_dump() == OFF
+    assert torch.equal(found, images) and found.dtype == torch.uint8 and not drawn and not Augment(Augmentation())
+    assert spec.Augment().model_dump() == asdict(Augmentation())
     for name, value in {"crop": 1, "flip": "always", "rotation": 1.0, "zoom": [0.5, 1.0], "cutout": 1}.items():
-        assert Augment({name: value})
+        assert Augment(Augmentation(**{name: value}))
 
 
 def test_crop_and_flip_are_what_slicing_gives():
     images = torch.randint(256, (10, 3, 12, 14), dtype=torch.uint8)
-    augment, picked = Augment({"crop": 2, "flip": True}), torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
+    augment, picked = Augment(Augmentation(crop=2, flip=True)), torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
     padded = augment.pad(images)
     assert torch.equal(padded, torch.nn.functional.pad(images, [2] * 4))
     found = augment.apply(padded, picked, augment.draw(8, (12, 14), stream()))
@@ -60,7 +63,7 @@ def test_crop_and_flip_are_what_slicing_gives():
 
 def test_a_crop_can_repeat_the_border():
     images = pictures()
-    padded = Augment({"crop": 3, "fill": "nearest"}).pad(images)
+    padded = Augment(Augmentation(crop=3, fill="nearest")).pad(images)
     assert np.array_equal(padded, np.pad(images, [(0, 0), (0, 0), (3, 3), (3, 3)], mode="edge"))
 
 
@@ -125,7 +128,7 @@ def test_the_affine_change_is_that_of_keras(settings, fill):
 
 
 def test_draws_stay_within_their_ranges_and_fill_them():
-    augment = Augment({"shift": 0.3, "zoom": [0.5, 1.0], "brightness": 0.4})
+    augment = Augment(Augmentation(shift=0.3, zoom=[0.5, 1.0], brightness=0.4))
     drawn = augment.draw(4000, (20, 20), stream())
     for found, low, high in (
         (drawn["affine"][:, :, 2].flatten(), -0.6, 0.6),  # in units of half the side
@@ -171,7 +174,7 @@ def test_all_changes_at_once_are_made_in_their_order():
     assert list(drawn) == ["mirrored", "corner", "affine", "brightness", "centre"]
     alone = images
     for part in (("crop", "flip"), ("rotation", "shift"), ("brightness",), ("cutout",)):
-        augment = Augment({name: settings[name] for name in part})
+        augment = Augment(Augmentation(**{name: settings[name] for name in part}))
         padded = augment.pad(alone)
         own = augment.draw(0, SIZE, stream()).keys()
         alone = augment.apply(padded, torch.arange(6), {name: drawn[name] for name in own})

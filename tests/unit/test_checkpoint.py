@@ -10,6 +10,7 @@ import torch
 
 from tests.unit.test_training import SGD, settings, stage
 from weight_atlas import store
+from weight_atlas.settings import Settings
 from weight_atlas.training import block, checkpoint, engine
 
 ADAM = {"type": "adam", "lr": 0.003, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
@@ -39,7 +40,7 @@ def child(toy, out, kind, seconds, before=None):
         if before:
             before()
         files = {"data": str(toy / "toy.safetensors"), "card": str(toy / "toy.json"), "weights": None, "parents": []}
-        block.train("base-toy", cell(kind), range(0, 1), files, "cpu", out)
+        block.train("base-toy", Settings.parse(cell(kind)), range(0, 1), files, "cpu", out)
         os._exit(0)
     except SystemExit as ended:
         os._exit(ended.code)

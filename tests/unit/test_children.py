@@ -7,6 +7,7 @@ import torch
 from tests.unit.test_training import settings, snapshot, stage, train
 from weight_atlas import networks, perturbations, starts, store, streams
 from weight_atlas.networks import build
+from weight_atlas.settings import Start
 from weight_atlas.starts import perturb
 
 NETWORK = {"architecture": "resnet18", "width": 0.0625, "options": {}, "threads": 1}
@@ -28,7 +29,7 @@ def changed(parent, *steps, seed=0):
     table = networks.layer_table(NETWORK, 1, 32, 4)
     start = {"kind": "perturb", "scheme": "kaiming_uniform", "order": "same", "cell": "x", "steps": list(steps)}
     model = build.TableModule(table)
-    noted = starts.begin(model, table, start, seed, str(path))
+    noted = starts.begin(model, table, Start(**start), seed, str(path))
     return store.load_tensors(path), model.state_dict(), noted
 
 
@@ -208,7 +209,7 @@ def grafted(layers, mode="frozen", init="graft", cell="base", **training):
 
 def owned(table, layers):
     """Names of the tensors of the first layers, their BatchNorms included."""
-    return {name for name in table.copied_tensors({"layers": layers})}
+    return {name for name in table.copied_tensors(Start("graft", layers=layers))}
 
 
 @pytest.mark.parametrize("layers", range(11))
@@ -232,7 +233,7 @@ def test_a_graft_copies_and_freezes_exactly_its_layers(toy, base, tmp_path, mode
     idle = {f"{layer.name}.bias" for layer in run.table.layers if layer.kind == "Conv2d"} - fixed
     for name in set(start) - idle:
         assert torch.equal(start[name], end[name]) == (name in fixed), name
-    held = {id(p) for group in run._enter(run.training["stages"][0]).param_groups for p in group["params"]}
+    held = {id(p) for group in run._enter(run.training.stages[0]).param_groups for p in group["params"]}
     parameters = dict(run.model.named_parameters())
     assert held == {id(parameters[name]) for name in weights - fixed}
 

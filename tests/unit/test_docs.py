@@ -22,7 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.unit.test_imports import ORDER
 from weight_atlas import networks, perturbations
 from weight_atlas.networks import architectures
-from weight_atlas.plan import resolve, spec, study
+from weight_atlas.plan import checks, spec, study
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {"docs/coverage.md", "docs/tables.md"}  # by commands, which have tests of their own
@@ -284,8 +284,8 @@ def test_the_schema_refuses_what_the_models_refuse(schema):
         wrong = copy.deepcopy(config) | {key: value}
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
-        with pytest.raises(resolve.Problem):
-            resolve.check(spec.Config, wrong, "")
+        with pytest.raises(checks.ConfigError):
+            checks.check(spec.Config, wrong, "")
 
 
 # ------------------------------------------------------------------------------------------- the examples
@@ -353,7 +353,7 @@ def test_the_example_of_the_grid_has_the_cells_that_it_says():
     found = study.Plan(yaml.safe_load(example), Path("nowhere"))
     assert len(found.entries) == 2 * 2 * 2 - 2
     for entry in found.entries:
-        training = found.cells[entry.cell_id].settings["training"]
+        training = found.cells[entry.cell_id].settings.json["training"]
         assert training["batch_size"] == {"small": 16, "large": 256}[entry.labels["batch"]]
         assert training["epochs"] == {"default": 12, "kaiming_uniform": 8}[entry.labels["init"]]
 

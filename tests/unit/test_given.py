@@ -15,7 +15,7 @@ from safetensors.torch import save_file as save_torch
 
 from weight_atlas import networks
 from weight_atlas.analysis.runs import given as laid
-from weight_atlas.plan import cost, given, outcome, resolve, study
+from weight_atlas.plan import checks, cost, given, outcome, study
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,7 +89,7 @@ def test_a_list_keeps_its_order_and_several_folders_are_replicates(tmp_path):
     files, epochs = given.series(["b/1", "b/0"], tmp_path)
     assert epochs == [1, 5] and [file.parent.name for own in files for file in own] == ["1", "1", "0", "0"]
     plan = planned(tmp_path, files=["b/1", "b/0"])
-    assert plan.blocks == {only(plan).cell_id: [(0, 1)]} and only(plan).settings["snapshots"] == [1, 5]
+    assert plan.blocks == {only(plan).cell_id: [(0, 1)]} and only(plan).settings.json["snapshots"] == [1, 5]
 
 
 def test_the_fingerprint_follows_the_content(tmp_path):
@@ -225,7 +225,7 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, case):
     wrong = config(tmp_path, **asked)
     wrong["networks"]["wide"] = {"architecture": "resnet18"}
     wrong["datasets"] = {"digits": {"source": "digits"}, "coloured": {"source": "digits", "channels": 3}}
-    with pytest.raises(resolve.Problem) as error:
+    with pytest.raises(checks.ConfigError) as error:
         study.Plan(wrong, Path("nowhere"))
     said = str(error.value)
     assert "\n" not in said and all(word in said for word in words), said
@@ -236,11 +236,11 @@ def test_the_line_on_pickles_converts_one(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     torch.save({name: torch.from_numpy(value) for name, value in tensors().items()}, folder / "epoch_1.pt")
-    with pytest.raises(resolve.Problem) as error:
+    with pytest.raises(checks.ConfigError) as error:
         planned(tmp_path)
     command = str(error.value).partition('python -c "')[2].removesuffix('"')
     subprocess.run([sys.executable, "-c", command], check=True)
-    assert only(planned(tmp_path)).settings["snapshots"] == [1]
+    assert only(planned(tmp_path)).settings.json["snapshots"] == [1]
 
 
 # ------------------------------------------------------------------------------------------------- the cells
@@ -253,7 +253,7 @@ def test_the_line_on_pickles_converts_one(tmp_path):
 def test_the_input_is_read_from_the_shapes(tmp_path, network, channels, size, classes):
     write(tmp_path / "run", "a", network=network, channels=channels, size=size, classes=classes)
     asked = config(tmp_path, network="net") | {"networks": {"net": {"architecture": network}}}
-    settings = only(study.Plan(asked, Path("nowhere"))).settings
+    settings = only(study.Plan(asked, Path("nowhere"))).settings.json
     assert settings["input"]["channels"] == channels and settings["classes"] == classes
     table = networks.layer_table({"architecture": network}, channels, settings["input"]["size"], classes)
     assert dict(table.parameters()) == {
@@ -270,7 +270,7 @@ def test_a_size_that_is_given_is_taken(tmp_path):
     found = {name: np.zeros(shape, np.float32) for name, shape in (*table.parameters(), *table.buffers())}
     found = {name: x.astype(np.int64) if name.endswith("tracked") else x for name, x in found.items()}
     save_file(found, tmp_path / "run/a.safetensors")
-    assert only(planned(tmp_path, network="resnet18", size=48)).settings["input"] == {"channels": 3, "size": 48}
+    assert only(planned(tmp_path, network="resnet18", size=48)).settings.json["input"] == {"channels": 3, "size": 48}
 
 
 def test_an_id_follows_what_is_given_and_not_where(tmp_path):
@@ -344,7 +344,7 @@ UNSAID = {
 def test_a_config_that_cannot_be_is_refused(tmp_path, case):
     change, words = UNSAID[case]
     write(tmp_path / "run", "epoch_0")
-    with pytest.raises(resolve.Problem) as error:
+    with pytest.raises(checks.ConfigError) as error:
         study.Plan(config(tmp_path) | change, Path("nowhere"))
     assert words in str(error.value) and "\n" not in str(error.value)
 
@@ -352,7 +352,7 @@ def test_a_config_that_cannot_be_is_refused(tmp_path, case):
 def test_a_grid_still_needs_its_data_sets_and_optimizers():
     whole = yaml.safe_load((ROOT / "config/quick.yaml").read_text())
     for key in ("datasets", "optimizers", "definitions"):
-        with pytest.raises(resolve.Problem, match=f"{key}: is missing; the config must give it"):
+        with pytest.raises(checks.ConfigError, match=f"{key}: is missing; the config must give it"):
             study.Plan({name: value for name, value in whole.items() if name != key}, Path("nowhere"))
 
 
@@ -367,7 +367,7 @@ def block(root, series, **asked):
         save_torch({key: torch.as_tensor(value) for key, value in found.items()}, folder / f"{name}.safetensors")
     cell = only(planned(root, **asked))
     made = root / "cells/seeds_0-0"
-    laid.lay_out(cell.cell_id, cell.settings, cell.files[0], None, None, made)
+    laid.lay_out(cell.cell_id, cell.settings.json, cell.files[0], None, None, made)
     return made, json.loads((made / "run.json").read_text())
 
 

@@ -33,10 +33,17 @@ def finish(plan: study.Plan, cell_id: str, *replicates: dict) -> None:
     parents = [
         one for block in plan.parent_blocks(cell_id, BLOCK) for one in records.read(plan.root / block)["replicates"]
     ]
-    card = plan.root / f"data/{cell.settings['dataset_id']}.json"
+    card = plan.root / f"data/{cell.settings.json['dataset_id']}.json"
     made_from = recipe.block(cell.settings, card, None, parents, [one["seed"] for one in replicates])
     rows = [one | {"recipe": made_from} for one in replicates]
-    run = {"cell_id": cell_id, "kind": cell.kind, "seeds": [0, 1], **MACHINE, "replicates": rows, "cell": cell.settings}
+    run = {
+        "cell_id": cell_id,
+        "kind": cell.kind,
+        "seeds": [0, 1],
+        **MACHINE,
+        "replicates": rows,
+        "cell": cell.settings.json,
+    }
     store.write_json(path / "run.json", run)
     (path / "metrics.csv").write_text("")
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from weight_atlas.plan import blocks, code, cost, outcome, recipe, resolve, spec, study
+from weight_atlas.plan import blocks, checks, code, cost, outcome, recipe, spec, study
 from weight_atlas.plan.identity import digest, slug
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,7 +191,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG, ids=str)
 def test_a_wrong_config_is_refused_in_one_line(case):
     changes, words = WRONG[case]
-    with pytest.raises(resolve.Problem) as found:
+    with pytest.raises(checks.ConfigError) as found:
         plan(*changes)
     message = str(found.value)
     assert "\n" not in message
@@ -236,14 +236,14 @@ def test_exclude_and_adjust_and_vary():
         ((*D, "adjust"), [{"where": {"optimizer": "adam"}, "set": {"lr": 1e-4}, "training": {"epochs": 2}}])
     )
     for entry in adjusted.entries:
-        training = adjusted.cells[entry.cell_id].settings["training"]
+        training = adjusted.cells[entry.cell_id].settings.json["training"]
         expected = (1e-4, 2) if entry.labels["optimizer"] == "adam" else (0.02, 8)
         assert (training["optimizer"]["lr"], training["epochs"]) == expected
     levels = {"small": {"training": {"batch_size": 8}}, "large": {"training": {"batch_size": 256}, "set": {"lr": 0.5}}}
     varied = plan(((*D, "vary"), {"batch": levels}))
     assert sum(e.role == "grid" for e in varied.entries) == 24
     by_level = {
-        e.labels["batch"]: varied.cells[e.cell_id].settings["training"] for e in varied.entries if e.role == "grid"
+        e.labels["batch"]: varied.cells[e.cell_id].settings.json["training"] for e in varied.entries if e.role == "grid"
     }
     assert by_level["large"]["batch_size"] == 256 and by_level["large"]["optimizer"]["lr"] == 0.5
 
@@ -304,11 +304,11 @@ def test_what_changes_the_result_changes_every_cell(changes):
 def test_one_learning_rate_changes_its_cells_and_their_children_alone():
     before, after = plan(), plan((("optimizers", "adam", "lr"), 0.002))
     kept = set(before.cells) & set(after.cells)
-    assert {before.cells[c].settings["training"]["optimizer"]["type"] for c in kept} == {"sgd"}
+    assert {before.cells[c].settings.json["training"]["optimizer"]["type"] for c in kept} == {"sgd"}
     assert len(kept) == 6 + 2 + 7 + 2
     moved = plan((("sources", "digits-0-4", "training"), {"epochs": 2}))
     lost = set(before.cells) - set(moved.cells)
-    assert {before.cells[c].settings["start"]["kind"] for c in lost} == {"init", "parent"}
+    assert {before.cells[c].settings.json["start"]["kind"] for c in lost} == {"init", "parent"}
     assert len(lost) == 2 + 4
 
 
@@ -412,7 +412,7 @@ def test_experiments_are_grids_of_their_own_with_a_label():
         ("again", None),
     ]
     assert len(found.cells) == 4, "the same cell in two experiments is one cell"
-    assert [found.cells[e.cell_id].settings["training"]["epochs"] for e in found.entries] == [3, 3, 3, 5, 3]
+    assert [found.cells[e.cell_id].settings.json["training"]["epochs"] for e in found.entries] == [3, 3, 3, 5, 3]
 
 
 def test_the_document_of_study_002_has_162_or_126_trainings():
@@ -449,7 +449,7 @@ def test_the_document_of_study_001_has_76_networks():
             cell = found.cells[entry.cell_id]
             base = found.cells[cell.parent]
             depth = int(entry.labels["depth"])
-            assert cell.settings["start"]["layers"] == depth == cell.settings["training"]["stages"][0]["frozen"]
+            assert cell.settings.start.layers == depth == cell.settings.training.stages[0].frozen
             if entry.labels["base"] != entry.labels["dataset"]:
                 assert not set(base.data.spec["classes"]) & set(cell.data.spec["classes"])
 
@@ -485,15 +485,15 @@ def test_the_experiments_of_study_003(tmp_path):
         "last-layer": 3,
         "filters": 3,
     }
-    rates = [cell.settings["training"]["optimizer"]["lr"] for _, cell in found["rates"]]
+    rates = [cell.settings.json["training"]["optimizer"]["lr"] for _, cell in found["rates"]]
     assert rates == [0.1, 0.01, 0.001, 0.0001, 0.00001]
-    assert [cell.settings["training"]["optimizer"]["momentum"] for _, cell in found["momentum"]][-2:] == [1.0, 1.2]
+    assert [cell.settings.json["training"]["optimizer"]["momentum"] for _, cell in found["momentum"]][-2:] == [1.0, 1.2]
     for labels, cell in found["last-layer"]:
         assert cell.data.facts["classes"] == ["001.ak47", "002.american-flag"], "the clutter class is left out"
         assert cell.data.facts["counts"] == {"train": 64, "valid": 8, "test": 16}
-        frozen = cell.settings["training"]["stages"][0]["frozen"]
+        frozen = cell.settings.json["training"]["stages"][0]["frozen"]
         assert len(cell.table.weight_layers) - frozen == {"all": 1}.get(labels["features"], 2)
-    batches = {labels["step"]: cell.settings["training"]["batch_size"] for labels, cell in found["path"]}
+    batches = {labels["step"]: cell.settings.json["training"]["batch_size"] for labels, cell in found["path"]}
     assert {step for step, size in batches.items() if size == 125} == {"B", "B-no-bn", "B-sgd", "C"}
 
 
@@ -508,20 +508,22 @@ def test_the_experiments_of_study_004(tmp_path):
         "transfer": 1,
     }
     options = {
-        (labels["block-count"], labels["kernel"]): cell.settings["network"]["options"]
+        (labels["block-count"], labels["kernel"]): cell.settings.json["network"]["options"]
         for labels, cell in found["blocks"]
     }
     assert all((str(own["blocks"]), str(own["kernel"])) == key for key, own in options.items()) and len(options) == 12
-    assert {cell.settings["network"]["architecture"] for _, cell in found["blocks"]} == {"handmade_resnet"}
+    assert {cell.settings.json["network"]["architecture"] for _, cell in found["blocks"]} == {"handmade_resnet"}
     for labels, cell in found["penalty"]:
-        penalty, own = cell.settings["training"]["penalty"], cell.settings["network"]["options"]
+        penalty, own = cell.settings.json["training"]["penalty"], cell.settings.json["network"]["options"]
         assert (str(penalty["alpha"]), f"{penalty['weight']:g}") == (labels["alpha"], labels["lambda"])
         assert str(own["dropout"]) == labels["dropout"] and (own["blocks"], own["kernel"]) == (3, 3)
-    copies = {labels["augmentation"]: cell.settings["training"].get("copies") for labels, cell in found["augmentation"]}
+    copies = {
+        labels["augmentation"]: cell.settings.json["training"].get("copies") for labels, cell in found["augmentation"]
+    }
     assert copies["none"] is None and len({len(copy) for name, copy in copies.items() if name != "none"}) == 1
     ((_, cell),) = found["transfer"]
-    assert [stage["frozen"] for stage in cell.settings["training"]["stages"]] == [16, 0]
-    assert cell.settings["start"]["layers"] == ["features"] and cell.table.parameter_count == 20_817_482 - 8 * 513
+    assert [stage["frozen"] for stage in cell.settings.json["training"]["stages"]] == [16, 0]
+    assert cell.settings.json["start"]["layers"] == ["features"] and cell.table.parameter_count == 20_817_482 - 8 * 513
 
 
 def test_the_tour_keeps_to_its_shares_of_processes_with_torch():
@@ -557,7 +559,7 @@ def test_what_stays_of_a_cell():
         {"match": {"to": {"optimizer": "sgd"}}},
     ]
     assert kept_of("checkpoints", checkpoints=rules) == {grid: [3, 5, 8], others: "all", child: []}
-    with pytest.raises(resolve.Problem, match="definitions.one: has `checkpoints` and `keep: ends`; allowed: keep: ch"):
+    with pytest.raises(checks.ConfigError, match="definitions.one: has `checkpoints` and `keep: ends`; allowed: keep"):
         kept_of("ends", checkpoints=rules)
 
 

@@ -183,5 +183,5 @@ def test_blocks_that_failed_of_themselves_are_tried_again(tmp_path):
 def test_the_key_is_read_as_the_command_line_gives_it():
     given = {text: study.Plan(tiny() | {"retry_failed": text}).config.retry_failed for text in ("true", "false", True)}
     assert given == {"true": True, "false": False, True: True}
-    with pytest.raises(study.Problem, match="retry_failed: 'yes' is not allowed"):
+    with pytest.raises(study.ConfigError, match="retry_failed: 'yes' is not allowed"):
         study.Plan(tiny() | {"retry_failed": "yes"})

@@ -16,6 +16,7 @@ from weight_atlas import cell_table, networks, starts, store
 from weight_atlas.analysis import course, group, prune_snapshots
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import cost, disk, outcome, study
+from weight_atlas.settings import Settings, Start, Training
 from weight_atlas.training import block as trainer
 from weight_atlas.training import frozen, launcher
 
@@ -75,7 +76,7 @@ def run(toy, root, name, thinned, settled=CELLS):
     }
     files["parents"] = [str(directory.parents[1] / parent / directory.name)] if parent else []
     block = launcher.Block(directory, name, made)
-    trainer.train(name, made, SEEDS, files, "cpu", block.scratch)
+    trainer.train(name, Settings.parse(made), SEEDS, files, "cpu", block.scratch)
     if thinned:
         prune_snapshots.thin(block.scratch, name, made, KEPT[name])
     block.finish()
@@ -212,7 +213,7 @@ def test_a_start_that_cannot_be_made_again_stays(toy, both, tmp_path, capsys):
     """Its hash is another one already as its training ends."""
     made = launcher.Block(tmp_path / "cells/base-frozen/seeds_0-1", "base-frozen", CELLS["base-frozen"])
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
-    trainer.train("base-frozen", made.settings, SEEDS, files, "cpu", made.scratch)
+    trainer.train("base-frozen", Settings.parse(made.settings), SEEDS, files, "cpu", made.scratch)
     path = store.record_path(made.scratch, 1)
     store.write_json(path, store.read_json(path) | {"start_sha256": "0" * 64})
     prune_snapshots.thin(made.scratch, "base-frozen", made.settings, [])
@@ -229,9 +230,9 @@ def test_an_epoch_that_is_not_kept_fails_a_child_in_one_line(both, tmp_path):
     files = {"weights": None, "parents": [str(root / "results/cells/perturb-flip/seeds_0-1")]}
     there = {take: perturbed("perturb-flip", take=take)["start"] for take in ("last", "best", 0, 1)}
     for take in ("last", "best", 0):
-        assert trainer._start_file(there[take], 0, files)
+        assert trainer._start_file(Start(**there[take]), 0, files)
     with pytest.raises(starts.Missing, match="perturb-flip has not kept epoch 1 .*remove .* to train it again so that"):
-        trainer._start_file(there[1], 0, files)
+        trainer._start_file(Start(**there[1]), 0, files)
 
 
 # ------------------------------------------------------------------------------------- what is stored once
@@ -241,7 +242,7 @@ def test_what_never_changes_is_stored_once(both):
     for name in ("base-frozen", "transfer-frozen"):
         made = CELLS[name]
         table = networks.layer_table(made["network"], 1, 32, 4)
-        fixed = set(frozen.constant(table, made["training"]))
+        fixed = set(frozen.constant(table, Training.parse(made["training"])))
         assert {one.partition(".")[0] for one in fixed} == ({"conv1"} if name == "base-frozen" else {"conv1", "conv2"})
         every = {key for key, _ in (*table.parameters(), *table.buffers())}
         for own, _, whole, thinned in folders(both):
@@ -288,7 +289,7 @@ def trained(toy, tmp_path):
     """A block that is trained and not yet thinned, with frozen layers and a best epoch that stays by itself."""
     made = launcher.Block(tmp_path / "cells/base-frozen/seeds_0-1", "base-frozen", CELLS["base-frozen"])
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
-    trainer.train("base-frozen", made.settings, range(1), files, "cpu", made.scratch)
+    trainer.train("base-frozen", Settings.parse(made.settings), range(1), files, "cpu", made.scratch)
     return made.scratch
 
 
@@ -345,7 +346,7 @@ def job(toy, tmp_path):
     """A launcher's block that keeps the ends alone, whose trainer has done its work."""
     made = launcher.Block(tmp_path / "cells/base-a/seeds_0-0", "base-a", CELLS["base-a"], keep="ends")
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
-    trainer.train("base-a", made.settings, range(1), files, "cpu", made.scratch)
+    trainer.train("base-a", Settings.parse(made.settings), range(1), files, "cpu", made.scratch)
     return made
 
 
@@ -427,12 +428,12 @@ def test_the_plan_knows_the_disk_within_a_tenth(tmp_path, keep):
         stem = tmp_path / made.data.dataset_id
         files = {"data": f"{stem}.safetensors", "card": f"{stem}.json", "weights": None}
         parent = tmp_path / "results/cells" / str(made.parent) / "seeds_0-7"
-        job = launcher.Block(tmp_path / study.block_path(name, block), name, made.settings)
+        job = launcher.Block(tmp_path / study.block_path(name, block), name, made.settings.json)
         trainer.train(name, made.settings, job.seeds, files | {"parents": [str(parent)]}, "cpu", job.scratch)
         need = cost.need(made, 8, "cpu", plan.kept[name])
         most = max(most, disk.used([job.scratch])[0] / (need.disk_bytes + need.working_bytes))
         if keep != "all":
-            prune_snapshots.thin(job.scratch, name, made.settings, plan.kept[name])
+            prune_snapshots.thin(job.scratch, name, made.settings.json, plan.kept[name])
         job.finish()
     found = disk.used([tmp_path / "results/cells"])[0]
     assert outcome.disk_bytes(plan) == pytest.approx(found, rel=0.1)

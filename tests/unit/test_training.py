@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.unit import blocks
 from weight_atlas import networks, starts, store, streams
 from weight_atlas.networks import build
+from weight_atlas.settings import Settings, Stage, Start
 from weight_atlas.training import block, data, engine, rates, track
 
 CHANGED = {"crop": 2, "flip": "both", "rotation": 15.0, "brightness": 0.2, "cutout": 4}
@@ -59,7 +60,7 @@ def load(toy, channels=1, size=32):
 
 def train(toy, out, cell, seed=0, file=None):
     torch.set_num_threads(1)
-    run = engine.Run("base-toy", cell, seed, load(toy), torch.device("cpu"), out)
+    run = engine.Run("base-toy", Settings.parse(cell), seed, load(toy), torch.device("cpu"), out)
     return run, run.train(file)
 
 
@@ -106,7 +107,7 @@ def torch_rates(make, epochs, steps, per_step, lr=0.1):
     ],
 )
 def test_rates_are_those_of_torch(schedule, make, per_step):
-    ours = [rates.rate(stage(6, 0.1, **schedule), step, 7) for step in range(42)]
+    ours = [rates.rate(Stage.parse(stage(6, 0.1, **schedule)), step, 7) for step in range(42)]
     if schedule["type"] == "onecycle":
         per = torch_rates(make, 6, 7, per_step=True, lr=0.1)[:42]
     else:
@@ -116,9 +117,11 @@ def test_rates_are_those_of_torch(schedule, make, per_step):
 
 def test_rate_table_and_warmup():
     table = stage(3, 0.1, type="table", rates=[0.3, 0.2, 0.1])
-    assert [rates.rate(table, step, 2) for step in range(6)] == [0.3, 0.3, 0.2, 0.2, 0.1, 0.1]
+    assert [rates.rate(Stage.parse(table), step, 2) for step in range(6)] == [0.3, 0.3, 0.2, 0.2, 0.1, 0.1]
     warm = stage(4, 0.1, warmup=1.0)
-    np.testing.assert_allclose([rates.rate(warm, s, 5) for s in range(7)], [0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.1])
+    np.testing.assert_allclose(
+        [rates.rate(Stage.parse(warm), s, 5) for s in range(7)], [0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.1]
+    )
 
 
 # --------------------------------------------------------------------------------------------- streams
@@ -179,16 +182,16 @@ def test_loaded_starts(tmp_path):
     store.save_tensors(tmp_path / "w.safetensors", rgb.state_dict(), {})
     start = {"kind": "weights", "scheme": "kaiming_normal", "head": "fresh", "grey": "sum_conv1"}
     grey, table = build.build(network, 1, 32, 10)
-    starts.begin(grey, table, start, 0, str(tmp_path / "w.safetensors"))
+    starts.begin(grey, table, Start(**start), 0, str(tmp_path / "w.safetensors"))
     assert torch.equal(grey.conv1.weight, rgb.conv1.weight.sum(1, keepdim=True))
     assert torch.equal(grey.layer2[0].conv1.weight, rgb.layer2[0].conv1.weight)
     assert not torch.equal(grey.fc.weight, rgb.fc.weight)
-    starts.begin(grey, table, start | {"head": "copied"}, 0, str(tmp_path / "w.safetensors"))
+    starts.begin(grey, table, Start(**start | {"head": "copied"}), 0, str(tmp_path / "w.safetensors"))
     assert torch.equal(grey.fc.weight, rgb.fc.weight)
     with pytest.raises(ValueError, match="has the shape"):
-        starts.begin(grey, table, start | {"grey": "replicate"}, 0, str(tmp_path / "w.safetensors"))
+        starts.begin(grey, table, Start(**start | {"grey": "replicate"}), 0, str(tmp_path / "w.safetensors"))
     with pytest.raises(starts.Missing):
-        starts.begin(grey, table, start, 0, None)
+        starts.begin(grey, table, Start(**start), 0, None)
 
 
 # ----------------------------------------------------------------------------------------------- engine
@@ -246,9 +249,9 @@ def test_within_an_epoch_nothing_is_read_back_from_the_device(toy, tmp_path):
             return function(*arguments, **(keywords or {}))
 
     read = []
-    run = engine.Run("base-toy", settings(augment=CHANGED), 0, load(toy), torch.device("cpu"), tmp_path)
-    optimizer = run._enter(run.training["stages"][0])
-    run.feed.deal(1)
+    run = engine.Run("base-toy", Settings.parse(settings(augment=CHANGED)), 0, load(toy), torch.device("cpu"), tmp_path)
+    optimizer = run._enter(run.training.stages[0])
+    run.feed.shuffle_epoch(1)
     with Reading():
         for step in range(run.steps):
             run._step(*run.feed.batch(step), optimizer)
@@ -293,7 +296,7 @@ def test_frozen_layers_keep_every_bit(toy, tmp_path):
         assert same(0, 1, layer) and not same(1, 2, layer)
     assert "bn1" in run.table.select(3)
     assert not same(0, 1, "layer4") and same(1, 2, "layer4") and not same(2, 3, "layer4")
-    optimizer = run._enter(stage(frozen=["layer4"]))
+    optimizer = run._enter(Stage.parse(stage(frozen=["layer4"])))
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     frozen = {id(p) for n, p in run.model.named_parameters() if n.startswith("layer4.")}
     assert held and frozen and not held & frozen
@@ -333,7 +336,7 @@ def test_a_last_batch_of_one_is_left_out_under_batchnorm():
 def test_a_block_trains_its_seeds_and_takes_parents(toy, tmp_path):
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
     parent = tmp_path / "results/cells/base-parent/seeds_0-1"
-    block.train("base-parent", settings(), range(2), files, "cpu", parent)
+    block.train("base-parent", Settings.parse(settings()), range(2), files, "cpu", parent)
     records = [store.read_json(store.record_path(parent, seed)) for seed in (0, 1)]
     assert [r["status"] for r in records] == ["done", "done"] and records[0]["peak_memory_mib"] > 0
     blocks.write(parent, "base-parent", settings(), [records[0], records[1] | {"status": "failed"}])
@@ -342,7 +345,7 @@ def test_a_block_trains_its_seeds_and_takes_parents(toy, tmp_path):
     )
     child["start"]["grey"] = "replicate"
     out = tmp_path / "child"
-    block.train("base-child", child, range(2), files | {"parents": [str(parent)]}, "cpu", out)
+    block.train("base-child", Settings.parse(child), range(2), files | {"parents": [str(parent)]}, "cpu", out)
     mine, theirs = snapshot(out, 0), snapshot(parent, 2)
     head = networks.layer_table(child["network"], 1, 32, 4).head.name
     for name in mine:
@@ -397,7 +400,7 @@ def test_track_records_dead_rounding_and_returned_values(toy, tmp_path, monkeypa
     assert any((bits[name] == 1).any() for name in weights) and not any((bits[name] > 1).any() for name in weights)
 
     model = torch.nn.Linear(2, 1)
-    evidence = track.Evidence(model)
+    evidence = track.GradientTracker(model)
     before = model.weight.detach().clone()
     for value in (before + 1, before):
         model.weight.grad = torch.tensor([[1.0, 0.0]])

@@ -12,7 +12,8 @@ from tests.unit.test_plan import D, ids, plan
 from tests.unit.test_training import SGD, load, settings, snapshot, stage, train
 from weight_atlas import networks, store, streams
 from weight_atlas.analysis import course
-from weight_atlas.plan import cost, resolve
+from weight_atlas.plan import checks, cost
+from weight_atlas.settings import Augmentation, EarlyStopping, Settings, Stage, Start, Training
 from weight_atlas.training import block, engine, rates
 from weight_atlas.training.augment import Augment
 from weight_atlas.training.feed import Feed
@@ -23,13 +24,13 @@ MIXED = [{}, {"flip": "always"}, {"rotation": 20.0, "shift": 0.2, "zoom": [0.8, 
 
 
 def feed(toy, prefix="", seed=0, **training):
-    return Feed(load(toy), {"batch_size": 16, "augment": {}, "copies": None, "redraw": True} | training, seed, prefix)
+    return Feed(load(toy), Training.parse(settings()["training"] | training), seed, prefix)
 
 
 def epoch(found, number):
     """All pictures of an epoch and their labels, in the order of their numbers."""
     order = found.order(number)
-    found.deal(number)
+    found.shuffle_epoch(number)
     batches = [found.batch(step) for step in range(math.ceil(len(found) / 16))]
     images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     # Within a batch the pictures stand in the order of their numbers where there are several copies.
@@ -52,7 +53,7 @@ def test_an_epoch_has_every_picture_once_a_copy(toy):
         plain = load(toy).batch(pictures.images)
         assert torch.equal(images[:80], plain) and torch.equal(images[80:], plain.flip(3))
         assert torch.equal(labels, pictures.labels.repeat(2))
-    found.deal(1)
+    found.shuffle_epoch(1)
     images, labels = found.batch(0)
     assert images.is_contiguous(memory_format=torch.channels_last) and images.shape == (16, 1, 32, 32)
 
@@ -75,7 +76,7 @@ def test_a_fixed_multiset_is_drawn_once_whatever_starts_from_it(toy):
     assert torch.equal(first[:160], moved[0][:160]) and torch.equal(moved[0][:160], moved[1][:160])
     assert not torch.equal(moved[0][160:], moved[1][160:]) and not torch.equal(first[160:], moved[0][160:])
     pictures = load(toy)
-    augment = Augment(MIXED[2])
+    augment = Augment(Augmentation(**MIXED[2]))
     table = augment.draw(80, (32, 32), streams.generator(0, "multiset", 2))
     made = pictures.batch(augment.apply(pictures.train.images, torch.arange(80), table))
     assert torch.allclose(first[160:], made, atol=1e-6)
@@ -147,7 +148,7 @@ def test_frozen_layers_run_once_a_picture(toy, tmp_path):
     cell = settings("vgg16", width=0.0625, stages=[stage(5, frozen=13)])
     cell["training"] |= {"cache_features": True, "copies": MIXED, "redraw": False}
     torch.set_num_threads(1)
-    run = engine.Run("base-toy", cell, 0, load(toy), torch.device("cpu"), tmp_path / "out")
+    run = engine.Run("base-toy", Settings.parse(cell), 0, load(toy), torch.device("cpu"), tmp_path / "out")
     counts = {"features.0": 0, "classifier.0": 0}
     for name in counts:
         hook = lambda _, given, __, name=name: counts.update({name: counts[name] + len(given[0])})  # noqa: E731
@@ -161,7 +162,7 @@ def test_frozen_layers_run_once_a_picture(toy, tmp_path):
 
 def test_the_rows_that_stay_the_same_by_hand():
     table = networks.layer_table({"architecture": "tutorial", "width": 1.0, "options": {}}, 3, 32, 10)
-    training = {"frozen_batchnorm": "fixed", "frozen_dropout": True}
+    training = Training.parse(settings()["training"])
     names = [layer.name for layer in table.layers]
     for frozen, last in ((["conv1"], "pool1"), (["conv1", "conv2"], "flatten"), (["conv2"], None)):
         assert same_rows(table, frozen, training) == (names.index(last) + 1 if last else 0)
@@ -173,7 +174,7 @@ def test_frozen_layers_cost_less_and_cached_ones_less_still():
     for name, training in (("free", {"epochs": 10}), ("frozen", part), ("cached", part | {"cache_features": True})):
         made = plan(((*at, "training"), training))
         cell = made.cells[next(entry.cell_id for entry in made.entries if entry.role == "grid")]
-        assert cell.architecture == "lenet5" and cell.settings["training"]["epochs"] == 10
+        assert cell.architecture == "lenet5" and cell.settings.json["training"]["epochs"] == 10
         found[name] = cost.need(cell, 1, "cpu")
     assert found["free"].seconds > found["frozen"].seconds > found["cached"].seconds
     assert found["cached"].mem_mb > found["frozen"].mem_mb == found["free"].mem_mb
@@ -182,7 +183,7 @@ def test_frozen_layers_cost_less_and_cached_ones_less_still():
 def test_pictures_that_change_are_not_cached():
     at = ("definitions", "dynamics", "training")
     for changes in ({"augment": {"flip": True}}, {"copies": MIXED}):
-        with pytest.raises(resolve.Problem, match="cache_features.*redraw: false"):
+        with pytest.raises(checks.ConfigError, match="cache_features.*redraw: false"):
             plan((at, {"cache_features": True} | changes))
         plan((at, {"cache_features": True, "redraw": False} | changes))
 
@@ -210,7 +211,7 @@ def test_plateau_is_that_of_torch(rule):
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
         scheduler, seen, changes = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **rule), [], 0
         for number, loss in enumerate([*losses(seed), 0.0]):
-            ours = rates.rate(part, number * 7 + 3, 7, seen)
+            ours = rates.rate(Stage.parse(part), number * 7 + 3, 7, seen)
             assert ours == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
             scheduler.step(loss)
             seen.append(loss)
@@ -220,8 +221,8 @@ def test_plateau_is_that_of_torch(rule):
 
 def test_a_plateau_warms_up_as_the_others_do():
     part = stage(5, 0.1, type="plateau", factor=0.5, patience=0, threshold=0.0, min_lr=0.0, warmup=1.0)
-    assert rates.rate(part, 0, 4) == pytest.approx(0.025)
-    assert rates.rate(part, 9, 4, [1.0, 1.0]) == pytest.approx(0.05)
+    assert rates.rate(Stage.parse(part), 0, 4) == pytest.approx(0.025)
+    assert rates.rate(Stage.parse(part), 9, 4, [1.0, 1.0]) == pytest.approx(0.05)
 
 
 def keras(found, patience, min_delta):
@@ -243,11 +244,11 @@ def test_early_stopping_is_that_of_keras():
         for patience in (1, 3, 8):
             for min_delta in (0.0, 0.01):
                 rule = {"patience": patience, "min_delta": min_delta}
-                ours = next((n for n in range(1, 61) if rates.stopped(rule, found[:n])), None)
+                ours = next((n for n in range(1, 61) if rates.stopped(EarlyStopping(**rule), found[:n])), None)
                 assert ours == keras(found, patience, min_delta)
                 stops.append(ours)
     assert None in stops and len(set(stops)) > 5
-    assert not rates.stopped(None, [1.0] * 99) and not rates.stopped({"patience": 1, "min_delta": 0.0}, [])
+    assert not rates.stopped(None, [1.0] * 99) and not rates.stopped(EarlyStopping(1, 0.0), [])
 
 
 def stopping(*stages, patience=2, **changes):
@@ -286,22 +287,22 @@ def test_a_child_takes_the_epoch_at_which_its_parent_stopped(toy, tmp_path):
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
     parent = tmp_path / "results/cells/base-parent/seeds_0-0"
     cell = stopping(stage(9))
-    block.train("base-parent", cell, range(1), files, "cpu", parent)
+    block.train("base-parent", Settings.parse(cell), range(1), files, "cpu", parent)
     blocks.write(parent, "base-parent", cell, [store.read_json(store.record_path(parent, 0))])
     start = {"kind": "parent", "cell": "base-parent", "scheme": "default", "head": "copied", "grey": "replicate"}
     for take, epoch in (("last", 3), ("best", "best"), (2, 2)):
-        file = block._start_file(start | {"take": take}, 0, files | {"parents": [str(parent)]})
+        file = block._start_file(Start(**start | {"take": take}), 0, files | {"parents": [str(parent)]})
         assert Path(file) == store.snapshot_path(parent, 0, epoch) and Path(file).exists()
     with pytest.raises(Exception, match="stopped after epoch 3"):
-        block._start_file(start | {"take": 5}, 0, files | {"parents": [str(parent)]})
+        block._start_file(Start(**start | {"take": 5}), 0, files | {"parents": [str(parent)]})
 
 
 def test_the_engine_lowers_the_rate_at_a_plateau_of_its_own_losses(toy, tmp_path):
     plateau = {"type": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.05, "min_lr": 0.0, "warmup": 0.0}
     run, _ = train(toy, tmp_path, settings(stages=[stage(6, 0.02, **plateau), stage(3, 0.01, **plateau)]))
     found = [row["valid_loss"] for row in run.rows[1:]]
-    first = [rates.rate(run.training["stages"][0], 0, 1, found[:n]) for n in range(6)]
-    second = [rates.rate(run.training["stages"][1], 0, 1, found[6 : 6 + n]) for n in range(3)]
+    first = [rates.rate(run.training.stages[0], 0, 1, found[:n]) for n in range(6)]
+    second = [rates.rate(run.training.stages[1], 0, 1, found[6 : 6 + n]) for n in range(3)]
     assert [row["rate"] for row in run.rows[1:]] == first + second
     assert second[0] == 0.01 and len(set(first)) > 1
 
@@ -313,11 +314,11 @@ def test_the_engine_lowers_the_rate_at_a_plateau_of_its_own_losses(toy, tmp_path
 def test_the_penalty_has_the_gradient_of_its_closed_form(toy, tmp_path, alpha):
     cell = settings()
     cell["training"]["penalty"] = {"layers": ["conv1", "fc2"], "alpha": alpha, "weight": 0.01}
-    run = engine.Run("base-toy", cell, 0, load(toy), torch.device("cpu"), tmp_path)
-    plain = engine.Run("base-toy", settings(), 0, load(toy), torch.device("cpu"), tmp_path)
+    run = engine.Run("base-toy", Settings.parse(cell), 0, load(toy), torch.device("cpu"), tmp_path)
+    plain = engine.Run("base-toy", Settings.parse(settings()), 0, load(toy), torch.device("cpu"), tmp_path)
     plain.model.load_state_dict(run.model.state_dict())
     before = {name: value.detach().clone() for name, value in run.model.named_parameters()}
-    run.feed.deal(1)
+    run.feed.shuffle_epoch(1)
     images, labels = run.feed.batch(0)
     sums = [one._step(images, labels, torch.optim.SGD(one.model.parameters(), lr=0.1)) for one in (run, plain)]
     assert torch.equal(*sums), "what is recorded is the loss without the penalty"
@@ -376,7 +377,7 @@ WRONG = {
 @pytest.mark.parametrize("case", WRONG, ids=str)
 def test_a_wrong_option_is_refused_in_one_line(case):
     changes, words = WRONG[case]
-    with pytest.raises(resolve.Problem) as found:
+    with pytest.raises(checks.ConfigError) as found:
         plan(*changes)
     message = str(found.value)
     assert "\n" not in message
@@ -438,6 +439,6 @@ def test_one_axis_can_vary_the_options():
     found = plan(((*D, "vary"), {"change": levels}))
     grid = [entry for entry in found.entries if entry.role == "grid"]
     assert len({entry.cell_id for entry in grid}) == len(grid) == 4 * 12
-    chosen = {entry.labels["change"]: found.cells[entry.cell_id].settings["training"] for entry in grid}
+    chosen = {entry.labels["change"]: found.cells[entry.cell_id].settings.json["training"] for entry in grid}
     assert chosen["none"]["copies"] is None and len(chosen["zoom"]["copies"]) == 2
     assert chosen["penalty"]["penalty"] == {"layers": None, "alpha": 0.5, "weight": 1e-3}

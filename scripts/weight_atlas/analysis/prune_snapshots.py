@@ -9,6 +9,7 @@ import os
 
 from weight_atlas import networks, starts, store
 from weight_atlas.analysis import course, evaluation
+from weight_atlas.settings import Settings
 
 
 def thin(block, cell_id, settings, kept):
@@ -36,7 +37,7 @@ def thin(block, cell_id, settings, kept):
 def _again(settings, block, replicate):
     """Whether the start can be made again, to the last bit."""
     try:
-        starts.made_again(settings, replicate, block)
+        starts.made_again(Settings.parse(settings), replicate, block)
     except (ValueError, KeyError, OSError, starts.Missing) as error:
         print(f"seed {replicate['seed']}  its start stays, since it cannot be made again: {error}", flush=True)
         return False

@@ -5,9 +5,11 @@ them the counts, the multiplications and the taps that are never trained. `build
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from weight_atlas.settings import Start
 
 if TYPE_CHECKING:
     import numpy as np
@@ -272,11 +274,11 @@ class Table:
         norms = [norm.name for row in named if self[row] in self.weight_layers for norm in self.with_batchnorm(row)]
         return [row for row in rows if row in named or row in norms]
 
-    def copied_tensors(self, start: Mapping[str, Any]) -> list[str]:
+    def copied_tensors(self, start: Start) -> list[str]:
         """Torch names of the tensors that a start takes from its file: those of its `layers` (see `select`), without
         the head's where its `head` is "fresh"."""
-        layers = self.select(start.get("layers"))
-        if start.get("head") == "fresh" and self.head.name in layers:
+        layers = self.select(start.layers)
+        if start.head == "fresh" and self.head.name in layers:
             layers.remove(self.head.name)
         return [f"{name}.{tensor}" for name in layers for tensor in (*self[name].parameters, *self[name].buffers)]
 

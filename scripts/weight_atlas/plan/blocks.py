@@ -15,8 +15,10 @@ def name(block: Block) -> str:
 
 def parse(text: str) -> Block:
     """(0, 2) for `seeds_0-2`."""
-    first, last = _BLOCK.search(text).groups()
-    return int(first), int(last)
+    match = _BLOCK.search(text)
+    if match is None:
+        raise ValueError(f"{text}: is not the name of a block, seeds_<first>-<last>")
+    return int(match[1]), int(match[2])
 
 
 def on_disk(cells: Path) -> dict[str, list[Block]]:

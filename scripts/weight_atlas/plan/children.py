@@ -3,10 +3,13 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from weight_atlas import networks
+from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
-from weight_atlas.plan.resolve import Cell, Change, Graft, Problem, Resolver, matches, step_options
+from weight_atlas.plan.cell import Cell, LayerTransfer, Perturbation
+from weight_atlas.plan.checks import ConfigError, matches, step_options
+from weight_atlas.plan.resolve import Resolver
 
 CONTROLS = {
     "same": ("none (same order)", {}),
@@ -23,8 +26,8 @@ class Parent:
     cell: Cell
     labels: dict[str, str]
     network: str
-    changes: list[dict]
-    sets: list[dict]
+    changes: list[dict[str, Any]]
+    sets: list[dict[str, Any]]
 
 
 Child = tuple[str, dict[str, str], str]  # role, labels, cell id
@@ -37,23 +40,23 @@ def perturbed(resolver: Resolver, study: spec.Experiment, parents: list[Parent],
         here = f"{where}.perturb.{number}" if isinstance(study.perturb, list) else f"{where}.perturb"
         chosen = [parent for parent in parents if matches(asked.where, parent.labels, f"{here}.where")]
         if not chosen:
-            raise Problem(f"{here}.where: matches no cell of the grid; allowed: labels that its cells have")
+            raise ConfigError(f"{here}.where: matches no cell of the grid; allowed: labels that its cells have")
         for parent in chosen:
             changes, sets = [*parent.changes, asked.training], [*parent.sets, asked.set]
             common = {"take": asked.take, "state": asked.state}
             for role, label, change in _changes(resolver.config, asked, parent.cell.table, here):
-                change = Change(**change, **common)
+                change = Perturbation(**change, **common)
                 known = parent.labels | {"network": parent.network}
                 cell = resolver.perturbed(parent.cell, known, change, changes, sets, here)
                 yield role, parent.labels | {"perturbation": label}, cell.cell_id
 
 
-def _changes(config: spec.Config, asked: spec.Perturb, table: networks.Table, where: str) -> Iterator[tuple]:
+def _changes(config: spec.Config, asked: spec.Perturb, table: Table, where: str) -> Iterator[tuple]:
     """(role, label, what is done) of the perturbations that are asked for, ladders expanded, then of the controls."""
     for name in asked.perturbations:
         if name not in config.perturbations:
             known = ", ".join(config.perturbations) or "none"
-            raise Problem(f"{where}.perturbations: {name!r} is not one of the perturbations; allowed: {known}")
+            raise ConfigError(f"{where}.perturbations: {name!r} is not one of the perturbations; allowed: {known}")
         steps = config.perturbations[name]
         for suffix, chosen in _rungs(steps if isinstance(steps, list) else [steps], table, name):
             yield "perturbed", "-".join([name, *suffix]), {"steps": chosen}
@@ -62,13 +65,13 @@ def _changes(config: spec.Config, asked: spec.Perturb, table: networks.Table, wh
         yield "control", label, {"steps": [], **settings}
 
 
-def _rungs(steps: list[spec.Step], table: networks.Table, name: str) -> Iterator[tuple[list[str], list[spec.Step]]]:
+def _rungs(steps: list[spec.Step], table: Table, name: str) -> Iterator[tuple[list[str], list[spec.Step]]]:
     """(words that tell it from the others, steps with single values) of every rung of a ladder of steps."""
     for rung in itertools.product(*(list(_values(step, table, f"perturbations.{name}")) for step in steps)):
         yield [word for words, _ in rung for word in words], [step for _, step in rung]
 
 
-def _values(step: spec.Step, table: networks.Table, where: str) -> Iterator[tuple[list[str], spec.Step]]:
+def _values(step: spec.Step, table: Table, where: str) -> Iterator[tuple[list[str], spec.Step]]:
     """The step with one value of each of its options that is a list, and with one layer after the other for `each`."""
     known = step_options(step.type, where)
     given = {key: value if isinstance(value, list) else [value] for key, value in step.model_extra.items()}
@@ -95,7 +98,7 @@ def transferred(resolver: Resolver, study: spec.Experiment, parents: list[Parent
         here = f"{where}.transfer.{name}"
         bases = [p for p in parents if p.labels["dataset"] == asked.base and matches(asked.where, p.labels, here)]
         if not bases:
-            raise Problem(f"{here}.base: no cell of the grid has the data set {asked.base!r}; add it to the grid")
+            raise ConfigError(f"{here}.base: no cell of the grid has the data set {asked.base!r}; add it to the grid")
         for parent, levels in itertools.product(bases, itertools.product(*_levels(asked))):
             extra = {axis: level for axis, level, _ in levels}
             labels = parent.labels | {"dataset": asked.target}
@@ -107,7 +110,9 @@ def transferred(resolver: Resolver, study: spec.Experiment, parents: list[Parent
             changes = [*parent.changes, asked.training, *(over.training for _, _, over in levels)]
             sets = [*parent.sets, asked.set, *(over.set for _, _, over in levels)]
             for mode, depth in itertools.product(asked.modes, _depths(asked, parent.cell.table, here)):
-                cell = resolver.transferred(parent.cell, known, Graft(depth, mode, asked.take), changes, sets, here)
+                cell = resolver.transferred(
+                    parent.cell, known, LayerTransfer(depth, mode, asked.take), changes, sets, here
+                )
                 own = {"experiment": name, "base": asked.base, "mode": mode, "depth": str(depth)}
                 yield "extra" if asked.extra else "transfer", labels | extra | own, cell.cell_id
 
@@ -117,12 +122,12 @@ def _levels(asked: spec.Transfer) -> list[list[tuple]]:
     return [[(axis, level, over) for level, over in levels.items()] for axis, levels in asked.vary.items()]
 
 
-def _depths(asked: spec.Transfer, table: networks.Table, where: str) -> list[int]:
+def _depths(asked: spec.Transfer, table: Table, where: str) -> list[int]:
     """The numbers of layers to take: those asked for, or from none to all but the last."""
     last = len(table.weight_layers) - 1
     if asked.depths == "all":
         return list(range(last + 1))
     for depth in asked.depths:
         if depth > last:
-            raise Problem(f"{where}.depths: {depth} of {last + 1} weight layers; allowed: 0 to {last}")
+            raise ConfigError(f"{where}.depths: {depth} of {last + 1} weight layers; allowed: 0 to {last}")
     return asked.depths

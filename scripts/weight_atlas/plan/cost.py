@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 
 from weight_atlas.networks.table import Layer
-from weight_atlas.plan.resolve import Cell
+from weight_atlas.plan.cell import Cell
+from weight_atlas.settings import Optimizer
 from weight_atlas.training.frozen import constant, same_rows
 
 FLOPS = 110e9  # floating-point operations a second and CPU thread
@@ -52,7 +53,7 @@ def snapshots_written(cell: Cell) -> int:
 
 def _written(cell: Cell) -> list[int]:
     """The epochs, the start apart, whose snapshots a replicate writes."""
-    asked, epochs = cell.settings["snapshots"], cell.settings["training"]["epochs"]
+    asked, epochs = cell.settings.snapshots, cell.settings.epochs
     every = range(1, epochs + 1)
     return [epoch for epoch in every if epoch == epochs or asked == "all" or asked != "ends" and epoch in asked]
 
@@ -68,19 +69,19 @@ def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
     - what `track` recorded, where no snapshot is removed, and the optimizer's state where it is kept.
     Until the block is finished all snapshots that are written lie there, and a checkpoint.
     """
-    training, table, written = cell.settings["training"], cell.table, _written(cell)
+    training, table, written = cell.settings.training, cell.table, _written(cell)
     shapes = {**dict(table.parameters()), **dict(table.buffers())}
     sizes = {name: (8 if name.endswith(".num_batches_tracked") else 4) * math.prod(at) for name, at in shapes.items()}
     headed = {name: size + ENTRY + len(name) for name, size in sizes.items()}
     whole = sum(headed.values())
     part = whole - sum(headed[name] for name in constant(table, training))
-    track = sum(headed[name] - 3 * sizes[name] / 4 for name, _ in table.parameters()) if training["track"] else 0
+    track = sum(headed[name] - 3 * sizes[name] / 4 for name, _ in table.parameters()) if training.track else 0
     stay = written if kept == "all" else [epoch for epoch in written if epoch in (written[-1], *kept)]
     before = whole + part * (len(written) + _apart(written)) + track
     after = before if kept == "all" else whole + part * (len(stay) - 1 + _apart(stay)) + _tables(cell)
-    state = _moments(training["optimizer"]) * 4 * table.parameter_count
-    rows = ROW * (training["epochs"] + 1) + RECORD[1]
-    return after + rows + state * training["keep_optimizer"], max(0, before - after) + whole + state + track
+    state = _moments(training.optimizer) * 4 * table.parameter_count
+    rows = ROW * (training.epochs + 1) + RECORD[1]
+    return after + rows + state * training.keep_optimizer, max(0, before - after) + whole + state + track
 
 
 def _apart(epochs: list[int]) -> float:
@@ -89,9 +90,9 @@ def _apart(epochs: list[int]) -> float:
     return (1 - last**-0.5) * (1 - (len(epochs) - 1) / max(1, last - 1))
 
 
-def _moments(optimizer: dict) -> int:
+def _moments(optimizer: Optimizer) -> int:
     """How many values an optimizer holds for each parameter."""
-    return 2 if optimizer["type"] == "adam" else int(optimizer["momentum"] > 0)
+    return 2 if optimizer.type == "adam" else int(optimizer.options["momentum"] > 0)
 
 
 def _tables(cell: Cell) -> int:
@@ -112,16 +113,16 @@ def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
 
     Frozen first rows are run forward alone; where their features are kept, once a stage instead of in every epoch.
     """
-    training, layers, found, kept = cell.settings["training"], cell.table.layers, 0.0, 0
+    training, layers, found, kept = cell.settings.training, cell.table.layers, 0.0, 0
     whole = forward(layers)
-    for stage in training["stages"]:
-        frozen = cell.table.select(stage["frozen"]) if stage["frozen"] else []
+    for stage in training.stages:
+        frozen = cell.table.select(stage.frozen) if stage.frozen else []
         rows = same_rows(cell.table, frozen, training) if frozen else 0
-        first, times = forward(layers[:rows]), stage["epochs"]
-        if rows and training["cache_features"]:
+        first, times = forward(layers[:rows]), stage.epochs
+        if rows and training.cache_features:
             times = 1
             kept = max(kept, 4 * math.prod(layers[rows - 1].out_shape) * (an_epoch + held_out))
-        found += (whole - first) * stage["epochs"] * (3 * an_epoch + held_out)
+        found += (whole - first) * stage.epochs * (3 * an_epoch + held_out)
         found += first * times * (an_epoch + held_out)
     return found + whole * held_out, kept
 
@@ -130,19 +131,19 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
     """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time); kept: see `disk`."""
     if cell.kind == "given":
         return reading(cell, replicates)
-    training, counts = cell.settings["training"], cell.data.facts["counts"]
-    threads = cell.settings["network"]["threads"]
-    batch, epochs, parameters = training["batch_size"], training["epochs"], cell.table.parameter_count
-    an_epoch = counts["train"] * len(training["copies"] or [1])
+    training, counts = cell.settings.training, cell.data.facts["counts"]
+    threads = cell.settings.network.threads
+    batch, epochs, parameters = training.batch_size, training.epochs, cell.table.parameter_count
+    an_epoch = counts["train"] * len(training.copies or [1])
     steps = -(-an_epoch // batch) * epochs
     speed = GPU if device == "cuda" else threads
     seconds, features = passes(cell, an_epoch, counts["valid"] + counts["test"])
-    seconds /= BFLOAT16 if training["precision"] == "bfloat16" else 1.0
+    seconds /= BFLOAT16 if training.precision == "bfloat16" else 1.0
     work = seconds + an_epoch * epochs * PICTURE + steps * (STEP + parameters * PARAMETER)
     pixels = cell.data.facts["channels"] * cell.data.size**2
     memory = (
         BASE_MB
-        + (10 if training["track"] else 8) * 4 * parameters / 1e6
+        + (10 if training.track else 8) * 4 * parameters / 1e6
         + 2 * 4 * cell.table.activation_count * batch / 1e6
         + (sum(counts.values()) * pixels + 2 * features) / 1e6
     )
@@ -161,7 +162,7 @@ def reading(cell: Cell, replicates: int) -> Need:
     """What it takes to read given checkpoints, and to evaluate each on validation and test where there are pictures."""
     counts = cell.data.facts["counts"] if cell.data else {"valid": 0, "test": 0}
     pixels = cell.data.facts["channels"] * cell.data.size**2 if cell.data else 0
-    threads, snapshots = cell.settings["network"]["threads"], replicates * len(cell.settings["snapshots"])
+    threads, snapshots = cell.settings.network.threads, replicates * len(cell.settings.snapshots)
     size = 4 * (cell.table.parameter_count + cell.table.buffer_count)
     seconds = size * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
     memory = BASE_MB + 4 * size / 1e6 + (sum(counts.values()) * pixels) / 1e6

@@ -16,7 +16,7 @@ def used(paths: Iterable[Path]) -> tuple[int, float]:
     latest = 0.0
     for path in paths:
         inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
-        for file in (path, *inside):
+        for file in (str(path), *inside):
             try:
                 found = os.lstat(file)
             except FileNotFoundError:

@@ -6,11 +6,15 @@ What is wrong is a ValueError in one line, which names the file and says what to
 import bisect
 import collections
 import hashlib
+import itertools
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from weight_atlas import networks, store
+from weight_atlas.networks.table import Layer, Shape, Table
 
 SUFFIX = ".safetensors"
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # never opened
@@ -66,14 +70,16 @@ def _folder(path: Path) -> tuple[list[Path], list[int]]:
     if without or twice:
         why = f"{without[0].name} has no number" if without else f"{twice[0].name} and {twice[1].name} are one epoch"
         raise ValueError(f"{path}: the order of its files is not clear ({why}); give files: as a list, in order")
-    return sorted(found, key=numbers.get), sorted(numbers.values())
+    in_order = sorted((number, file) for file, number in numbers.items() if number is not None)
+    return [file for _, file in in_order], [number for number, _ in in_order]
 
 
 def _epochs(paths: list[Path]) -> list[int]:
     """The epochs of files that are listed in order: their numbers where these rise, else 0, 1, 2 .."""
     numbers = [_number(path.stem) for path in paths]
-    rising = None not in numbers and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
-    return numbers if rising else list(range(len(paths)))
+    known = [number for number in numbers if number is not None]
+    rising = len(known) == len(paths) and all(a < b for a, b in itertools.pairwise(known))
+    return known if rising else list(range(len(paths)))
 
 
 def _number(stem: str) -> int | None:
@@ -81,7 +87,7 @@ def _number(stem: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _natural(name: str) -> list:
+def _natural(name: str) -> list[tuple[int, int, str]]:
     """A key that sorts epoch_2 before epoch_10."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 
@@ -94,7 +100,7 @@ def _beside(path: Path) -> str:
     return f" ({path.parent} has {_few(names) or 'nothing'})"
 
 
-def _few(values: list) -> str:
+def _few(values: Sequence[object]) -> str:
     """ "a, b, c", or "a, b, c .. z" of many."""
     some = [str(value) for value in values]
     return ", ".join(some) if len(some) <= 5 else f"{', '.join(some[:3])} .. {some[-1]}"
@@ -123,7 +129,7 @@ def fingerprint(paths: list[Path]) -> str:
 # --------------------------------------------------------------------------------------------- do they fit?
 
 
-def header(path: Path) -> dict[str, tuple[str, tuple]]:
+def header(path: Path) -> dict[str, tuple[str, Shape]]:
     """{name: (dtype as safetensors calls it, shape)} of the tensors of a file; ValueError where it is none."""
     if path.suffix in PICKLES:
         raise ValueError(_convert(path))
@@ -131,10 +137,10 @@ def header(path: Path) -> dict[str, tuple[str, tuple]]:
         _, entries = store.tensor_entries(path)
     except ValueError as error:
         raise ValueError(f"{str(error).split(';')[0]}; replace it, or leave it out") from None
-    return {name: (entry["dtype"], entry["shape"]) for name, entry in entries.items()}
+    return {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
 
 
-def table(network: dict, tensors: dict, size: int | None, outputs: int | None) -> networks.Table:
+def table(network: dict[str, Any], tensors: dict[str, Any], size: int | None, outputs: int | None) -> Table:
     """The layer table of a network as the tensors of a file (see `header`) say it: channels, classes, and the size of
     the pictures where it is None.
 
@@ -154,37 +160,37 @@ def table(network: dict, tensors: dict, size: int | None, outputs: int | None) -
     return networks.layer_table(network, channels[0], networks.input_size(network["architecture"], 32), classes)
 
 
-def _ends(network: dict) -> tuple:
+def _ends(network: dict[str, Any]) -> tuple[Layer, Layer]:
     """The first and the last layer with weights; their names and kinds do not depend on the pictures."""
     layers = networks.layer_table(network, 3, networks.input_size(network["architecture"], LARGEST), 10).weight_layers
     return layers[0], layers[-1]
 
 
-def _shape(tensors: dict, layer: str, dimensions: int) -> tuple:
+def _shape(tensors: dict[str, Any], layer: str, dimensions: int) -> tuple[int | None, ...]:
     """The shape of a layer's weight; as many None where there is no weight of so many dimensions."""
     shape = tensors.get(f"{layer}.weight", ("", ()))[1]
     return shape if len(shape) == dimensions else (None,) * dimensions
 
 
-def _sizes(network: dict, tensors: dict, channels: int, classes: int) -> range:
+def _sizes(network: dict[str, Any], tensors: dict[str, Any], channels: int, classes: int) -> range:
     """The sizes of pictures with which a network has as many parameters as the file: these rise with the size."""
 
-    def made(size):
+    def parameters(size: int) -> dict[str, Shape]:
         try:
             return dict(networks.layer_table(network, channels, size, classes).parameters())
         except ValueError:  # too small
             return {}
 
-    wanted = sum(math.prod(tensors[name][1]) for name in made(LARGEST) if name in tensors)
+    wanted = sum(math.prod(tensors[name][1]) for name in parameters(LARGEST) if name in tensors)
     sizes = range(networks.input_size(network["architecture"], 1), LARGEST + 1)
     low, high = (
-        side(sizes, wanted, key=lambda size: sum(map(math.prod, made(size).values())))
+        side(sizes, wanted, key=lambda size: sum(math.prod(shape) for shape in parameters(size).values()))
         for side in (bisect.bisect_left, bisect.bisect_right)
     )
     return sizes[low:high]
 
 
-def _only(network: dict, sizes: range, channels: int, classes: int) -> networks.Table:
+def _only(network: dict[str, Any], sizes: range, channels: int, classes: int) -> Table:
     """The table for the smallest of the sizes; ValueError where another leaves other weights without a part to play."""
     made = [networks.layer_table(network, channels, size, classes) for size in (sizes[0], sizes[-1])]
     idle = [
@@ -198,14 +204,14 @@ def _only(network: dict, sizes: range, channels: int, classes: int) -> networks.
     return made[0]
 
 
-def check(path: Path, layers: networks.Table, architecture: str) -> None:
+def check(path: Path, layers: Table, architecture: str) -> None:
     """ValueError with the first difference where the tensors of a file are not those of a network."""
     why = _misfit(layers, header(path))
     if why:
         raise ValueError(f"{path} is not of {architecture}: {why}")
 
 
-def _misfit(layers: networks.Table, tensors: dict) -> str | None:
+def _misfit(layers: Table, tensors: dict[str, Any]) -> str | None:
     """The first tensor that a file lacks, has otherwise or has too much, and what to do; None where all fit."""
     wanted = dict(layers.parameters()) | dict(layers.buffers())
     for name, shape in wanted.items():

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import re
+from typing import Any
 
 
-def digest(payload, length: int = 10) -> str:
+def digest(payload: Any, length: int = 10) -> str:
     """The first `length` hex digits of the SHA-256 of `payload` as canonical JSON (sorted keys, no spaces)."""
     text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:length]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from weight_atlas.plan import code, cost, given, outdated
+from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.recipe import own_files
-from weight_atlas.plan.resolve import Cell
 from weight_atlas.plan.study import Plan, block_path
 
 ATTEMPTS = 3  # to train; one more records a failure that nobody was left to record
@@ -124,7 +124,7 @@ class Jobs:
 
     def cell_settings(self, wildcards: Wildcards) -> str:
         """A cell in full, as JSON."""
-        return json.dumps(self._cell(wildcards).settings, sort_keys=True)
+        return json.dumps(self._cell(wildcards).settings.json, sort_keys=True)
 
     def cell_keep(self, wildcards: Wildcards) -> str:
         """Which snapshots stay once the cell is trained, as the trainer takes it. It changes no result."""
@@ -205,7 +205,8 @@ class Jobs:
         """What of the plan a group's measures depend on, labels apart, as a digest."""
         plan, cells = self.plan, self._group(wildcards)
         layout: list[Any] = [
-            [cell.cell_id, plan.replicates[cell.cell_id], plan.blocks[cell.cell_id], cell.settings] for cell in cells
+            [cell.cell_id, plan.replicates[cell.cell_id], plan.blocks[cell.cell_id], cell.settings.json]
+            for cell in cells
         ]
         return digest(layout + [named for cell in cells for named in plan.checkpoints.get(cell.cell_id, [])])
 

@@ -5,6 +5,7 @@ import csv
 import os
 import shlex
 from collections.abc import Collection, Iterator
+from typing import Any
 
 from weight_atlas import records
 from weight_atlas.plan import cost
@@ -113,7 +114,7 @@ def _part(entry) -> str:
     return "beyond" if entry.beyond else entry.role
 
 
-def troubles(plan: Plan) -> list[dict]:
+def troubles(plan: Plan) -> list[dict[str, Any]]:
     """The replicates that failed or diverged, or were not whole when they were last measured: cell_id, block, seed,
     status, cause."""
     found, missing = [], _missing(plan)
@@ -126,7 +127,7 @@ def troubles(plan: Plan) -> list[dict]:
     return found
 
 
-def _recorded(plan: Plan) -> Iterator[tuple[str, str, dict]]:
+def _recorded(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(cell id, block, what its run.json says) of each block that has one."""
     for cell_id, blocks in plan.blocks.items():
         for name in (block_path(cell_id, block) for block in blocks):
@@ -143,7 +144,7 @@ def _missing(plan: Plan) -> dict[tuple[str, int], str]:
         return {(row["cell_id"], int(row["seed"])): row["cause"] for row in csv.DictReader(file)}
 
 
-def retried(plan: Plan, found: list[dict] | None = None) -> list[str]:
+def retried(plan: Plan, found: list[dict[str, Any]] | None = None) -> list[str]:
     """The blocks that `retry_failed` trains again: those with a replicate that failed of itself, or is not whole.
 
     found: what `troubles` gives, where it is at hand.
@@ -161,7 +162,7 @@ def retried(plan: Plan, found: list[dict] | None = None) -> list[str]:
     return list(dict.fromkeys(again))
 
 
-def _damaged_parent(plan: Plan, trouble: dict) -> list[str]:
+def _damaged_parent(plan: Plan, trouble: dict[str, Any]) -> list[str]:
     """The block of the replicate that a failed one starts from, in a list, where it is not whole; else []."""
     parent, seed = plan.cells[trouble["cell_id"]].parent, trouble["seed"]
     names = [block_path(parent, block) for block in plan.blocks.get(parent, []) if block[0] <= seed <= block[1]]

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from weight_atlas import records, store
 from weight_atlas.datasets import source_info
@@ -34,7 +35,7 @@ def outdated(plan: Plan) -> dict[str, str]:
         found |= _entry(weights_path(weights_id), _weights(plan, weights_id))
     retried = set(outcome.retried(plan)) if plan.config.retry_failed else set()
     parents = {cell.parent for cell in plan.cells.values()}
-    runs: dict[str, list[dict]] = {}  # of parents alone: they come before what starts from them
+    runs: dict[str, list[dict[str, Any]]] = {}  # of parents alone: they come before what starts from them
     for cell_id, blocks in plan.blocks.items():
         for block in blocks:
             name = block_path(cell_id, block)
@@ -95,13 +96,18 @@ def _weights(plan: Plan, weights_id: str) -> str | None:
 
 
 def _block(
-    plan: Plan, cell_id: str, block: Block, run: dict | None, found: dict[str, str], runs: dict[str, list[dict]]
+    plan: Plan,
+    cell_id: str,
+    block: Block,
+    run: dict[str, Any] | None,
+    found: dict[str, str],
+    runs: dict[str, list[dict[str, Any]]],
 ) -> str | None:
     """Why a block is to be trained, or None; found: what is outdated so far; runs: the records of parents."""
     if run is None:
         return ABSENT
     cell = plan.cells[cell_id]
-    data, weights = data_path(cell.settings["dataset_id"]), cell.weights and weights_path(cell.weights.weights_id)
+    data, weights = data_path(cell.settings.dataset_id), cell.weights and weights_path(cell.weights.weights_id)
     if any(name in found for name in (data, weights, *plan.parent_blocks(cell_id, block))):
         return FOLLOWS
     wanted = recipe.block(

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from weight_atlas import store
 from weight_atlas.plan import cost, lock, outcome
@@ -20,7 +21,7 @@ TAIL = 65536  # bytes of a training log: some hundred lines
 LINE = re.compile(r"seed (\d+)  epoch (\d+)/(\d+)(?: +(\d+)%)?  (.+)")
 
 
-def records(block: Path) -> dict[int, dict]:
+def records(block: Path) -> dict[int, dict[str, Any]]:
     """What is recorded of the finished replicates of a block, by seed: in place, or while it is trained."""
     found = {}
     for seed in store.block_seeds(block):
@@ -30,7 +31,7 @@ def records(block: Path) -> dict[int, dict]:
     return found
 
 
-def _read(path: Path) -> dict | None:
+def _read(path: Path) -> dict[str, Any] | None:
     """A JSON file, or None where there is none (any more: a run that works beside may just have moved it)."""
     try:
         return store.read_json(path)
@@ -52,7 +53,9 @@ class Running:
     said: str
 
 
-def running(cell_id: str, block: tuple[int, int], directory: Path, finished: dict[int, dict]) -> Running | None:
+def running(
+    cell_id: str, block: tuple[int, int], directory: Path, finished: dict[int, dict[str, Any]]
+) -> Running | None:
     """The replicate of a block that is being trained now: the first that is not finished, where the lock is held."""
     seeds = [seed for seed in store.block_seeds(directory) if seed not in finished]
     if not seeds or not lock.held(store.lock_path(directory)):
@@ -91,7 +94,7 @@ class Progress:
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self.finished: dict[tuple[str, int], dict] = {}
+        self.finished: dict[tuple[str, int], dict[str, Any]] = {}
         self.running: list[Running] = []
         for cell_id, blocks in plan.blocks.items():
             for block in blocks:
@@ -144,7 +147,7 @@ class Progress:
                 open_ = [seed for seed, state in states.items() if state in ("running", "waiting")]
                 behind = sum(self._busy[cell_id, seed].trained for seed in open_ if states[seed] == "running")
                 if open_:
-                    threads = 1 if self.running else cell.settings["network"]["threads"]
+                    threads = 1 if self.running else cell.settings.network.threads
                     jobs.append((cost.START + one * (len(open_) - behind), threads))
         return outcome.shared(jobs, len(self.running) or os.cpu_count() or 1)
 

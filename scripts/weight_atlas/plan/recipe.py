@@ -7,6 +7,7 @@ from typing import Any
 from weight_atlas import store
 from weight_atlas.plan import code
 from weight_atlas.plan.identity import digest
+from weight_atlas.settings import Settings, Start
 
 PREPARING = "weight_atlas/datasets/prepare.py"
 CONVERTING = "weight_atlas/datasets/weights.py"
@@ -27,7 +28,11 @@ def weights(spec: Mapping[str, Any]) -> str:
 
 
 def block(
-    settings: dict[str, Any], card: Path | None, weights: Path | None, parents: Iterable[Mapping], seeds: Iterable[int]
+    settings: Settings,
+    card: Path | None,
+    weights: Path | None,
+    parents: Iterable[Mapping[str, Any]],
+    seeds: Iterable[int],
 ) -> Recipe:
     """What the replicates of a block are trained from.
 
@@ -43,24 +48,24 @@ def block(
     -------
     Digests of the settings, of the content of the data, of the files that the start is taken from, and of the code.
     """
-    start = store.tensor_header(weights)[0]["sha256"] if weights else _taken(settings["start"], parents, seeds)
+    start = store.tensor_header(weights)[0]["sha256"] if weights else _taken(settings.start, parents, seeds)
     return {
-        "settings": digest(settings, LENGTH),
+        "settings": digest(settings.json, LENGTH),
         "data": store.read_json(card)["sha256"] if card else None,
         "start": start,
         "code": code.digest(TRAINING, *own_files(settings)),
     }
 
 
-def own_files(settings: Mapping[str, Any]) -> list[str]:
+def own_files(settings: Settings) -> list[str]:
     """The files that a cell's training runs beside those of all others, relative to `scripts/`: its network's and its
     perturbations'."""
-    steps = sorted({step["type"] for step in settings["start"].get("steps", [])})
-    modules = [f"networks/architectures/{settings['network']['architecture']}", *(f"perturbations/{s}" for s in steps)]
+    steps = sorted({step["type"] for step in settings.start.steps or []})
+    modules = [f"networks/architectures/{settings.network.architecture}", *(f"perturbations/{s}" for s in steps)]
     return [f"weight_atlas/{module}.py" for module in modules]
 
 
-def _taken(start: Mapping[str, Any], parents: Iterable[Mapping], seeds: Iterable[int]) -> str | None:
+def _taken(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[int]) -> str | None:
     """The digest of the parent's files that each replicate starts from, or None without a parent.
 
     Of a parent that was not trained to its end it is that of its status.
@@ -72,10 +77,10 @@ def _taken(start: Mapping[str, Any], parents: Iterable[Mapping], seeds: Iterable
     for seed in seeds:
         record = by_seed.get(seed, {"status": None})
         if record["status"] == "done":
-            epoch = record["epochs"] if start["take"] == "last" else start["take"]
+            epoch = record["epochs"] if start.take == "last" else start.take
             names = [
                 store.named("", epoch).name,
-                *(["optimizer.safetensors"] if start.get("state") == "carried" else []),
+                *(["optimizer.safetensors"] if start.carries_state else []),
             ]
             taken.append([seed, *(record["sha256"].get(name) for name in names)])
         else:

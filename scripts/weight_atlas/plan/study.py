@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from weight_atlas import store
 from weight_atlas.plan import blocks, children, spec
 from weight_atlas.plan.blocks import Block
+from weight_atlas.plan.cell import AXES, Cell
+from weight_atlas.plan.checks import ConfigError, check, check_take, matches
 from weight_atlas.plan.identity import digest, slug
-from weight_atlas.plan.resolve import AXES, Cell, Problem, Resolver, check, check_take, matches
+from weight_atlas.plan.resolve import Resolver
 
 # What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
 RESERVED = (*AXES, "given", "perturbation", "experiment", "base", "mode", "depth", *store.CELLS)
@@ -33,15 +36,15 @@ class Entry:
     labels: dict[str, str]
     cell_id: str
     replicates: int
-    checkpoints: dict = field(default_factory=dict)
+    checkpoints: dict[str, Any] = field(default_factory=dict[str, Any])
     beyond: bool = False
 
 
 class Plan:
     """What a config asks for: `entries` (study by study), `cells` by id, and the blocks that train them."""
 
-    def __init__(self, config: dict, root: Path = Path()):
-        """Check `config` (a plain dictionary) and expand it; Problem with one line where something is wrong."""
+    def __init__(self, config: dict[str, Any], root: Path = Path()):
+        """Check `config` (a plain dictionary) and expand it; ConfigError with one line where something is wrong."""
         self.config: spec.Config = check(spec.Config, config, "")
         self.root = root
         self._resolver = Resolver(self.config, root)
@@ -72,15 +75,21 @@ class Plan:
         """The entry of given checkpoints: one replicate a series, with the first and the last of its files named."""
         if name not in self.config.given:
             known = ", ".join(self.config.given) or "none"
-            raise Problem(f"definitions.{study}.given: {name!r} is not one of the given; allowed: {known}")
+            raise ConfigError(f"definitions.{study}.given: {name!r} is not one of the given; allowed: {known}")
         asked, cell = self.config.given[name], self._resolver.given(name)
         labels = {"dataset": asked.dataset or NO_DATA, "network": asked.network, "init": "", "optimizer": ""}
-        epochs = cell.settings["snapshots"]
+        epochs = cell.settings.snapshots
         named = {"first": epochs[0]} | ({"last": epochs[-1]} if len(epochs) > 1 else {})
         return Entry(study, "grid", labels | {"given": name}, cell.cell_id, len(cell.files), named)
 
     def _experiment(
-        self, study: str, part: spec.Experiment, replicates: int, where: str, named: dict, above: list[dict]
+        self,
+        study: str,
+        part: spec.Experiment,
+        replicates: int,
+        where: str,
+        named: dict[str, Any],
+        above: list[dict[str, Any]],
     ) -> Iterator[Entry]:
         """The entries of one grid: what its cells start from, its cells, and what starts from them.
 
@@ -101,7 +110,7 @@ class Plan:
                 found[cell.cell_id] = Entry(study, "grid", labels | named, cell.cell_id, replicates, beyond=beyond)
                 parents.append(children.Parent(cell, labels | named, network, changes, sets))
         if not found:
-            raise Problem(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
+            raise ConfigError(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
         yield from self._sources(study, found, replicates)
         yield from self._checkpoints(part, list(found.values()), where)
         for children_of in (children.perturbed, children.transferred):
@@ -115,7 +124,7 @@ class Plan:
     def _checkpoints(self, study: spec.Experiment, entries: list[Entry], where: str) -> Iterator[Entry]:
         """The entries with their checkpoints: those of the first rule that fits a cell."""
         rules = list(enumerate(study.checkpoints))
-        named: dict[str, dict] = {}
+        named: dict[str, dict[str, Any]] = {}
         for number, rule in rules:
             here = f"{where}.checkpoints.{number}"
             for entry in entries:
@@ -123,8 +132,10 @@ class Plan:
                     named[entry.cell_id] = self._epochs(rule, entry, entries, named, here)
         yield from (replace(entry, checkpoints=named.get(entry.cell_id, {})) for entry in entries)
 
-    def _epochs(self, rule: spec.Checkpoints, entry: Entry, entries: list[Entry], named: dict, where: str) -> dict:
-        """The checkpoints of one cell by one rule; Problem where an epoch is not kept, or there is nothing to match."""
+    def _epochs(
+        self, rule: spec.Checkpoints, entry: Entry, entries: list[Entry], named: dict[str, Any], where: str
+    ) -> dict[str, Any]:
+        """The checkpoints of one cell by one rule; ConfigError where an epoch is not kept, or nothing is to match."""
         if rule.epochs is not None:
             for epoch in rule.epochs.values():
                 check_take(epoch, self._resolver.cells[entry.cell_id].settings, f"{where}.epochs")
@@ -136,15 +147,15 @@ class Plan:
             and all(other.labels[axis] == label for axis, label in entry.labels.items() if axis not in rule.match.to)
         ]
         if not alike or "match" in (found := named.get(alike[0].cell_id, {"match": None})):
-            raise Problem(f"{where}.match.to: names no cell with epochs above; give its checkpoints first")
+            raise ConfigError(f"{where}.match.to: names no cell with epochs above; give its checkpoints first")
         return {"match": alike[0].cell_id, "by": rule.match.by, "epochs": found}
 
-    def _combinations(self, study: spec.Experiment, where: str) -> Iterator[tuple[dict, list]]:
+    def _combinations(self, study: spec.Experiment, where: str) -> Iterator[tuple[dict[str, Any], list]]:
         """The labels of each combination, and the overrides of its levels on the extra axes."""
         experiments = (axis for transfer in study.transfer.values() for axis in transfer.vary)
         for axis in (*study.vary, *experiments):
             if axis in RESERVED:
-                raise Problem(f"{where}.vary: {axis!r} is an axis already; allowed: another name")
+                raise ConfigError(f"{where}.vary: {axis!r} is an axis already; allowed: another name")
         grid = [getattr(study.grid, axis) for axis in AXES]
         for combination in itertools.product(*study.vary.values(), *grid):
             extra = dict(zip(study.vary, combination, strict=False))
@@ -197,9 +208,9 @@ class Plan:
         return [block_path(parent, one) for one in held]
 
     @cached_property
-    def checkpoints(self) -> dict[str, list[dict]]:
+    def checkpoints(self) -> dict[str, list[dict[str, Any]]]:
         """The checkpoints of each cell that has some, as each study that gives some names them."""
-        found: dict[str, list[dict]] = {}
+        found: dict[str, list[dict[str, Any]]] = {}
         for entry in self.entries:
             if entry.checkpoints:
                 found.setdefault(entry.cell_id, []).append(entry.checkpoints)
@@ -218,7 +229,7 @@ class Plan:
             elif keep == "checkpoints":
                 epochs[entry.cell_id].update(named.values())
         for cell in self.cells.values():
-            take = cell.settings["start"].get("take")
+            take = cell.settings.start.take
             if cell.parent and isinstance(take, int):
                 epochs[cell.parent].add(take)
         return {cell_id: "all" if cell_id in every else sorted(epochs[cell_id] - {0}) for cell_id in self.cells}
@@ -237,21 +248,21 @@ class Plan:
     def group(self, cell_id: str) -> str:
         """The name of the cell's measure group."""
         cell = self.cells[cell_id]
-        dataset = cell.settings["dataset_id"]
-        shared = [dataset, cell.architecture, cell.settings["input"]]
+        dataset = cell.settings.dataset_id
+        shared = [dataset, cell.architecture, cell.settings.json["input"]]
         return f"{slug(dataset.rsplit('-', 1)[0] or NO_DATA, cell.architecture)}-{digest(shared, 8)}"
 
     @cached_property
-    def datasets(self) -> dict:
+    def datasets(self) -> dict[str, Any]:
         """The data sets in use, by id."""
         return {cell.data.dataset_id: cell.data for cell in self.cells.values() if cell.data}
 
     @cached_property
-    def weights(self) -> dict[str, dict]:
+    def weights(self) -> dict[str, dict[str, Any]]:
         """What the weights files to prepare are made from, by id."""
         return {cell.weights.weights_id: cell.weights.spec for cell in self.cells.values() if cell.weights}
 
-    def rows(self) -> list[dict]:
+    def rows(self) -> list[dict[str, Any]]:
         """`cells.csv`: one row a study and cell."""
         rows = []
         for entry in self.entries:
@@ -265,11 +276,11 @@ class Plan:
                     "parent": cell.parent or "",
                     "checkpoints": json.dumps(entry.checkpoints) if entry.checkpoints else "",
                     "group": self.group(entry.cell_id),
-                    "dataset_id": cell.settings["dataset_id"],
+                    "dataset_id": cell.settings.dataset_id,
                     "card": f"data/{cell.data.dataset_id}.json" if cell.data else "",
                     "data": f"data/{cell.data.dataset_id}.safetensors" if cell.data else "",
                     "parameters": cell.table.parameter_count,
-                    "cell": json.dumps(cell.settings, sort_keys=True),
+                    "cell": json.dumps(cell.settings.json, sort_keys=True),
                 }
             )
         return rows

@@ -18,8 +18,8 @@ import yaml
 
 from weight_atlas import store
 from weight_atlas.plan import lock, outcome
+from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.disk import used
-from weight_atlas.plan.resolve import Problem
 from weight_atlas.plan.study import Plan, block_path
 
 BLOCK = re.compile(r"\.?(seeds_\d+-\d+)")
@@ -70,7 +70,7 @@ def others(plan: Plan) -> Iterator[tuple[str, set[str] | None, str]]:
     for path in sorted((plan.root / "config").glob("*.yaml")):
         try:
             yield f"config/{path.name}", asked_by(Plan(yaml.safe_load(path.read_text(encoding="utf-8")), plan.root)), ""
-        except (Problem, yaml.YAMLError, ValueError, OSError) as error:
+        except (ConfigError, yaml.YAMLError, ValueError, OSError) as error:
             yield f"config/{path.name}", None, str(error).splitlines()[0]
     for path in sorted((plan.root / "results").glob("*/cells.csv")):
         if path.parent.name != plan.config.name:

@@ -6,6 +6,7 @@ What a start is made of stays on disk (its seed, its file), so that a start itse
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +14,7 @@ from torch import nn
 from weight_atlas import store, streams
 from weight_atlas.networks.build import TableModule, build
 from weight_atlas.networks.table import Table
+from weight_atlas.settings import Settings, Start
 from weight_atlas.starts import perturb
 
 GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
@@ -63,12 +65,7 @@ def drawn(table: Table, scheme: str, seed: int, stream: str) -> dict[str, torch.
     return model.state_dict()
 
 
-def all_drawn(start: dict) -> bool:
-    """Whether a start takes nothing from a file: an init scheme, or a graft without a layer of anybody's."""
-    return start["kind"] == "init" or (start["kind"] == "graft" and start["cell"] is None)
-
-
-def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | None) -> dict:
+def begin(model: nn.Module, table: Table, start: Start, seed: int, file: str | None) -> dict[str, Any]:
     """Give the model (on the CPU) its start in place: drawn, and then as far as the start says taken from the
     safetensors `file`, and perturbed.
 
@@ -76,23 +73,23 @@ def begin(model: nn.Module, table: Table, start: dict, seed: int, file: str | No
     `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
     equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
     """
-    initialise(model, table, start["scheme"], seed, streams.of_draws(start))
+    initialise(model, table, start.scheme or "", seed, streams.of_draws(start))
     own = model.state_dict()
-    if not all_drawn(start):
+    if not start.is_drawn:
         if file is None:
             raise Missing(f"seed {seed}: there are no weights to start from")
         _copy(own, table, start, file)
-    return perturb.apply(own, table, start, seed, file and Path(file).parent) if "steps" in start else {}
+    return perturb.apply(own, table, start, seed, file and Path(file).parent) if start.steps is not None else {}
 
 
-def _copy(own: dict[str, torch.Tensor], table: Table, start: dict, file: str) -> None:
+def _copy(own: dict[str, torch.Tensor], table: Table, start: Start, file: str) -> None:
     """Fill those of the tensors that the start takes from the file."""
     loaded, first = load(file), table.parameters()[0][0]
     for name in table.copied_tensors(start):
         if name not in loaded:
             raise ValueError(f"{file}: has no tensor {name}; it is not of this network")
         target, source = own[name], loaded[name]
-        if name == first and start.get("grey") == "sum_conv1" and target.shape[1] == 1 and source.shape[1] == 3:
+        if name == first and start.grey == "sum_conv1" and target.shape[1] == 1 and source.shape[1] == 3:
             source = source.sum(dim=1, keepdim=True)
         if source.shape != target.shape:
             raise ValueError(f"{file}: {name} has the shape {list(source.shape)}; the network has {list(target.shape)}")
@@ -121,26 +118,25 @@ def load(path: str | Path) -> dict[str, torch.Tensor]:
     run = store.read_json(block / "run.json")
     record = next(found for found in run["replicates"] if found["seed"] == seed)
     try:
-        return made_again(run["cell"], record, block)
+        return made_again(Settings.parse(run["cell"]), record, block)
     except (ValueError, OSError, Missing) as error:
         raise ValueError(f"{path}: is kept as a hash alone and cannot be made again: {error}") from None
 
 
-def made_again(settings: dict, record: dict, block: Path) -> dict[str, torch.Tensor]:
+def made_again(settings: Settings, record: dict[str, Any], block: Path) -> dict[str, torch.Tensor]:
     """The start of a replicate, {torch name: tensor}, as its training began with it.
 
     settings: the cell's; record: the replicate's, as the trainer leaves it; block: its directory. ValueError, in one
     line, where what it was made of is not there, or where something else comes of it now.
     """
-    shape = settings["input"]["channels"], settings["input"]["size"]
     with torch.device("meta"):  # no storage and no draws for what is about to be drawn
-        model, table = build(settings["network"], *shape, settings["classes"])
+        model, table = build(*settings.network_arguments)
     model, file = model.to_empty(device="cpu"), record["start_file"]
     if file is not None:
         file = os.path.normpath(block / file)
         if not store.kept(file):
             raise ValueError(f"{file}, which it was made from, is not there; remove {block}, to train it again")
-    begin(model, table, settings["start"], record["seed"], file)
+    begin(model, table, settings.start, record["seed"], file)
     tensors = model.state_dict()
     if fingerprint(tensors) != record["start_sha256"]:
         raise ValueError(

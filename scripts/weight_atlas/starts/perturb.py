@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from weight_atlas import perturbations, store, streams
 from weight_atlas.networks.table import Table
+from weight_atlas.settings import Start
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Weights:
 
 
 @torch.no_grad()
-def apply(tensors: dict, table: Table, start: dict, seed: int, folder: Path | None) -> dict:
+def apply(tensors: dict[str, Any], table: Table, start: Start, seed: int, folder: Path | None) -> dict[str, Any]:
     """Change the tensors in place by the start's steps, one after the other.
 
     Returns {"perturbed": number of learnable values that are not what they were, "perturbed_of": how many there are,
@@ -59,8 +61,8 @@ def apply(tensors: dict, table: Table, start: dict, seed: int, folder: Path | No
     """
     parameters = [name for name, _ in table.parameters()]
     before = {name: tensors[name].clone() for name in parameters}
-    for number, step in enumerate(start["steps"]):
-        weights = Weights(tensors, table, folder, seed, start["scheme"], number)
+    for number, step in enumerate(start.steps or []):
+        weights = Weights(tensors, table, folder, seed, start.scheme or "", number)
         settings = {key: value for key, value in step.items() if key not in ("type", "layers", "tensors")}
         perturbations.load_perturbation(step["type"]).perturb(weights, chosen(table, step), **settings)
     changed = sum(int((tensors[name] != before[name]).sum()) for name in parameters)
@@ -72,7 +74,7 @@ def apply(tensors: dict, table: Table, start: dict, seed: int, folder: Path | No
     }
 
 
-def chosen(table: Table, step: dict) -> list[str]:
+def chosen(table: Table, step: dict[str, Any]) -> list[str]:
     """Torch names of the learnable tensors that a step changes: those of its `layers`, all of them, the `weights` of
     convolutions and linear layers alone, or those of `convolutions` alone."""
     kinds = {"weights": ("Conv2d", "Linear"), "convolutions": ("Conv2d",)}.get(step["tensors"])

@@ -39,7 +39,8 @@ class Attempts:
     def stopped(self) -> bool:
         """Whether somebody stopped the last attempt: not SLURM for its time or memory, which are the cell's own."""
         last = self.made[-1] if self.made else {"stopped": False}
-        return last["stopped"] and not (last["job"] and job_state(last["job"]) in LIMITS)
+        by_slurm = last["stopped"] and last["job"] and job_state(str(last["job"])) in LIMITS
+        return bool(last["stopped"] and not by_slurm)
 
     def foreign(self, recipe: Recipe) -> bool:
         """Whether there was an attempt that began from something else: what it left is not to be gone on with."""

@@ -1,20 +1,11 @@
 """Label-preserving changes of a whole batch on the device, from numbers drawn on the CPU."""
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional
 
-OFF = {
-    "crop": 0,
-    "flip": False,
-    "rotation": 0.0,
-    "shift": 0.0,
-    "shear": 0.0,
-    "shear_unit": "degrees",
-    "zoom": [1.0, 1.0],
-    "brightness": 0.0,
-    "cutout": 0,
-    "fill": "black",
-}
+from weight_atlas.settings import Augmentation
 
 
 class Augment:
@@ -32,13 +23,12 @@ class Augment:
     The random numbers are drawn on the CPU: they are the same on every device.
     """
 
-    def __init__(self, settings: dict):
-        settings = OFF | settings
-        self.crop, self.flip, self.fill = settings["crop"], settings["flip"], settings["fill"]
-        self.rotation, self.shift, self.zoom = settings["rotation"], settings["shift"], settings["zoom"]
-        self.shear, self.unit = settings["shear"], settings["shear_unit"]
-        self.brightness, self.cutout = settings["brightness"], settings["cutout"]
-        self.warps = bool(self.rotation or self.shift or self.shear or list(self.zoom) != OFF["zoom"])
+    def __init__(self, settings: Augmentation):
+        self.crop, self.flip, self.fill = settings.crop, settings.flip, settings.fill
+        self.rotation, self.shift, self.zoom = settings.rotation, settings.shift, settings.zoom
+        self.shear, self.unit = settings.shear, settings.shear_unit
+        self.brightness, self.cutout = settings.brightness, settings.cutout
+        self.warps = bool(self.rotation or self.shift or self.shear or list(self.zoom) != [1.0, 1.0])
 
     def __bool__(self) -> bool:
         return bool(self.crop or self.flip or self.warps or self.brightness or self.cutout)
@@ -57,7 +47,7 @@ class Augment:
 
     # ------------------------------------------------------------------------------------------ drawing
 
-    def draw(self, count: int, size: tuple[int, int], stream: torch.Generator) -> dict[str, torch.Tensor]:
+    def draw(self, count: int, size: Sequence[int], stream: torch.Generator) -> dict[str, torch.Tensor]:
         """What becomes of `count` pictures of `size` (height, width): tensors on the CPU, one row a picture.
 
         mirrored, upturned: bool [count]; corner: int64 [count, 2], row and column at which a crop begins; affine:
@@ -143,7 +133,7 @@ class Augment:
         row, column = drawn["corner"].unbind(1)
         return images.unfold(2, height, 1).unfold(3, width, 1)[picked, :, row, column]
 
-    def _hole(self, centre: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    def _hole(self, centre: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
         """bool [B, 1, H, W]: the pixels of each picture's square."""
         first = centre - self.cutout // 2
         rows, columns = (
@@ -154,7 +144,7 @@ class Augment:
         return (rows[:, :, None] & columns[:, None, :])[:, None]
 
 
-def _grid(affine: torch.Tensor, flips: list, size: torch.Size) -> torch.Tensor:
+def _grid(affine: torch.Tensor, flips: list[tuple[torch.Tensor, int]], size: torch.Size) -> torch.Tensor:
     """Where each pixel is read, as `functional.affine_grid` has it without align_corners: float32 [B, H, W, 2].
 
     affine: [B, 2, 3]; flips: (bool [B], axis) each. What is flipped first is read at the mirrored place. affine_grid
@@ -170,7 +160,7 @@ def _grid(affine: torch.Tensor, flips: list, size: torch.Size) -> torch.Tensor:
     return (y[:, :, :, None] + x[:, :, None, :]).permute(0, 2, 3, 1)
 
 
-def _within(reach: float, shape: tuple, stream: torch.Generator) -> torch.Tensor:
+def _within(reach: float, shape: tuple[int, ...], stream: torch.Generator) -> torch.Tensor:
     """Numbers uniform within +- `reach`."""
     return (torch.rand(shape, generator=stream) * 2 - 1) * reach
 

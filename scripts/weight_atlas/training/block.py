@@ -5,22 +5,27 @@ import platform
 import resource
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from weight_atlas import records, starts, store
+from weight_atlas.settings import Settings, Start
 from weight_atlas.training import checkpoint, data, engine
 
 
-def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, scratch: Path) -> None:
+def train(
+    cell_id: str, settings: Settings, seeds: Sequence[int], files: dict[str, Any], device: str, scratch: Path
+) -> None:
     """Train these seeds, leaving the folder of each replicate below `scratch`: snapshots, metrics and record.
 
     `files` has `data` and `card` (paths), `weights` (a safetensors file or None) and `parents` (block directories). A
     seed whose parent was not trained is recorded as failed.
     """
     began = time.process_time()
-    torch.set_num_threads(settings["network"]["threads"])
+    torch.set_num_threads(settings.network.threads)
     chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     if device == "cuda" and chosen.type != "cuda":
         raise RuntimeError("the config says `device: cuda`, but torch finds no GPU; set it to auto or cpu")
@@ -31,12 +36,12 @@ def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, 
         half.unlink()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(engine.Run, "stopping", True))
-    store.write_json(scratch / "machine.json", machine(chosen, settings["network"]["threads"]))
-    shape = settings["input"]["channels"], settings["input"]["size"]
+    store.write_json(scratch / "machine.json", machine(chosen, settings.network.threads))
+    shape = settings.input.channels, settings.input.size
     pictures = data.load(files["data"], store.read_json(files["card"]), *shape, chosen)
     for seed in seeds:
         try:
-            file = _start_file(settings["start"], seed, files)
+            file = _start_file(settings.start, seed, files)
             found = engine.Run(cell_id, settings, seed, pictures, chosen, scratch).train(file)
         except starts.Missing as error:
             found = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
@@ -46,33 +51,33 @@ def train(cell_id: str, settings: dict, seeds: range, files: dict, device: str, 
     print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
 
 
-def _start_file(start: dict, seed: int, files: dict) -> str | None:
+def _start_file(start: Start, seed: int, files: dict[str, Any]) -> str | None:
     """The safetensors file that a seed starts from: the same replicate of the parent, or the one weights file."""
-    if starts.all_drawn(start):
+    if start.is_drawn:
         return None
-    if start["kind"] == "weights":
+    if start.kind == "weights":
         return files["weights"]
     for block in files["parents"]:
         if seed in store.block_seeds(block):
             [(_, _, _, mine)] = records.replicates([block], [seed])
             if mine["status"] == records.MISSING:
-                raise starts.Missing(f"its parent {start['cell']} is not whole: {mine['cause']}")
+                raise starts.Missing(f"its parent {start.cell} is not whole: {mine['cause']}")
             if mine["status"] != "done":
-                raise starts.Missing(f"its parent {start['cell']} has status {mine['status']} for seed {seed}")
-            epoch = mine["epochs"] if start["take"] == "last" else start["take"]
+                raise starts.Missing(f"its parent {start.cell} has status {mine['status']} for seed {seed}")
+            epoch = mine["epochs"] if start.take == "last" else start.take
             if epoch != "best" and epoch > mine["epochs"]:
-                raise starts.Missing(f"its parent {start['cell']} stopped after epoch {mine['epochs']} for seed {seed}")
+                raise starts.Missing(f"its parent {start.cell} stopped after epoch {mine['epochs']} for seed {seed}")
             path = store.snapshot_path(block, seed, epoch)
             if not store.kept(path):
                 raise starts.Missing(
-                    f"its parent {start['cell']} has not kept epoch {epoch} (see `keep`); remove {block} and type the "
+                    f"its parent {start.cell} has not kept epoch {epoch} (see `keep`); remove {block} and type the "
                     "same command, to train it again so that it does"
                 )
             return str(path)
-    raise starts.Missing(f"its parent {start['cell']} has no replicate {seed}")
+    raise starts.Missing(f"its parent {start.cell} has no replicate {seed}")
 
 
-def machine(device: torch.device, threads: int) -> dict:
+def machine(device: torch.device, threads: int) -> dict[str, Any]:
     """What trained: device, threads and versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     versions = {"python": platform.python_version(), "torch": torch.__version__}

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,7 +23,7 @@ SECONDS = float(os.environ.get("WEIGHT_ATLAS_CHECKPOINT_SECONDS", 60))
 class Stopped(SystemExit):
     """Raised after the checkpoint that a request to stop leaves: the process ends with the status of SIGTERM."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(143)
 
 
@@ -31,19 +32,19 @@ def path(out: Path, seed: int) -> Path:
     return out / f"checkpoint_seed{seed}.safetensors"
 
 
-def identity(settings: dict, seed: int, device: torch.device) -> str:
+def identity(settings: dict[str, Any], seed: int, device: torch.device) -> str:
     """What a checkpoint must have been made by: the same cell and seed, the same torch on the same kind of device."""
     told = [settings, seed, torch.__version__, device.type, torch.get_num_threads()]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def save(file: Path, tensors: dict[str, torch.Tensor], facts: dict, maker: str) -> None:
+def save(file: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any], maker: str) -> None:
     """Write the tensors and the facts (JSON) of a replicate that `maker` (see `identity`) trains."""
     told = json.dumps(facts)
     store.save_tensors(file, tensors, {"maker": maker, "digest": digest(tensors, told), "facts": told})
 
 
-def load(file: Path, maker: str) -> tuple[dict[str, torch.Tensor], dict] | None:
+def load(file: Path, maker: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
     """(tensors, facts) of a checkpoint, or None where there is none, or none that can be used: then a line says why."""
     if not file.exists():
         return None
@@ -66,5 +67,5 @@ def digest(tensors: dict[str, torch.Tensor], facts: str) -> str:
     found = hashlib.sha256(facts.encode())
     for name in sorted(tensors):
         found.update(name.encode())
-        found.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        found.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

@@ -1,6 +1,7 @@
 """A prepared data set on the device: uint8 pictures, padded for the network, in their three splits."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -36,12 +37,14 @@ class Pictures:
         return inputs.normalise(images, self.mean, self.std).contiguous(memory_format=torch.channels_last)
 
 
-def load(data: str, card: dict, channels: int, size: int, device: torch.device) -> Pictures:
+def load(data: str, card: dict[str, Any], channels: int, size: int, device: torch.device) -> Pictures:
     """The data set in the file `data`, for a network that takes `channels` x `size` x `size`."""
     tensors = store.load_tensors(data)
-    splits = {}
-    for name, number in SPLITS.items():
-        chosen = (tensors["split"] == number).nonzero().squeeze(1)
+
+    def split(name: str) -> Split:
+        chosen = (tensors["split"] == SPLITS[name]).nonzero().squeeze(1)
         images = inputs.fit_images(tensors["images"][chosen], card, channels, size, device)
-        splits[name] = Split(images, tensors["labels"][chosen].to(device))
-    return Pictures(**splits, **{key: torch.tensor(card[key], device=device) for key in ("mean", "std")})
+        return Split(images, tensors["labels"][chosen].to(device))
+
+    mean, std = (torch.tensor(card[key], device=device) for key in ("mean", "std"))
+    return Pictures(split("train"), split("valid"), split("test"), mean, std)

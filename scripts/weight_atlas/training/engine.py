@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -13,12 +14,13 @@ from torch.nn import functional
 from weight_atlas import starts, store, streams
 from weight_atlas.networks import build
 from weight_atlas.networks.table import Table
+from weight_atlas.settings import Settings, Stage
 from weight_atlas.training import checkpoint
 from weight_atlas.training.data import Pictures, Split
 from weight_atlas.training.feed import Feed
 from weight_atlas.training.frozen import constant, fixed_layers, same_rows
 from weight_atlas.training.rates import rate, stopped
-from weight_atlas.training.track import Evidence
+from weight_atlas.training.track import GradientTracker
 
 # A loss above so many nats is no training any more, though it may stay finite for ever (units die, biases explode).
 DIVERGED = 1000.0
@@ -34,33 +36,34 @@ class Run:
 
     stopping = False
 
-    def __init__(self, cell_id: str, settings: dict, seed: int, pictures: Pictures, device: torch.device, out: Path):
+    def __init__(
+        self, cell_id: str, settings: Settings, seed: int, pictures: Pictures, device: torch.device, out: Path
+    ):
         self.cell_id, self.settings, self.seed, self.pictures = cell_id, settings, seed, pictures
-        self.device, self.out, self.training = device, out, settings["training"]
-        self.stream = streams.of(settings["start"])
-        shape = settings["input"]["channels"], settings["input"]["size"]
-        self.model, self.table = build.build(settings["network"], *shape, settings["classes"])
+        self.device, self.out, self.training = device, out, settings.training
+        self.stream = streams.of(settings.start)
+        self.model, self.table = build.build(*settings.network_arguments)
         self.feed = Feed(pictures, self.training, seed, self.stream)
-        self.steps = _steps(len(self.feed), self.training["batch_size"], self.table)
-        self.penalty = self.training["penalty"]
-        self.penalised = penalised(self.table, self.penalty["layers"]) if self.penalty else []
-        self.rows: list[dict] = []
-        self.evidence: Evidence | None = None
-        self.maker = checkpoint.identity(settings, seed, device)
+        self.steps = _steps(len(self.feed), self.training.batch_size, self.table)
+        self.penalty = self.training.penalty
+        self.penalised = penalised(self.table, self.penalty.layers) if self.penalty else []
+        self.rows: list[dict[str, Any]] = []
+        self.tracker: GradientTracker | None = None
+        self.maker = checkpoint.identity(settings.json, seed, device)
         self.stage, self.epoch, self.best, self.diverged, self.early = 0, 0, (-1.0, 0), False, False
-        self.noted: dict = {}
+        self.noted: dict[str, Any] = {}
         self.forward, self.features = self.model, {}
         self.partial: dict[str, torch.Tensor] = {}
         self.now, self.seen, self.busy, self.began, self.saved = 0.0, 0, 0.0, time.monotonic(), time.monotonic()
 
-    def train(self, file: str | None) -> dict:
+    def train(self, file: str | None) -> dict[str, Any]:
         """Train from the start (loaded from `file` where it is not drawn) to the end or to divergence.
 
         Writes snapshots and metrics.csv into its folder below `out`; returns the replicate's record.
         """
         found = checkpoint.load(checkpoint.path(self.out, self.seed), self.maker)
         step, state = self._restore(*found) if found else self._begin(file)
-        for number, stage in list(enumerate(self.training["stages"]))[self.stage :]:
+        for number, stage in list(enumerate(self.training.stages))[self.stage :]:
             self.stage, optimizer = number, self._enter(stage)
             carry(optimizer, dict(self.model.named_parameters()), state)
             state = {}
@@ -72,15 +75,15 @@ class Run:
                 self._checkpoint(optimizer, 0)
             if self.diverged:
                 break
-            if len(self._losses(number)) < stage["epochs"]:
+            if len(self._losses(number)) < stage.epochs:
                 self.early = True
                 print(
                     f"seed {self.seed}  epoch {self.epoch}: the validation loss falls no more, the stage ends",
                     flush=True,
                 )
-        if self.evidence:
-            self.evidence.save(store.track_path(self.out, self.seed))
-        if self.training["keep_optimizer"]:
+        if self.tracker:
+            self.tracker.save(store.track_path(self.out, self.seed))
+        if self.training.keep_optimizer:
             state = optimizer_state(optimizer, dict(self.model.named_parameters()))
             store.save_tensors(store.optimizer_path(self.out, self.seed), state)
         return {
@@ -97,30 +100,30 @@ class Run:
             **self.noted,
         }
 
-    def _begin(self, file: str | None) -> tuple[int, dict]:
+    def _begin(self, file: str | None) -> tuple[int, dict[str, Any]]:
         """Give the model its start and record it; (0, the optimizer's state to begin with: a parent's, or none)."""
-        start = self.settings["start"]
+        start = self.settings.start
         noted = starts.begin(self.model, self.table, start, self.seed, file)
         self.noted = {"start_sha256": starts.fingerprint(self.model.state_dict())} | noted
         # Seen from the block's directory, which lies where `out` does: what the start is made from again.
         self.noted["start_file"] = file and os.path.relpath(file, self.out)
         self.model.to(self.device, memory_format=torch.channels_last)
-        self.evidence = Evidence(self.model) if self.training["track"] else None
+        self.tracker = GradientTracker(self.model) if self.training.track else None
         self._record((math.nan, math.nan), 0.0)
-        carried = start.get("state") == "carried"
+        carried = start.carries_state
         return 0, store.load_tensors(Path(file).with_name("optimizer.safetensors")) if carried else {}
 
-    def _restore(self, tensors: dict, facts: dict) -> tuple[int, dict]:
+    def _restore(self, tensors: dict[str, Any], facts: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Go on from a checkpoint; (the steps of the next epoch that are done, the optimizer's state)."""
-        parts: dict[str, dict] = {}
+        parts: dict[str, dict[str, Any]] = {}
         for name, tensor in tensors.items():
             kind, _, own = name.partition(":")
             parts.setdefault(kind, {})[own] = tensor
         self.model.load_state_dict(parts["model"])
         self.model.to(self.device, memory_format=torch.channels_last)
-        if self.training["track"]:
+        if self.training.track:
             first = store.load_tensors(store.snapshot_path(self.out, self.seed, 0))
-            self.evidence = Evidence(self.model, first, parts["evidence"])
+            self.tracker = GradientTracker(self.model, first, parts["evidence"])
         self.partial = parts["partial"]
         self.stage, self.epoch, self.rows, self.noted = (facts[key] for key in ("stage", "epoch", "rows", "noted"))
         self.best, self.early, self.seen, self.busy = tuple(facts["best"]), facts["early"], facts["seen"], facts["busy"]
@@ -136,9 +139,7 @@ class Run:
         tensors = {f"model:{name}": tensor for name, tensor in self.model.state_dict().items()}
         state = optimizer_state(optimizer, dict(self.model.named_parameters()))
         tensors |= {f"optimizer:{name}": tensor for name, tensor in state.items()}
-        tensors |= (
-            {f"evidence:{name}": tensor for name, tensor in self.evidence.found().items()} if self.evidence else {}
-        )
+        tensors |= {f"evidence:{name}": tensor for name, tensor in self.tracker.found().items()} if self.tracker else {}
         tensors |= {"partial:cpu": torch.get_rng_state(), "partial:sums": torch.zeros(2) if sums is None else sums}
         if self.device.type == "cuda":
             tensors["partial:cuda"] = torch.cuda.get_rng_state(self.device)
@@ -154,30 +155,30 @@ class Run:
 
     def try_step(self) -> float:
         """The loss of one step from a drawn start, and nothing kept: does this network take these pictures?"""
-        starts.initialise(self.model, self.table, self.settings["start"]["scheme"], self.seed)
+        starts.initialise(self.model, self.table, self.settings.start.scheme or "", self.seed)
         self.model.to(self.device, memory_format=torch.channels_last).train()
-        optimizer = self._enter(self.training["stages"][0])
-        self.feed.deal(1, torch.arange(min(len(self.feed), self.training["batch_size"])))
+        optimizer = self._enter(self.training.stages[0])
+        self.feed.shuffle_epoch(1, torch.arange(min(len(self.feed), self.training.batch_size)))
         images, labels = self.feed.batch(0)
         return float(self._step(images, labels, optimizer)[0]) / len(labels)
 
     # ------------------------------------------------------------------------------------- one stage
 
-    def _enter(self, stage: dict) -> torch.optim.Optimizer:
+    def _enter(self, stage: Stage) -> torch.optim.Optimizer:
         """Freeze what the stage freezes, and give it a fresh optimizer that holds nothing frozen."""
-        frozen = self.table.select(stage["frozen"])
+        frozen = self.table.select(stage.frozen)
         self.model.requires_grad_(True)
         for name in frozen:
             self.model.get_submodule(name).requires_grad_(False)
         self.fixed = [self.model.get_submodule(name) for name in fixed_layers(self.table, frozen, self.training)]
-        self._cache(same_rows(self.table, frozen, self.training) if frozen and self.training["cache_features"] else 0)
+        self._cache(same_rows(self.table, frozen, self.training) if frozen and self.training.cache_features else 0)
         free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        settings = dict(self.training["optimizer"])
-        match settings.pop("type"):
+        options = self.training.optimizer.options | {"lr": stage.lr}
+        match self.training.optimizer.type:
             case "sgd":
-                return torch.optim.SGD(free, **(settings | {"lr": stage["lr"]}))
+                return torch.optim.SGD(free, **options)
             case "adam":
-                return torch.optim.Adam(free, **(settings | {"lr": stage["lr"], "betas": tuple(settings["betas"])}))
+                return torch.optim.Adam(free, **(options | {"betas": tuple(options["betas"])}))
             case other:
                 raise ValueError(f"optimizer {other!r} is not known; allowed: sgd, adam")
 
@@ -188,10 +189,10 @@ class Run:
         if not rows:
             return
         first, rest = build.split(self.model, self.table, rows)
-        began, steps = time.monotonic(), -(-len(self.feed) // self.training["batch_size"])
+        began, steps = time.monotonic(), -(-len(self.feed) // self.training.batch_size)
         self.model.eval()
         with self._precision():
-            self.feed.deal(0, torch.arange(len(self.feed)))
+            self.feed.shuffle_epoch(0, torch.arange(len(self.feed)))
             self.feed.features = torch.cat([first(self.feed.batch(step)[0]) for step in range(steps)])
             for split in (self.pictures.valid, self.pictures.test):
                 self.features[split] = torch.cat([first(batch) for batch in self._pictures(split)])
@@ -215,8 +216,8 @@ class Run:
 
     def _over(self, number: int) -> bool:
         """Whether a stage is over: all of its epochs are trained, or it has stopped early."""
-        losses, rule = self._losses(number), self.training["early_stopping"]
-        return len(losses) >= self.training["stages"][number]["epochs"] or stopped(rule, losses)
+        losses, rule = self._losses(number), self.training.early_stopping
+        return len(losses) >= self.training.stages[number].epochs or stopped(rule, losses)
 
     def _epoch(self, optimizer, first: int) -> tuple[float, float]:
         """Train the next epoch of the stage from its step `first` on; (mean loss, accuracy) over its batches, as they
@@ -224,7 +225,7 @@ class Run:
         self.model.train()
         for module in self.fixed:
             module.eval()
-        epoch, stage, losses = self.epoch + 1, self.training["stages"][self.stage], self._losses(self.stage)
+        epoch, stage, losses = self.epoch + 1, self.training.stages[self.stage], self._losses(self.stage)
         torch.manual_seed(streams.key(self.seed, f"{self.stream}dropout", epoch))
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         if first:
@@ -232,7 +233,7 @@ class Run:
             torch.set_rng_state(self.partial["cpu"])
             if self.device.type == "cuda":
                 torch.cuda.set_rng_state(self.partial["cuda"], self.device)
-        self.feed.deal(epoch)
+        self.feed.shuffle_epoch(epoch)
         began = told = time.monotonic()
         for step in range(first, self.steps):
             self.now = rate(stage, len(losses) * self.steps + step, self.steps, losses)
@@ -244,11 +245,11 @@ class Run:
                 self._tell(step + 1, sums, (told - began) * (step + 1) / (step + 1 - first))
             if step + 1 < self.steps:
                 self._checkpoint(optimizer, step + 1, sums)
-        if self.evidence:
-            self.evidence.close()
-        count = min(self.steps * self.training["batch_size"], len(self.feed))
+        if self.tracker:
+            self.tracker.close()
+        count = min(self.steps * self.training.batch_size, len(self.feed))
         loss, right = (sums / count).tolist()
-        self.seen += count - first * self.training["batch_size"]
+        self.seen += count - first * self.training.batch_size
         self.busy += time.monotonic() - began
         return loss, right
 
@@ -259,11 +260,11 @@ class Run:
             outputs = self.forward(batch)
             loss = functional.cross_entropy(outputs.float(), wanted)
         (loss + self._elastic_net() if self.penalty else loss).backward()
-        if self.evidence:
-            self.evidence.gradients()
+        if self.tracker:
+            self.tracker.gradients()
         optimizer.step()
-        if self.evidence:
-            self.evidence.values()
+        if self.tracker:
+            self.tracker.values()
         return torch.stack([loss.detach().double() * len(wanted), (outputs.argmax(1) == wanted).sum().double()])
 
     def _elastic_net(self) -> torch.Tensor:
@@ -273,10 +274,10 @@ class Run:
         """
         chosen = [self.model.get_submodule(name).weight for name in self.penalised]
         absolute, square = sum(w.abs().sum() for w in chosen), sum(w.square().sum() for w in chosen)
-        return self.penalty["weight"] * (self.penalty["alpha"] * absolute + (1 - self.penalty["alpha"]) * square)
+        return self.penalty.weight * (self.penalty.alpha * absolute + (1 - self.penalty.alpha) * square)
 
     def _precision(self):
-        if self.training["precision"] == "float32":
+        if self.training.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
@@ -308,13 +309,13 @@ class Run:
             writer.writerows({key: _text(value) for key, value in row.items()} for row in self.rows)
         sound = epoch == 0 or all(loss < DIVERGED for loss in (trained[0], valid[0]))
         if sound:
-            self._keep(epoch, valid[1], stage == len(self.training["stages"]) - 1 and self._over(stage))
+            self._keep(epoch, valid[1], stage == len(self.training.stages) - 1 and self._over(stage))
         self._say(trained, valid, test)
         return sound
 
     def _keep(self, epoch: int, accuracy: float, last: bool) -> None:
         """Write this epoch's snapshot where it is asked for or the last, and `best` where it is the best so far."""
-        kept = self.settings["snapshots"]
+        kept = self.settings.snapshots
         asked = last or kept == "all" or epoch in ((0,) if kept == "ends" else kept)
         best = epoch > 0 and accuracy > self.best[0]
         here, first = store.snapshot_path(self.out, self.seed, epoch), store.snapshot_path(self.out, self.seed, "best")
@@ -342,17 +343,17 @@ class Run:
     def _tell(self, step: int, sums: torch.Tensor, seconds: float) -> None:
         """The live line within an epoch: loss and accuracy so far, images/s, time left."""
         epoch = self.epoch + 1
-        count = step * self.training["batch_size"]
+        count = step * self.training.batch_size
         loss, right = (sums / count).tolist()
-        left = (self.training["epochs"] - epoch + 1 - step / self.steps) * seconds * self.steps / step
-        place = f"epoch {epoch}/{self.training['epochs']} {step / self.steps:4.0%}"
+        left = (self.training.epochs - epoch + 1 - step / self.steps) * seconds * self.steps / step
+        place = f"epoch {epoch}/{self.training.epochs} {step / self.steps:4.0%}"
         speed = f"{count / seconds:,.0f} images/s"
         print(f"seed {self.seed}  {place}  loss {loss:.4f}  train {right:.2%}  {speed}  {clock(left)} left", flush=True)
 
     def _say(self, trained: tuple, valid: tuple, test: tuple) -> None:
         """The line at the end of an epoch."""
         epoch = self.epoch
-        last, spent = self.training["epochs"], time.monotonic() - self.began
+        last, spent = self.training.epochs, time.monotonic() - self.began
         left = f"  {clock(spent / epoch * (last - epoch))} left" if epoch else ""
         train = f"  loss {trained[0]:.4f}  train {trained[1]:.2%}" if epoch else ""
         speed = f"  {self.seen / self.busy:,.0f} images/s" if self.busy else ""
@@ -377,7 +378,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer, parameters: dict[str, torc
     }
 
 
-def carry(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], state: dict) -> None:
+def carry(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
     """Give a fresh optimizer the state that `optimizer_state` returned, as far as it holds these parameters."""
     for key, value in state.items():
         name, _, own = key.rpartition(":")

@@ -3,6 +3,7 @@
 import torch
 
 from weight_atlas import streams
+from weight_atlas.settings import Training
 from weight_atlas.training.augment import Augment
 from weight_atlas.training.data import Pictures
 
@@ -16,17 +17,17 @@ class Feed:
     whatever order they come, they are the same. Only the numbers are kept, no changed picture is.
     """
 
-    def __init__(self, pictures: Pictures, training: dict, seed: int, prefix: str = ""):
+    def __init__(self, pictures: Pictures, training: Training, seed: int, prefix: str = ""):
         """`prefix` stands before the names of the streams of order and change (see `streams.of`)."""
         self.pictures, self.labels, self.seed, self.prefix = pictures, pictures.train.labels, seed, prefix
-        self.batch_size, self.each = training["batch_size"], len(pictures.train)
-        self.copies = [Augment(settings) for settings in training["copies"] or [training["augment"]]]
+        self.batch_size, self.each = training.batch_size, len(pictures.train)
+        self.copies = [Augment(settings) for settings in training.copies or [training.augment]]
         self.images = [augment.pad(pictures.train.images) for augment in self.copies]
         self.size, self.device = tuple(pictures.train.images.shape[2:]), self.labels.device
         self.features: torch.Tensor | None = None
-        self.dealt: list[list] = []
+        self.batches: list[list] = []
         self.fixed = None
-        if not training["redraw"]:
+        if not training.redraw:
             self.fixed = [
                 self._there(augment.draw(self.each, self.size, streams.generator(seed, "multiset", copy)))
                 for copy, augment in enumerate(self.copies)
@@ -40,17 +41,17 @@ class Feed:
         """The numbers of the pictures in the order of an epoch: int64 [pictures], on the CPU."""
         return torch.randperm(len(self), generator=streams.generator(self.seed, f"{self.prefix}order", epoch))
 
-    def deal(self, epoch: int, order: torch.Tensor | None = None) -> None:
+    def shuffle_epoch(self, epoch: int, order: torch.Tensor | None = None) -> None:
         """Get the batches of an epoch ready: which pictures each has and how they change, drawn on the CPU and put on
         the device at once, so that no batch waits for the host. `order` stands for that of the epoch."""
         batches = (self.order(epoch) if order is None else order).split(self.batch_size)
         if len(self.copies) > 1:
             batches = [numbers.sort().values for numbers in batches]
         if self.features is not None:
-            self.dealt = [[numbers] for numbers in torch.cat(list(batches)).to(self.device).split(self.batch_size)]
+            self.batches = [[numbers] for numbers in torch.cat(list(batches)).to(self.device).split(self.batch_size)]
             return
         parts = [self._parts(copy, batches, epoch) for copy in range(len(self.copies))]
-        self.dealt = [[part for part in step if len(part[1])] for step in zip(*parts, strict=True)]
+        self.batches = [[part for part in step if len(part[1])] for step in zip(*parts, strict=True)]
 
     def _parts(self, copy: int, batches: list, epoch: int) -> list[tuple]:
         """(copy, its pictures in a batch, how they change), a batch, on the device."""
@@ -75,15 +76,15 @@ class Feed:
         return {name: row.to(self.device) for name, row in rows.items()}
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The pictures of a step of the epoch that was dealt, changed and normalised, and their labels: float32
+        """The pictures of a step of the epoch that was shuffled, changed and normalised, and their labels: float32
         [B, C, H, W], channels last, and int64 [B], on the device. Within a batch the pictures stand copy by copy.
 
         Where `features` is set, [pictures of an epoch, ..] in the order of their numbers, these stand for the pictures.
         """
         if self.features is not None:
-            [numbers] = self.dealt[step]
+            [numbers] = self.batches[step]
             return layout(self.features[numbers]), self.labels[numbers % self.each]
-        images, labels = zip(*(self._made(*part) for part in self.dealt[step]), strict=True)
+        images, labels = zip(*(self._made(*part) for part in self.batches[step]), strict=True)
         return (images[0], labels[0]) if len(images) == 1 else (layout(torch.cat(images)), torch.cat(labels))
 
     def _made(self, copy: int, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> tuple:

@@ -1,24 +1,25 @@
 """What stays the same while some layers of a network are frozen. It imports no torch."""
 
 from weight_atlas.networks.table import Table
+from weight_atlas.settings import Training
 
 
-def fixed_layers(table: Table, frozen: list[str], training: dict) -> list[str]:
+def fixed_layers(table: Table, frozen: list[str], training: Training) -> list[str]:
     """The names of the layers that stay in evaluation mode while the layers `frozen` are.
 
     Those are the frozen BatchNorms, whose statistics thus stay fixed (unless `frozen_batchnorm` is "batch"), and, where
     `frozen_dropout` is off, each dropout that comes before the first weight layer that learns.
     """
-    fixed = training["frozen_batchnorm"] == "fixed"
+    fixed = training.frozen_batchnorm == "fixed"
     chosen = [name for name in frozen if fixed or table[name].kind != "BatchNorm2d"]
-    if frozen and not training["frozen_dropout"]:
+    if frozen and not training.frozen_dropout:
         learns = next(layer for layer in table.weight_layers if layer.name not in frozen)
         before = table.layers[: table.layers.index(learns)]
         chosen += [layer.name for layer in before if layer.kind == "Dropout"]
     return chosen
 
 
-def same_rows(table: Table, frozen: list[str], training: dict) -> int:
+def same_rows(table: Table, frozen: list[str], training: Training) -> int:
     """How many rows of the table, from the first one, make the same of a picture whenever they see it, so that what the
     last of them makes is all that the others need; 0 where there are none.
 
@@ -35,10 +36,10 @@ def same_rows(table: Table, frozen: list[str], training: dict) -> int:
     return 0
 
 
-def constant(table: Table, training: dict) -> list[str]:
+def constant(table: Table, training: Training) -> list[str]:
     """Torch names of the tensors that are bit by bit those of the start in every snapshot: those of the layers that all
     stages freeze, running statistics included where these are fixed."""
-    stages = [set(table.select(stage["frozen"])) for stage in training["stages"]]
+    stages = [set(table.select(stage.frozen)) for stage in training.stages]
     rows = [table[name] for name in table.select(None) if all(name in frozen for frozen in stages)]
-    fixed = training["frozen_batchnorm"] == "fixed"
+    fixed = training.frozen_batchnorm == "fixed"
     return [f"{row.name}.{own}" for row in rows for own in (*row.parameters, *(row.buffers if fixed else ()))]

@@ -17,7 +17,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from weight_atlas import records, store
 from weight_atlas.plan.recipe import Recipe, agrees
@@ -45,7 +47,7 @@ class Block:
         self,
         directory: Path,
         cell_id: str,
-        settings: dict,
+        settings: dict[str, Any],
         recipe: Recipe | None = None,
         keep: str = "all",
         adopt: bool = False,
@@ -59,7 +61,7 @@ class Block:
         self.interrupted = 0
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self) -> Iterator[int]:
         """Hold the block's lock; wait, and say so, while another process trains it."""
         path = store.lock_path(self.directory)
         store.make_folder(path.parent)
@@ -90,7 +92,8 @@ class Block:
 
         A line every half minute is shown.
         """
-        last, told = collections.deque(maxlen=TAIL), time.monotonic()
+        last: collections.deque[str] = collections.deque(maxlen=TAIL)
+        told = time.monotonic()
         environment = MEMORY | os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         environment |= {"CUDA_VISIBLE_DEVICES": device} if device else {}
         kept = self.bring_log(log)
@@ -109,7 +112,7 @@ class Block:
         ):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, _: self._interrupt(number, child))
-            for line in child.stdout:
+            for line in child.stdout or ():
                 file.write(line)
                 copy.write(line)
                 last.append(line.rstrip())
@@ -131,7 +134,7 @@ class Block:
             file.write(f"{text}\n")
         self.bring_log(log)
 
-    def _interrupt(self, number: int, child: subprocess.Popen) -> None:
+    def _interrupt(self, number: int, child: subprocess.Popen[str]) -> None:
         self.interrupted = number
         child.terminate()
 
@@ -154,7 +157,7 @@ class Block:
                 store.flush(folder)
                 shutil.rmtree(folder)
 
-    def _unfit(self, record: dict | None, again: bool) -> str | None:
+    def _unfit(self, record: dict[str, Any] | None, again: bool) -> str | None:
         """Why a replicate that is in place cannot stay there, or None."""
         if record is None:
             return "it is there in part"
@@ -182,7 +185,7 @@ class Block:
             failed = {"seed": seed, "status": "failed", "cause": cause, "epochs": 0, "best_epoch": None}
             store.write_json(store.record_path(self.scratch, seed), failed)
 
-    def finish(self) -> dict:
+    def finish(self) -> dict[str, Any]:
         """Put the replicates into place one by one, then metrics.csv and run.json; what run.json says.
 
         Whatever interrupts it, each replicate is whole in one of the two directories, and the next job goes on here.
@@ -223,7 +226,7 @@ def cause(status: int, last: list[str]) -> str:
     return f"exit status {status}: {said}"
 
 
-def summary(run: dict, metrics: Path, seconds: float) -> str:
+def summary(run: dict[str, Any], metrics: Path, seconds: float) -> str:
     """The line that a person sees when a block is finished."""
     counts = collections.Counter(record["status"] for record in run["replicates"])
     states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
@@ -312,7 +315,8 @@ def _train(
     """
     made.begin(attempt[0], block.recipe)
     with contextlib.ExitStack() as held:
-        device, locks = None, (lock,)
+        device: str | None = None
+        locks: tuple[int, ...] = (lock,)
         if gpus:
             device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
             locks = (lock, own)

@@ -9,66 +9,67 @@ EarlyStopping; the tests hold them against torch's own classes and the rule of K
 import math
 from collections.abc import Sequence
 
+from weight_atlas import settings
+
 LEAST = 1e-8  # ReduceLROnPlateau's `eps`: a rate that would change by no more stays
 
 
-def rate(stage: dict, step: int, steps_per_epoch: int, losses: Sequence[float] = ()) -> float:
+def rate(stage: settings.Stage, step: int, steps_per_epoch: int, losses: Sequence[float] = ()) -> float:
     """The learning rate of the step number `step` (from 0) of a stage.
 
-    `stage` has `lr`, `epochs` and `schedule` (`type` and its settings); `losses` are the validation losses after each
+    `losses` are the validation losses after each
     of its epochs so far. A warm-up of w epochs multiplies the schedule by (step + 1) / (w * steps_per_epoch) while that
     is below 1; the schedule's own clock starts with the stage.
     """
-    schedule, base, total = stage["schedule"], stage["lr"], stage["epochs"] * steps_per_epoch
+    schedule, base, total = stage.schedule, stage.lr, stage.epochs * steps_per_epoch
     epoch = step // steps_per_epoch
-    warm = schedule.get("warmup", 0.0) * steps_per_epoch
+    warm = schedule.warmup * steps_per_epoch
     factor = min(1.0, (step + 1) / warm) if warm else 1.0
-    match schedule["type"]:
-        case "constant":
+    match schedule:
+        case settings.Constant():
             return base * factor
-        case "table":
-            return schedule["rates"][epoch] * factor
-        case "multistep":
-            passed = sum(epoch >= milestone for milestone in schedule["milestones"])
-            return base * schedule["gamma"] ** passed * factor
-        case "cosine":
-            floor = schedule["floor"] * base
+        case settings.RateTable():
+            return schedule.rates[epoch] * factor
+        case settings.MultiStep():
+            passed = sum(epoch >= milestone for milestone in schedule.milestones)
+            return base * schedule.gamma**passed * factor
+        case settings.Cosine():
+            floor = schedule.floor * base
             return (floor + (base - floor) * (1 + math.cos(math.pi * step / total)) / 2) * factor
-        case "plateau":
+        case settings.Plateau():
             return _plateau(schedule, base, losses) * factor
-        case "onecycle":
+        case settings.OneCycle():
             return _one_cycle(schedule, base, step, total)
-    raise ValueError(f"schedule {schedule['type']!r} is not known")
 
 
-def stopped(rule: dict | None, losses: Sequence[float]) -> bool:
+def stopped(rule: settings.EarlyStopping | None, losses: Sequence[float]) -> bool:
     """Whether a stage with these validation losses is to stop: for `patience` epochs none was below the best by more
     than `min_delta` (Keras's EarlyStopping; without a rule never)."""
     if rule is None:
         return False
     best, waited = math.inf, 0
     for loss in losses:
-        best, waited = (loss, 0) if loss + rule["min_delta"] < best else (best, waited + 1)
-    return waited >= rule["patience"]
+        best, waited = (loss, 0) if loss + rule.min_delta < best else (best, waited + 1)
+    return waited >= rule.patience
 
 
-def _plateau(schedule: dict, rate: float, losses: Sequence[float]) -> float:
+def _plateau(schedule: settings.Plateau, rate: float, losses: Sequence[float]) -> float:
     """torch.optim.lr_scheduler.ReduceLROnPlateau after these losses: the rate times `factor` whenever the loss was for
     more than `patience` epochs not below the best by the share `threshold`; never below `min_lr`."""
     best, waited = math.inf, 0
     for loss in losses:
-        best, waited = (loss, 0) if loss < best * (1 - schedule["threshold"]) else (best, waited + 1)
-        if waited > schedule["patience"]:
-            lower, waited = max(rate * schedule["factor"], schedule["min_lr"]), 0
+        best, waited = (loss, 0) if loss < best * (1 - schedule.threshold) else (best, waited + 1)
+        if waited > schedule.patience:
+            lower, waited = max(rate * schedule.factor, schedule.min_lr), 0
             rate = lower if rate - lower > LEAST else rate
     return rate
 
 
-def _one_cycle(schedule: dict, peak: float, step: int, total: int) -> float:
+def _one_cycle(schedule: settings.OneCycle, peak: float, step: int, total: int) -> float:
     """Smith & Topin 2019 as in torch.optim.lr_scheduler.OneCycleLR: up to `peak`, then down, both along a cosine."""
-    low = peak / schedule["start_divisor"]
-    end = low / schedule["end_divisor"]
-    top = schedule["rise"] * total - 1
+    low = peak / schedule.start_divisor
+    end = low / schedule.end_divisor
+    top = schedule.rise * total - 1
     if step <= top:
         return _cosine(low, peak, step / top if top > 0 else 1.0)
     return _cosine(peak, end, (step - top) / (total - 1 - top))

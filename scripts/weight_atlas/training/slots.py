@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 POLL_SECONDS = 1.0
@@ -40,7 +41,7 @@ def folder() -> Path:
 
 
 @contextlib.contextmanager
-def slot(names: list[str], jobs: int, tell=print):
+def slot(names: list[str], jobs: int, report: Callable[[str], None] = print) -> Iterator[tuple[str, int]]:
     """Hold one of `jobs` slots of one of the devices `names`: yields (the device's name, the lock's file descriptor).
 
     The first slots of all devices are taken before the second of any. Where none is free it waits, and says so once.
@@ -57,7 +58,7 @@ def slot(names: list[str], jobs: int, tell=print):
                         os.close(handle)
                     return
         if not told:
-            tell(f"all {jobs * len(names)} slots of {len(names)} GPUs are taken; waiting for one")
+            report(f"all {jobs * len(names)} slots of {len(names)} GPUs are taken; waiting for one")
         told = True
         time.sleep(POLL_SECONDS)
 

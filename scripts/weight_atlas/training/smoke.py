@@ -1,12 +1,15 @@
 """One step of every pair of network and data, so that what cannot work is found in seconds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from weight_atlas import store
+from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.study import Plan
+from weight_atlas.settings import Start
 from weight_atlas.training import data, engine
 from weight_atlas.training.data import Pictures, Split
 
@@ -18,8 +21,8 @@ def run(plan: Plan) -> int:
         settings = cell.settings
         if cell.kind == "given":  # nothing to train
             continue
-        key = digest([cell.data.dataset_id, settings["network"], settings["input"], settings["classes"]])
-        options = ", ".join(f"{name} {value}" for name, value in settings["network"]["options"].items())
+        key = digest([cell.data.dataset_id, settings.json["network"], settings.json["input"], settings.classes])
+        options = ", ".join(f"{name} {value}" for name, value in settings.network.options.items())
         pairs.setdefault(key, (f"{plan.group(cell_id)}{f' ({options})' if options else ''}", cell))
     for name, cell in pairs.values():
         try:
@@ -31,11 +34,11 @@ def run(plan: Plan) -> int:
     return failed
 
 
-def _step(cell, stem: str) -> float:
-    settings = cell.settings | {"start": {"kind": "init", "scheme": "kaiming_uniform"}}
-    card, shape = store.read_json(f"{stem}.json"), settings["input"]
-    full = data.load(f"{stem}.safetensors", card, shape["channels"], shape["size"], torch.device("cpu"))
-    size = settings["training"]["batch_size"]
+def _step(cell: Cell, stem: str) -> float:
+    settings = replace(cell.settings, start=Start("init", scheme="kaiming_uniform"))
+    card, shape = store.read_json(f"{stem}.json"), settings.input
+    full = data.load(f"{stem}.safetensors", card, shape.channels, shape.size, torch.device("cpu"))
+    size = settings.training.batch_size
     few = Pictures(_few(full.train, size), _few(full.valid, size), _few(full.test, size), full.mean, full.std)
     return engine.Run(cell.cell_id, settings, 0, few, torch.device("cpu"), Path()).try_step()
 

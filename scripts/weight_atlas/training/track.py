@@ -14,14 +14,19 @@ from weight_atlas import store
 GRADIENT, CHANGED = 1, 2
 
 
-class Evidence:
+class GradientTracker:
     """The two bits of every parameter of `model`, gathered from its start on.
 
     A value is *changed* when, after some step, it is not the one that it started with: the first step that changes it
     shows, whether or not it ever comes back.
     """
 
-    def __init__(self, model: nn.Module, start: dict | None = None, found: dict | None = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        start: dict[str, torch.Tensor] | None = None,
+        found: dict[str, torch.Tensor] | None = None,
+    ):
         """start, found: the values that training started with and what `found` returned, to go on from there."""
         self.parameters = dict(model.named_parameters())
         self.start = {name: value.detach().clone() for name, value in self.parameters.items()}
@@ -31,7 +36,7 @@ class Evidence:
         }
         self.open = {bit: list(self.parameters) for bit in self.bits}
         self.steps = 0
-        if found:
+        if start and found:
             for name, value in self.start.items():
                 value.copy_(start[name])
                 for bit, bits in self.bits.items():

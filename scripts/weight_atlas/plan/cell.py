@@ -1,0 +1,88 @@
+"""A cell of the plan, and what it is made from."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from weight_atlas.datasets.card import Facts
+from weight_atlas.networks.table import Table
+from weight_atlas.plan import spec
+from weight_atlas.settings import Settings
+
+AXES = ("dataset", "network", "init", "optimizer")
+
+
+@dataclass(frozen=True)
+class Data:
+    """A data set as the config defines it: what `prepare` needs to make it, and what it will hold."""
+
+    label: str
+    dataset_id: str
+    spec: dict[str, Any]
+    facts: Facts
+
+    @property
+    def size(self) -> int:
+        """The longer side of its images in pixels."""
+        return max(self.facts["size"])
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights to start from, as `prepare` makes it."""
+
+    weights_id: str
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A combination of settings, fully resolved, without the seed.
+
+    Of a given cell `files` are those of each replicate, in order, and data is None where no data set is named.
+    """
+
+    cell_id: str
+    kind: str
+    settings: Settings
+    data: Data | None
+    table: Table
+    parent: str | None = None
+    weights: Weights | None = None
+    files: list[list[Path]] = field(default_factory=list)
+
+    @property
+    def architecture(self) -> str:
+        """The file that its network is of."""
+        return self.settings.network.architecture
+
+
+@dataclass(frozen=True)
+class StartSpec:
+    """Where a cell's weights come from: in full, what of it counts for the id, and what must be there first."""
+
+    start: dict[str, Any]
+    identity: dict[str, Any]
+    channels: int
+    parent: str | None = None
+    weights: Weights | None = None
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """What is done to a parent's weights before they are trained again; without steps it is a control."""
+
+    steps: list[spec.Step]
+    take: str | int = "last"
+    order: str = "same"
+    repeat: int = 0
+    state: str = "fresh"
+
+
+@dataclass(frozen=True)
+class LayerTransfer:
+    """How many layers of a base are taken, and whether they are frozen, tuned, or replaced by random frozen ones."""
+
+    depth: int
+    mode: str
+    take: str | int = "best"
