@@ -11,6 +11,7 @@ from pathlib import Path
 
 from weight_atlas import records, store
 from weight_atlas.cell_table import read
+from weight_atlas.vocabulary import SPLITS, Role, Status
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Columns that hold names, in whatever table: a name such as "1", "nan" or "None" stays the text that it is.
@@ -101,12 +102,11 @@ def pictures(cell, split="test", *, name=None, root=None):
         raise ValueError(f"{data}: the prepared data set is not there; run the workflow again, which prepares it")
 
     from weight_atlas.networks import inputs
-    from weight_atlas.training.data import SPLITS
 
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; allowed: {', '.join(SPLITS)}")
     tensors, card, shape = store.load_tensors(data), store.read_json(card), found["cell"]["input"]
-    chosen = (tensors["split"] == SPLITS[split]).nonzero().squeeze(1)
+    chosen = (tensors["split"] == SPLITS.index(split)).nonzero().squeeze(1)
     images = inputs.fit_images(tensors["images"][chosen], card, shape["channels"], shape["size"])
     return inputs.normalise(images, card["mean"], card["std"]), tensors["labels"][chosen]
 
@@ -154,7 +154,7 @@ def _labelled(wanted, known):
         if str(label) not in (labels := list(dict.fromkeys(own[key] for _, own in entries))):
             raise ValueError(f"no cell has {key} {label!r}; {_there(', '.join(filter(None, labels)))}")
     fits = [one for one in entries if all(one[1][key] == str(label) for key, label in wanted.items())]
-    fits = [one for one in fits if one[1]["role"] == "grid"] or fits
+    fits = [one for one in fits if one[1]["role"] == Role.GRID] or fits
     found = list(dict.fromkeys(cell_id for cell_id, _ in fits))
     if not found:
         raise ValueError(f"no cell has all of the labels {wanted}; leave one out, or look at wa.cells()")
@@ -179,7 +179,7 @@ def _snapshot(root, cell_id, found, seed, epoch):
     epochs = range(replicate["epochs"] + 1)
     there = [one for one in (*epochs, "best") if store.kept(store.snapshot_path(block, seed, one))]
     if wanted not in there:
-        status = "" if replicate["status"] == "done" else f" ({replicate['status']}: {replicate['cause']})"
+        status = "" if replicate["status"] == Status.DONE else f" ({replicate['status']}: {replicate['cause']})"
         known = ", ".join(map(str, there))
         raise ValueError(f"{cell_id} seed {seed}{status} has no snapshot {epoch!r}; {_there(known)}")
     path = store.snapshot_path(block, seed, wanted)

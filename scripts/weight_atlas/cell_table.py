@@ -6,6 +6,7 @@ from collections import namedtuple
 from itertools import combinations
 
 from weight_atlas import store
+from weight_atlas.vocabulary import DERIVED, RETRAINED, Role
 
 # The keys of a cell's training that say what is recorded, and change nothing else.
 RECORDED = ("track", "keep_optimizer")
@@ -14,9 +15,6 @@ RECORDED = ("track", "keep_optimizer")
 # labels: those that they share, {axis: label}.
 Contrast = namedtuple("Contrast", "factor level_a level_b cell_a cell_b labels")
 
-
-# The roles of cells that start from another trained cell and are compared with it, and not with one another.
-DERIVED = ("perturbed", "control", "transfer", "extra")
 
 # A cell that was perturbed and trained again, or a control of such ones. parent: the cell that it starts from; take:
 # which snapshot of it ("last", "best" or an epoch); control: the control of the same order, None for that one itself
@@ -73,7 +71,7 @@ def contrasts(cells):
     that hold the same pair under the same labels give it once.
     """
     entries = [
-        (cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"] if entry["role"] == "grid"
+        (cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"] if entry["role"] == Role.GRID
     ]
     places = {}
     for _, entry in entries:
@@ -100,7 +98,7 @@ def children(cells):
     """
     found, controls = {}, {}
     for cell_id, cell in cells.items():
-        own = [entry for entry in cell["named"] if entry["role"] in ("perturbed", "control")]
+        own = [entry for entry in cell["named"] if entry["role"] in RETRAINED]
         if own:
             start = cell["cell"]["start"]
             labels = tuple(dict.fromkeys(entry["labels"]["perturbation"] for entry in own))

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from weight_atlas import store
+from weight_atlas.vocabulary import ENDED, Status
 
-STATUSES = ("done", "diverged", "failed")
-MISSING = "missing"  # the status of a replicate whose files are not those of its record
 NO_MACHINE: dict[str, Any] = {"device": None, "device_name": None, "versions": {}}
 
 
@@ -65,7 +64,7 @@ def read(block: str | Path) -> dict[str, Any]:
     run: dict[str, Any] = store.read_json(path)
     try:
         statuses = {record["seed"]: record["status"] for record in run["replicates"]}
-        sound = run["cell_id"] == path.parts[-3] and all(status in STATUSES for status in statuses.values())
+        sound = run["cell_id"] == path.parts[-3] and all(status in ENDED for status in statuses.values())
         sound = sound and list(statuses) == list(store.block_seeds(block)) and isinstance(run["cell"], dict)
         sound = sound and all(isinstance(one[key], dict) for one in run["replicates"] for key in ("recipe", "sha256"))
     except (TypeError, KeyError):
@@ -120,6 +119,6 @@ def replicates(blocks: Sequence[str | Path], seeds: Iterable[int], check: bool =
             raise FileNotFoundError(f"{block}/run.json: is missing; run the workflow again, which makes it")
         run = read(block)
         record = next(record for record in run["replicates"] if record["seed"] == seed)
-        why = damage(block, record) if check and record["status"] != "failed" else None
-        result.append(Replicate(seed, block, run, record | {"status": MISSING, "cause": why} if why else record))
+        why = damage(block, record) if check and record["status"] != Status.FAILED else None
+        result.append(Replicate(seed, block, run, record | {"status": Status.MISSING, "cause": why} if why else record))
     return result

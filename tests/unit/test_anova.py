@@ -10,6 +10,7 @@ from scipy import stats
 
 from weight_atlas.analysis import tables
 from weight_atlas.analysis.runs import anova
+from weight_atlas.vocabulary import AXES
 
 LEVELS = {"blocks": ("1", "3", "5"), "kernel": ("2", "3", "4", "5"), "dropout": ("0.1", "0.5")}
 
@@ -115,7 +116,7 @@ def config(frame, factors, study="cinic", experiment="blocks", **labels):
     cells, runs, accuracy, metrics = {}, [], [], []
     for place, own in frame.groupby(list(factors), sort=False):
         cell_id = f"base-{study}-{experiment}-{'-'.join([*place, *labels.values()])}"
-        named = dict.fromkeys(anova.AXES, "x") | {"experiment": experiment, "rate": ""} | labels
+        named = dict.fromkeys(AXES, "x") | {"experiment": experiment, "rate": ""} | labels
         named |= dict(zip(factors, place, strict=True))
         cells[cell_id] = {"named": [{"study": study, "role": "grid", "kind": "base", "labels": named}]}
         for seed, value in enumerate(own["value"]):

@@ -23,6 +23,7 @@ from weight_atlas.datasets import digits, facts, resize, split, torchvision_data
 from weight_atlas.datasets import files as source_files
 from weight_atlas.datasets.prepare import mean_std
 from weight_atlas.store import load_arrays, load_tensors, save_tensors, tensor_header
+from weight_atlas.vocabulary import SPLITS
 
 COMMON = {"size": None, "seed": 0, "channels": None, "classes": None, "labels": "original", "per_class": None}
 
@@ -53,7 +54,7 @@ def make(tmp_path, wanted, data_root=None, name="set"):
     images, labels, parts = arrays["images"], arrays["labels"], arrays["split"]
     assert (images.dtype, labels.dtype, parts.dtype) == (np.uint8, np.int64, np.uint8)
     assert images.shape == (len(labels), card["channels"], *card["size"])
-    for number, part in enumerate(split.SPLITS):
+    for number, part in enumerate(SPLITS):
         assert np.bincount(labels[parts == number], minlength=len(card["classes"])).tolist() == card["counts"][part]
     assert card["sha256"] == hashlib.sha256(images.tobytes() + labels.tobytes() + parts.tobytes()).hexdigest()
     return card, SimpleNamespace(images=images, labels=labels, split=parts)
@@ -76,7 +77,7 @@ def refused(tmp_path, capsys, wanted, data_root=None):
 
 def of(arrays, part, label):
     """The pictures of one class in one split, in their order."""
-    return arrays.images[(arrays.split == split.SPLITS.index(part)) & (arrays.labels == label)]
+    return arrays.images[(arrays.split == SPLITS.index(part)) & (arrays.labels == label)]
 
 
 def as_set(images):
@@ -160,7 +161,7 @@ def test_a_class_subset_leaves_the_draws_of_its_classes_alone(tmp_path):
     assert compact["classes"] == ["2", "7"]
     assert set(renumbered.labels) == {0, 1}
     np.testing.assert_array_equal(some.images, renumbered.images)
-    for part in split.SPLITS:
+    for part in SPLITS:
         for number, label in enumerate((2, 7)):
             np.testing.assert_array_equal(of(every, part, label), of(some, part, label))
             np.testing.assert_array_equal(of(every, part, label), of(renumbered, part, number))
@@ -180,8 +181,8 @@ def test_a_smaller_cap_keeps_a_subset_and_touches_no_other_split(tmp_path):
 def test_every_class_and_seed_has_draws_of_its_own():
     def kept(seed):
         wanted = spec("folder", seed=seed, per_class={"train": 9, "valid": 9, "test": 9})
-        picks = split.choose(wanted, ["cat", "dog"], {part: [50, 50] for part in split.SPLITS})
-        return [tuple(positions) for part in split.SPLITS for _, positions in picks[part].values()]
+        picks = split.choose(wanted, ["cat", "dog"], {part: [50, 50] for part in SPLITS})
+        return [tuple(positions) for part in SPLITS for _, positions in picks[part].values()]
 
     draws = kept(0) + kept(1)
     assert kept(0) == draws[:6]
@@ -191,7 +192,7 @@ def test_every_class_and_seed_has_draws_of_its_own():
 
 def test_shares_are_whole_and_sum_up():
     def shares(count, *fractions):
-        return split.apportion(count, dict(zip(split.SPLITS, map(split.Fraction, fractions), strict=True)))
+        return split.apportion(count, dict(zip(SPLITS, map(split.Fraction, fractions), strict=True)))
 
     assert shares(180, "0.7", "0.15", "0.15") == [126, 27, 27]
     assert shares(10, "0.7", "0.15", "0.15") == [7, 2, 1]  # 7, 1.5, 1.5: the first of equals
@@ -484,7 +485,7 @@ def test_a_plain_folder_in_its_native_size(tmp_path):
     for label, name in enumerate(card["classes"]):
         order = [image.tobytes() for image in made[name]]
         assert as_set(arrays.images[arrays.labels == label]) == set(order)
-        for part in split.SPLITS:
+        for part in SPLITS:
             places = [order.index(image.tobytes()) for image in of(arrays, part, label)]
             assert places == sorted(places)
     assert source_files(spec("folder", path="pets"), tmp_path / "data") == [tmp_path / "data" / "pets"]
@@ -500,7 +501,7 @@ def test_splits_above_the_classes(tmp_path, valid):
     (root / "pets" / "README.txt").write_text("beside the splits")
     card, arrays = make(tmp_path, spec("folder", path="pets"), root)
     assert card["channels"] == 1
-    for part in split.SPLITS:
+    for part in SPLITS:
         for label, name in enumerate(("cat", "dog")):
             np.testing.assert_array_equal(of(arrays, part, label), made[part][name])
 

@@ -9,10 +9,11 @@ import math
 from functools import cache
 from pathlib import Path
 
-from weight_atlas import records, starts, store
+from weight_atlas import starts, store
 from weight_atlas.analysis import tables
 from weight_atlas.analysis.features import filters
 from weight_atlas.analysis.weights import movement, statistics, tolerance, unchanged
+from weight_atlas.vocabulary import Kind, Status
 
 TABLES = ("statistics", "movement", "unchanged", "tolerance", "identical")
 # The modules that make their rows.
@@ -30,19 +31,19 @@ def available(cell, block, replicate):
     one, those are taken that exist. Given ones may begin at another epoch than 0. Of a thinned one, they are those that
     were measured before.
     """
-    if replicate["status"] not in ("done", "diverged"):
-        return None, replicate["cause"] if replicate["status"] == records.MISSING else f"status {replicate['status']}"
+    if replicate["status"] not in (Status.DONE, Status.DIVERGED):
+        return None, replicate["cause"] if replicate["status"] == Status.MISSING else f"status {replicate['status']}"
     last, asked = replicate["epochs"], cell["snapshots"]
     if isinstance(asked, str):
         asked = range(last + 1) if asked == "all" else ()
-    first = min(asked) if cell.get("start", {}).get("kind") == "given" else 0
+    first = min(asked) if cell.get("start", {}).get("kind") == Kind.GIVEN else 0
     wanted = sorted({first, last, *(epoch for epoch in asked if epoch <= last)})
     told = store.course_path(folder(block, replicate))
     taken = store.read_json(told)["epochs"] if told.exists() else ()
     there = [epoch for epoch in wanted if epoch in taken or store.kept(snapshot(block, replicate, epoch))]
-    if replicate["status"] == "done" and not snapshot(block, replicate, last).exists():
+    if replicate["status"] == Status.DONE and not snapshot(block, replicate, last).exists():
         there = [epoch for epoch in there if epoch != last]
-    if replicate["status"] == "done" and there != wanted:
+    if replicate["status"] == Status.DONE and there != wanted:
         return None, f"no snapshot of epoch {min(set(wanted) - set(there))}"
     return (there, None) if there else (None, "no snapshots")
 
@@ -80,7 +81,8 @@ def taken(layers, block, replicate, epochs):
         if finite and previous:
             found["movement"] += _moved(layers, start, previous, current)
         start, previous = start or current, current
-    if replicate["status"] == "done" and finite and len(epochs) > 1:  # one file that is given has nothing beside it
+    # One file that is given has nothing beside it.
+    if replicate["status"] == Status.DONE and finite and len(epochs) > 1:
         track = store.track_path(block, replicate["seed"])
         bits = store.load_tensors(track) if track.exists() else None
         found["unchanged"] = unchanged.rows(layers, start[1], current[1], bits)

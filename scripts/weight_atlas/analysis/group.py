@@ -18,6 +18,7 @@ from weight_atlas.analysis.features import features, filters, pairs, similarity
 from weight_atlas.analysis.perturbed import children, paths
 from weight_atlas.analysis.weights import checkpoints, parameters
 from weight_atlas.networks import symmetry
+from weight_atlas.vocabulary import Status
 
 # Of a replicate whose snapshots are gone but for a few.
 OUTDATED = "its course was measured by older code, before its snapshots were removed; that stays as it is"
@@ -82,7 +83,7 @@ def _network(asked, pictures, found, kept, scratch):
         found["parameters"] += [(entry["cell_id"], *row) for row in parameters.rows(layers)]
         for seed, block, _, replicate in records.replicates(entry["blocks"], entry["seeds"]):
             since = time.perf_counter()
-            if replicate["status"] == records.MISSING:
+            if replicate["status"] == Status.MISSING:
                 found["missing"].append((entry["cell_id"], seed, replicate["cause"]))
             epochs, why = course.available(entry["cell"], block, replicate)
             if why:
@@ -94,7 +95,7 @@ def _network(asked, pictures, found, kept, scratch):
             if course.outdated(block, replicate):
                 print(f"{entry['cell_id']} seed {seed}: {OUTDATED}", flush=True)
             finite = all(math.isfinite(row[-1]) for row in rows["statistics"])
-            done = replicate["status"] == "done" and finite
+            done = replicate["status"] == Status.DONE and finite
             last = course.snapshot(block, replicate, replicate["epochs"]) if done else None
             if done and pictures is None:
                 rows["features"] = _weights(layers, starts.load(last))

@@ -20,7 +20,8 @@ from weight_atlas.datasets.source import (
     Spec,
     under_data_root,
 )
-from weight_atlas.datasets.split import SPLITS, select_labels
+from weight_atlas.datasets.split import select_labels
+from weight_atlas.vocabulary import SPLITS
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow

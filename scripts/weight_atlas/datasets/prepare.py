@@ -10,8 +10,9 @@ import numpy.typing as npt
 from weight_atlas.datasets.card import Card
 from weight_atlas.datasets.source import Changes, DataRoot, Images, Source, Spec
 from weight_atlas.datasets.source_info import SOURCES, describe, fingerprint, shape
-from weight_atlas.datasets.split import SPLITS, choose, describe_split, file_labels, select_labels
+from weight_atlas.datasets.split import choose, describe_split, file_labels, select_labels
 from weight_atlas.store import save_tensors
+from weight_atlas.vocabulary import SPLITS
 
 
 class MeanStd(NamedTuple):

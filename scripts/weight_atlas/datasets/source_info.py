@@ -7,7 +7,8 @@ from pathlib import Path
 from weight_atlas.datasets import digits, folder, torchvision_datasets
 from weight_atlas.datasets.card import Facts
 from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, under_data_root
-from weight_atlas.datasets.split import SPLITS, choose, file_labels
+from weight_atlas.datasets.split import choose, file_labels
+from weight_atlas.vocabulary import SPLITS
 
 SOURCES: dict[str, SourceModule] = {"digits": digits, "torchvision": torchvision_datasets, "folder": folder}
 

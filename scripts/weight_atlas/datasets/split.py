@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from weight_atlas.datasets.source import Positions, Spec
+from weight_atlas.vocabulary import SPLITS
 
-SPLITS = ("train", "valid", "test")
 FRACTIONS = {"train": 0.7, "valid": 0.15, "test": 0.15}
 
 

@@ -12,6 +12,7 @@ from weight_atlas.export.compare import Pair, Row
 from weight_atlas.export.result import Result
 from weight_atlas.reporting.pages import render
 from weight_atlas.store import whole
+from weight_atlas.vocabulary import Status
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "report"
 CLEAR = 0.05  # q below which a difference is called clear
@@ -104,7 +105,7 @@ WAYS = ("id", "labels", "only A", "only B")
 def _side(name: str, result: Result) -> dict[str, Any]:
     """One of the two results: where it is, and what made it."""
     runs = list(result.runs.values())
-    done = sum(run["status"] == "done" for run in runs)
+    done = sum(run["status"] == Status.DONE for run in runs)
     return {
         "name": name,
         "folder": str(result.folder),

@@ -9,8 +9,6 @@ from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
 from weight_atlas.settings import Settings
 
-AXES = ("dataset", "network", "init", "optimizer")
-
 
 @dataclass(frozen=True)
 class Data:

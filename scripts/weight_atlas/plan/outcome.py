@@ -10,6 +10,7 @@ from typing import Any
 from weight_atlas import records
 from weight_atlas.plan import cost
 from weight_atlas.plan.study import Plan, block_path
+from weight_atlas.vocabulary import Status
 
 # What a study's cells are there for: those of its own, and those that are listed apart from them.
 OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
@@ -121,8 +122,8 @@ def troubles(plan: Plan) -> list[dict[str, Any]]:
     for cell_id, block, run in _recorded(plan):
         for record in run["replicates"]:
             if cause := missing.get((cell_id, record["seed"])):
-                record |= {"status": records.MISSING, "cause": cause}
-            if record["status"] != "done" and record["seed"] < plan.replicates[cell_id]:
+                record |= {"status": Status.MISSING, "cause": cause}
+            if record["status"] != Status.DONE and record["seed"] < plan.replicates[cell_id]:
                 found.append({"cell_id": cell_id, "block": block} | record)
     return found
 
@@ -155,9 +156,9 @@ def retried(plan: Plan, found: list[dict[str, Any]] | None = None) -> list[str]:
     """
     again = []
     for trouble in troubles(plan) if found is None else found:
-        if trouble["status"] == "failed" and (trouble["cause"] or "").startswith(FOLLOWS):
+        if trouble["status"] == Status.FAILED and (trouble["cause"] or "").startswith(FOLLOWS):
             again += _damaged_parent(plan, trouble)
-        elif trouble["status"] in ("failed", records.MISSING):
+        elif trouble["status"] in (Status.FAILED, Status.MISSING):
             again.append(trouble["block"])
     return list(dict.fromkeys(again))
 
@@ -170,7 +171,7 @@ def _damaged_parent(plan: Plan, trouble: dict[str, Any]) -> list[str]:
         name
         for name in names
         if (plan.root / name / "run.json").exists()
-        and records.replicates([plan.root / name], [seed])[0][-1]["status"] == records.MISSING
+        and records.replicates([plan.root / name], [seed])[0][-1]["status"] == Status.MISSING
     ]
 
 

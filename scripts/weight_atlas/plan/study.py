@@ -11,13 +11,14 @@ from typing import Any
 from weight_atlas import store
 from weight_atlas.plan import blocks, children, spec
 from weight_atlas.plan.blocks import Block
-from weight_atlas.plan.cell import AXES, Cell
+from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.checks import ConfigError, check, check_take, matches
 from weight_atlas.plan.identity import digest, slug
 from weight_atlas.plan.resolve import Resolver
+from weight_atlas.vocabulary import AXES, OTHER_AXES
 
 # What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
-RESERVED = (*AXES, "given", "perturbation", "experiment", "base", "mode", "depth", *store.CELLS)
+RESERVED = (*AXES, *OTHER_AXES, *store.CELLS)
 
 NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
 

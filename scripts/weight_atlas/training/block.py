@@ -14,6 +14,7 @@ import torch
 from weight_atlas import records, starts, store
 from weight_atlas.settings import Settings, Start
 from weight_atlas.training import checkpoint, data, engine
+from weight_atlas.vocabulary import Status
 
 
 def train(
@@ -60,9 +61,9 @@ def _start_file(start: Start, seed: int, files: dict[str, Any]) -> str | None:
     for block in files["parents"]:
         if seed in store.block_seeds(block):
             [(_, _, _, mine)] = records.replicates([block], [seed])
-            if mine["status"] == records.MISSING:
+            if mine["status"] == Status.MISSING:
                 raise starts.Missing(f"its parent {start.cell} is not whole: {mine['cause']}")
-            if mine["status"] != "done":
+            if mine["status"] != Status.DONE:
                 raise starts.Missing(f"its parent {start.cell} has status {mine['status']} for seed {seed}")
             epoch = mine["epochs"] if start.take == "last" else start.take
             if epoch != "best" and epoch > mine["epochs"]:

@@ -7,8 +7,7 @@ import torch
 
 from weight_atlas import store
 from weight_atlas.networks import inputs
-
-SPLITS = {"train": 0, "valid": 1, "test": 2}
+from weight_atlas.vocabulary import SPLITS
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def load(data: str, card: dict[str, Any], channels: int, size: int, device: torc
     tensors = store.load_tensors(data)
 
     def split(name: str) -> Split:
-        chosen = (tensors["split"] == SPLITS[name]).nonzero().squeeze(1)
+        chosen = (tensors["split"] == SPLITS.index(name)).nonzero().squeeze(1)
         images = inputs.fit_images(tensors["images"][chosen], card, channels, size, device)
         return Split(images, tensors["labels"][chosen].to(device))
 

@@ -9,6 +9,7 @@ import torch
 from weight_atlas import cell_table, starts
 from weight_atlas.analysis.features import features, similarity
 from weight_atlas.analysis.weights import movement
+from weight_atlas.vocabulary import Factor
 
 
 @dataclass
@@ -62,9 +63,9 @@ def _relatives(children, model, place, originals):
     child = children[cell_id]
     for label in child.labels:
         if model in originals:
-            yield (child.parent, seed), model, "original", "original", label
+            yield (child.parent, seed), model, Factor.ORIGINAL, "original", label
         if (child.control, seed) in place:
-            yield (child.control, seed), model, "control", children[child.control].labels[0], label
+            yield (child.control, seed), model, Factor.CONTROL, children[child.control].labels[0], label
 
 
 def rows(table, group, models, originals=None):
@@ -79,10 +80,10 @@ def rows(table, group, models, originals=None):
     found, matrices, kept = [], {}, set()
     originals = originals or {}
     for a, b, factor, *levels in partners(group, list(models), originals):
-        numbers, matrix = compare(table, originals[b] if factor == "original" else models[a], models[b])
+        numbers, matrix = compare(table, originals[b] if factor == Factor.ORIGINAL else models[a], models[b])
         found.append((*a, *b, factor, *levels, *numbers))
-        kind = {"seed": (factor,), "original": (factor, b[0])}.get(factor, (factor, *levels))
-        if factor != "control" and kind not in kept:
+        kind = {Factor.SEED: (factor,), Factor.ORIGINAL: (factor, b[0])}.get(factor, (factor, *levels))
+        if factor != Factor.CONTROL and kind not in kept:
             kept.add(kind)
             matrices[f"{a[0]}/seed{a[1]}|{b[0]}/seed{b[1]}"] = matrix.half()
     return found, matrices

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from weight_atlas.vocabulary import Protocol, Status
+
 
 def rows(metrics, runs, counts):
     """Rows of accuracy.csv, as tuples (cell_id, seed, status, protocol, epoch, accuracy, loss).
@@ -13,7 +15,7 @@ def rows(metrics, runs, counts):
     replicates = dict(list(metrics.groupby(["cell_id", "seed"])))
     found = []
     for cell_id, seed, status, *_ in runs:
-        if status in ("done", "diverged") and (cell_id, seed) in replicates:
+        if status in (Status.DONE, Status.DIVERGED) and (cell_id, seed) in replicates:
             own = protocols(replicates[cell_id, seed], *counts[cell_id])
             found += [(cell_id, seed, status, *row) for row in own]
     return found
@@ -31,12 +33,12 @@ def protocols(metrics, valid, test):
     """
     metrics = metrics.sort_values("epoch")
     last = metrics.iloc[-1]
-    found = [("last", int(last["epoch"]), float(last["test_accuracy"]), float(last["test_loss"]))]
+    found = [(Protocol.LAST, int(last["epoch"]), float(last["test_accuracy"]), float(last["test_loss"]))]
     trained = metrics[metrics["epoch"] >= 1]
     best = _first_best(trained["valid_accuracy"].to_numpy(float))
     if best is not None:
         row = trained.iloc[best]
-        found.append(("best_valid", int(row["epoch"]), float(row["test_accuracy"]), float(row["test_loss"])))
+        found.append((Protocol.BEST_VALID, int(row["epoch"]), float(row["test_accuracy"]), float(row["test_loss"])))
     # Whole numbers of pictures, so that equal counts are equal and the first of them is taken.
     accuracies = trained[["valid_accuracy", "test_accuracy"]].to_numpy(float)
     right = np.rint(accuracies * (valid, test)).sum(axis=1)
@@ -44,7 +46,7 @@ def protocols(metrics, valid, test):
     if best is not None:
         row = trained.iloc[best]
         loss = (row["valid_loss"] * valid + row["test_loss"] * test) / (valid + test)
-        found.append(("document", int(row["epoch"]), float(right[best] / (valid + test)), float(loss)))
+        found.append((Protocol.DOCUMENT, int(row["epoch"]), float(right[best] / (valid + test)), float(loss)))
     return found
 
 

@@ -9,11 +9,8 @@ import numpy as np
 from scipy import special
 
 from weight_atlas.analysis.comparisons import correct
+from weight_atlas.vocabulary import AXES, CHILD_AXES, Role
 
-# The labels that every cell has; whatever else a grid varies is a factor.
-AXES = ("dataset", "network", "init", "optimizer")
-# Labels of cells that start from trained ones: no factors of a grid.
-OTHERS = ("experiment", "perturbation", "base", "mode", "depth")
 MOST = 3  # factors of an interaction: those of more are part of what is left over
 RESIDUAL = "residual"
 
@@ -157,12 +154,12 @@ def grids(cells):
     entries = {}
     for cell_id, cell in cells.items():
         for one in cell["named"]:
-            if one["role"] == "grid":
+            if one["role"] == Role.GRID:
                 key = (one["study"], one["labels"].get("experiment", ""))
                 entries.setdefault(key, []).append((cell_id, one["labels"]))
     found = []
     for (study, experiment), own in entries.items():
-        names = [name for name in own[0][1] if name not in (*AXES, *OTHERS)]
+        names = [name for name in own[0][1] if name not in (*AXES, *CHILD_AXES)]
         factors = [name for name in names if len({labels[name] for _, labels in own}) > 1]
         if len(factors) < 2:
             continue

@@ -1,6 +1,7 @@
 """What became of each replicate, for runs.csv. No torch, no pandas."""
 
 from weight_atlas import records
+from weight_atlas.vocabulary import Status
 
 
 def rows(cell_id: str, blocks: list, seeds: list[int], missing: dict[tuple[str, int], str]) -> list[list]:
@@ -11,7 +12,7 @@ def rows(cell_id: str, blocks: list, seeds: list[int], missing: dict[tuple[str, 
     described = []
     for seed, _, run, replicate in records.replicates(blocks, seeds, check=False):
         if (cell_id, seed) in missing:
-            replicate = replicate | {"status": records.MISSING, "cause": missing[cell_id, seed]}
+            replicate = replicate | {"status": Status.MISSING, "cause": missing[cell_id, seed]}
         own = [replicate.get(key) for key in ("status", "cause", "epochs", "best_epoch", "wall_seconds")]
         own += [replicate.get(key) for key in ("images_per_second", "peak_memory_mib")]
         shared = [run.get(key) for key in ("device", "device_name", "threads")]

@@ -15,6 +15,7 @@ from scipy import special
 
 from weight_atlas import store
 from weight_atlas.analysis.comparisons import ROUNDING, by_seed, correct, paired
+from weight_atlas.vocabulary import AXES, CHILD_AXES, TRANSFERRED, Protocol, Role, Status
 
 MARGIN = 0.01  # what counts as no difference in accuracy: one percentage point
 LEVEL = 0.05
@@ -27,8 +28,7 @@ REACHED = 0.88  # the accuracy to which the document counts epochs
 
 MODES = ("frozen", "tuned", "random")  # copied and frozen, copied and trained on, drawn and frozen
 BASE = "base"  # the mode of a base network's own rows
-LABELS = ("dataset", "network", "init", "optimizer")
-KEYS = (*store.CELLS, *LABELS, "experiment", "base", "mode", "depth", "perturbation")
+KEYS = (*store.CELLS, *AXES, *CHILD_AXES)
 
 # What one curve against n shares. setting: ((axis, label), ..) of the axes in which a study's transfers differ beside
 # these; base and target: labels of data sets.
@@ -66,8 +66,8 @@ def curves(cells):
     later one's name becomes part of its setting.
     """
     entries = [(cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"]]
-    transfers = [(cell_id, entry) for cell_id, entry in entries if entry["role"] in ("transfer", "extra")]
-    transfers.sort(key=lambda pair: pair[1]["role"] == "extra")
+    transfers = [(cell_id, entry) for cell_id, entry in entries if entry["role"] in TRANSFERRED]
+    transfers.sort(key=lambda pair: pair[1]["role"] == Role.EXTRA)
     axes = {entry["study"]: varying(transfers, entry["study"]) for _, entry in transfers}
     asked = {}
     for cell_id, entry in transfers:
@@ -92,9 +92,9 @@ def trained_as(cells, cell_id, entry):
     where it has no base."""
     base = cells.get(cells[cell_id]["cell"]["start"].get("cell"))
     for own in base["named"] if base else ():
-        if own["role"] == "grid" and own["study"] == entry["study"]:
-            return tuple(own["labels"][axis] for axis in LABELS[1:])
-    return tuple(entry["labels"][axis] for axis in LABELS[1:])
+        if own["role"] == Role.GRID and own["study"] == entry["study"]:
+            return tuple(own["labels"][axis] for axis in AXES[1:])
+    return tuple(entry["labels"][axis] for axis in AXES[1:])
 
 
 def varying(transfers, study):
@@ -108,7 +108,7 @@ def base_of(curve, entries):
     """The cell_id of the network that was trained on the target's data set from scratch; None where there is none."""
     wanted = {"dataset": curve.target, "network": curve.network, "init": curve.init, "optimizer": curve.optimizer}
     for cell_id, entry in entries:
-        own, alike = entry["labels"], entry["role"] == "grid" and entry["study"] == curve.study
+        own, alike = entry["labels"], entry["role"] == Role.GRID and entry["study"] == curve.study
         if alike and wanted.items() <= own.items() and all(own[axis] in ("", label) for axis, label in curve.setting):
             return cell_id
     return None
@@ -116,12 +116,12 @@ def base_of(curve, entries):
 
 def outcomes(runs, accuracy, metrics):
     """{cell_id: {seed: Run}} of the finished replicates that have an accuracy of their best validation epoch."""
-    done = runs.loc[runs["status"] == "done", ["cell_id", "seed"]]
+    done = runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]]
     own = accuracy.merge(done, on=["cell_id", "seed"])
-    document = own[own["protocol"] == "document"].set_index(["cell_id", "seed"])["accuracy"].to_dict()
+    document = own[own["protocol"] == Protocol.DOCUMENT].set_index(["cell_id", "seed"])["accuracy"].to_dict()
     courses = dict(list(metrics.sort_values("epoch").groupby(["cell_id", "seed"])))
     found = {}
-    for row in own[own["protocol"] == "best_valid"].itertuples():
+    for row in own[own["protocol"] == Protocol.BEST_VALID].itertuples():
         key = row.cell_id, row.seed
         course = courses[key][courses[key]["epoch"] >= 1]
         best = course[course["epoch"] == row.epoch]
@@ -145,7 +145,7 @@ def curve_rows(transfers, bases, values):
         own = curve._replace(setting=(), base=curve.target, mode=BASE)
         if cell_id is not None and own not in told:
             told.add(own)
-            found += _runs(own, None, "grid", cell_id, values)
+            found += _runs(own, None, Role.GRID, cell_id, values)
     for curve, depths in transfers.items():
         for depth, (cell_id, role) in depths.items():
             found += _runs(curve, depth, role, cell_id, values)
@@ -455,7 +455,7 @@ def factor_pairs(transfers):
     which transfers differ; a level that a transfer leaves open is an empty text."""
     plain = {}
     for curve, depths in transfers.items():
-        if any(role == "transfer" for _, role in depths.values()):
+        if any(role == Role.TRANSFER for _, role in depths.values()):
             plain.setdefault(curve._replace(setting=()), []).append(dict(curve.setting))
     axes = list(dict.fromkeys(axis for curve in transfers for axis, _ in curve.setting))
     found = {}

@@ -7,12 +7,12 @@ from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.store import load_arrays, read_json
+from weight_atlas.vocabulary import SPLITS
 
 TITLE = "Data"
 A_CLASS = 10
 CLASSES = 20
 SEED = 0
-SPLITS = ("train", "valid", "test")
 
 
 def cards(paths, titles):

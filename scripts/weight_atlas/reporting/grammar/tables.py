@@ -10,12 +10,10 @@ from scipy import stats
 
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.store import CELLS, tensor_header
+from weight_atlas.vocabulary import AXES, ENDED, RELATIVES, RETRAINED, Role, Status
 
 # Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
-ROLES = {"source": ("source",), "perturbed": ("perturbed", "control")}
-# The factors of pairs.csv that compare a perturbed model with another, rather than two cells of the grid.
-RELATIVES = ("original", "control")
-LABELS = ("dataset", "network", "init", "optimizer")
+ROLES = {Role.SOURCE: (Role.SOURCE,), Role.PERTURBED: RETRAINED}
 # The names of published data sets, by what the id of one begins with.
 PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST",
              "cinic": "CINIC-10", "256_objectcategories": "Caltech-256"}  # fmt: skip
@@ -38,7 +36,7 @@ class Tables:
       dataset_id -> card; both are empty unless a command fills them.
     """
 
-    def __init__(self, study, cells, tables, measures, role="grid"):
+    def __init__(self, study, cells, tables, measures, role=Role.GRID):
         """study: its name; cells: path of cells.csv; tables, measures: directories; role: "grid", or the name of a role
         in ROLES for cells that are told apart from the grid."""
         every = pd.read_csv(cells, dtype=str, keep_default_na=False)
@@ -49,18 +47,18 @@ class Tables:
             known = ", ".join(sorted(set(every["study"])))
             raise ValueError(f"{cells}: no cell of study {study!r} in the role {role!r}; its studies are: {known}")
         self.cells["replicates"] = self.cells["replicates"].astype(int)
-        if role == "perturbed":
+        if role == Role.PERTURBED:
             self.cells = self.cells.drop_duplicates("cell_id").reset_index(drop=True)
         self.sources = self.children = None
-        if role == "grid":
+        if role == Role.GRID:
             there = {name for name, roles in ROLES.items() if own["role"].isin(roles).any()}
-            self.sources = Tables(study, cells, tables, measures, "source") if "source" in there else None
-            self.children = Tables(study, cells, tables, measures, "perturbed") if "perturbed" in there else None
+            self.sources = Tables(study, cells, tables, measures, Role.SOURCE) if Role.SOURCE in there else None
+            self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
         self.folder, self.measures = Path(tables), Path(measures)
         self.left_out, self.document, self.cards = [], {}, {}
         self.settings = {cell.cell_id: json.loads(cell.cell) for cell in self.cells.itertuples()}
         self._read = {}
-        extra = [column for column in every.columns if column not in CELLS and column not in LABELS]
+        extra = [column for column in every.columns if column not in CELLS and column not in AXES]
         self.axes = [axis for axis in ("init", "optimizer", *extra) if self.cells[axis].nunique() > 1]
         if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
             self.axes.append("kind")
@@ -87,7 +85,7 @@ class Tables:
         if name not in self._read:
             path = self.folder / f"{name}.csv"
             frame = pd.read_csv(path) if path.exists() else pd.DataFrame({"cell_id": []})
-            joined_columns = [*LABELS, "label", "tint", "panel"]
+            joined_columns = [*AXES, "label", "tint", "panel"]
             frame = frame[frame["cell_id"].isin(self.cells["cell_id"])]
             self._read[name] = frame.merge(self.cells[["cell_id", *joined_columns]], on="cell_id", how="left")
         if self._read[name].empty:
@@ -97,7 +95,7 @@ class Tables:
     def done(self, name):
         """As `read`, the finished replicates only: diverged and failed ones are told apart, never averaged in."""
         runs = self.read("runs")
-        runs = runs.loc[runs["status"] == "done", ["cell_id", "seed"]]
+        runs = runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]]
         frame = self.read(name).merge(runs, on=["cell_id", "seed"])
         if frame.empty:
             raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
@@ -110,7 +108,7 @@ class Tables:
         """
         frame = self._pairs()
         runs = self.read("runs")
-        done = set(map(tuple, runs.loc[runs["status"] == "done", ["cell_id", "seed"]].to_numpy().tolist()))
+        done = set(map(tuple, runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]].to_numpy().tolist()))
         if frame is not None:
             frame = frame[~frame["factor"].isin(RELATIVES)]
             sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
@@ -124,7 +122,7 @@ class Tables:
         """pairs.csv: the pairs of finished perturbed models (cell_b, of `children`) with originals and controls."""
         frame = self._pairs()
         runs = self.children.read("runs")
-        done = set(map(tuple, runs.loc[runs["status"] == "done", ["cell_id", "seed"]].to_numpy().tolist()))
+        done = set(map(tuple, runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]].to_numpy().tolist()))
         if frame is not None:
             frame = frame[frame["factor"].isin(RELATIVES)]
             frame = frame[[model in done for model in zip(frame["cell_b"], frame["seed_b"], strict=True)]]
@@ -160,9 +158,9 @@ class Tables:
             counts = pd.crosstab(runs["cell_id"], runs["status"])
         except NothingToShow:
             counts = pd.DataFrame()
-        counts = counts.reindex(index=self.cells["cell_id"], columns=["done", "diverged", "failed"], fill_value=0)
+        counts = counts.reindex(index=self.cells["cell_id"], columns=[*ENDED], fill_value=0)
         counts.insert(0, "asked", self.cells.set_index("cell_id")["replicates"])
-        counts["missing"] = (counts["asked"] - counts[["done", "diverged", "failed"]].sum(axis=1)).clip(lower=0)
+        counts["missing"] = (counts["asked"] - counts[[*ENDED]].sum(axis=1)).clip(lower=0)
         return counts.fillna(0).astype(int)
 
     def values(self, column):
@@ -191,7 +189,7 @@ class Tables:
         made.cells = self.where(**settings).drop_duplicates("cell_id").reset_index(drop=True)
         if made.cells.empty:
             raise NothingToShow(f"study {self.study} has no cell of {' '.join(settings.values())}.")
-        plain = (*CELLS, *LABELS, "label", "tint", "panel")
+        plain = (*CELLS, *AXES, "label", "tint", "panel")
         axes = ("init", "optimizer", *(column for column in self.cells if column not in plain))
         made.axes, made._read = [axis for axis in axes if made.cells[axis].nunique() > 1], {}
         made._name()

@@ -23,6 +23,7 @@ import yaml
 from markupsafe import Markup
 
 from weight_atlas.store import CELLS, read_json, whole
+from weight_atlas.vocabulary import Kind, Role, Status
 
 PAGE_LIMIT = 20_000_000  # bytes of report.html
 CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
@@ -112,7 +113,7 @@ def _rows(path, limit=None):
 def _cell(row, runs):
     """One dict a study and cell: its labels, and its replicates (seeds 0, 1, ..) as far as `runs` records them."""
     found = {seed: runs.get((row["cell_id"], seed)) for seed in range(int(row["replicates"]))}
-    done = [run for run in found.values() if run and run["status"] == "done"]
+    done = [run for run in found.values() if run and run["status"] == Status.DONE]
     axes = [*AXES, *(key for key in row if key not in (*CELLS, *AXES, "settings"))]
     return row | {
         "axes": {axis: row[axis] for axis in axes if row[axis]},
@@ -123,8 +124,8 @@ def _cell(row, runs):
         "done": len(done),
         "parameters": int(row["parameters"]),
         "epochs": row["settings"]["training"]["epochs"],
-        "given": row["kind"] == "given",
-        "epochs_done": 0 if row["kind"] == "given" else sum(int(count) for count in _numbers(done, "epochs")),
+        "given": row["kind"] == Kind.GIVEN,
+        "epochs_done": 0 if row["kind"] == Kind.GIVEN else sum(int(count) for count in _numbers(done, "epochs")),
     } | {key: _numbers(done, key) for key in MEASURED}  # fmt: skip
 
 
@@ -147,8 +148,8 @@ def _study(name, asked, told, chapters):
         "title": asked.get("title") or name,
         "text": asked.get("text") or "",
         "cells": cells,
-        "grid": _unique(cell for cell in cells if cell["role"] == "grid"),  # one may stand in two experiments
-        "sources": [cell for cell in cells if cell["role"] == "source"],
+        "grid": _unique(cell for cell in cells if cell["role"] == Role.GRID),  # one may stand in two experiments
+        "sources": [cell for cell in cells if cell["role"] == Role.SOURCE],
         "children": [_kind(cells, role, *words) for role, words in CHILDREN.items()],
         "axes": list(dict.fromkeys(axis for cell in cells for axis in cell["axes"])),
     }
@@ -156,10 +157,10 @@ def _study(name, asked, told, chapters):
 
 # The roles of cells that start from others, and what one and several of them are called.
 CHILDREN = {
-    "perturbed": ("cell perturbed and trained again", "cells perturbed and trained again"),
-    "control": ("control", "controls trained again without a perturbation"),
-    "transfer": ("transfer", "transfers"),
-    "extra": ("further transfer", "further transfers"),
+    Role.PERTURBED: ("cell perturbed and trained again", "cells perturbed and trained again"),
+    Role.CONTROL: ("control", "controls trained again without a perturbation"),
+    Role.TRANSFER: ("transfer", "transfers"),
+    Role.EXTRA: ("further transfer", "further transfers"),
 }
 
 
@@ -199,8 +200,8 @@ def _troubles(cells):
     troubles = {}
     for cell in cells:
         for seed, run in cell["found"].items():
-            run = run or {"status": "missing", "cause": "no run is recorded"}
-            if run["status"] != "done":
+            run = run or {"status": Status.MISSING, "cause": "no run is recorded"}
+            if run["status"] != Status.DONE:
                 key = (cell["cell_id"], run["status"], run["cause"] or "no cause is recorded")
                 troubles.setdefault(key, {"cell": cell, "seeds": []})["seeds"].append(seed)
     return [trouble | {"status": status, "cause": cause} for (_, status, cause), trouble in troubles.items()]
@@ -233,7 +234,7 @@ def _datasets(cards, told, chapter, titles):
     """The cards of the data sets in use, those of grids before those of sources, with their labels and exhibits."""
     known = {card["dataset_id"]: card for card in map(read_json, cards)}
     used = {}
-    for cell in sorted((cell for cell in told if cell["dataset_id"]), key=lambda cell: cell["role"] != "grid"):
+    for cell in sorted((cell for cell in told if cell["dataset_id"]), key=lambda cell: cell["role"] != Role.GRID):
         used.setdefault(cell["dataset_id"], set()).add(cell["dataset"])
     missing = [name for name in used if name not in known]
     if missing:

@@ -7,15 +7,20 @@ import pandas as pd
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.vocabulary import Protocol
 
 # protocol -> (words, marker, colour)
 PROTOCOLS = {
-    "last": ("last epoch, on test", "o", style.PALETTE[0]),
-    "best_valid": ("best validation epoch, on test", "D", style.PALETTE[1]),
-    "document": ("best epoch, on valid and test", "s", style.PALETTE[2]),
+    Protocol.LAST: ("last epoch, on test", "o", style.PALETTE[0]),
+    Protocol.BEST_VALID: ("best validation epoch, on test", "D", style.PALETTE[1]),
+    Protocol.DOCUMENT: ("best epoch, on valid and test", "s", style.PALETTE[2]),
 }
 
-HEADINGS = {"last": "last epoch", "best_valid": "best validation", "document": "document's own"}
+HEADINGS = {
+    Protocol.LAST: "last epoch",
+    Protocol.BEST_VALID: "best validation",
+    Protocol.DOCUMENT: "document's own",
+}
 
 # Column headings of printed tables.
 WORDS = {"dataset": "data set", "init": "start"}
