@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from weight_atlas import store
+from weight_atlas import schema, store
 from weight_atlas.plan import checks, study
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     except checks.ConfigError as problem:
         sys.exit(f"config: {problem}")
     rows = plan.rows()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+    columns = schema.header("cells", list(dict.fromkeys(key for row in rows for key in row)))
     with store.whole(args.cells) as path, open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()

@@ -2,17 +2,21 @@
 """Collect what one config asked for: runs, metrics, accuracies, the groups' measures, their summary, and tests."""
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from weight_atlas import cell_table, store
-from weight_atlas.analysis import comparisons, tables
+from weight_atlas import cell_table, schema, store
+from weight_atlas.analysis import comparisons
 from weight_atlas.analysis.runs import accuracy, anova, runs, summary
 from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
+from weight_atlas.schema import dictionary
+
+Cells = dict[str, dict[str, Any]]  # as `weight_atlas.analysis.cell_table.read` gives them
+Replicate = tuple[str, str | None]  # a cell and its seed, as text; None of the cell as such
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,66 +30,65 @@ def main(arguments: Sequence[str] | None = None) -> None:
     collect(cell_table.read(chosen.cells), chosen.measures, chosen.cards, chosen.output)
 
 
-def collect(
-    wanted: Mapping[str, Mapping[str, Any]], measures: Sequence[Path], cards: Sequence[Path], output: Path
-) -> None:
-    """Write every table to `output`; rows in the order of the cells and of their seeds.
+def collect(asked: Cells, measures: Sequence[Path], cards: Sequence[Path], output: Path) -> None:
+    """Write every table to `output`, rows in the order of the cells and of their seeds, and the data dictionary.
 
-    wanted: the cells as `weight_atlas.cell_table.read` gives them; measures: directories with the CSV files of
-    measure.py; cards: the data sets' cards.
+    measures: directories with the CSV files of measure.py; cards: the data sets' cards.
     """
-    asked = [(cell_id, cell["blocks"], cell["seeds"]) for cell_id, cell in wanted.items()]
-    blocks = [Path(block) for _, own, _ in asked for block in own]
-    found = {"metrics": ordered(wanted, "metrics", [block / "metrics.csv" for block in blocks])}
-    for name in tables.MEASURES:
-        found[name] = ordered(wanted, name, [folder / f"{name}.csv" for folder in measures])
-    missing = {(cell_id, int(seed)): cause for cell_id, seed, cause in found["missing"]}
-    found["runs"] = [row for cell in asked for row in runs.rows(*cell, missing)]
-    for name, rows in found.items():
-        tables.write(output / f"{name}.csv", name, rows)
+
+    def write(table: str, rows: Iterable[Sequence[Any]]) -> None:
+        schema.write(output / f"{table}.csv", table, rows)
+
+    def read(table: str) -> pd.DataFrame:
+        return schema.read(output / f"{table}.csv", table)
+
+    blocks = [Path(block) for cell in asked.values() for block in cell["blocks"]]
+    joined: dict[str, list[Any]] = {"metrics": ordered(asked, "metrics", [block / "metrics.csv" for block in blocks])}
+    for name in schema.MEASURES:
+        joined[name] = ordered(asked, name, [folder / f"{name}.csv" for folder in measures])
+    missing = {(cell_id, int(seed)): cause for cell_id, seed, cause in joined["missing"]}
+    joined["runs"] = [
+        row for cell_id, cell in asked.items() for row in runs.rows(cell_id, cell["blocks"], cell["seeds"], missing)
+    ]
+    for name, rows in joined.items():
+        write(name, rows)
     counted = {path.name: counts(path) for path in cards}
-    pictures = {cell_id: counted[Path(cell["card"]).name] for cell_id, cell in wanted.items() if cell["card"]}
-    rows = accuracy.rows(frame(output / "metrics.csv"), found["runs"], pictures)
-    tables.write(output / "accuracy.csv", "accuracy", rows)
-    names = ("runs", "accuracy", "movement", "unchanged", "features", "parameters")
-    *frames, free = (frame(output / f"{name}.csv") for name in names)
-    tables.write(output / "summary.csv", "summary", summary.rows(*frames, free))
-    tables.write(output / "tests.csv", "tests", comparisons.rows(wanted, comparisons.outcomes(*frames)))
-    correlations = pd.read_csv(output / "correlations.csv", keep_default_na=False, na_values=[""])
-    tables.write(output / "likeness.csv", "likeness", correlation_tests.rows(wanted, correlations))
-    effects = anova.rows(wanted, *frames[:2], frame(output / "metrics.csv"))
-    tables.write(output / "anova.csv", "anova", effects)
-    transfers = transfer.rows(wanted, *frames[:2], frame(output / "metrics.csv"))
-    for name, rows in transfers.items():
-        tables.write(output / f"{name}.csv", name, rows)
+    images = {cell_id: counted[Path(cell["card"]).name] for cell_id, cell in asked.items() if cell["card"]}
+    metrics, ended = read("metrics"), read("runs")
+    write("accuracy", accuracy.rows(metrics, joined["runs"], images))
+    rated = read("accuracy")
+    measured = rated, read("movement"), read("unchanged"), read("features")
+    write("summary", summary.rows(ended, *measured, read("parameters")))
+    write("tests", comparisons.rows(asked, comparisons.outcomes(ended, *measured)))
+    write("likeness", correlation_tests.rows(asked, read("correlations")))
+    write("anova", anova.rows(asked, ended, rated, metrics))
+    for name, rows in transfer.rows(asked, ended, rated, metrics).items():
+        write(name, rows)
+    dictionary.write(output, "weight-atlas-tables", schema.COLLECTED)
 
 
-def ordered(wanted: Mapping[str, Mapping[str, Any]], table: str, paths: Iterable[Path]) -> list[list[str]]:
+def ordered(asked: Cells, table: str, paths: Iterable[Path]) -> list[list[str]]:
     """The rows of several CSV files of one kind, as text: the cells and seeds that are asked for, in their order.
 
     A row of two replicates has the place of the first one.
     """
-    place: dict[tuple[str, str | None], int] = {}
-    for cell_id, cell in wanted.items():
-        for replicate in (None, *map(str, cell["seeds"])):
-            place[cell_id, replicate] = len(place)
-    rows = [row for path in paths for row in tables.rows(path, table)]
+    place: dict[Replicate, int] = {}
+    for cell_id, cell in asked.items():
+        for seed in (None, *map(str, cell["seeds"])):
+            place[cell_id, seed] = len(place)
+    rows = [row for path in paths for row in schema.rows(path, table)]
     if table == "facts":  # of no cell: every group writes the same
         return list(map(list, dict.fromkeys(map(tuple, rows))))
     rows = [row for row in rows if all(replicate in place for replicate in replicates(table, row))]
     return sorted(rows, key=lambda row: place[replicates(table, row)[0]])
 
 
-def replicates(table: str, row: Sequence[str]) -> list[tuple[str, str | None]]:
-    """The (cell, seed) that a row of a table tells of; the seed is None where it tells of the cell as such."""
+def replicates(table: str, row: Sequence[str]) -> list[Replicate]:
+    """The replicates that a row of a table is on."""
     if table in ("parameters", "symmetries"):
         return [(row[0], None)]
-    return [(row[0], row[1]), (row[2], row[3])] if table in ("pairs", "correlations") else [(row[0], row[1])]
-
-
-def frame(path: Path) -> pd.DataFrame:
-    """A table as a DataFrame; a seed is a whole number in a table without rows too."""
-    return pd.read_csv(path, dtype={"cell_id": str, "seed": int})
+    pair = table in ("pairs", "correlations")
+    return [(row[at], row[at + 1]) for at in ((0, 2) if pair else (0,))]
 
 
 def counts(card: Path) -> tuple[int, int]:

@@ -9,16 +9,11 @@ import difflib
 import json
 from pathlib import Path
 
-from weight_atlas import records, store
+from weight_atlas import records, schema, store
 from weight_atlas.cell_table import read
 from weight_atlas.vocabulary import SPLITS, Role, Status
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Columns that hold names, in whatever table: a name such as "1", "nan" or "None" stays the text that it is.
-NAMES = (
-    *("cell_id", "cell_a", "cell_b", "level_a", "level_b", "layer", "checkpoint", "checkpoint_a", "checkpoint_b"),
-    *("study", "experiment", "setting", "dataset", "network", "init", "optimizer", "base", "target"),
-)
 SHOWN = 5  # ids in a message
 
 
@@ -28,11 +23,8 @@ def cells(*, name=None, root=None):
     `replicates` and `parameters` are whole numbers, `cell` has the settings in full as dicts, and the rest is text;
     a label that a cell does not have is empty text. Raises ValueError where there are no such results.
     """
-    import pandas as pd
-
-    frame = pd.read_csv(_results(name, root) / "cells.csv", dtype=str, keep_default_na=False)
-    frame["cell"] = frame["cell"].map(json.loads)
-    return frame.astype({"replicates": int, "parameters": int})
+    frame = schema.read(_results(name, root) / "cells.csv", "cells")
+    return frame.assign(cell=frame["cell"].map(json.loads))
 
 
 def table(which, *, name=None, root=None):
@@ -43,22 +35,18 @@ def table(which, *, name=None, root=None):
     table is `<label>_label`. A table of pairs gets the labels of its first cell; a table without cells, or with labels
     of its own, is as in the file. Raises ValueError where there is no such table.
     """
-    import pandas as pd
-
     if which == "cells":
         return cells(name=name, root=root)
     path = _results(name, root) / "tables" / f"{which}.csv"
-    if not path.exists():
+    if which not in schema.TABLES or not path.exists():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.csv")))
         raise ValueError(f"no table {which!r} in {path.parent}; {_there(known)}")
-    empty = {"keep_default_na": False, "na_values": [""]}  # only what is empty is missing
-    frame = pd.read_csv(path, dtype=dict.fromkeys(NAMES, str), low_memory=False, **empty)
+    frame = schema.read(path, which)
     key = next((column for column in ("cell_id", "cell_a") if column in frame), None)
     if key is None or "study" in frame:
         return frame
     named = cells(name=name, root=root)
-    axes = [column for column in named if column not in store.CELLS]
-    labels = named[["cell_id", "study", "kind", "role", *axes]].rename(columns={"cell_id": key})
+    labels = named[["cell_id", "study", "kind", "role", *schema.axes(named)]].rename(columns={"cell_id": key})
     return frame.merge(labels, on=key, how="left", suffixes=("", "_label"))
 
 

@@ -5,7 +5,7 @@ import json
 from collections import namedtuple
 from itertools import combinations
 
-from weight_atlas import store
+from weight_atlas import schema
 from weight_atlas.vocabulary import DERIVED, RETRAINED, Role
 
 # The keys of a cell's training that say what is recorded, and change nothing else.
@@ -46,7 +46,7 @@ def read(path):
             cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
             cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
             cell["checkpoints"] = cell["checkpoints"] or json.loads(row.get("checkpoints") or "{}")
-            labels = {axis: label for axis, label in row.items() if axis not in store.CELLS}
+            labels = {axis: row[axis] for axis in schema.axes(row)}
             cell["named"].append({key: row[key] for key in ("study", "kind", "role")} | {"labels": labels})
     return cells
 

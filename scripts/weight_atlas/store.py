@@ -37,16 +37,10 @@ DTYPES = {
 
 REST = "rest"  # in the metadata of a snapshot: the file beside it that has the tensors that it leaves out
 
-# The columns of a block's metrics.csv: one row per epoch and replicate.
+# The columns of a block's metrics.csv, one row an epoch and replicate: here, since training does not import the schema.
 METRICS = (
     *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
     *("test_loss", "test_accuracy", "seconds", "images_per_second"),
-)
-
-# The columns of cells.csv that are no labels; whatever else it has is an axis.
-CELLS = (
-    *("cell_id", "study", "kind", "role", "replicates", "blocks", "parent", "checkpoints", "group"),
-    *("dataset_id", "card", "data", "parameters", "cell"),
 )
 
 

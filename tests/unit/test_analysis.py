@@ -17,8 +17,9 @@ import torch.nn.functional as F
 import collect
 import measure
 from tests.unit import blocks
-from weight_atlas import cell_table, networks, store
-from weight_atlas.analysis import course, evaluation, group, tables
+from tests.unit.tables import read_table
+from weight_atlas import cell_table, networks, schema, store
+from weight_atlas.analysis import course, evaluation, group
 from weight_atlas.analysis.features import features
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.runs import accuracy, summary
@@ -210,7 +211,7 @@ def resnet(tmp_path_factory):
     cells = write_cells(folder / "cells.csv", [("base-r", [block], 5, card, settings, {})])
     flags = [f"--cells={cells}", "--group=g", f"--data={data}", f"--card={card}", f"--output={folder / 'out'}"]
     measure.main(flags)
-    return {name: collect.frame(folder / "out" / f"{name}.csv") for name in tables.MEASURES}, series, table
+    return {name: schema.read(folder / "out" / f"{name}.csv", name) for name in schema.MEASURES}, series, table
 
 
 def test_statistics_of_every_tensor(resnet):
@@ -310,7 +311,7 @@ def test_features_of_lenet1(tmp_path):
     data, card, images = write_data(tmp_path, size=27)
     asked = [{"cell_id": "base-l", "blocks": [block], "seeds": [0, 1], "cell": settings, "named": []}]
     group.measure(asked, data, store.read_json(card), tmp_path / "out")
-    found = collect.frame(tmp_path / "out" / "features.csv")
+    found = read_table(tmp_path / "out" / "features.csv")
     assert found["of"].tolist() == ["activations", "weights"] * 2
     active, rows = (found[found["of"] == of].set_index("seed") for of in ("activations", "weights"))
     found = active
@@ -400,7 +401,7 @@ base-a,0,2,0,0.1,1.5,0.6,0.90,0.6,0.70,0.85,1,50
 base-a,0,3,0,0.1,1.0,0.7,1.20,0.8,0.80,0.7,1,50
 base-a,1,0,,,,,2.00,0.1,2.10,0.1,1,
 base-a,1,1,0,0.1,2.0,0.5,1.00,0.5,1.30,0.4,1,50
-base-a,1,2,0,0.1,nan,0.1,nan,0.1,nan,0.05,1,50
+base-a,1,2,0,0.1,,0.1,,0.1,,0.05,1,50
 base-a,2,0,,,,,2.00,0.1,2.10,0.1,1,
 """
 
@@ -408,7 +409,7 @@ base-a,2,0,,,,,2.00,0.1,2.10,0.1,1,
 @pytest.fixture
 def metrics(tmp_path):
     path = tmp_path / "metrics.csv"
-    path.write_text(",".join(tables.COLUMNS["metrics"]) + "\n" + METRICS)
+    path.write_text(",".join(schema.names("metrics")) + "\n" + METRICS)
     return path
 
 
@@ -434,7 +435,7 @@ def read_brutally(path, seed, valid, test):
 
 def test_accuracy_by_three_protocols(metrics):
     runs = [("base-a", 0, "done"), ("base-a", 1, "diverged"), ("base-a", 2, "failed"), ("base-b", 0, "missing")]
-    found = accuracy.rows(collect.frame(metrics), runs, {"base-a": (10, 20), "base-b": (10, 20)})
+    found = accuracy.rows(read_table(metrics), runs, {"base-a": (10, 20), "base-b": (10, 20)})
     assert [row[:3] for row in found] == [("base-a", 0, "done")] * 3 + [("base-a", 1, "diverged")] * 3
     for seed in (0, 1):
         for row, expected in zip(found[3 * seed :], read_brutally(metrics, seed, 10, 20), strict=False):
@@ -444,7 +445,7 @@ def test_accuracy_by_three_protocols(metrics):
 
 
 def test_an_untrained_run_has_its_last_epoch_only(metrics):
-    frame = collect.frame(metrics)
+    frame = read_table(metrics)
     assert accuracy.protocols(frame[frame["seed"] == 2], 10, 20) == [("last", 0, 0.1, 2.1)]
 
 
@@ -477,7 +478,7 @@ def told(tmp_path_factory):
     write_block(y / "seeds_0-1", "base-y", settings, [diverged, replicate(1)], {0: made["y0"], 1: made["y1"]})
     write_block(y / "seeds_2-2", "base-y", settings, [replicate(2)], {2: made["y2"]})
     turn(store.snapshot_path(y / "seeds_2-2", 2, 0))
-    header, body = ",".join(tables.COLUMNS["metrics"]), {}
+    header, body = ",".join(schema.names("metrics")), {}
     for name in names:
         row = f"base-{name[0]},{name[1]},{{}},0,0.1,1,0.5,1,0.5,1.0,{{:.4f}},1,9"
         body[name] = "\n".join(row.format(epoch, random.uniform()) for epoch in range(3 if name == "y0" else 4))
@@ -504,7 +505,7 @@ def told(tmp_path_factory):
 
 
 def read(told, name):
-    return collect.frame(told[0] / "tables" / f"{name}.csv")
+    return read_table(told[0] / "tables" / f"{name}.csv")
 
 
 def test_a_group_is_a_part_of_cells_csv(told):
@@ -525,7 +526,7 @@ def test_a_group_is_a_part_of_cells_csv(told):
 
 def test_runs_say_what_became_of_every_replicate(told):
     found = read(told, "runs")
-    assert list(found.columns) == tables.COLUMNS["runs"]
+    assert list(found.columns) == schema.names("runs")
     expected = [("base-x", 0, "done"), ("base-x", 1, "done"), ("base-x", 2, "failed")]
     expected += [("base-y", 0, "diverged"), ("base-y", 1, "done"), ("base-y", 2, "missing")]
     assert list(found[["cell_id", "seed", "status"]].itertuples(index=False, name=None)) == expected
@@ -541,7 +542,7 @@ def test_tables_hold_what_is_asked_for_in_order(told):
         ("base-y", seed, epoch) for seed in (1, 2) for epoch in range(4)
     ]
     assert list(seeds) == expected, "seed 3 is in a block but was not asked for"
-    for name in tables.MEASURES:
+    for name in schema.MEASURES:
         assert (told[0] / "tables" / f"{name}.csv").read_bytes() == (told[0] / "measures" / f"{name}.csv").read_bytes()
 
 
@@ -568,9 +569,9 @@ def test_a_diverged_replicate_with_finite_snapshots_has_no_last_epoch(tmp_path):
     data, card, _ = write_data(tmp_path, count=20)
     asked = [{"cell_id": "base-d", "blocks": [block], "seeds": [0], "cell": settings, "named": []}]
     group.measure(asked, data, store.read_json(card), tmp_path)
-    counts = {name: len(tables.rows(tmp_path / f"{name}.csv", name)) for name in tables.MEASURES}
+    counts = {name: len(schema.rows(tmp_path / f"{name}.csv", name)) for name in schema.MEASURES}
     expected = {"statistics": 2 * 6, "movement": 2 * 4, "parameters": 6 + 1}
-    assert counts == dict.fromkeys(tables.MEASURES, 0) | expected
+    assert counts == dict.fromkeys(schema.MEASURES, 0) | expected
 
 
 def test_summary_averages_finished_replicates_only(told):
@@ -631,7 +632,7 @@ def check(row, values):
 def test_the_same_inputs_give_the_same_files(told, tmp_path):
     again = told[1](tmp_path)
     files = sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
-    assert len(files) == len(tables.MEASURES) + 2 + len(tables.COLUMNS)
+    assert len(files) == len(schema.MEASURES) + 2 + len(schema.COLLECTED) + 1  # and the data dictionary
     for path in files:
         assert (again / path).read_bytes() == (told[0] / path).read_bytes(), path
 
@@ -647,11 +648,11 @@ def test_a_config_whose_runs_all_failed_has_tables(tmp_path):
         assert store.load_arrays(tmp_path / "measures" / f"{name}.safetensors") == {}
     cells = {"base-f": entry}
     collect.collect(cells, [tmp_path / "measures"], [card], tmp_path / "tables")
-    found = collect.frame(tmp_path / "tables" / "summary.csv")
+    found = read_table(tmp_path / "tables" / "summary.csv")
     assert (found["n"] == 0).all() and (found["of"] == 2).all() and found["mean"].isna().all()
     assert len(found) == len(summary.ALWAYS) == 19
-    assert len(collect.frame(tmp_path / "tables" / "tests.csv")) == 0
-    assert len(collect.frame(tmp_path / "tables" / "accuracy.csv")) == 0
+    assert len(read_table(tmp_path / "tables" / "tests.csv")) == 0
+    assert len(read_table(tmp_path / "tables" / "accuracy.csv")) == 0
 
 
 @pytest.mark.parametrize(
@@ -693,7 +694,7 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
     path = tmp_path / "features.csv"
     path.write_text("cell_id,seed\n")
     with pytest.raises(ValueError, match="features.csv: columns cell_id,seed; allowed: cell_id,seed,of,features"):
-        tables.rows(path, "features")
+        schema.rows(path, "features")
 
 
 def test_collecting_imports_no_torch():

@@ -26,8 +26,9 @@ from test_analysis import (
 
 import collect
 import measure
-from weight_atlas import cell_table, networks, starts, store
-from weight_atlas.analysis import comparisons, tables
+from tests.unit.tables import read_table
+from weight_atlas import cell_table, networks, schema, starts, store
+from weight_atlas.analysis import comparisons
 from weight_atlas.analysis.features import features, pairs, similarity
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.weights import parameters, tolerance, unchanged
@@ -41,7 +42,7 @@ ABSENT = (*CHILDREN, "checkpoints", "correlations", "spectra", "identical", "mis
 
 def frame(table, rows):
     """Rows of a measure as a DataFrame, with the columns of its table but cell and seed."""
-    return pd.DataFrame(rows, columns=[c for c in tables.COLUMNS[table] if c not in ("cell_id", "seed")])
+    return pd.DataFrame(rows, columns=[c for c in schema.names(table) if c not in ("cell_id", "seed")])
 
 
 def by_parameter(found):
@@ -429,7 +430,7 @@ def compared(tmp_path_factory):
             ends[name, seed] = epochs[1]
         blocks = [folder / name / "seeds_0-1"]
         write_block(blocks[0], name, settings, [replicate(0, epochs=1), replicate(1, epochs=1)], series)
-        (blocks[0] / "metrics.csv").write_text(",".join(tables.COLUMNS["metrics"]) + "\n")
+        (blocks[0] / "metrics.csv").write_text(",".join(schema.names("metrics")) + "\n")
         rows.append((name, blocks, 2, card, settings, {"optimizer": optimizer}))
     listed = write_cells(folder / "cells.csv", rows)
     out = folder / "measures"
@@ -440,7 +441,7 @@ def compared(tmp_path_factory):
 
 def test_pairs_against_numpy(compared):
     folder, ends, images = compared
-    found = collect.frame(folder / "measures" / "pairs.csv")
+    found = read_table(folder / "measures" / "pairs.csv")
     kinds = [("seed", "0", "1")] + [("optimizer", "sgd", "adam")] * 2 + [("seed", "0", "1")]
     assert list(found[["factor", "level_a", "level_b"]].itertuples(index=False, name=None)) == kinds
     names = [name for name, _ in layers(cell()).parameters()]
@@ -489,16 +490,16 @@ def test_the_first_pair_of_each_kind_is_kept(compared):
 def test_tables_of_a_group(compared):
     """Columns, classes that add up, nothing left behind, and what is collected is what was measured."""
     folder = compared[0]
-    assert {path.stem for path in (folder / "measures").iterdir()} == {*tables.MEASURES}
-    for name in tables.MEASURES:
-        found = collect.frame(folder / "measures" / f"{name}.csv")
-        assert list(found.columns) == tables.COLUMNS[name] and (len(found) > 0) == (name not in ABSENT)
+    assert {path.stem for path in (folder / "measures").iterdir()} == {*schema.MEASURES}
+    for name in schema.MEASURES:
+        found = read_table(folder / "measures" / f"{name}.csv")
+        assert list(found.columns) == schema.names(name) and (len(found) > 0) == (name not in ABSENT)
         assert (folder / "tables" / f"{name}.csv").read_bytes() == (folder / "measures" / f"{name}.csv").read_bytes()
-    found = collect.frame(folder / "tables" / "unchanged.csv")
+    found = read_table(folder / "tables" / "unchanged.csv")
     assert (found[CLASSES].sum(axis=1) == found["size"]).all() and (found["contradicted"] == 0).all()
     total = found[found["layer"] == "total"]
     assert len(total) == 4 and (total[["dead", "rounding", "returned"]] == [1, 2, 1]).all(axis=None)
-    found = collect.frame(folder / "tables" / "summary.csv").set_index(["cell_id", "measure", "key"])["mean"]
+    found = read_table(folder / "tables" / "summary.csv").set_index(["cell_id", "measure", "key"])["mean"]
     size = layers(cell()).parameter_count
     shares = [found["base-a", name, "total"] for name in CLASSES]
     assert shares == pytest.approx([0, 1 / size, 2 / size, 1 / size, 1 - 4 / size]) and sum(shares) == pytest.approx(1)
@@ -580,7 +581,7 @@ def test_tests_average_over_the_other_axes_first():
     del values["n-x-sgd", 2]
     asked = wanted(**{name: [own] for name, own in grid.items()})
     found = pd.DataFrame(
-        comparisons.rows(asked, comparisons.outcomes(*outcome_tables(values))), columns=tables.COLUMNS["tests"]
+        comparisons.rows(asked, comparisons.outcomes(*outcome_tables(values))), columns=schema.names("tests")
     )
     assert list(found["outcome"].unique()) == list(comparisons.OUTCOMES)
     own = found[found["outcome"] == "accuracy"].fillna({"network": ""}).set_index(["factor", "network"])
@@ -622,7 +623,7 @@ def test_data_sets_are_compared_within_a_network():
 def test_tests_of_a_group(compared):
     """Two seeds of two cells; an outcome that is the same everywhere has a difference of 0 and no test."""
     found = pd.read_csv(compared[0] / "tables" / "tests.csv")
-    assert list(found.columns) == tables.COLUMNS["tests"] and set(found["factor"]) == {"optimizer"}
+    assert list(found.columns) == schema.names("tests") and set(found["factor"]) == {"optimizer"}
     same = found[found["outcome"] == "unchanged"].iloc[0]
     assert same["n"] == 2 and same["difference"] == 0 and same[["t", "p", "q", "effect"]].isna().all()
     moved = found[found["outcome"] == "relative_distance"].iloc[0]

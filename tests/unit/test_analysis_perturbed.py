@@ -24,8 +24,9 @@ from test_analysis import (
 
 import collect
 import measure
-from weight_atlas import cell_table, store
-from weight_atlas.analysis import evaluation, tables
+from tests.unit.tables import read_table
+from weight_atlas import cell_table, schema, store
+from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.alignment import align
 from weight_atlas.analysis.features import similarity
 from weight_atlas.analysis.perturbed import children, distance_to_original, immediate_accuracy, paths
@@ -146,7 +147,7 @@ def test_returns_of_planted_points():
     original = torches(snapshot(table, np.random.default_rng(41)))
     start = {name: -tensor for name, tensor in original.items()}
     start["conv1.bias"] = original["conv1.bias"].clone()
-    columns = [name for name in tables.COLUMNS["returns"] if name not in ("cell_id", "seed")]
+    columns = [name for name in schema.names("returns") if name not in ("cell_id", "seed")]
     found = pd.DataFrame(distance_to_original.rows(table, original, start, original, start), columns=columns)
     assert list(found["pair"].unique()) == ["perturbation", "original", "moved", "control"]
     assert found["layer"].tolist() == ["conv1", "conv2", "fc", "total"] * 4
@@ -337,7 +338,7 @@ def family(tmp_path_factory):
         states = ["done", "diverged" if name == "flip" else "done", "failed" if name == "base-a" else "done"]
         blocks = [folder / name / "seeds_0-2"]
         write_block(blocks[0], name, settings, [replicate(k, s, last) for k, s in enumerate(states)], series)
-        (blocks[0] / "metrics.csv").write_text(",".join(tables.COLUMNS["metrics"]) + "\n")
+        (blocks[0] / "metrics.csv").write_text(",".join(schema.names("metrics")) + "\n")
         labels = {"perturbation": label, "role": role, "optimizer": "adam" if name == "base-c" else "sgd"}
         rows.append((name, blocks, 3, card, settings, labels))
     listed = write_cells(folder / "cells.csv", rows)
@@ -358,7 +359,7 @@ def balanced(table, random, images):
 
 def read(family, name):
     """A collected table; nothing is read as a missing value but numbers."""
-    return collect.frame(family[0] / "tables" / f"{name}.csv")
+    return read_table(family[0] / "tables" / f"{name}.csv")
 
 
 MEASURED = ("back", "same", "other", "again", "long", "best")
@@ -369,7 +370,7 @@ def test_replicates_of_finished_parents_have_rows(family):
     """Seed 2's parent failed, flip's seed 1 diverged: they have no rows, though seed 2 of the children was measured."""
     for name in ("returns", "aftermath", "paths", "barriers"):
         found = read(family, name)
-        assert list(found.columns) == tables.COLUMNS[name]
+        assert list(found.columns) == schema.names(name)
         assert list(dict.fromkeys(found[["cell_id", "seed"]].itertuples(index=False, name=None))) == COMPARED
         assert (family[0] / "tables" / f"{name}.csv").read_bytes() == (
             family[0] / "measures" / f"{name}.csv"
@@ -521,11 +522,11 @@ def test_children_change_nothing_for_the_grid(family, tmp_path):
     collect.main([flags[0], "--measures", str(out), f"--cards={data}.json", f"--output={tmp_path / 'tables'}"])
     assert (tmp_path / "tables" / "tests.csv").read_bytes() == (folder / "tables" / "tests.csv").read_bytes()
     for name in ("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "summary", "accuracy"):
-        own, whole = (collect.frame(path / "tables" / f"{name}.csv") for path in (tmp_path, folder))
+        own, whole = (read_table(path / "tables" / f"{name}.csv") for path in (tmp_path, folder))
         whole = whole[whole["cell_id"].isin(["base-a", "base-c"])].reset_index(drop=True)
         assert len(own) or name == "accuracy"
         pd.testing.assert_frame_equal(own, whole, check_dtype=False)
-    own, whole = (collect.frame(path / "tables" / "pairs.csv") for path in (tmp_path, folder))
+    own, whole = (read_table(path / "tables" / "pairs.csv") for path in (tmp_path, folder))
     whole = whole[~whole["factor"].isin(["original", "control"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(own, whole, check_dtype=False)
 
@@ -556,6 +557,6 @@ def test_a_parent_that_is_not_in_the_group(tmp_path, capsys):
     flags = [f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={tmp_path / 'out'}"]
     measure.main(flags)
     assert "lost seed 0: its parent elsewhere has no such replicate" in capsys.readouterr().out
-    counts = {name: len(tables.rows(tmp_path / "out" / f"{name}.csv", name)) for name in tables.MEASURES}
+    counts = {name: len(schema.rows(tmp_path / "out" / f"{name}.csv", name)) for name in schema.MEASURES}
     assert not any(counts[name] for name in ("returns", "aftermath", "paths", "barriers", "symmetries", "pairs"))
     assert counts["features"] == 2

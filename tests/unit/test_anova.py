@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from weight_atlas.analysis import tables
+from weight_atlas import schema
 from weight_atlas.analysis.runs import anova
 from weight_atlas.vocabulary import AXES
 
@@ -132,7 +132,7 @@ def config(frame, factors, study="cinic", experiment="blocks", **labels):
 def test_the_table_of_a_config():
     factors = ("blocks", "kernel")
     frame = sample(factors)
-    found = pd.DataFrame(anova.rows(*config(frame, factors)), columns=tables.COLUMNS["anova"])
+    found = pd.DataFrame(anova.rows(*config(frame, factors)), columns=schema.names("anova"))
     assert list(dict.fromkeys(found["outcome"])) == ["valid_accuracy", "accuracy", "gap"]
     own = found[found["outcome"] == "valid_accuracy"].set_index("term")
     expected = reference(frame, factors)
@@ -154,7 +154,7 @@ def test_a_failed_run_is_left_out_and_two_data_sets_are_two_grids():
     )
     runs[0].loc[0, "status"] = "diverged"
     merged = cells[0] | cells[1], *(pd.concat(parts, ignore_index=True) for parts in (runs, accuracy, metrics))
-    found = pd.DataFrame(anova.rows(*merged), columns=tables.COLUMNS["anova"])
+    found = pd.DataFrame(anova.rows(*merged), columns=schema.names("anova"))
     assert found.groupby("setting")["n"].unique().map(list).to_dict() == {"a": [35], "b": [36]}
 
 

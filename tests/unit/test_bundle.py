@@ -16,6 +16,7 @@ import yaml
 from rocrate.rocrate import ROCrate
 
 from tests.unit import results
+from tests.unit.test_schema import check as check_package
 from weight_atlas.export import bundle, check, commit, latex, redact, ro_crate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,6 +155,17 @@ def test_the_crate_describes_every_file(made, unpacked):
     assert list(types.values()) == ["text/html", "text/csv", "text/plain", "text/css"]
     assert told.root_dataset["license"].id == "LICENSE" and told.root_dataset["mainEntity"].id == "report.html"
     assert told.get("#workflow")["version"] == "abc-dirty"
+
+
+def test_the_data_package_describes_every_table(unpacked):
+    package = json.loads((unpacked / "datapackage.json").read_text(encoding="utf-8"))
+    check_package(package, unpacked)
+    by_path = {resource["path"]: resource for resource in package["resources"]}
+    assert set(by_path) == {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*.csv")}
+    assert by_path["tables/movement.csv"]["made_by"] == "weight_atlas.analysis.weights.movement"
+    (rate,) = (field for field in by_path["cells.csv"]["schema"]["fields"] if field["name"] == "optimizer")
+    assert rate["type"] == "string" and rate["description"].startswith("Label of the optimizer")
+    assert by_path["figures/first/numbers.csv"]["description"] == results.LETTERS
 
 
 def test_the_same_results_give_the_same_bytes(made, tmp_path, monkeypatch):

@@ -13,8 +13,7 @@ from test_analysis import cell, layers, replicate, snapshot, torches, write_bloc
 
 import collect
 import measure
-from weight_atlas import networks, store
-from weight_atlas.analysis import tables
+from weight_atlas import networks, schema, store
 from weight_atlas.analysis.alignment import align
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.weights import checkpoints, correlation, correlation_tests, spectra
@@ -108,7 +107,7 @@ def tiny(kind, norm=True):
 
 
 def found(table, one, other, **more):
-    columns = tables.COLUMNS["correlations"][9:]
+    columns = schema.names("correlations")[9:]
     return pd.DataFrame(correlation.rows(table, one, other, **more), columns=columns)
 
 
@@ -244,9 +243,9 @@ def test_a_planted_correlation_stands_out_of_the_null():
         for one, other, kind in [("a", "b", "models")] * 6 + [("b", "b", "independent")] * 6:
             r = level * (kind == "models") + random.normal(0, 0.02)
             rows.append([one, 0, other, 1, kind, "end", "end", 5, 5, layer, "weight", 99, "raw", r, r, 99, 0.1])
-    frame = pd.DataFrame(rows, columns=tables.COLUMNS["correlations"])
+    frame = pd.DataFrame(rows, columns=schema.names("correlations"))
     cells = {name: {"cell": {"start": {"kind": "init"}}} for name in "ab"}
-    made = pd.DataFrame(correlation_tests.rows(cells, frame), columns=tables.COLUMNS["likeness"]).set_index("layer")
+    made = pd.DataFrame(correlation_tests.rows(cells, frame), columns=schema.names("likeness")).set_index("layer")
     assert (made.loc["alike", "q"] < 1e-6).all() and (made.loc["other", "q"] > 0.05).all()
     assert made.loc["constant", "q"].isna().all() and (made.loc["constant", "n"] == 0).all()
     assert correlation_tests.rows(cells, frame[:0]) == []
@@ -283,7 +282,7 @@ def told(tmp_path_factory):
             for epoch, accuracy in enumerate(ACCURACIES.get(name, (0.1,) * 4)):
                 loss = 1 - accuracy if epoch else None
                 rows.append([f"base-{name}", seed, epoch, 0, 0.1, loss, 0.5, 1, accuracy, 1, accuracy, 1, 9])
-            tables.write(store.metrics_path(block, seed), "metrics", rows)
+            schema.write(store.metrics_path(block, seed), "metrics", rows)
         write_block(block, f"base-{name}", settings, entries, series)
         checked = json.dumps(named[name]) if named[name] else ""
         asked.append((f"base-{name}", [block], 3, card, settings, {"init": name, "checkpoints": checked}))

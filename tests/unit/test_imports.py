@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
+from weight_atlas.plan import code
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 LIBRARY = "weight_atlas"
 
@@ -24,6 +26,8 @@ ORDER = {
     "export": {"plan", "reporting"},
     "api": {"networks", "plan", "starts", "training", "analysis"},
 }
+# A package that stands beside the modules at the root, and imports only these.
+FOUNDATION = "schema"
 # The same within reporting.
 REPORTING = {
     "grammar": set(),
@@ -98,8 +102,10 @@ def circle(edges: set[tuple[str, str]]) -> list[str]:
 
 
 def part(module: str, trees: dict[str, ast.Module]) -> str:
-    """The package that a module is in, or is; nothing for a module at the root, `api` apart."""
+    """The package that a module is in, or is; nothing for FOUNDATION and a module at the root, `api` apart."""
     first = module.split(".")[0]
+    if first == FOUNDATION:
+        return ""
     return first if first == "api" or any(name.startswith(f"{first}.") for name in trees) else ""
 
 
@@ -157,3 +163,14 @@ def test_the_library_imports_no_command():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             assert not commands & {one.split(".")[0] for one in names}, name
+
+
+def test_the_foundation_imports_only_modules_at_the_root():
+    own = [one for one in IMPORTS if one.who.split(".")[0] == FOUNDATION]
+    assert own and {part(one.whom, TREES) for one in own} == {""}
+
+
+def test_training_imports_none_of_the_schema():
+    """So that a column's meaning, told in other words, trains nothing again."""
+    for command in ("train.py", "prepare.py", "weight_atlas/training/block.py"):
+        assert not [file for file in code.closure(command) if f"/{FOUNDATION}/" in file], command

@@ -17,6 +17,8 @@ import yaml
 from scipy import stats
 
 import draw
+from tests.unit.tables import complete, write_table
+from weight_atlas import schema
 from weight_atlas.reporting.chapters import data as pictures
 from weight_atlas.reporting.chapters import dynamics, study
 from weight_atlas.reporting.claims import claims, claims_dynamics
@@ -110,9 +112,10 @@ def sample(
             one_run(rows, matrices, cell, seed, status, random)
     crossed = compare(rows, cells, seeds, random)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    cells.to_csv(folder / "cells.csv", index=False)
+    write_table(folder / "cells.csv", cells)
     for name, found in rows.items():
-        pd.DataFrame(found).to_csv(folder / "tables" / f"{name}.csv", index=False)
+        write_table(folder / "tables" / f"{name}.csv", pd.DataFrame(found))
+    complete(folder / "tables")
     for group, found in matrices.items():
         save_tensors(folder / "measures" / group / "features.safetensors", found)
         save_tensors(folder / "measures" / group / "pairs.safetensors", crossed.get(group, {}))
@@ -452,7 +455,7 @@ def test_unknown_causes_are_told_apart(small):
     rows = pd.read_csv(path)
     rows["unchanged"], rows["changed"] = 10, rows["size"] - 10
     rows[["dead", "rounding", "returned", "contradicted"]] = math.nan
-    rows.to_csv(path, index=False)
+    write_table(path, rows)
     tables = opened(small)
     [made] = unchanged.unchanged(tables)
     np.testing.assert_allclose(made.data["unknown"], 10 / 61706)
@@ -486,7 +489,7 @@ def test_a_network_without_structural_taps_is_the_control(tmp_path):
     cells = pd.read_csv(tmp_path / "cells.csv")
     of_lenet = cells["network"] == "lenet5"
     cells.loc[of_lenet, "cell"] = cells.loc[of_lenet, "cell"].str.replace('"lenet5"', '"resnet18"')
-    cells.to_csv(tmp_path / "cells.csv", index=False)
+    write_table(tmp_path / "cells.csv", cells)
     tables = opened(tmp_path)
     tables.document = {"unchanged": {"resnet18": "The document says so."}}
     [text] = unchanged.answer(tables, unchanged.facts(tables))
@@ -506,7 +509,7 @@ def test_more_taps_than_unchanged_is_said(tmp_path):
     rows["structural"] = rows["unchanged"] = rows["unchanged"] // 2
     rows["changed"] = rows["size"] - rows["unchanged"]
     rows[["dead", "returned"]] = 0
-    rows.to_csv(path, index=False)
+    write_table(path, rows)
     [made] = unchanged.unchanged(opened(tmp_path))
     np.testing.assert_allclose(made.data["structural"], made.data["unchanged"])
     assert (made.data["taps"] > made.data["unchanged"]).all()
@@ -738,7 +741,7 @@ def full_scale(folder, **kind):
         cell = json.loads(text)
         cell["network"]["width"], cell["training"]["epochs"] = 1.0, 20
         cells.loc[at, "cell"] = json.dumps(cell)
-    cells.to_csv(folder / "cells.csv", index=False)
+    write_table(folder / "cells.csv", cells)
     tables = opened(folder)
     tables.cards = {"cifar10": {"counts": {"train": [5000] * 10}}}
     return tables
@@ -784,7 +787,7 @@ def test_verdict_on_all_changed(tmp_path, share, verdict):
     rows = pd.read_csv(path)
     rows["dead"] = rows["unchanged"] = (rows["size"] * share).astype(int)
     rows["changed"] = rows["size"] - rows["unchanged"]
-    rows.to_csv(path, index=False)
+    write_table(path, rows)
     tables = Tables("dynamics", tmp_path / "cells.csv", tmp_path / "tables", tmp_path / "measures")
     tables.cards = {"cifar10": {"counts": {"train": [5000] * 10}}}
     assert judged(tables)["002-3"]["verdict"] == verdict
@@ -798,7 +801,7 @@ def test_structure_that_explains_too_little_is_no_artefact(tmp_path):
     rows["unchanged"] = (rows["size"] * 0.7).astype(int)
     rows["structural"] = rows["taps"] = rows["unchanged"] // 2
     rows["dead"], rows["changed"] = rows["unchanged"] - rows["structural"], rows["size"] - rows["unchanged"]
-    rows.to_csv(path, index=False)
+    write_table(path, rows)
     tables = opened(tmp_path)
     tables.cards = {"cifar10": {"counts": {"train": [5000] * 10}}}
     assert judged(tables)["002-1"]["verdict"] == "reproduced"
@@ -976,7 +979,7 @@ def test_a_sparse_grid_has_no_empty_panels(tmp_path):
     """Every network with its own data sets alone: a panel a pair that is there, at most three a strip."""
     first = cell_table(("a", "b", "c", "d"), ("lenet5",), ("kaiming",), OPTIMIZERS, 2)
     second = cell_table(("few",), ("vgg19-eighth",), ("kaiming",), OPTIMIZERS, 2)
-    pd.concat([first, second]).to_csv(tmp_path / "cells.csv", index=False)
+    write_table(tmp_path / "cells.csv", pd.concat([first, second]))
     tables = opened(tmp_path)
     assert panels.strips(tables, tables.cells) == [
         ("lenet5", ["a", "b", "c"]),
@@ -1054,7 +1057,7 @@ def test_one_replicate_has_no_interval(tmp_path):
 @pytest.mark.parametrize("gone", [name for name in TABLES if name != "runs"])
 def test_an_empty_table_leaves_its_exhibits_out(small, gone):
     path = small / "tables" / f"{gone}.csv"
-    pd.read_csv(path).head(0).to_csv(path, index=False)
+    write_table(path, pd.read_csv(path).head(0))
     tables = opened(small)
     # Only what reads the table, so that the six cases are quick.
     names = {"unchanged": ["unchanged", "unchanged-layers"], "features": ["feature-correlation-summary"]}
@@ -1070,10 +1073,10 @@ def test_an_empty_table_leaves_its_exhibits_out(small, gone):
     assert dynamics.facts(tables)["left_out"] == tables.left_out
 
 
-def test_no_matrix_and_no_file(small):
+def test_no_matrix_and_no_row(small):
     for path in (small / "measures").glob("*/features.safetensors"):
         path.unlink()
-    (small / "tables" / "unchanged.csv").unlink()
+    schema.write(small / "tables" / "unchanged.csv", "unchanged", [])
     tables = opened(small)
     names = {item.name for item in dynamics.exhibits(tables)}
     assert "feature-correlation" not in names
@@ -1082,9 +1085,16 @@ def test_no_matrix_and_no_file(small):
     assert len(tables.left_out) == 3
 
 
+def test_a_table_that_is_absent_is_an_error_that_names_it(small):
+    path = small / "tables" / "unchanged.csv"
+    path.unlink()
+    with pytest.raises(ValueError, match=re.escape(f"{path}: is not there; run the workflow again")):
+        dynamics.exhibits(opened(small))
+
+
 def test_nothing_finished(small):
     path = small / "tables" / "runs.csv"
-    pd.read_csv(path).assign(status="failed").to_csv(path, index=False)
+    write_table(path, pd.read_csv(path).assign(status="failed"))
     tables = opened(small)
     made = {item.name: item for item in dynamics.exhibits(tables)}
     assert "accuracy" not in made
@@ -1097,7 +1107,7 @@ def test_nothing_finished(small):
 
 def test_missing_replicates_are_counted(small):
     path = small / "tables" / "runs.csv"
-    pd.read_csv(path).query("seed == 0").to_csv(path, index=False)
+    write_table(path, pd.read_csv(path).query("seed == 0"))
     [made] = runs.accuracy(opened(small))
     assert made.data["n"].tolist() == [1] * 6
     assert "1/2\n1 missing" in texts(made.figure)
@@ -1119,7 +1129,7 @@ def test_unknown_study_ends_in_one_line(small):
 def test_sources_are_told_apart(small):
     cells = pd.read_csv(small / "cells.csv", dtype=str, keep_default_na=False)
     cells.loc[0, "role"] = "source"
-    cells.to_csv(small / "cells.csv", index=False)
+    write_table(small / "cells.csv", cells)
     tables = opened(small)
     assert len(tables.cells) == len(tables.sources.cells) == 1
     [made] = runs.sources(tables)
@@ -1133,7 +1143,7 @@ def test_extra_axes_and_odd_labels(tmp_path):
     """A label that pandas takes for missing stays, and an axis of the study's own is part of a cell's name."""
     cells = cell_table(("digits",), ("lenet5",), ("None", "nan"), ("sgd",), 2, study="mine")
     cells.insert(8, "dropout", ["0.5", "0"])
-    cells.to_csv(tmp_path / "cells.csv", index=False)
+    write_table(tmp_path / "cells.csv", cells)
     tables = Tables("mine", tmp_path / "cells.csv", tmp_path, tmp_path)
     assert tables.axes == ["init", "dropout"]
     assert tables.cells["label"].tolist() == ["None · 0.5", "nan · 0"]

@@ -10,6 +10,7 @@ from test_reporting_convnets import ADAM, CLASSES, IMAGENET, Study, check_words
 from test_reporting_convnets import judged as judged_of
 from test_reporting_convnets import opened as opened_of
 
+from tests.unit.tables import write_table
 from weight_atlas.reporting.chapters import cinic
 from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.exhibits.experiments import anova_figures, augmentation, stages
@@ -203,7 +204,7 @@ def test_terms_are_named_in_one_order(folder, sample, tmp_path):
     table = pd.read_csv(folder / "tables" / "anova.csv", keep_default_na=False)
     table["term"] = table["term"].map(lambda name: ":".join(sorted(name.split(":"), reverse=True)))
     (tmp_path / "tables").mkdir()
-    table.iloc[::-1].to_csv(tmp_path / "tables" / "anova.csv", index=False)
+    write_table(tmp_path / "tables" / "anova.csv", table.iloc[::-1])
     other = opened(folder)
     other.folder = tmp_path / "tables"
     found = [anova_figures.terms(one, "penalty") for one in (sample, other)]

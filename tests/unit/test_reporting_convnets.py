@@ -11,8 +11,8 @@ import yaml
 from scipy import stats
 
 import draw
-from weight_atlas import cell_table
-from weight_atlas.analysis import tables
+from tests.unit.tables import complete, write_table
+from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
 from weight_atlas.reporting.chapters import convnets
 from weight_atlas.reporting.claims import claims, claims_convnets
@@ -21,7 +21,7 @@ from weight_atlas.reporting.exhibits.experiments import steps, sweeps
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.store import CELLS, save_tensors
+from weight_atlas.store import save_tensors
 
 REPORT = draw.Path(__file__).parents[2] / "report"
 VALID, TEST = 5000, 5000
@@ -105,23 +105,24 @@ class Study:
     def write(self, folder):
         """cells.csv, tables/ and measures/ below `folder`; returns it."""
         frame = pd.DataFrame(self.rows).fillna("")
-        axes = [name for name in frame if name not in CELLS]
+        axes = schema.axes(frame)
         frame = frame[[*(name for name in frame if name not in axes), *axes]]
         folder.mkdir(parents=True, exist_ok=True)
-        frame.to_csv(folder / "cells.csv", index=False)
+        write_table(folder / "cells.csv", frame)
         runs, metrics = pd.DataFrame(self.runs), pd.DataFrame(self.metrics)
         (folder / "tables").mkdir(exist_ok=True)
-        runs.to_csv(folder / "tables" / "runs.csv", index=False)
-        metrics.to_csv(folder / "tables" / "metrics.csv", index=False)
+        write_table(folder / "tables" / "runs.csv", runs)
+        write_table(folder / "tables" / "metrics.csv", metrics)
         counts = dict.fromkeys(frame["cell_id"], (VALID, TEST))
         ended = list(runs[["cell_id", "seed", "status"]].itertuples(index=False, name=None))
         rows = accuracy.rows(metrics, ended, counts)
-        tables.write(folder / "tables" / "accuracy.csv", "accuracy", rows)
-        reached = pd.DataFrame(rows, columns=tables.COLUMNS["accuracy"])
+        schema.write(folder / "tables" / "accuracy.csv", "accuracy", rows)
+        reached = pd.DataFrame(rows, columns=schema.names("accuracy"))
         found = anova.rows(cell_table.read(folder / "cells.csv"), runs, reached, metrics)
-        tables.write(folder / "tables" / "anova.csv", "anova", found)
+        schema.write(folder / "tables" / "anova.csv", "anova", found)
         for name, own in self.tables.items():
-            tables.write(folder / "tables" / f"{name}.csv", name, own)
+            schema.write(folder / "tables" / f"{name}.csv", name, own)
+        complete(folder / "tables")
         for group, own in self.tensors.items():
             save_tensors(folder / "measures" / group / "filters.safetensors", own)
         return folder

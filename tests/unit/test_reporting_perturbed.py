@@ -10,7 +10,8 @@ import yaml
 from test_reporting import FEATURES, REPORT, interval, opened, raw, texts
 from test_reporting import sample as grid_sample
 
-from weight_atlas.analysis.tables import COLUMNS
+from tests.unit.tables import write_table
+from weight_atlas import schema
 from weight_atlas.reporting.chapters import dynamics
 from weight_atlas.reporting.claims import claims, claims_perturbed
 from weight_atlas.reporting.exhibits.perturbed import families, mirror, paths, perturbed
@@ -75,15 +76,12 @@ def sample(folder, perturbations=tuple(STEPS), parents=None, **more):
         children += [{name: value for name, value in child.items() if name != "control"} for child in own.values()]
         first = False
     cells = pd.concat([grid.assign(perturbation=""), pd.DataFrame(children)])
-    cells.to_csv(folder / "cells.csv", index=False)
-    for path in (folder / "tables").glob("*.csv"):
-        if not path.read_text().strip():
-            path.write_text(",".join(COLUMNS[path.stem]) + "\n")
+    write_table(folder / "cells.csv", cells)
     for name, rows in found.items():
         path = folder / "tables" / f"{name}.csv"
         old = [pd.read_csv(path, keep_default_na=False)] if path.exists() else []
-        pd.concat([*(rows_ for rows_ in old if len(rows_)), pd.DataFrame(rows)]).to_csv(path, index=False)
-    pd.DataFrame(FACTS).to_csv(folder / "tables/facts.csv", index=False)
+        write_table(path, pd.concat([*(rows_ for rows_ in old if len(rows_)), pd.DataFrame(rows)]))
+    write_table(folder / "tables/facts.csv", pd.DataFrame(FACTS))
     for group, own in matrices.items():
         for name in ("features", "pairs"):
             path = folder / "measures" / group / f"{name}.safetensors"
@@ -173,7 +171,7 @@ def one_child(found, matrices, parent, child, label, seed, norm, alone, random):
 def edit(folder, name, change):
     """Rewrite a table with what `change` makes of it."""
     path = folder / "tables" / f"{name}.csv"
-    change(pd.read_csv(path, keep_default_na=False)).to_csv(path, index=False)
+    write_table(path, change(pd.read_csv(path, keep_default_na=False)))
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +228,7 @@ def judged(folder):
 def test_the_sample_has_the_columns_of_the_tables(folder):
     for name in (*TABLES, "pairs"):
         columns = set(pd.read_csv(folder / "tables" / f"{name}.csv", nrows=0).columns)
-        assert columns <= set(COLUMNS[name]), name
+        assert columns <= set(schema.names(name)), name
 
 
 def test_children_are_told_apart_from_the_grid(tables):
@@ -280,7 +278,7 @@ def test_two_ways_to_train_again_are_two_branches(small):
     more = cells[cells["role"] != "grid"].copy()
     more["cell_id"] += "-long"
     more["cell"] = more["cell"].str.replace('"epochs": 5', '"epochs": 9')
-    pd.concat([cells, more]).to_csv(small / "cells.csv", index=False)
+    write_table(small / "cells.csv", pd.concat([cells, more]))
     for name in ("runs", "returns"):
         edit(small, name, lambda rows: pd.concat([rows, rows.assign(cell_id=rows["cell_id"] + "-long")]))
     found = families.journeys(opened(small))
@@ -570,7 +568,7 @@ def test_nothing_finished(small):
 def test_without_a_control_there_is_no_comparison(small):
     """No same-order control: distances are there, ratios and amplifications are not."""
     cells = pd.read_csv(small / "cells.csv", dtype=str, keep_default_na=False)
-    cells[cells["perturbation"] != "none (same order)"].to_csv(small / "cells.csv", index=False)
+    write_table(small / "cells.csv", cells[cells["perturbation"] != "none (same order)"])
     edit(small, "returns", lambda rows: rows[rows["pair"] != "control"])
     tables = opened(small)
     [made] = perturbed.returns(tables)

@@ -12,7 +12,8 @@ from scipy import stats
 from test_reporting import REPORT, texts
 
 import draw
-from weight_atlas.analysis import tables as columns
+from tests.unit.tables import complete, write_table
+from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
 from weight_atlas.reporting.chapters import vgg22
 from weight_atlas.reporting.claims import claims, claims_vgg22
@@ -96,14 +97,15 @@ def sample(folder, dataset="digits", width=0.125, seeds=3, alike=None, gain=0.03
             if status == "done":
                 one_run(rows, front, model, gain, random)
     pairs = list(correlated(ids, done, seeds, alike, head, more.get("broken"), random))
-    rows["correlations"] = pd.DataFrame(pairs, columns=columns.COLUMNS["correlations"])
+    rows["correlations"] = pd.DataFrame(pairs, columns=schema.names("correlations"))
     wanted = {ids[model]: {"cell": settings[model]} for model in models}
     judged = measured.rows(wanted, rows["correlations"])
-    rows["likeness"] = pd.DataFrame(judged, columns=columns.COLUMNS["likeness"])
+    rows["likeness"] = pd.DataFrame(judged, columns=schema.names("likeness"))
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    cells.to_csv(folder / "cells.csv", index=False)
+    write_table(folder / "cells.csv", cells)
     for name, found in rows.items():
-        pd.DataFrame(found).to_csv(folder / "tables" / f"{name}.csv", index=False)
+        write_table(folder / "tables" / f"{name}.csv", pd.DataFrame(found))
+    complete(folder / "tables")
     return opened(folder, dataset)
 
 
@@ -471,7 +473,7 @@ def test_the_answers_and_the_empty_sections(tables):
 def test_nothing_is_told_of_a_study_without_checkpoints(tmp_path):
     sample(tmp_path)
     for name in ("checkpoints", "correlations", "likeness", "spectra"):
-        (tmp_path / "tables" / f"{name}.csv").unlink()
+        schema.write(tmp_path / "tables" / f"{name}.csv", name, [])
     tables = opened(tmp_path)
     assert [item.name for item in vgg22.exhibits(tables)] == ["accuracy", "accuracy-table"]
     facts = vgg22.facts(tables)

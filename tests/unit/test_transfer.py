@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import collect
-from weight_atlas import cell_table, store
-from weight_atlas.analysis import tables
+from tests.unit.tables import complete, write_table
+from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy
 from weight_atlas.analysis.transfer import transfer
 
@@ -23,7 +23,7 @@ GROUPS = {
     "V": ("airplane", "automobile", "truck", "ship"),
 }
 BASES = {"A": 0.92, "B": 0.95, "A1": 0.90, "A2": 0.93, "V": 0.96}
-PLAIN = [*store.CELLS]
+TRANSFER = [name for name, table in schema.TABLES.items() if table.made_by == transfer.__name__]
 LABELS = ["dataset", "network", "init", "optimizer", "experiment", "base", "mode", "depth"]
 SIMILAR = (("A1", "A2"), ("V", "A2"), ("A1", "V"), ("V", "A1"))
 
@@ -65,7 +65,8 @@ class Sample:
         labels = dict(zip(LABELS, (dataset, network, "default", "sgd", *map(str, curve)), strict=True))
         parent = f"base-{base}-{network}-".lower() if depth and mode != "random" else ""
         parent = next((row["cell_id"] for row in self.cells if parent and row["cell_id"].startswith(parent)), "")
-        row = dict.fromkeys(PLAIN, "") | labels | dict.fromkeys(self.axes, "") | extra
+        row = dict.fromkeys(schema.names("cells"), "") | {"parameters": 0}
+        row |= labels | dict.fromkeys(self.axes, "") | extra
         row |= {"cell_id": cell_id, "study": "transferability", "kind": kind, "role": role, "replicates": self.seeds}
         row |= {"dataset_id": f"cifar10-{dataset.lower()}", "card": "", "group": f"{dataset}-{network}"}
         row |= {"parameters": 1, "parent": parent}
@@ -106,7 +107,7 @@ class Sample:
     def write(self, folder):
         """Write cells.csv and the tables that exhibits and claims of transfer read, as collecting does."""
         folder.mkdir(parents=True, exist_ok=True)
-        columns = ["cell_id", *PLAIN[1:4], *LABELS, *self.axes, *PLAIN[4:]]
+        columns = [*dict.fromkeys([*schema.names("cells"), *LABELS]), *self.axes]
         with open(folder / "cells.csv", "w", newline="") as file:
             writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
@@ -115,9 +116,10 @@ class Sample:
         made = folder / "tables"
         made.mkdir(exist_ok=True)
         for name, frame in (("runs", runs), ("accuracy", rated), ("metrics", metrics)):
-            frame.to_csv(made / f"{name}.csv", index=False)
+            write_table(made / f"{name}.csv", frame)
         for name, rows in transfer.rows(wanted, runs, rated, metrics).items():
-            tables.write(made / f"{name}.csv", name, rows)
+            schema.write(made / f"{name}.csv", name, rows)
+        complete(made)
         return folder
 
     def frames(self, folder):
@@ -126,7 +128,7 @@ class Sample:
         metrics = pd.DataFrame(self.metrics)
         done = metrics.merge(runs[["cell_id", "seed"]], on=["cell_id", "seed"])
         rows = accuracy.rows(done, list(own), dict.fromkeys(wanted, (500, 500)))
-        return wanted, runs, pd.DataFrame(rows, columns=tables.COLUMNS["accuracy"]), metrics
+        return wanted, runs, pd.DataFrame(rows, columns=schema.names("accuracy")), metrics
 
 
 def full(seeds=3, epochs=12, **more):
@@ -488,11 +490,11 @@ def test_a_study_without_transfers_has_empty_tables(tmp_path):
     made = Sample()
     made.cell("grid", "B")
     made.write(tmp_path)
-    for name in tables.TRANSFER:
+    for name in TRANSFER:
         assert table(tmp_path, name).empty
-        assert list(table(tmp_path, name).columns) == tables.COLUMNS[name]
+        assert list(table(tmp_path, name).columns) == schema.names(name)
 
 
 def test_collecting_writes_the_tables_of_transfer(tmp_path):
     collect.collect({}, [], [], tmp_path)
-    assert all((tmp_path / f"{name}.csv").exists() for name in tables.TRANSFER)
+    assert all((tmp_path / f"{name}.csv").exists() for name in TRANSFER)

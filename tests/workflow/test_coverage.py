@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.unit.test_plan import pictures
-from weight_atlas.analysis.tables import COLUMNS
+from weight_atlas import schema
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting.claims import claims
 
@@ -66,7 +66,7 @@ def faults(document: str, entry: dict) -> list[str]:
         found.append("a number is complete where the document's own is printed: name it under `printed`")
     if "printed" in entry and not set(entry) & {"exhibit", "facts", "claim"}:
         found.append("says what is printed and not where")
-    if set(listed(entry.get("column"))) - set(COLUMNS.get(entry.get("table"), ())):
+    if set(listed(entry.get("column"))) - set(schema.TABLES[entry["table"]].names if "table" in entry else ()):
         found.append(f"the table {entry.get('table')} has no such column: {entry['column']}")
     if entry.get("tour", False) is not False or entry.get("added", True) is not True:
         found.append("`tour` may be false, and `added` true")

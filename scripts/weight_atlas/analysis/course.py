@@ -9,8 +9,7 @@ import math
 from functools import cache
 from pathlib import Path
 
-from weight_atlas import starts, store
-from weight_atlas.analysis import tables
+from weight_atlas import schema, starts, store
 from weight_atlas.analysis.features import filters
 from weight_atlas.analysis.weights import movement, statistics, tolerance, unchanged
 from weight_atlas.vocabulary import Kind, Status
@@ -109,7 +108,7 @@ def write(own, cell_id, seed, found, epochs):
     """Write the rows of a replicate beside its snapshots, in the folder `own`: a CSV file a table, and, when all of
     them are there, the file that says so, with the epochs and the code (see `code`) that they were taken by."""
     for name in TABLES:
-        tables.write(own / f"{name}.csv", name, [(cell_id, seed, *row) for row in found[name]])
+        schema.write(own / f"{name}.csv", name, [(cell_id, seed, *row) for row in found[name]])
     store.write_json(store.course_path(own), {"epochs": list(epochs), "code": code()})
 
 
@@ -117,9 +116,9 @@ def read(own):
     """The rows that `write` wrote, with the same values. ValueError where they are of another version."""
     found = {}
     for name in TABLES:
-        columns = tables.COLUMNS[name][2:]
+        columns = schema.names(name)[2:]
         try:
-            held = tables.rows(own / f"{name}.csv", name)
+            held = schema.rows(own / f"{name}.csv", name)
         except ValueError:
             block = own.parents[1]
             raise ValueError(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from weight_atlas import cell_table, networks, records, starts, store
-from weight_atlas.analysis import course, evaluation, tables
+from weight_atlas import cell_table, networks, records, schema, starts, store
+from weight_atlas.analysis import course, evaluation
 from weight_atlas.analysis.alignment import align
 from weight_atlas.analysis.features import features, filters, pairs, similarity
 from weight_atlas.analysis.perturbed import children, paths
@@ -25,7 +25,7 @@ OUTDATED = "its course was measured by older code, before its snapshots were rem
 
 
 def measure(asked, data, card, output, threads=1):
-    """Write the tables of `weight_atlas.analysis.tables.MEASURES`, features.safetensors and pairs.safetensors to
+    """Write the tables of `weight_atlas.analysis.schema.MEASURES`, features.safetensors and pairs.safetensors to
     `output`, and filters.safetensors where a cell's experiment asks for them (see
     `weight_atlas.analysis.features.filters`).
 
@@ -43,14 +43,14 @@ def measure(asked, data, card, output, threads=1):
     output.mkdir(parents=True, exist_ok=True)
     shape = asked[0]["cell"]["input"]
     pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN) if data else None
-    found = {name: [] for name in tables.MEASURES}
+    found = {name: [] for name in schema.MEASURES}
     found["facts"] = [tuple(fact.values()) for fact in align.facts()] if cell_table.children(_by_id(asked)) else []
     kept = {"features": {}, "pairs": {}, "filters": {}}
     for same in alike(asked):
         with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
             _network(same, pictures, found, kept, Path(scratch))
     for name, rows in found.items():
-        tables.write(output / f"{name}.csv", name, rows, digits=9 if name == "statistics" else None)
+        schema.write(output / f"{name}.csv", name, rows, digits=9 if name == "statistics" else None)
     for name, tensors in kept.items():
         if tensors or name != "filters":
             store.save_tensors(output / f"{name}.safetensors", tensors, {})

@@ -4,6 +4,7 @@ The same results give the same bytes: names are sorted, and no time of day and n
 """
 
 import base64
+import csv
 import json
 import tempfile
 import zipfile
@@ -15,10 +16,12 @@ from typing import Any
 import yaml
 from markupsafe import escape
 
+from weight_atlas import schema
 from weight_atlas.export import latex, redact, ro_crate
 from weight_atlas.export.result import Result
 from weight_atlas.plan import spec
 from weight_atlas.reporting.pages import render
+from weight_atlas.schema import dictionary
 from weight_atlas.store import parts, read_json, sha256, whole
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,6 +51,7 @@ def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
         titles = _exhibits(result, folder)
         _tables(result, folder)
         _report(result, folder)
+        _text(folder / dictionary.NAME, json.dumps(_dictionary(result, folder, titles), indent=1, ensure_ascii=False))
         about = provenance(result, commit, snakemake)
         _text(folder / "provenance.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         _text(folder / "data.sha256", _sums({name: result.root / name for name in _data(result)}))
@@ -87,7 +91,20 @@ def _tables(result: Result, folder: Path) -> None:
         _copy(result.root / card, folder / "data" / Path(card).name)
 
 
-def _exhibits(result: Result, folder: Path) -> dict[str, str]:
+def _dictionary(result: Result, folder: Path, titles: dict[str, str]) -> dict[str, Any]:
+    """The data package of all tables, and of the numbers of all exhibits."""
+    resources = []
+    for name in (name for name in _names(folder) if name.endswith(".csv")):
+        with open(folder / name, newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file))
+        if name in titles:
+            resources.append(dictionary.figure(name, titles[name], header))
+        else:
+            resources.append(dictionary.resource(schema.TABLES[Path(name).stem], name, header))
+    return dictionary.package(result.config["name"], resources)
+
+
+def _exhibits(result, folder):
     """Every figure as SVG, PNG and CSV, every table as CSV and LaTeX; {name of a file: title of its exhibit}.
 
     The files have the names that the report's source has for them.

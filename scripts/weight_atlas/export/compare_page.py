@@ -1,29 +1,23 @@
 """What the comparison of two results writes: its tables, its page, and a few lines for the console."""
 
-import csv
 import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from weight_atlas import schema
 from weight_atlas.export import compare
 from weight_atlas.export.compare import Pair, Row
 from weight_atlas.export.result import Result
 from weight_atlas.reporting.pages import render
+from weight_atlas.schema import dictionary
 from weight_atlas.store import whole
 from weight_atlas.vocabulary import Status
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "report"
 CLEAR = 0.05  # q below which a difference is called clear
-COLUMNS = {
-    "cells": "paired_by study role cell cell_a cell_b replicates compared last all first_different distance "
-    "between_seeds",
-    "replicates": "cell_a cell_b seed status_a status_b shared equal last first_different distance relative",
-    "differences": "cell_a cell_b outcome n mean_a mean_b difference low high spread spreads p q",
-    "settings": "cell_a cell_b setting a b",
-    "datasets": "dataset_id title in contents",
-}
+TABLES = tuple(name for name in schema.TABLES if name.startswith("compare/"))
 
 
 def write(first: Path, second: Path, output: Path) -> str:
@@ -32,16 +26,19 @@ def write(first: Path, second: Path, output: Path) -> str:
     ValueError, in one line, where a folder holds no results.
     """
     a, b = Result(first), Result(second)
-    tables = gather(a, b)
-    for name in COLUMNS:
-        _csv(output / f"{name}.csv", name, tables[name])
-    counts = summary(a, b, tables)
-    _page(counts | tables, output)
-    return lines(counts, output)
+    found = gather(a, b)
+    output = Path(output)
+    for name in TABLES:
+        path = output / schema.TABLES[name].file
+        schema.write(path, name, ([row.get(column) for column in schema.names(name)] for row in found[path.stem]))
+    dictionary.write(output, "weight-atlas-comparison", TABLES)
+    facts = summary(a, b, found)
+    _page(facts | found, output)
+    return lines(facts, output)
 
 
-def gather(a: Result, b: Result) -> dict[str, list[Row]]:
-    """{table: its rows as dicts} for each of COLUMNS."""
+def gather(a: Result, b: Result) -> dict:
+    """{table: its rows as dicts} for each of TABLES."""
     paired = compare.pairs(a, b)
     replicates = compare.replicates(a, b, paired)
     return {
@@ -146,21 +143,15 @@ def most(counts: dict[str, Any]) -> str:
     return f"{counts['words'][row['cell_a']]}: {points.replace('-', '−')}"
 
 
-def _csv(path: Path, table: str, rows: list[Row]) -> None:
-    with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS[table].split(), restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _page(context: dict[str, Any], output: Path) -> None:
-    """Render compare.html with the report's style; it contains the CSV files beside it."""
-    with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
-        folder = Path(temporary)
+def _page(context, output):
+    """Render compare.html with the report's style; it carries the CSV files that lie beside it."""
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
+        folder = Path(folder)
         for name in render.FILES:
             shutil.copyfile(TEMPLATES / name, folder / name)
-        for name in COLUMNS:
-            shutil.copyfile(output / f"{name}.csv", folder / f"{name}.csv")
+        for name in TABLES:
+            file = schema.TABLES[name].file
+            shutil.copyfile(output / file, folder / file)
         context |= {"outcomes": compare.OUTCOMES, "most": most(context) if context["most"] else ""}
         text = render.document(TEMPLATES, context, "compare.qmd.j2")
         (folder / "report.qmd").write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ class Result:
         self.config: dict[str, Any] = store.read_json(self.folder / "config.json")
         self.cells: dict[str, dict[str, Any]] = cell_table.read(self.folder / "cells.csv")
 
-    def rows(self, table: str) -> Iterator[dict[str, str]]:
-        """The rows of tables/<table>.csv as dicts of text."""
+    def rows(self, table):
+        """The rows of tables/<table>.csv as dicts of text, one after the other."""
+        # Not by the schema: results of another version, which may have other columns, are compared too.
         with open(self.folder / "tables" / f"{table}.csv", newline="", encoding="utf-8") as file:
             yield from csv.DictReader(file)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weight_atlas import store
+from weight_atlas import schema
 from weight_atlas.plan import blocks, children, spec
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell
@@ -18,7 +18,7 @@ from weight_atlas.plan.resolve import Resolver
 from weight_atlas.vocabulary import AXES, OTHER_AXES
 
 # What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
-RESERVED = (*AXES, *OTHER_AXES, *store.CELLS)
+RESERVED = (*schema.names("cells"), *OTHER_AXES)
 
 NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
 

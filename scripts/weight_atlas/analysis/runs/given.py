@@ -4,8 +4,8 @@ import shutil
 
 import torch
 
-from weight_atlas import records, store
-from weight_atlas.analysis import evaluation, tables
+from weight_atlas import records, schema, store
+from weight_atlas.analysis import evaluation
 from weight_atlas.networks import inputs
 
 VALID = 1  # of a data file's `split`
@@ -27,7 +27,7 @@ def lay_out(cell_id, cell, files, data, card, block):
         epochs = cell["snapshots"]
         series = dict(zip(epochs, files[place * len(epochs) :][: len(epochs)], strict=True))
         record, rows = _replicate(cell_id, cell, seed, series, pictures, block)
-        tables.write(store.metrics_path(block, seed), "metrics", rows)
+        schema.write(store.metrics_path(block, seed), "metrics", rows)
         store.write_json(store.record_path(block, seed), record)
         records.seal(block, seed, "", records.NO_MACHINE)
         print(f"{cell_id} seed {seed}: {len(series)} files, {record['status']}", flush=True)

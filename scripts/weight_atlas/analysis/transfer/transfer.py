@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from scipy import special
 
-from weight_atlas import store
+from weight_atlas import schema
 from weight_atlas.analysis.comparisons import ROUNDING, by_seed, correct, paired
 from weight_atlas.vocabulary import AXES, CHILD_AXES, TRANSFERRED, Protocol, Role, Status
 
@@ -28,7 +28,7 @@ REACHED = 0.88  # the accuracy to which the document counts epochs
 
 MODES = ("frozen", "tuned", "random")  # copied and frozen, copied and trained on, drawn and frozen
 BASE = "base"  # the mode of a base network's own rows
-KEYS = (*store.CELLS, *AXES, *CHILD_AXES)
+KEYS = (*schema.names("cells"), *CHILD_AXES)
 
 # What one curve against n shares. setting: ((axis, label), ..) of the axes in which a study's transfers differ beside
 # these; base and target: labels of data sets.

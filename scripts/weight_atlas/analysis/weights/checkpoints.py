@@ -2,8 +2,7 @@
 
 from itertools import combinations, pairwise
 
-from weight_atlas import cell_table, records, starts, store
-from weight_atlas.analysis import tables
+from weight_atlas import cell_table, records, schema, starts, store
 from weight_atlas.analysis.weights import correlation, spectra
 
 
@@ -70,8 +69,9 @@ def matched(group, rule, block, seed, kept):
 def metric(block, seed, name):
     """{epoch: value} of one column of a replicate's metrics, where it has a value; {} of one that left none."""
     path = store.metrics_path(block, seed)
-    own = [dict(zip(store.METRICS, row, strict=True)) for row in tables.rows(path, "metrics")] if path.exists() else []
-    found = {int(row["epoch"]): float(row[name] or "nan") for row in own}
+    columns, held = schema.names("metrics"), schema.rows(path, "metrics") if path.exists() else []
+    epoch, value = columns.index("epoch"), columns.index(name)
+    found = {int(row[epoch]): float(row[value] or "nan") for row in held}
     return {epoch: value for epoch, value in found.items() if value == value}
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from weight_atlas import schema
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.store import CELLS, tensor_header
+from weight_atlas.store import tensor_header
 from weight_atlas.vocabulary import AXES, ENDED, RELATIVES, RETRAINED, Role, Status
 
 # Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
@@ -18,14 +19,11 @@ ROLES = {Role.SOURCE: (Role.SOURCE,), Role.PERTURBED: RETRAINED}
 PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST",
              "cinic": "CINIC-10", "256_objectcategories": "Caltech-256"}  # fmt: skip
 
-# Only what is empty is missing: a label may be "None" or "nan".
-EMPTY = {"keep_default_na": False, "na_values": [""]}
-
 
 class Tables:
     """The tables of a study's cells. Files are read when they are asked for, once.
 
-    cells: one row a cell, in the config's order, all text except `replicates` (asked for), with the added columns
+    cells: one row a cell, in the config's order, as the schema declares cells.csv, with the added columns
       label: the settings in which this study's cells differ, data set and network apart ("kaiming · sgd");
       tint, panel: the same settings split in two, for colour and for small multiples or line style.
     axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show.
@@ -39,14 +37,13 @@ class Tables:
     def __init__(self, study, cells, tables, measures, role=Role.GRID):
         """study: its name; cells: path of cells.csv; tables, measures: directories; role: "grid", or the name of a role
         in ROLES for cells that are told apart from the grid."""
-        every = pd.read_csv(cells, dtype=str, keep_default_na=False)
+        every = schema.read(cells, "cells")
         self.study = study
         self.rows = own = every[every["study"] == study]
         self.cells = own[own["role"].isin(ROLES.get(role, (role,)))].reset_index(drop=True)
         if self.cells.empty:
             known = ", ".join(sorted(set(every["study"])))
             raise ValueError(f"{cells}: no cell of study {study!r} in the role {role!r}; its studies are: {known}")
-        self.cells["replicates"] = self.cells["replicates"].astype(int)
         if role == Role.PERTURBED:
             self.cells = self.cells.drop_duplicates("cell_id").reset_index(drop=True)
         self.sources = self.children = None
@@ -57,12 +54,16 @@ class Tables:
         self.folder, self.measures = Path(tables), Path(measures)
         self.left_out, self.document, self.cards = [], {}, {}
         self.settings = {cell.cell_id: json.loads(cell.cell) for cell in self.cells.itertuples()}
-        self._read = {}
-        extra = [column for column in every.columns if column not in CELLS and column not in AXES]
-        self.axes = [axis for axis in ("init", "optimizer", *extra) if self.cells[axis].nunique() > 1]
+        self._files, self._read = {}, {}
+        self.axes = self._differing()
         if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
             self.axes.append("kind")
         self._name()
+
+    def _differing(self):
+        """The axes in which the cells differ, data set and network apart."""
+        further = [axis for axis in schema.axes(self.rows) if axis not in AXES]
+        return [axis for axis in ("init", "optimizer", *further) if self.cells[axis].nunique() > 1]
 
     def _name(self):
         """Fill label, tint and panel."""
@@ -77,14 +78,20 @@ class Tables:
         if not self.axes:
             self.cells["label"] = self.cells["network"]
 
+    def table(self, name):
+        """The table <name>.csv with the rows of all studies, as the schema declares it; ValueError where there is no
+        such file. It is read once, and not to be written to."""
+        if name not in self._files:
+            self._files[name] = schema.read(self.folder / f"{name}.csv", name)
+        return self._files[name]
+
     def read(self, name):
         """The table <name>.csv: the rows of this study's cells, with dataset, network, label, tint and panel joined.
 
-        Raises NothingToShow where the file is missing or has no such row.
+        Raises NothingToShow where it has no such row.
         """
         if name not in self._read:
-            path = self.folder / f"{name}.csv"
-            frame = pd.read_csv(path) if path.exists() else pd.DataFrame({"cell_id": []})
+            frame = self.table(name)
             joined_columns = [*AXES, "label", "tint", "panel"]
             frame = frame[frame["cell_id"].isin(self.cells["cell_id"])]
             self._read[name] = frame.merge(self.cells[["cell_id", *joined_columns]], on="cell_id", how="left")
@@ -106,41 +113,29 @@ class Tables:
 
         Pairs of a perturbed model are none of them: see `relatives`.
         """
-        frame = self._pairs()
-        runs = self.read("runs")
+        frame, runs = self.table("pairs"), self.read("runs")
         done = set(map(tuple, runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]].to_numpy().tolist()))
-        if frame is not None:
-            frame = frame[~frame["factor"].isin(RELATIVES)]
-            sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
-            frame = frame[[a in done and b in done for a, b in zip(*sides, strict=True)]]
-        if frame is None or frame.empty:
+        frame = frame[~frame["factor"].isin(RELATIVES)]
+        sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
+        frame = frame[[a in done and b in done for a, b in zip(*sides, strict=True)]]
+        if frame.empty:
             raise NothingToShow(f"pairs.csv has no pair of finished models of study {self.study}.")
         named = self.cells[["cell_id", "dataset", "network"]].rename(columns={"cell_id": "cell_a"})
         return frame.merge(named, on="cell_a")
 
     def relatives(self):
         """pairs.csv: the pairs of finished perturbed models (cell_b, of `children`) with originals and controls."""
-        frame = self._pairs()
-        runs = self.children.read("runs")
+        frame, runs = self.table("pairs"), self.children.read("runs")
         done = set(map(tuple, runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]].to_numpy().tolist()))
-        if frame is not None:
-            frame = frame[frame["factor"].isin(RELATIVES)]
-            frame = frame[[model in done for model in zip(frame["cell_b"], frame["seed_b"], strict=True)]]
-        if frame is None or frame.empty:
+        frame = frame[frame["factor"].isin(RELATIVES)]
+        frame = frame[[model in done for model in zip(frame["cell_b"], frame["seed_b"], strict=True)]]
+        if frame.empty:
             raise NothingToShow(f"pairs.csv has no finished perturbed model of study {self.study}.")
         return frame.reset_index(drop=True)
 
-    def _pairs(self):
-        """pairs.csv as it is, its levels as text; None where it is missing."""
-        path = self.folder / "pairs.csv"
-        return pd.read_csv(path, dtype={"level_a": str, "level_b": str}, **EMPTY) if path.exists() else None
-
     def tests(self):
         """tests.csv: the rows whose data sets, networks and levels are this study's; empty places are empty text."""
-        path = self.folder / "tests.csv"
-        text = {name: str for name in ("outcome", "factor", "level_a", "level_b", "dataset", "network")}
-        frame = pd.read_csv(path, dtype=text, **EMPTY) if path.exists() else pd.DataFrame(columns=[*text])
-        frame = frame.fillna(dict.fromkeys(text, ""))
+        frame = self.table("tests")
         if frame.empty:
             raise NothingToShow("tests.csv has no test.")
         own = {name: {*self.values(name), ""} for name in ("dataset", "network")}
@@ -189,9 +184,7 @@ class Tables:
         made.cells = self.where(**settings).drop_duplicates("cell_id").reset_index(drop=True)
         if made.cells.empty:
             raise NothingToShow(f"study {self.study} has no cell of {' '.join(settings.values())}.")
-        plain = (*CELLS, *AXES, "label", "tint", "panel")
-        axes = ("init", "optimizer", *(column for column in self.cells if column not in plain))
-        made.axes, made._read = [axis for axis in axes if made.cells[axis].nunique() > 1], {}
+        made.axes, made._read = made._differing(), {}
         made._name()
         return made
 

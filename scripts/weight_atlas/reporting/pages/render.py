@@ -22,7 +22,8 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from weight_atlas.store import CELLS, read_json, whole
+from weight_atlas import schema
+from weight_atlas.store import read_json, whole
 from weight_atlas.vocabulary import Kind, Role, Status
 
 PAGE_LIMIT = 20_000_000  # bytes of report.html
@@ -114,7 +115,7 @@ def _cell(row, runs):
     """One dict a study and cell: its labels, and its replicates (seeds 0, 1, ..) as far as `runs` records them."""
     found = {seed: runs.get((row["cell_id"], seed)) for seed in range(int(row["replicates"]))}
     done = [run for run in found.values() if run and run["status"] == Status.DONE]
-    axes = [*AXES, *(key for key in row if key not in (*CELLS, *AXES, "settings"))]
+    axes = [*AXES, *(axis for axis in schema.axes(row) if axis not in (*AXES, "settings"))]
     return row | {
         "axes": {axis: row[axis] for axis in axes if row[axis]},
         "words": " · ".join(row[axis] for axis in axes if row[axis]),
@@ -440,6 +441,7 @@ def document(templates, context, name="report.qmd.j2"):
     filters = (attribute, code, duration, fence, number, paragraphs, quoted, slug)
     environment.filters |= {function.__name__: function for function in filters}
     environment.filters |= {"thousands": lambda value: _fixed(value, 0), "axis": lambda name: AXES.get(name, name)}
+    environment.globals |= {"schema": schema.TABLES}
     environment.globals |= {"table": table, "settings": settings, "size": _size, "rows_of": _rows_of}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": _carried}
     lists = Path(templates) / "questions.yaml"

@@ -9,7 +9,7 @@ from weight_atlas.reporting.exhibits.weights.statistics import MEASURES
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import EMPTY, summarise
+from weight_atlas.reporting.grammar.tables import summarise
 
 ROW = 0.165  # inches of a map's row
 KINDS = ("weight", "bias", "running_mean", "running_var")  # the blocks of a map's rows
@@ -32,8 +32,7 @@ def models(tables):
 
 def shown(tables, name):
     """correlations.csv or likeness.csv: the rows of two of this study's cells, numbers as they are."""
-    path = tables.folder / f"{name}.csv"
-    frame = pd.read_csv(path, **EMPTY) if path.exists() else pd.DataFrame(columns=["cell_a", "cell_b"])
+    frame = tables.table(name)
     own = set(tables.cells["cell_id"])
     frame = frame[frame["cell_a"].isin(own) & frame["cell_b"].isin(own)]
     if frame.empty:

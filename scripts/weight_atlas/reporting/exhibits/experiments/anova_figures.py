@@ -16,7 +16,7 @@ from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_as
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import EMPTY, summarise
+from weight_atlas.reporting.grammar.tables import summarise
 
 # The axis of the number of blocks: cells.csv has a column `blocks` of its own.
 COUNT = "block-count"
@@ -235,11 +235,9 @@ def interactions(tables, experiment):
 
 
 def terms(tables, experiment):
-    """The rows of anova.csv of one experiment of this study, with text columns as text."""
-    path = tables.folder / "anova.csv"
-    text = dict.fromkeys(("study", "experiment", "setting", "outcome", "term"), str)
-    frame = pd.read_csv(path, dtype=text, **EMPTY) if path.exists() else pd.DataFrame(columns=[*text])
-    frame = frame[(frame["study"] == tables.study) & (frame["experiment"] == experiment)].fillna({"setting": ""})
+    """The rows of anova.csv of one experiment of this study."""
+    frame = all_terms(tables)
+    frame = frame[frame["experiment"] == experiment]
     if frame.empty:
         raise NothingToShow(f"anova.csv has no term of the experiment {experiment}.")
     frame = frame[frame["setting"] == frame["setting"].iloc[0]]
@@ -308,7 +306,7 @@ def effects(tables, experiment):
 
 def all_terms(tables):
     """The rows of anova.csv of the whole study."""
-    frame = pd.read_csv(tables.folder / "anova.csv", dtype={"study": str}, **EMPTY)
+    frame = tables.table("anova")
     return frame[frame["study"] == tables.study]
 
 

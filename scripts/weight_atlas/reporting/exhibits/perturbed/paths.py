@@ -209,8 +209,7 @@ def symmetries(tables):
 
 def tried(tables):
     """The table of what transformations of small networks did to their outputs, computed; [Exhibit]."""
-    path = tables.folder / "facts.csv"
-    found = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    found = tables.table("facts")
     if found.empty:
         raise NothingToShow("facts.csv has no fact.")
     words = {"f": "the same, f", "-f": "the opposite, -f"}
@@ -220,7 +219,7 @@ def tried(tables):
             "what was done": found["transformation"],
             "asked": found["expected"].map(words).str.replace("-f", "−f"),
             "relative difference": [f"{error:.1e}" for error in found["error"]],
-            "holds": ["yes" if holds else "no" for holds in found["holds"].astype(str).str.lower() == "true"],
+            "holds": ["yes" if holds else "no" for holds in found["holds"]],
         }
     )
     caption = (

@@ -8,11 +8,11 @@ import pandas as pd
 from weight_atlas import networks
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import EMPTY, joined
+from weight_atlas.reporting.grammar.tables import joined
+from weight_atlas.vocabulary import TRANSFERRED
 
 CURVE = ["network", "init", "optimizer", "setting", "base", "target", "mode"]
 FAMILY = ["network", "init", "optimizer"]
-TEXT = dict.fromkeys(("study", *CURVE, "role", "cell_id", "factor", "level_a", "level_b", "quantity"), str)
 BASE = "base"  # the mode of the rows of base networks in curves.csv and reach.csv
 MODES = ("frozen", "tuned", "random")
 MARGIN = 0.01  # the margin of equivalence that drops.csv and segments.csv are made with, for words and drawings
@@ -31,27 +31,26 @@ MARKERS = {"frozen": "o", "tuned": "s", "random": "^"}
 
 
 def read(tables, name):
-    """The rows of <name>.csv (a table of freeze-depth transfer) that are this study's; empty text where a label is.
+    """The rows of <name>.csv (a table of freeze-depth transfer) that are this study's.
 
-    Raises NothingToShow where the file is missing or has no such row.
+    Raises NothingToShow where it has no such row.
     """
-    path = tables.folder / f"{name}.csv"
-    frame = pd.read_csv(path, dtype=TEXT, **EMPTY) if path.exists() else pd.DataFrame(columns=["study"])
+    frame = tables.table(name)
     frame = frame[frame["study"] == tables.study].reset_index(drop=True)
     if frame.empty:
         raise NothingToShow(f"{name}.csv has no transfer of study {tables.study}.")
-    return frame.fillna({column: "" for column in TEXT if column in frame})
+    return frame
 
 
 def cells(tables):
-    """The rows of cells.csv that are transfers of this study, all text: one a cell and name that it has there.
+    """The rows of cells.csv that are transfers of this study: one a cell and name that it has there.
 
-    `settings` is the resolved cell, a dict, `asked` a number.
+    `settings` is the resolved cell, a dict, `asked` the number of replicates.
     """
-    frame = tables.rows[tables.rows["role"].isin(["transfer", "extra"])]
+    frame = tables.rows[tables.rows["role"].isin(TRANSFERRED)]
     if frame.empty:
         raise NothingToShow(f"study {tables.study} has no transfer.")
-    return frame.assign(settings=frame["cell"].map(json.loads), asked=frame["replicates"].astype(int))
+    return frame.assign(settings=frame["cell"].map(json.loads), asked=frame["replicates"])
 
 
 def shown(tables, name):
@@ -203,8 +202,7 @@ def fate(tables, only=None):
     """The Fate of the transfers (of these cell_ids, where `only` is given): a cell under two names counts once."""
     own = cells(tables).drop_duplicates("cell_id")
     own = own if only is None else own[own["cell_id"].isin(only)]
-    path = tables.folder / "runs.csv"
-    runs = pd.read_csv(path, dtype={"cell_id": str}) if path.exists() else pd.DataFrame(columns=["cell_id", "status"])
+    runs = tables.table("runs")
     counts = runs[runs["cell_id"].isin(own["cell_id"])]["status"].value_counts()
     asked, done = int(own["asked"].sum()), int(counts.get("done", 0))
     told = {kind: int(counts.get(kind, 0)) for kind in ("diverged", "failed")}

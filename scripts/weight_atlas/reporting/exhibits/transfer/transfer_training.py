@@ -12,7 +12,7 @@ from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import EMPTY, summarise
+from weight_atlas.reporting.grammar.tables import summarise
 
 SPLITS = {"train": "on the training pictures", "valid": "on the validation pictures"}
 # level of reach.csv -> its words in a sentence, in a title, and in a table's heading
@@ -28,10 +28,9 @@ def courses(tables, mode="frozen"):
     seed, epoch, train, valid (depth is -1 for a base)."""
     found = transfers.main(transfers.shown(tables, "curves"))
     found = found[found["mode"].isin([mode, BASE])]
-    path = tables.folder / "metrics.csv"
-    if not path.exists() or not (found["mode"] == mode).any():
+    if not (found["mode"] == mode).any():
         raise NothingToShow("no frozen transfer has finished.")
-    metrics = pd.read_csv(path, dtype={"cell_id": str}, **EMPTY)
+    metrics = tables.table("metrics")
     metrics = metrics[metrics["epoch"] >= 1].rename(columns={f"{split}_accuracy": split for split in SPLITS})
     own = found.fillna({"depth": -1}).astype({"depth": int})[[*CURVE, "depth", "cell_id", "seed"]]
     return own.merge(metrics[["cell_id", "seed", "epoch", *SPLITS]], on=["cell_id", "seed"])
