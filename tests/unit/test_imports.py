@@ -15,15 +15,16 @@ LIBRARY = "weight_atlas"
 
 # What each package may import besides itself and the modules at the root, which import only one another.
 ORDER = {
+    "stats": set(),
     "networks": set(),
     "perturbations": {"networks"},
     "datasets": set(),
     "plan": {"networks", "perturbations", "datasets"},
     "starts": {"networks", "perturbations"},
     "training": {"networks", "perturbations", "datasets", "plan", "starts"},
-    "analysis": {"networks", "plan", "starts"},
-    "reporting": {"plan"},
-    "export": {"plan", "reporting"},
+    "analysis": {"networks", "plan", "starts", "stats"},
+    "reporting": {"plan", "stats"},
+    "export": {"plan", "reporting", "stats"},
     "api": {"networks", "plan", "starts", "training", "analysis"},
 }
 # A package that stands beside the modules at the root, and imports only these.

@@ -1,0 +1,95 @@
+"""Analysis of variance of a factorial: what each factor explains, and what only two or three do together."""
+
+import math
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+MOST = 3  # factors of an interaction: those of more are part of what is left over
+RESIDUAL = "residual"
+
+
+class Term(NamedTuple):
+    """A line of the table: its factors ("a", "a:b", "a:b:c", or "residual"), degrees of freedom, sum of squares, f, p,
+    partial eta squared, partial omega squared; NaN where there is none."""
+
+    name: str
+    df: int
+    sum_sq: float
+    f: float = math.nan
+    p: float = math.nan
+    eta: float = math.nan
+    omega: float = math.nan
+
+
+class Fit(NamedTuple):
+    """What a least-squares fit leaves (sum of squares), and the rank of its design."""
+
+    left: float
+    rank: int
+
+
+def anova(values: ArrayLike, levels: Mapping[str, Sequence[Hashable]]) -> list[Term]:
+    """The Terms of a fixed-effects factorial: main effects, interactions of two and of three factors, the residual.
+
+    Sums of squares are of type II (Langsrud 2003): what a term explains beyond all terms that do not contain it. A
+    balanced grid gives the usual decomposition, and one that lost runs or cells gives one that does not depend on the
+    order of the factors. The error is that of the full model.
+    partial eta^2 = SS / (SS + SS_error); partial omega^2 = df (F - 1) / (df (F - 1) + N) (Olejnik and Algina 2003), the
+    same less what chance alone would give, and therefore below 0 for a term that explains less than that.
+
+    Parameters
+    ----------
+    values : [N].
+    levels : {factor: its N levels}.
+    """
+    numbers = np.asarray(values, float)
+    codes = {name: contrast_columns(own) for name, own in levels.items()}
+    terms = [names for size in range(1, min(len(codes), MOST) + 1) for names in combinations(codes, size)]
+    columns = {names: interaction_columns([codes[name] for name in names]) for names in terms}
+    error, rank = least_squares(numbers, columns.values())
+    df_error = len(numbers) - rank
+    table = []
+    for names in terms:
+        others = [columns[other] for other in terms if not set(names) <= set(other)]
+        without, with_it = least_squares(numbers, others), least_squares(numbers, [*others, columns[names]])
+        explained = max(without.left - with_it.left, 0.0)
+        table.append(_term(":".join(names), with_it.rank - without.rank, explained, error, df_error, len(numbers)))
+    return [*table, Term(RESIDUAL, df_error, error)]
+
+
+def _term(name: str, df: int, explained: float, error: float, df_error: int, count: int) -> Term:
+    """One Term; without a degree of freedom of its own or of the error it has no test."""
+    eta = explained / (explained + error) if explained + error > 0 else math.nan
+    if not df or not df_error or not error > 0:
+        return Term(name, df, explained, eta=eta)
+    ratio = explained / df / (error / df_error)
+    p = float(special.fdtrc(df, df_error, ratio))
+    return Term(name, df, explained, ratio, p, eta, df * (ratio - 1) / (df * (ratio - 1) + count))
+
+
+def contrast_columns(levels: Sequence[Hashable]) -> NDArray[np.float64]:
+    """Sum-to-zero coding of N labels of k levels: float64 [N, k - 1]."""
+    known = list(dict.fromkeys(levels))
+    rows = np.vstack([np.eye(len(known) - 1), -np.ones(len(known) - 1)])
+    coded: NDArray[np.float64] = rows[[known.index(level) for level in levels]]
+    return coded
+
+
+def interaction_columns(codes: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The products of the columns of several codings [N, a], [N, b], ..: [N, a b ..]."""
+    product = codes[0]
+    for other in codes[1:]:
+        product = (product[:, :, None] * other[:, None, :]).reshape(len(product), -1)
+    return product
+
+
+def least_squares(values: NDArray[np.float64], columns: Collection[NDArray[np.float64]]) -> Fit:
+    """The fit of a constant and these columns to values [N]."""
+    design = np.hstack([np.ones((len(values), 1)), *columns])
+    coefficients, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
+    return Fit(float(np.square(values - design @ coefficients).sum()), int(rank))

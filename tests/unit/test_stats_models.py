@@ -1,0 +1,164 @@
+"""Variance components, power, bootstrap and breakpoints: closed forms, statsmodels, and simulations of a fixed seed."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from weight_atlas import stats
+from weight_atlas.stats.bootstrap import FEWEST, LIMITS, RESAMPLES, medians
+from weight_atlas.stats.breakpoints import pieces
+
+# ----------------------------------------------------------------------------------------------- variance components
+
+
+def crossed(draw, seeds, images, deviations):
+    """A table [seeds, images] of mean 0 whose seeds, images and residuals have these standard deviations."""
+    by_seed, by_image, rest = deviations
+    table = draw.normal(0, rest, (seeds, images))
+    return table + draw.normal(0, by_seed, (seeds, 1)) + draw.normal(0, by_image, (1, images))
+
+
+def test_components_are_those_of_the_analysis_of_variance():
+    import pandas as pd
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    table = crossed(np.random.default_rng(3), 4, 9, (0.5, 0.7, 0.4))
+    long = pd.DataFrame(table).stack().rename("value").rename_axis(["seed", "image"]).reset_index()
+    square = anova_lm(ols("value ~ C(seed) + C(image)", long).fit())["mean_sq"]
+    seeds, images, rest = square["C(seed)"], square["C(image)"], square["Residual"]
+    found = stats.crossed_means(table)
+    components = found.var_seeds, found.var_images, found.var_residual
+    assert components == pytest.approx(((seeds - rest) / 9, (images - rest) / 4, rest))
+    assert found.new_images.error**2 == pytest.approx(components[0] / 4 + components[1] / 9 + components[2] / 36)
+    df = (seeds + images - rest) ** 2 / (seeds**2 / 3 + images**2 / 8 + rest**2 / 24)
+    assert found.new_images.df == pytest.approx(df)
+    # On these images alone it is the interval over the seeds' means.
+    expected = stats.mean_interval(table.mean(axis=1))
+    assert found.these_images[:2] == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("deviations", [(1, 1, 1), (1, 0, 1), (0, 1, 1), (0, 0, 1), (0.1, 5, 1)])
+def test_an_interval_over_seeds_and_images_covers_95_of_100(deviations):
+    draw = np.random.default_rng(4)
+    found = [stats.crossed_means(crossed(draw, 4, 30, deviations)) for _ in range(1000)]
+    covered = np.mean([one.new_images.low <= 0 <= one.new_images.high for one in found])
+    assert 0.93 <= covered <= (1 if 0 in deviations else 0.97)
+
+
+def test_an_interval_over_seeds_alone_covers_too_little_where_images_vary():
+    """Three seeds of one test set: the interval speaks of these images, and not of new ones."""
+    draw = np.random.default_rng(6)
+    found = [stats.crossed_means(crossed(draw, 4, 30, (0.1, 5, 1))) for _ in range(300)]
+    assert np.mean([one.these_images.low <= 0 <= one.these_images.high for one in found]) < 0.6
+
+
+def test_what_does_not_vary_has_no_width_and_too_little_is_refused():
+    found = stats.crossed_means(np.full((3, 5), 0.25))
+    assert found.new_images[:2] == found.these_images[:2] == (0.25, 0.25)
+    with pytest.raises(ValueError, match="two seeds and two images, not 1 and 5"):
+        stats.crossed_means(np.ones((1, 5)))
+
+
+# ------------------------------------------------------------------------------------------------------------- power
+
+
+def samples(difference, n, draws):
+    """Simulated differences [draws, n] with a standard deviation of 1."""
+    return np.random.default_rng(8).normal(difference, 1, (draws, n))
+
+
+@pytest.mark.parametrize(("difference", "n"), [(0.0, 5), (1.0, 4), (1.0, 10)])
+def test_the_power_of_a_t_test_is_its_share_of_rejections(difference, n):
+    p = scipy.stats.ttest_1samp(samples(difference, n, 4000), 0, axis=1).pvalue
+    assert stats.difference_power(difference, 1.0, n) == pytest.approx(np.mean(p < 0.05), abs=0.02)
+
+
+@pytest.mark.parametrize(("difference", "n"), [(0.0, 6), (0.3, 12), (1.0, 12), (0.0, 3)])
+def test_the_power_of_equivalence_is_its_share_of_rejections(difference, n):
+    shown = [stats.equivalence(one, 1.0).p < 0.05 for one in samples(difference, n, 2000)]
+    assert stats.equivalence_power(1.0, 1.0, n, difference) == pytest.approx(np.mean(shown), abs=0.03)
+
+
+def test_a_textbook_number_of_pairs():
+    """An effect of 0.5 standard deviations, two-sided 0.05, power 0.8: 34 pairs (Cohen 1988; G*Power)."""
+    assert stats.seeds_for_difference(0.5, 1.0) == 34
+    assert stats.seeds_for_difference(-0.5, 1.0, power=0.95) == 54
+
+
+@pytest.mark.parametrize("std", [0.02, 0.05])
+def test_the_number_of_seeds_is_the_smallest(std):
+    n = stats.seeds_for_width(0.01, std)
+    widths = [stats.t_quantile(0.975, k - 1) * std / math.sqrt(k) for k in range(2, n + 1)]
+    assert widths[-1] <= 0.01 < min(widths[:-1])
+    n = stats.seeds_for_difference(0.02, std)
+    assert stats.difference_power(0.02, std, n) >= 0.8 > stats.difference_power(0.02, std, n - 1)
+    n = stats.seeds_for_equivalence(0.02, std, 0.005)
+    assert stats.equivalence_power(0.02, std, n, 0.005) >= 0.8 > stats.equivalence_power(0.02, std, n - 1, 0.005)
+
+
+def test_where_no_number_of_seeds_would_do():
+    assert stats.seeds_for_difference(0.0, 1.0) is None
+    assert stats.seeds_for_equivalence(0.01, 1.0, difference=0.01) is None
+    assert stats.seeds_for_width(1e-6, 1.0) is None
+    assert stats.seeds_for_difference(0.1, 0.0) == stats.seeds_for_equivalence(0.1, 0.0) == 2
+    assert math.isnan(stats.difference_power(0.1, 1.0, 1)) and math.isnan(stats.equivalence_power(0.1, 1.0, 1))
+    assert stats.equivalence_power(0.01, 100.0, 200) == 0
+
+
+# --------------------------------------------------------------------------------------------------------- bootstrap
+
+
+def test_a_bootstrap_interval_is_scipys_percentile_interval():
+    values = np.random.default_rng(9).normal(size=40)
+    found = stats.bootstrap_interval(values, lambda draws: draws.mean(axis=1), resamples=20000)
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert found == pytest.approx(np.array(expected), abs=0.02)
+
+
+def test_a_bootstrap_of_several_statistics_and_of_too_few_values():
+    values = np.random.default_rng(9).normal(size=(12, 4))
+    found = stats.bootstrap_interval(values, lambda draws: draws.mean(axis=1))
+    one = stats.bootstrap_interval(values[:, 2], lambda draws: draws.mean(axis=1))
+    assert found.shape == (2, 4) and found[:, 2] == pytest.approx(one)
+    few = stats.bootstrap_interval(values[: FEWEST - 1], lambda draws: draws.mean(axis=1))
+    assert few.shape == (2, 4) and np.isnan(few).all()
+
+
+def test_a_median_of_censored_values():
+    assert stats.median_interval([3.0, math.inf, 5.0]).median == 5
+    for values in ([3.0, math.inf], [3.0, math.inf, math.inf], [-math.inf, -math.inf, 4.0]):
+        assert math.isnan(stats.median_interval(values).median)
+    found = stats.median_interval([1.0, 2.0, 9.0], fewest=2)
+    draws = np.random.default_rng(0).integers(3, size=(RESAMPLES, 3))
+    expected = np.quantile(np.median(np.array([1.0, 2.0, 9.0])[draws], axis=1), LIMITS, method="inverted_cdf")
+    assert found == (2, *expected)
+    assert math.isnan(stats.median_interval([1.0, 2.0, 9.0]).low)
+    assert math.isnan(stats.median_interval([4.0], fewest=2).low)
+    assert medians(np.array([[1.0, 2.0], [math.inf, 1.0]])).tolist() == [1.5, math.inf]
+
+
+# ------------------------------------------------------------------------------------------------------- breakpoints
+
+
+def test_breakpoints_of_a_curve_of_three_pieces():
+    places = np.arange(9.0)
+    curve = np.interp(places, [0, 2.5, 6, 8], [0.9, 0.9, 0.6, 0.5])
+    found = stats.breakpoints(places, np.tile(curve, (3, 1)), fewest=2)
+    assert found[::3][:2] == (2.5, 6.0) and found.residual == pytest.approx(0, abs=1e-9)
+    assert found[1:3] == (2.5, 2.5) and found[4:6] == (6.0, 6.0)
+    assert np.isnan([stats.breakpoints(places, curve[None])[at] for at in (1, 2, 4, 5)]).all()
+
+
+def test_what_a_fit_of_pieces_leaves_is_what_lstsq_leaves():
+    places, values = np.arange(8.0), np.random.default_rng(2).normal(size=8)
+    pairs, makers = pieces(places)
+    assert all(b - a >= 1 for a, b in pairs) and pairs.min() == 1 and pairs.max() == 6
+    for (a, b), maker in list(zip(pairs, makers, strict=True))[::17]:
+        design = np.stack([np.ones(8), places, np.maximum(places - a, 0), np.maximum(places - b, 0)], axis=1)
+        (left,) = np.linalg.lstsq(design, values, rcond=None)[1]
+        assert np.square(values @ maker).sum() == pytest.approx(left)
