@@ -15,7 +15,7 @@ from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
 from weight_atlas.schema import dictionary
 
-Cells = dict[str, dict[str, Any]]  # as `weight_atlas.analysis.cell_table.read` gives them
+Cells = dict[str, dict[str, Any]]  # as `weight_atlas.cell_table.read` gives them
 Replicate = tuple[str, str | None]  # a cell and its seed, as text; None of the cell as such
 
 

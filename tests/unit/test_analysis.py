@@ -149,21 +149,6 @@ def test_sums_are_exact_where_float32_is_not():
     np.testing.assert_allclose(movement.sums(torch.from_numpy(old), torch.from_numpy(new)), expected, rtol=1e-11)
 
 
-@pytest.mark.parametrize("values", [[0.91, 0.93, 0.88], [1.0, 2.0], list(np.random.default_rng(3).normal(5, 2, 12))])
-def test_interval_is_students(values):
-    n, mean, low, high, std = summary.interval(values)
-    assert n == len(values) and std == pytest.approx(np.std(values, ddof=1), rel=1e-12)
-    expected = scipy.stats.t.interval(0.95, n - 1, loc=np.mean(values), scale=scipy.stats.sem(values))
-    assert (low, high) == pytest.approx(expected, rel=1e-10) and mean == pytest.approx(np.mean(values), rel=1e-12)
-
-
-def test_interval_leaves_out_what_is_undefined():
-    assert summary.interval([0.5, math.nan, None, 0.7])[:2] == (2, pytest.approx(0.6))
-    assert summary.interval([0.5])[:2] == (1, 0.5) and all(math.isnan(x) for x in summary.interval([0.5])[2:])
-    assert summary.interval([])[0] == 0 and all(math.isnan(x) for x in summary.interval([])[1:])
-    assert summary.interval([0.25] * 3) == (3, 0.25, 0.25, 0.25, 0.0)
-
-
 # ------------------------------------------------------------------------------------------------ pictures
 
 

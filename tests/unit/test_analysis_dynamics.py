@@ -509,43 +509,6 @@ def test_tables_of_a_group(compared):
 # ------------------------------------------------------------------------------------------------ paired tests
 
 
-@pytest.mark.parametrize("n", [2, 3, 10])
-def test_paired_is_scipys(n):
-    random = np.random.default_rng(28)
-    first, second = random.normal(0, 1, n), random.normal(0.5, 1, n)
-    found = comparisons.paired(first, second)
-    expected = scipy.stats.ttest_rel(second, first)
-    interval = expected.confidence_interval(0.95)
-    difference = second - first
-    effect = difference.mean() / math.sqrt(((difference - difference.mean()) ** 2).sum() / (n - 1))
-    numbers = difference.mean(), *interval, expected.statistic, expected.pvalue, effect
-    assert found[0] == n and found[1:] == pytest.approx(numbers, rel=1e-10)
-
-
-def test_paired_without_spread_or_without_replicates():
-    def same(found, expected):
-        assert [x if x == x else None for x in found] == expected
-
-    same(comparisons.paired([], []), [0, *[None] * 6])
-    same(comparisons.paired([0.1], [0.4]), [1, pytest.approx(0.3), *[None] * 5])
-    same(comparisons.paired([0.1, 0.7], [0.1, 0.7]), [2, 0, 0, 0, None, None, None])
-    values = np.array([0.1, 0.2, 0.3])
-    found = comparisons.paired(values, values + 0.1 + 0.2 - 0.3)
-    same(found, [3, 0, 0, 0, None, None, None])
-    n, mean, low, high, t, p, effect = comparisons.paired(values, values - 0.6)
-    assert (n, t, p, effect) == (3, -math.inf, 0, -math.inf) and low == mean == high == pytest.approx(-0.6)
-
-
-def test_corrected_is_scipys_and_leaves_out_what_was_not_tested():
-    values = [0.04, math.nan, 0.001, 0.5, 0.03, math.nan]
-    found = comparisons.correct(values)
-    expected = scipy.stats.false_discovery_control([0.04, 0.001, 0.5, 0.03])
-    assert [x for x in found if x == x] == expected.tolist() and [x != x for x in found] == [x != x for x in values]
-    # By hand: 4 tests; 0.001 * 4, 0.03 * 4 / 2 and 0.04 * 4 / 3 made monotone from above, 0.5.
-    assert sorted(expected) == pytest.approx([0.004, 0.16 / 3, 0.16 / 3, 0.5])
-    assert comparisons.correct([]) == []
-
-
 def outcome_tables(values):
     """The tables that outcomes are read from: `values` {(cell, seed): number} as every outcome of each."""
     base = pd.DataFrame([(name, seed, x) for (name, seed), x in values.items()], columns=["cell_id", "seed", "x"])

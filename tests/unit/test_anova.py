@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+import scipy.stats
 
-from weight_atlas import schema
+from weight_atlas import schema, stats
 from weight_atlas.analysis.runs import anova
 from weight_atlas.vocabulary import AXES
 
@@ -29,7 +29,7 @@ def sample(factors, replicates=3, seed=0):
 
 
 def analysed(frame, factors):
-    found = anova.analyse(frame["value"], {name: frame[name].tolist() for name in factors})
+    found = stats.anova(frame["value"], {name: frame[name].tolist() for name in factors})
     return {term.name: term for term in found}
 
 
@@ -44,7 +44,7 @@ def reference(frame, factors):
         index=lambda name: (
             ":".join(part.partition("(")[2].partition(",")[0] for part in name.split(":"))
             if name != "Residual"
-            else anova.RESIDUAL
+            else stats.RESIDUAL
         )
     )
 
@@ -61,7 +61,7 @@ def test_it_is_what_statsmodels_gives(factors, lost):
     for name, row in expected.iterrows():
         assert found[name].df == row["df"]
         assert found[name].sum_sq == pytest.approx(row["sum_sq"], rel=1e-8)
-        if name != anova.RESIDUAL:
+        if name != stats.RESIDUAL:
             assert found[name].f == pytest.approx(row["F"], rel=1e-8)
             assert found[name].p == pytest.approx(row["PR(>F)"], rel=1e-6)
 
@@ -70,7 +70,7 @@ def test_effect_sizes_by_their_definitions():
     factors = ("blocks", "kernel")
     frame = sample(factors)
     found = analysed(frame, factors)
-    error = found[anova.RESIDUAL]
+    error = found[stats.RESIDUAL]
     mean = error.sum_sq / error.df
     for name in ("blocks", "kernel", "blocks:kernel"):
         one = found[name]
@@ -90,14 +90,14 @@ def test_two_levels_are_a_t_test():
     frame = sample(("dropout",), replicates=6)
     one = analysed(frame, ("dropout",))["dropout"]
     groups = [own["value"] for _, own in frame.groupby("dropout")]
-    expected = stats.ttest_ind(*groups)
+    expected = scipy.stats.ttest_ind(*groups)
     assert one.f == pytest.approx(expected.statistic**2)
     assert one.p == pytest.approx(expected.pvalue)
 
 
 def test_without_a_replicate_there_is_no_test():
     found = analysed(sample(("blocks", "kernel"), replicates=1), ("blocks", "kernel"))
-    assert found[anova.RESIDUAL].df == 0
+    assert found[stats.RESIDUAL].df == 0
     assert math.isnan(found["blocks"].p) and math.isnan(found["blocks"].omega)
 
 
@@ -112,7 +112,7 @@ def test_a_cell_that_was_lost_costs_a_degree_of_freedom():
 
 
 def config(frame, factors, study="cinic", experiment="blocks", **labels):
-    """(cells as cells.read gives them, runs, accuracy, metrics) of a grid; its values are validation accuracies."""
+    """(cells, runs, accuracy, metrics) of a grid; its values are validation accuracies."""
     cells, runs, accuracy, metrics = {}, [], [], []
     for place, own in frame.groupby(list(factors), sort=False):
         cell_id = f"base-{study}-{experiment}-{'-'.join([*place, *labels.values()])}"
@@ -139,8 +139,8 @@ def test_the_table_of_a_config():
     np.testing.assert_allclose(own["sum_sq"], expected.loc[own.index, "sum_sq"], rtol=1e-8)
     assert set(own["n"]) == {36} and set(own["setting"]) == {""}
     tested = found["p"].notna()
-    np.testing.assert_allclose(found.loc[tested, "q"], stats.false_discovery_control(found.loc[tested, "p"]))
-    assert found.loc[found["term"] == anova.RESIDUAL, "q"].isna().all()
+    np.testing.assert_allclose(found.loc[tested, "q"], scipy.stats.false_discovery_control(found.loc[tested, "p"]))
+    assert found.loc[found["term"] == stats.RESIDUAL, "q"].isna().all()
 
 
 def test_a_failed_run_is_left_out_and_two_data_sets_are_two_grids():

@@ -42,7 +42,6 @@ EXCEPTIONS = {
     ("plan.cost", "training.frozen"): "one rule says what frozen layers compute only once",
     ("reporting.exhibits.experiments.augmentation", "training.augment"): "example images are changed as in training",
     ("reporting.exhibits.transfer.transfer_tables", "networks"): "the layer table of a cell's network",
-    ("export.compare", "analysis.comparisons"): "one paired test and one correction",
 }
 # Imports inside functions that close a circle, and why they may.
 LATE = {

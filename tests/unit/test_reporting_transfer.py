@@ -10,7 +10,7 @@ from scipy import stats
 from test_transfer import BASES, GROUPS, Sample, full, lenet, of, table
 
 import draw
-from weight_atlas.analysis.transfer import transfer
+from weight_atlas.analysis.transfer import curves, drops, reach
 from weight_atlas.reporting.chapters import study, transferability
 from weight_atlas.reporting.claims import claims, claims_transfer
 from weight_atlas.reporting.exhibits.transfer import segments, transfer_tables
@@ -93,7 +93,7 @@ def test_accuracy_by_depth_is_the_mean_over_replicates(folder, exhibits):
         low, high = stats.ttest_1samp(own, 0).confidence_interval(0.95)
         assert shown[["mean", "low", "high"]].tolist() == pytest.approx([own.mean(), low, high])
     assert set(data["target"]) == {"B"}
-    assert set(data["mode"]) == {"base", *transfer.MODES}
+    assert set(data["mode"]) == {"base", *curves.MODES}
     assert set(data["network"]) == {"vgg11_bn"}
 
 
@@ -261,11 +261,11 @@ def test_a_study_without_transfers_has_its_bases_alone(tmp_path):
 
 
 def test_the_margin_is_that_of_the_measure():
-    assert transfer_tables.MARGIN == transfer.MARGIN
-    assert transfer_tables.BASE == transfer.BASE
-    assert transfer_tables.MODES == transfer.MODES
+    assert transfer_tables.MARGIN == drops.MARGIN
+    assert transfer_tables.BASE == curves.BASE
+    assert transfer_tables.MODES == curves.MODES
     document = yaml.safe_load((REPORT / "documents.yaml").read_text(encoding="utf-8"))["transferability"]
-    assert document["reached"] == transfer.REACHED
+    assert document["reached"] == reach.REACHED
 
 
 def test_words():

@@ -145,20 +145,45 @@ def test_a_median_of_censored_values():
 # ------------------------------------------------------------------------------------------------------- breakpoints
 
 
-def test_breakpoints_of_a_curve_of_three_pieces():
-    places = np.arange(9.0)
-    curve = np.interp(places, [0, 2.5, 6, 8], [0.9, 0.9, 0.6, 0.5])
-    found = stats.breakpoints(places, np.tile(curve, (3, 1)), fewest=2)
-    assert found[::3][:2] == (2.5, 6.0) and found.residual == pytest.approx(0, abs=1e-9)
-    assert found[1:3] == (2.5, 2.5) and found[4:6] == (6.0, 6.0)
-    assert np.isnan([stats.breakpoints(places, curve[None])[at] for at in (1, 2, 4, 5)]).all()
+def test_breakpoints_recover_exact_pieces():
+    depths = list(range(11))
+    curve = 0.95 - 0.002 * np.arange(11) - 0.03 * np.maximum(np.arange(11) - 6, 0) + 0.02 * np.maximum(
+        np.arange(11) - 8.5, 0
+    )  # fmt: skip
+    first, low, high, second, low2, high2, left = stats.breakpoints(depths, np.tile(curve, (3, 1)), fewest=2)
+    assert (first, second) == (6, 8.5)
+    assert (low, high, low2, high2) == (6, 6, 8.5, 8.5)
+    assert left < 1e-9
+    assert math.isnan(stats.breakpoints(depths, curve[None])[1])
 
 
-def test_what_a_fit_of_pieces_leaves_is_what_lstsq_leaves():
-    places, values = np.arange(8.0), np.random.default_rng(2).normal(size=8)
-    pairs, makers = pieces(places)
-    assert all(b - a >= 1 for a, b in pairs) and pairs.min() == 1 and pairs.max() == 6
-    for (a, b), maker in list(zip(pairs, makers, strict=True))[::17]:
-        design = np.stack([np.ones(8), places, np.maximum(places - a, 0), np.maximum(places - b, 0)], axis=1)
-        (left,) = np.linalg.lstsq(design, values, rcond=None)[1]
-        assert np.square(values @ maker).sum() == pytest.approx(left)
+def test_the_breakpoint_fit_by_hand():
+    """y = 0, 0, 1, 2, 2 over n = 0 .. 4 bends at 1 and 3; every other grid point leaves more."""
+    values = np.array([[0.0, 0.0, 1.0, 2.0, 2.0]])
+    pairs, makers = pieces(range(5), step=1)
+    assert pairs.tolist() == [[1, 2], [1, 3], [2, 3]]
+    left = [float(((values @ maker) ** 2).sum()) for maker in makers]
+    expected = []
+    for a, b in pairs:
+        design = np.stack([np.ones(5), np.arange(5), np.maximum(np.arange(5) - a, 0), np.maximum(np.arange(5) - b, 0)])
+        expected.append(float(np.linalg.lstsq(design.T, values[0])[1].sum()))
+    assert left == pytest.approx(expected, abs=1e-12)
+    assert stats.breakpoints(range(5), values)[::3][:2] == (1, 3)
+
+
+def test_bootstrap_of_breakpoints_is_that_of_resampled_seeds():
+    """The same resamples, fitted one by one with numpy's least squares on all grid points."""
+    random = np.random.default_rng(1)
+    values = 0.9 - 0.03 * np.maximum(np.arange(8) - 4, 0) + random.normal(0, 0.01, (4, 8))
+    found = stats.breakpoints(range(8), values, resamples=40, seed=3, fewest=2)
+    draws = np.random.default_rng(3).integers(4, size=(40, 4))
+    fitted = []
+    for draw in draws:
+        y, best = values[draw].mean(axis=0), (math.inf, None)
+        for a, b in pieces(range(8))[0]:
+            x = np.stack([np.ones(8), np.arange(8), np.maximum(np.arange(8) - a, 0), np.maximum(np.arange(8) - b, 0)])
+            left = ((y - x.T @ np.linalg.lstsq(x.T, y, rcond=None)[0]) ** 2).sum()
+            best = min(best, (left, (a, b)), key=lambda item: item[0])
+        fitted.append(best[1])
+    low, high = np.quantile(fitted, (0.025, 0.975), axis=0)
+    assert (found[1], found[4], found[2], found[5]) == pytest.approx((*low, *high))

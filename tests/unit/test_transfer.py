@@ -13,7 +13,8 @@ import collect
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy
-from weight_atlas.analysis.transfer import transfer
+from weight_atlas.analysis.transfer import curves, drops, transfer
+from weight_atlas.stats import Equivalence
 
 GROUPS = {
     "A": ("cat", "deer", "dog", "horse", "ship"),
@@ -138,7 +139,7 @@ def full(seeds=3, epochs=12, **more):
         made.cell("grid", name)
     made.cell("grid", "A", "vgg11_bn-100", outputs=100)
     every = range(11)
-    made.transfers("a-to-b", "A", "B", every, transfer.MODES)
+    made.transfers("a-to-b", "A", "B", every, curves.MODES)
     made.transfers("b-to-b", "B", "B", every, ("frozen", "tuned"))
     for base, target in SIMILAR:
         made.transfers("similarity", base, target, range(1, 11))
@@ -195,39 +196,17 @@ def rated(folder, **wanted):
 # --- drops and equivalence
 
 
-def test_equivalence_is_two_one_sided_t_tests_of_scipy():
-    random = np.random.default_rng(0)
-    for size, spread, centre in ((3, 0.004, 0.002), (5, 0.01, -0.03), (4, 0.002, 0.01)):
-        rest = random.normal(centre, spread, size)
-        n, mean, low, high, low90, high90, p = transfer.equivalence(rest)
-        above = stats.ttest_1samp(rest, -0.01, alternative="greater").pvalue
-        below = stats.ttest_1samp(rest, 0.01, alternative="less").pvalue
-        test = stats.ttest_1samp(rest, 0)
-        assert (n, mean) == (size, pytest.approx(rest.mean()))
-        assert (low, high) == pytest.approx(tuple(test.confidence_interval(0.95)))
-        assert (low90, high90) == pytest.approx(tuple(test.confidence_interval(0.90)))
-        assert p == pytest.approx(max(above, below))
-        assert (p < 0.05) == (low90 > -0.01 and high90 < 0.01)
-
-
-def test_equivalence_without_spread_or_with_one_value():
-    assert transfer.equivalence([0.002] * 3) == (3, pytest.approx(0.002), *[pytest.approx(0.002)] * 4, 0.0)
-    assert transfer.equivalence([0.02] * 3)[-1] == 1.0
-    n, mean, *rest = transfer.equivalence([0.5])
-    assert (n, mean) == (1, 0.5) and all(map(math.isnan, rest))
-
-
 def test_drops_are_paired_by_seed_and_add_up(folder):
-    drops = of(table(folder, "drops"), network="vgg11_bn", setting="", mode="frozen", target="B", depth=8)
+    rows = of(table(folder, "drops"), network="vgg11_bn", setting="", mode="frozen", target="B", depth=8)
     base = rated(folder, mode="base", target="B")
     across, own = (rated(folder, base=name, target="B", depth=8) for name in ("A", "B"))
     for quantity, rest in (("D", base - across), ("C", base - own), ("S", own - across)):
-        row = of(drops, quantity=quantity).iloc[0]
+        row = of(rows, quantity=quantity).iloc[0]
         expected = stats.ttest_1samp(rest, 0)
         assert row["mean"] == pytest.approx(rest.mean())
         assert (row["low"], row["high"]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
         assert (row["n"], row["of"]) == (3, 3)
-    means = drops.set_index("quantity")["mean"]
+    means = rows.set_index("quantity")["mean"]
     assert means["D"] == pytest.approx(means["C"] + means["S"])
 
 
@@ -256,30 +235,30 @@ def test_unfinished_replicates_are_left_out_and_counted(tmp_path):
 
 
 def test_verdicts():
-    """(n, mean, low, high, low90, high90, p) made by hand, at a margin of 1 point."""
+    """Tests made by hand, at a margin of 1 point."""
 
     def drop(mean, half90, n=3):
-        return n, mean, mean - 2 * half90, mean + 2 * half90, mean - half90, mean + half90, math.nan
+        return Equivalence(n, mean, mean - 2 * half90, mean + 2 * half90, mean - half90, mean + half90, math.nan)
 
     clear = drop(0.05, 0.002)
-    assert transfer.verdict(drop(0.002, 0.004), clear, [0.0]) == "generic"
-    assert transfer.verdict(drop(0.010, 0.009), clear, [0.1]) == "transition"
-    assert transfer.verdict(drop(0.002, 0.009), clear, [0.1]) == "undecided"  # neither a clear drop nor none
-    assert transfer.verdict(drop(-0.03, 0.009), clear, [0.1]) == "undecided"  # better than the base
-    assert transfer.verdict(drop(0.05, 0.002), clear, [0.0, 0.01]) == "specific"
-    assert transfer.verdict(drop(0.05, 0.002), clear, [0.0, 0.2]) == "transition"  # it recovers
-    assert transfer.verdict(drop(0.05, 0.002), drop(0.012, 0.002), [0.0]) == "transition"  # S may be below 1 point
-    assert transfer.verdict(drop(0.05, 0.02), drop(0.012, 0.002), [0.0]) == "undecided"  # too wide
-    assert transfer.verdict(drop(0.05, 0.02), clear, [0.0]) == "specific"  # wide, but the rule holds
-    assert transfer.verdict(drop(0.05, 0.002), None, [0.0]) == "undecided"
-    assert transfer.verdict(drop(0.002, 0.001, n=2), clear, [0.0]) == "undecided"
-    assert transfer.verdict(drop(0.02, 0.004), clear, [0.0], margin=0.03) == "generic"
+    assert drops.verdict(drop(0.002, 0.004), clear, [0.0]) == "generic"
+    assert drops.verdict(drop(0.010, 0.009), clear, [0.1]) == "transition"
+    assert drops.verdict(drop(0.002, 0.009), clear, [0.1]) == "undecided"  # neither a clear drop nor none
+    assert drops.verdict(drop(-0.03, 0.009), clear, [0.1]) == "undecided"  # better than the base
+    assert drops.verdict(drop(0.05, 0.002), clear, [0.0, 0.01]) == "specific"
+    assert drops.verdict(drop(0.05, 0.002), clear, [0.0, 0.2]) == "transition"  # it recovers
+    assert drops.verdict(drop(0.05, 0.002), drop(0.012, 0.002), [0.0]) == "transition"  # S may be below 1 point
+    assert drops.verdict(drop(0.05, 0.02), drop(0.012, 0.002), [0.0]) == "undecided"  # too wide
+    assert drops.verdict(drop(0.05, 0.02), clear, [0.0]) == "specific"  # wide, but the rule holds
+    assert drops.verdict(drop(0.05, 0.002), None, [0.0]) == "undecided"
+    assert drops.verdict(drop(0.002, 0.001, n=2), clear, [0.0]) == "undecided"
+    assert drops.verdict(drop(0.02, 0.004), clear, [0.0], margin=0.03) == "generic"
 
 
 def test_the_documents_thresholds():
-    told = [transfer.document_verdict(value) for value in (0.9101, 0.91, 0.8950, 0.8949, math.nan)]
+    told = [drops.document_verdict(value) for value in (0.9101, 0.91, 0.8950, 0.8949, math.nan)]
     assert told == ["generic", "transition", "transition", "specific", ""]
-    assert transfer.document_verdict(0.5, generic=0.4) == "generic"
+    assert drops.document_verdict(0.5, generic=0.4) == "generic"
 
 
 def test_segments_of_the_sample(folder):
@@ -295,50 +274,6 @@ def test_segments_of_the_sample(folder):
 
 
 # --- breakpoints and trends
-
-
-def test_breakpoints_recover_exact_pieces():
-    depths = list(range(11))
-    curve = 0.95 - 0.002 * np.arange(11) - 0.03 * np.maximum(np.arange(11) - 6, 0) + 0.02 * np.maximum(
-        np.arange(11) - 8.5, 0
-    )  # fmt: skip
-    first, low, high, second, low2, high2, left = transfer.breakpoints(depths, np.tile(curve, (3, 1)))
-    assert (first, second) == (6, 8.5)
-    assert (low, high, low2, high2) == (6, 6, 8.5, 8.5)
-    assert left < 1e-9
-    assert math.isnan(transfer.breakpoints(depths, curve[None])[1])
-
-
-def test_the_breakpoint_fit_by_hand():
-    """y = 0, 0, 1, 2, 2 over n = 0 .. 4 bends at 1 and 3; every other grid point leaves more."""
-    values = np.array([[0.0, 0.0, 1.0, 2.0, 2.0]])
-    pairs, makers = transfer.fits(range(5), step=1)
-    assert pairs.tolist() == [[1, 2], [1, 3], [2, 3]]
-    left = [float(((values @ maker) ** 2).sum()) for maker in makers]
-    expected = []
-    for a, b in pairs:
-        design = np.stack([np.ones(5), np.arange(5), np.maximum(np.arange(5) - a, 0), np.maximum(np.arange(5) - b, 0)])
-        expected.append(float(np.linalg.lstsq(design.T, values[0])[1].sum()))
-    assert left == pytest.approx(expected, abs=1e-12)
-    assert transfer.breakpoints(range(5), values)[::3][:2] == (1, 3)
-
-
-def test_bootstrap_of_breakpoints_is_that_of_resampled_seeds(folder):
-    """The same resamples, fitted one by one with numpy's least squares on all grid points."""
-    random = np.random.default_rng(1)
-    values = 0.9 - 0.03 * np.maximum(np.arange(8) - 4, 0) + random.normal(0, 0.01, (4, 8))
-    found = transfer.breakpoints(range(8), values, resamples=40, seed=3)
-    draws = np.random.default_rng(3).integers(4, size=(40, 4))
-    fitted = []
-    for draw in draws:
-        y, best = values[draw].mean(axis=0), (math.inf, None)
-        for a, b in transfer.fits(range(8))[0]:
-            x = np.stack([np.ones(8), np.arange(8), np.maximum(np.arange(8) - a, 0), np.maximum(np.arange(8) - b, 0)])
-            left = ((y - x.T @ np.linalg.lstsq(x.T, y, rcond=None)[0]) ** 2).sum()
-            best = min(best, (left, (a, b)), key=lambda item: item[0])
-        fitted.append(best[1])
-    low, high = np.quantile(fitted, (0.025, 0.975), axis=0)
-    assert (found[1], found[4], found[2], found[5]) == pytest.approx((*low, *high))
 
 
 def test_breakpoints_need_depths_enough(folder, tmp_path):
@@ -409,9 +344,9 @@ def test_epochs_to_reach_an_accuracy_and_what_is_saved(folder, sample):
         own = metrics[(metrics["cell_id"] == cell) & (metrics["test_accuracy"] >= 0.88) & (metrics["epoch"] >= 1)]
         return own.groupby("seed")["epoch"].min()
 
-    curves = of(table(folder, "curves"), network="vgg11_bn", target="B", setting="")
-    cell = of(curves, base="A", mode="frozen", depth=3)["cell_id"].iloc[0]
-    base = of(curves, mode="base")["cell_id"].iloc[0]
+    replicates = of(table(folder, "curves"), network="vgg11_bn", target="B", setting="")
+    cell = of(replicates, base="A", mode="frozen", depth=3)["cell_id"].iloc[0]
+    base = of(replicates, mode="base")["cell_id"].iloc[0]
     assert row["reached"] == 3
     assert row["median"] == epochs(cell).median()
     assert row["saved"] == (epochs(base) - epochs(cell)).median()
@@ -427,19 +362,6 @@ def test_runs_that_never_get_there_are_censored(folder):
     assert row[["median", "low", "high", "saved"]].isna().all()
 
 
-def test_median_with_censored_values():
-    assert transfer.median([3.0, math.inf, 5.0])[0] == 5
-    assert math.isnan(transfer.median([3.0, math.inf])[0])
-    assert math.isnan(transfer.median([3.0, math.inf, math.inf])[0])
-    assert math.isnan(transfer.median([-math.inf, -math.inf, 4.0])[0])
-    middle, low, high = transfer.median([1.0, 2.0, 9.0])
-    draws = np.random.default_rng(0).integers(3, size=(transfer.RESAMPLES, 3))
-    medians = np.median(np.array([1.0, 2.0, 9.0])[draws], axis=1)
-    expected = np.quantile(medians, (0.025, 0.975), method="inverted_cdf")
-    assert (middle, low, high) == (2, *expected)
-    assert math.isnan(transfer.median([4.0])[1])
-
-
 # --- curves
 
 
@@ -448,7 +370,7 @@ def test_a_cell_of_two_curves_counts_in_both(folder):
     own = of(table(folder, "curves"), network="vgg11_bn", target="B", depth=0, setting="")
     assert own["cell_id"].nunique() == 1
     assert set(zip(own["base"], own["mode"], strict=True)) == {
-        *(("A", mode) for mode in transfer.MODES), ("B", "frozen"), ("B", "tuned")}  # fmt: skip
+        *(("A", mode) for mode in curves.MODES), ("B", "frozen"), ("B", "tuned")}  # fmt: skip
 
 
 def test_an_experiment_with_other_cells_is_a_curve_of_its_own():
@@ -457,7 +379,7 @@ def test_an_experiment_with_other_cells_is_a_curve_of_its_own():
         named = [{"study": "s", "kind": "transfer", "role": role, "labels": labels}]
         return {f"transfer-{number}": {"cell": {"start": {"cell": None}}, "named": named, "seeds": [0]}}
 
-    found, bases = transfer.curves(cell(1, "more", "extra") | cell(2, "first", "transfer"))
+    found, bases = curves.curves(cell(1, "more", "extra") | cell(2, "first", "transfer"))
     assert {curve.setting: depths[3] for curve, depths in found.items()} == {
         (): ("transfer-2", "transfer"), (("experiment", "more"),): ("transfer-1", "extra")}  # fmt: skip
     assert set(bases.values()) == {None}

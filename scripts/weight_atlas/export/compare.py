@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from weight_atlas.analysis import comparisons
+from weight_atlas import stats
 from weight_atlas.export.result import Result, tensors_sha256
 from weight_atlas.reporting.pages import render
 from weight_atlas.store import parts
@@ -223,14 +223,14 @@ def differences(a: Result, b: Result, paired: list[Pair]) -> list[Row]:
             if seeds := sorted(set(one) & set(two)):
                 rows.append({"cell_a": pair.a, "cell_b": pair.b, "outcome": outcome})
                 rows[-1] |= difference([one[seed] for seed in seeds], [two[seed] for seed in seeds])
-    corrected = comparisons.correct([math.nan if row["p"] is None else row["p"] for row in rows])
+    corrected = stats.benjamini_hochberg([math.nan if row["p"] is None else row["p"] for row in rows])
     return [row | {"q": _defined(q)} for row, q in zip(rows, corrected, strict=True)]
 
 
 def difference(one: Sequence[float], two: Sequence[float]) -> Row:
     """n, mean_a, mean_b, difference, low, high, spread, spreads and p of paired values; None for what is undefined."""
-    n, mean, low, high, _, p, _ = comparisons.paired(one, two)
-    spread = math.sqrt((statistics.variance(one) + statistics.variance(two)) / 2) if n > 1 else None
+    n, mean, low, high, _, p, _ = stats.paired_difference(one, two)
+    spread = stats.pooled_std(one, two) if n > 1 else None
     spreads = (mean / spread if spread else 0.0 if mean == 0 else None) if n > 1 else None
     means = {"n": n, "mean_a": statistics.fmean(one), "mean_b": statistics.fmean(two), "difference": mean}
     ends = {"low": _defined(low), "high": _defined(high)}

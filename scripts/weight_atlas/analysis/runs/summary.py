@@ -1,9 +1,11 @@
 """Means over replicates, with their number and their 95 % interval."""
 
-import math
+from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
-from scipy.special import stdtrit
+
+from weight_atlas import stats
 
 # Columns of unchanged.csv, given as fractions of all learnable parameters; the last five are its classes.
 FRACTIONS = ("unchanged", "taps", "structural", "dead", "rounding", "returned", "changed")
@@ -25,26 +27,14 @@ ALWAYS = (
 )
 
 
-def interval(values):
-    """(n, mean, low, high, std) of replicates: mean, its 95 % interval by Student's t, and the sample deviation.
-
-    values: numbers; NaN and None are undefined, and neither counted nor averaged. low, high = mean -+ t(0.975; n - 1)
-    std / sqrt(n); they and std are NaN for n < 2, the mean for n = 0. Such an interval takes the replicates as
-    independent draws from a normal distribution.
-    """
-    values = [float(value) for value in values if value is not None and not math.isnan(value)]
-    n = len(values)
-    if n == 0:
-        return 0, math.nan, math.nan, math.nan, math.nan
-    mean = math.fsum(values) / n
-    if n == 1:
-        return 1, mean, math.nan, math.nan, math.nan
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n)
-    return n, mean, mean - half, mean + half, std
-
-
-def rows(runs, accuracy, movement, unchanged, features, parameters):
+def rows(
+    runs: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    movement: pd.DataFrame,
+    unchanged: pd.DataFrame,
+    features: pd.DataFrame,
+    parameters: pd.DataFrame,
+) -> list[tuple[Any, ...]]:
     """Rows of summary.csv, as tuples (measure, cell_id, key, n, of, mean, low, high, std), cell by cell.
 
     The arguments are DataFrames with the columns of the tables of their names. Replicates with status done are averaged
@@ -66,24 +56,24 @@ def rows(runs, accuracy, movement, unchanged, features, parameters):
             *(_long(done, name, "run", name) for name in ("images_per_second", "wall_seconds")),
         ]
     ).merge(done[["cell_id", "seed"]], on=["cell_id", "seed"])
-    groups = {key: list(own) for key, own in values.groupby(["cell_id", "measure", "key"], sort=False)["value"]}
+    grouped = values.groupby(["cell_id", "measure", "key"], sort=False)["value"]
+    groups = {tuple(map(str, key)): list(group) for key, group in grouped}
     intervals = sorted((key for key in groups if key[1] == "distance"), key=lambda key: int(key[2].split("-")[0]))
-    found = []
+    summary: list[tuple[Any, ...]] = []
     for cell_id, asked in runs.groupby("cell_id", sort=False)["seed"].count().items():
-        wanted = [*ALWAYS, *(key[1:] for key in intervals if key[0] == cell_id)]
-        for measure, key in wanted:
-            n, *numbers = interval(groups.get((cell_id, measure, key), ()))
-            found.append((measure, cell_id, key, n, asked, *numbers))
-    return found
+        for measure, key in [*ALWAYS, *(key[1:] for key in intervals if key[0] == cell_id)]:
+            n, *numbers = stats.mean_interval(groups.get((str(cell_id), measure, key), ()))
+            summary.append((measure, cell_id, key, n, asked, *numbers))
+    return summary
 
 
-def _long(frame, measure, key, column):
+def _long(frame: pd.DataFrame, measure: str, key: "str | pd.Series[Any]", column: str) -> pd.DataFrame:
     """One value a row: cell_id, seed, measure, key (a text or a column of texts), value."""
     long = frame[["cell_id", "seed"]].assign(measure=measure, value=frame[column].astype(float))
     return long.assign(key=key)
 
 
-def _movement(frame):
+def _movement(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """From the start to the last snapshot, and from each snapshot to the next, for the whole network."""
     total = frame[frame["layer"] == "total"]
     start = total[total["interval"] == "start"]
@@ -95,7 +85,7 @@ def _movement(frame):
     yield _long(step, "distance", step["from_epoch"].astype(str) + "-" + step["to_epoch"].astype(str), "distance")
 
 
-def _unchanged(frame):
+def _unchanged(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Fractions of all learnable parameters."""
     total = frame[(frame["layer"] == "total") & (frame["parameter"] == "all")]
     for measure in FRACTIONS:
