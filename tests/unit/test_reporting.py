@@ -27,7 +27,7 @@ from weight_atlas.reporting.exhibits.features import features, pairs
 from weight_atlas.reporting.exhibits.runs import runs
 from weight_atlas.reporting.exhibits.weights import layers, norms, statistics, unchanged
 from weight_atlas.reporting.grammar import dots, exhibit, panels, style
-from weight_atlas.reporting.grammar.tables import Tables, summarise
+from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.store import save_tensors, write_json
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -336,22 +336,6 @@ def texts(figure):
 
 
 # --- numbers
-
-
-def test_interval_is_students_t():
-    """n = 3: 4.302652729911275 standard errors (table of Student's t, two degrees of freedom, 97.5 %)."""
-    frame = pd.DataFrame({"cell_id": ["a"] * 3 + ["b"], "value": [1.0, 2.0, 6.0, 5.0]})
-    out = summarise(frame, ["cell_id"], "value").set_index("cell_id")
-    half = 4.302652729911275 * math.sqrt(7.0) / math.sqrt(3)
-    assert out.loc["a", "low"] == pytest.approx(3 - half)
-    assert out.loc["a", "high"] == pytest.approx(3 + half)
-    assert out.loc["b", "mean"] == 5
-    assert math.isnan(out.loc["b", "low"])
-
-
-def test_undefined_values_are_not_in_n():
-    frame = pd.DataFrame({"cell_id": ["a"] * 3, "value": [1.0, math.nan, 3.0]})
-    assert summarise(frame, ["cell_id"], "value")[["n", "mean"]].to_numpy().tolist() == [[2, 2.0]]
 
 
 def test_accuracy_numbers(folder, exhibits):

@@ -16,7 +16,7 @@ from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
 from weight_atlas.reporting.chapters import vgg22
-from weight_atlas.reporting.claims import claims, claims_vgg22
+from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables
@@ -497,13 +497,3 @@ def test_the_command_draws_the_chapter(folder, tmp_path):
 @pytest.mark.long  # test_reporting.py holds the same of another chapter
 def test_drawing_twice_gives_the_same_bytes(folder, tmp_path):
     assert drawn(folder, tmp_path / "a") == drawn(folder, tmp_path / "b")
-
-
-def test_how_large_an_r_must_be():
-    """0.632 with the 10 biases of the last layer, 0.0013 with the 2,359,296 weights of a convolution."""
-    assert claims_vgg22.needed(10) == pytest.approx(0.632, abs=5e-4)
-    assert claims_vgg22.needed(2_359_296) == pytest.approx(0.0013, abs=5e-5)
-    random = np.random.default_rng(0)
-    one, other = random.normal(size=(2, 30))
-    r = stats.pearsonr(one, other)
-    assert (abs(r.statistic) > claims_vgg22.needed(30)) == (r.pvalue < 0.05)

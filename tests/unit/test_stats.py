@@ -228,6 +228,12 @@ def test_a_correlation_as_large_as_needed_has_a_p_of_5_percent(n):
     assert math.isnan(stats.significant_correlation(2))
 
 
+def test_the_size_of_a_layer_decides_what_is_significant():
+    """0.632 with 10 biases (any table of r), 0.0013 with the 2,359,296 weights of a convolution."""
+    assert stats.significant_correlation(10) == pytest.approx(0.632, abs=5e-4)
+    assert stats.significant_correlation(2_359_296) == pytest.approx(0.0013, abs=5e-5)
+
+
 # ------------------------------------------------------------------------------------------------------ corrections
 
 

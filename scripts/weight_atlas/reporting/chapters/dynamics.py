@@ -7,7 +7,8 @@ from weight_atlas.reporting.exhibits.features import features, pairs
 from weight_atlas.reporting.exhibits.perturbed import perturbed, perturbed_answers
 from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
 from weight_atlas.reporting.grammar import exhibit, style
-from weight_atlas.reporting.grammar.tables import last, summarise
+from weight_atlas.reporting.grammar.tables import last
+from weight_atlas.stats import summarise
 
 TITLE = "Parameter dynamics"
 

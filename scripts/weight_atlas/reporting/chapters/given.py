@@ -6,7 +6,8 @@ from weight_atlas.reporting.exhibits.runs.runs import plural
 from weight_atlas.reporting.exhibits.weights import movement, statistics, unchanged
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import last, summarise
+from weight_atlas.reporting.grammar.tables import last
+from weight_atlas.stats import summarise
 
 TITLE = "Your own checkpoints"
 

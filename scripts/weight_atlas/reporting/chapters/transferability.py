@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pandas as pd
 
+from weight_atlas import stats
 from weight_atlas.reporting.chapters import study
 from weight_atlas.reporting.claims import claims_transfer
 from weight_atlas.reporting.exhibits.transfer import segments, transfer_curves, transfer_effects
@@ -12,7 +13,7 @@ from weight_atlas.reporting.exhibits.transfer import transfer_training as traini
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, points
 from weight_atlas.reporting.grammar import exhibit, style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.reporting.grammar.tables import as_row
 
 TITLE = "Feature transferability"
 
@@ -132,7 +133,7 @@ def similar(tables):
     for key, rest in drops.items():
         row = next(found[(found[CURVE] == list(key)).all(axis=1)].itertuples())
         note = transfer_curves.alike(tables, row)
-        mean = summarise(pd.DataFrame({"key": 0, "value": rest}), ["key"], "value").iloc[0]
+        mean = as_row(stats.mean_interval(rest))
         parts.append(f"{claims_transfer.amount(mean)} for {transfers.name(row)}" + (f" ({note})" if note else ""))
     return [f"The mean drop over n below the target's base is {', '.join(parts)}."]
 

@@ -1,8 +1,8 @@
 """The chapter on weight transformation: VGG22 from trained weights and from scratch, compared at checkpoints."""
 
 import numpy as np
-from scipy import stats
 
+from weight_atlas import stats
 from weight_atlas.reporting.chapters import study
 from weight_atlas.reporting.claims import claims_vgg22
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
@@ -86,7 +86,7 @@ def better(tables):
             }
             place = {"dataset": dataset, "network": network, "quantity": quantity}
             names = {"preload_name": name[preload], "custom_name": name[custom]}
-            found.append({**place, **names, **means, **row[["n", "mean", "low", "high"]].to_dict()})
+            found.append({**place, **names, **means, **row})
     if not found:
         raise NothingToShow("no data set and network has a model of trained and one of drawn weights.")
     return found
@@ -195,7 +195,7 @@ def alike_answer(_, found):
             texts.append(f"The correlations of {item['models']} cannot be tested: there are too few pairs of runs.")
         words = []
         for parameter, row in item["largest"].items():
-            alone = claims_vgg22.needed(row["size"])
+            alone = stats.significant_correlation(row["size"])
             noun = {"weight": "weights", "bias": "biases"}[parameter]
             beside = f"; independent runs have {signed(row['null_mean'])}" if np.isfinite(row["null_mean"]) else ""
             words.append(
@@ -268,8 +268,8 @@ def significance(_, found):
     if not rows:
         return []
     sizes = sorted({row["size"] for row in rows})
-    words = [f"{style.number(claims_vgg22.needed(size), 2)} with {size:,} values" for size in sizes]
-    full = claims_vgg22.needed(2_359_296)
+    words = [f"{style.number(stats.significant_correlation(size), 2)} with {size:,} values" for size in sizes]
+    full = stats.significant_correlation(2_359_296)
     return [
         f"Alone, |r| counts as significant from {' and from '.join(words)}; with the 2,359,296 of a layer of the full "
         f"VGG22 from {style.number(full, 2)}. So r is judged here against runs that share nothing but the data, and "
@@ -326,8 +326,8 @@ def against_document(tables, found):
     if not own or not np.isfinite(theirs).all():
         return []
     pictures = round(5000 * theirs[0]), round(5000 * theirs[1])
-    error = np.hypot(*(np.sqrt(share * (1 - share) / 5000) for share in theirs))
-    reach = float(stats.norm.ppf(0.975)) * error * 100
+    error = np.hypot(*(stats.share_error(share, 5000) for share in theirs))
+    reach = stats.normal_quantile(0.975) * error * 100
     return [
         f"The document reports {style.percent(theirs[0], 2)} and {style.percent(theirs[1], 2)} ({pictures[0]:,} and "
         f"{pictures[1]:,} of 5,000 test pictures), one run each: a difference of {(theirs[0] - theirs[1]) * 100:.2f} "

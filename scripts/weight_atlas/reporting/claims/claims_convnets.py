@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Verdict
 from weight_atlas.reporting.claims.scopes import ruled
 from weight_atlas.reporting.exhibits.experiments import experiments as grid
@@ -160,7 +161,7 @@ def matches(mean, said, pictures):
     """Whether a mean with its interval agrees with one run's share of so many pictures; None without an interval."""
     if not math.isfinite(mean["low"]):
         return None
-    chance = 1.96 * math.sqrt(said * (1 - said) / pictures)
+    chance = stats.normal_quantile(0.975) * stats.share_error(said, pictures)
     return abs(mean["mean"] - said) <= math.hypot((mean["high"] - mean["low"]) / 2, chance)
 
 

@@ -1,12 +1,12 @@
 """The tests of the claims on parameter dynamics (002-1 to 002-6)."""
 
 import numpy as np
-import pandas as pd
 
+from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import ARTEFACT, CONTRADICTED, REPRODUCED, UNTESTED, Verdict, scope
 from weight_atlas.reporting.exhibits.weights import movement, unchanged
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.tables import last, summarise
+from weight_atlas.reporting.grammar.tables import as_row, last
 
 HUGE, SMALL = ("resnet18", "vgg19"), ("lenet5", "lenet1")
 REPORTED = 0.6  # the share of unchanged parameters of claim 002-1
@@ -115,7 +115,7 @@ def close(claim, tables):
         for what, other in others.items():
             if len(one) and len(other):
                 found.append({"network": network, "dataset": dataset, "what": what, **difference(one, other)})
-    sgd = summarise(huge[huge["rule"] == "sgd"], ["cell_id"], "relative")["mean"]
+    sgd = stats.summarise(huge[huge["rule"] == "sgd"], ["cell_id"], "relative")["mean"]
     text = f"The relative distance of huge networks with SGD is {numeric(sgd)}. Difference to it: {gathered(found)}."
     if not len(within):
         return inside.verdict(f"Seen: {text}", {"differences": found})
@@ -179,11 +179,7 @@ def decide(differences, text):
 
 def difference(one, other):
     """Mean relative distance of `other` less `one`, each averaged by seed first: n, mean, low, high (95 %, paired)."""
-    pair = pd.concat([rows.groupby("seed")["relative"].mean() for rows in (one, other)], axis=1, keys=["one", "other"])
-    pair = pair.dropna().assign(key=0, value=lambda frame: frame["other"] - frame["one"])
-    if pair.empty:
-        return {"n": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
-    return summarise(pair, ["key"], "value").drop(columns="key").to_dict("records")[0]
+    return as_row(stats.blocked_difference(*(rows.set_index("seed")["relative"] for rows in (one, other))))
 
 
 def rules(tables):

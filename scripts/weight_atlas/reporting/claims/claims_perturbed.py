@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import ARTEFACT, CONTRADICTED, REPRODUCED, UNTESTED, Verdict
 from weight_atlas.reporting.exhibits.perturbed import families, paths
 from weight_atlas.reporting.exhibits.perturbed.amplification import factor
@@ -10,7 +11,7 @@ from weight_atlas.reporting.exhibits.perturbed.perturbed_answers import distorti
 from weight_atlas.reporting.exhibits.runs.runs import plural, whose
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.reporting.grammar.tables import as_row
 
 EQUAL = 0.01  # distances whose ratio is within this of 1 are the same
 ALIKE = 0.05  # or within this, where the 95 % interval of their ratio holds 1
@@ -60,8 +61,7 @@ def comes_back(_, tables):
 def ratio_of(found):
     """Mean over the originals, then over seeds, of the distance with a distortion over that without: n, mean, low,
     high (95 % interval over seeds)."""
-    seeds = found.groupby("seed")["ratio"].mean().reset_index().assign(key=0)
-    return summarise(seeds, ["key"], "ratio").drop(columns="key").to_dict("records")[0]
+    return as_row(stats.mean_interval(found.groupby("seed")["ratio"].mean()))
 
 
 def same(ratio):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Scope, Verdict, shortcomings, told
 from weight_atlas.reporting.exhibits.transfer import segments
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
@@ -12,7 +13,7 @@ from weight_atlas.reporting.exhibits.transfer.transfer_curves import alike
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, MARGIN, points, stretch
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.reporting.grammar.tables import as_row
 
 DEEPEST = 10  # the document's last n
 RATES = ("rate", "lr", "learning_rate", "learning rate")  # what an axis is called that varies the learning rate
@@ -236,11 +237,7 @@ def contrast(own, column, late):
     table = own.pivot_table(index="seed", columns="depth", values=column).dropna()
     picked = [depth for depth in table if late(depth)]
     rest = [depth for depth in table if not late(depth)]
-    values = pd.DataFrame({"key": 0, "value": table[picked].mean(axis=1) - table[rest].mean(axis=1)})
-    found = summarise(values, ["key"], "value")
-    if found.empty:
-        return {"n": 0, "mean": np.nan, "low": np.nan, "high": np.nan}
-    return found.drop(columns="key").to_dict("records")[0]
+    return as_row(stats.mean_interval(table[picked].mean(axis=1) - table[rest].mean(axis=1)))
 
 
 def segmented(claim, tables):
@@ -385,10 +382,9 @@ def similar_drop_less(claim, tables):
         for twin, less in low.items():
             if key[:4] != twin[:4]:
                 continue
-            values = pd.DataFrame({"key": 0, "value": (rest - less).dropna()})
-            if values.empty:
+            row = as_row(stats.mean_interval(rest - less))
+            if not row["n"]:
                 continue
-            row = summarise(values, ["key"], "value").drop(columns="key").to_dict("records")[0]
             names = [transfers.name(SimpleNamespace(**dict(zip(CURVE, one, strict=True)))) for one in (key, twin)]
             verdicts.append(by_sign(row["low"], row["high"], below=False))
             parts.append(f"{names[0]} less {names[1]} {amount(row)}")

@@ -1,11 +1,9 @@
 """The tests of the claims on weight transformation (000-1 to 000-7)."""
 
-import math
-
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import (
     ARTEFACT,
     CONTRADICTED,
@@ -22,7 +20,6 @@ from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENT
 from weight_atlas.reporting.exhibits.weights.statistics import MEASURES
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
 
 MOST = 0.9  # the share from which on something is called consistent
 SMALL = 0.1  # a correlation of this magnitude is small (Cohen 1988), and so is a relative change of this size
@@ -80,7 +77,7 @@ def better(claim, tables):
         means = [
             schedules.totals(tables).query("cell_id == @cell")["test_accuracy"].mean() for cell in (preload, custom)
         ]
-        found.append({"preload": means[0], "custom": means[1], **row[["n", "mean", "low", "high"]].to_dict()})
+        found.append({"preload": means[0], "custom": means[1], **row})
         words.append(
             f"{label[preload]} {style.percent(means[0])}, {label[custom]} {style.percent(means[1])}, difference "
             f"{points(row)}, n = {int(row['n'])}"
@@ -121,7 +118,7 @@ def at_checkpoints(tables):
 def shares(frame, column):
     """The share of rows for which `column` holds, by cell over the replicates: cell_id, n, mean, low, high."""
     by_seed = frame.groupby(["cell_id", "seed"], sort=False)[column].mean().reset_index(name="share")
-    return summarise(by_seed, ["cell_id"], "share")
+    return stats.summarise(by_seed, ["cell_id"], "share")
 
 
 def with_name(tables, row, unit=100):
@@ -197,12 +194,6 @@ def place(row):
     )
 
 
-def needed(size):
-    """The |r| that N values need to be significant alone at 0.05: t / sqrt(N - 2 + t^2)."""
-    t = float(stats.t.ppf(0.975, size - 2)) if size > 2 else math.nan
-    return t / math.sqrt(size - 2 + t * t)
-
-
 def exception(claim, tables):
     """000-4: the biases of the prediction layer correlate towards the end."""
     inside = scope(claim, tables)
@@ -224,14 +215,15 @@ def exception(claim, tables):
     beside = last.dropna(subset="null_mean")
     means = " and ".join(signed(value) for value in beside["null_mean"])
     null = f" Independent runs at the end: {means}." if len(beside) else ""
+    alone = stats.significant_correlation(size)
     text = (
         f"N = {size} biases of {last['layer'].iloc[0]}: "
         f"{'; '.join(f'{COEFFICIENTS[name]} {course}' for name, course in courses.items())}. A single r needs "
-        f"{needed(size):.3f} to be significant with so few.{null} {int(last['clear'].sum())} of {len(last)} differ "
+        f"{alone:.3f} to be significant with so few.{null} {int(last['clear'].sum())} of {len(last)} differ "
         "from independent runs after correction for all tests."
     )
     more = last["clear"] & (last["difference"] > 0)
-    verdict = CONTRADICTED if (last["high"] < needed(size)).all() else UNTESTED
+    verdict = CONTRADICTED if (last["high"] < alone).all() else UNTESTED
     if more.all():
         verdict = REPRODUCED
     elif (last["low"] > 0).all() and (last["null_low"] > 0).all() and not more.any():

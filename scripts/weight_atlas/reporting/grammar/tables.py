@@ -1,4 +1,4 @@
-"""The result tables of one study, with the user's labels joined, and the arithmetic that every exhibit shares."""
+"""The result tables of one study, with the user's labels joined."""
 
 import copy
 import json
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from weight_atlas import schema
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
@@ -232,17 +231,9 @@ def joined(cells, axes):
     return cells[list(axes)].agg(lambda row: " · ".join(filter(None, row)), axis=1)
 
 
-def summarise(frame, by, value):
-    """Mean of column `value` over the rows of each group, with its 95 % interval: columns *by, n, mean, low, high.
-
-    The interval is Student's t with n - 1 degrees of freedom; low and high are NaN for n < 2. Undefined values are
-    left out of n. Groups keep the order of their first row.
-    """
-    groups = frame.groupby(list(by), sort=False)[value]
-    out = groups.agg(n="count", mean="mean", std="std").reset_index()
-    half = stats.t.ppf(0.975, (out["n"] - 1).where(out["n"] > 1)) * out["std"] / np.sqrt(out["n"].where(out["n"] > 1))
-    out["low"], out["high"] = out["mean"] - half, out["mean"] + half
-    return out.drop(columns="std")
+def as_row(estimate):
+    """n, mean, low and high of an Estimate or MeanTest of `weight_atlas.stats`, as a dict."""
+    return {name: getattr(estimate, name) for name in ("n", "mean", "low", "high")}
 
 
 def last(frame, column="epoch"):

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from weight_atlas import stats
 from weight_atlas.reporting.exhibits.checkpoints.checkpoints import CUSTOM, PRELOAD, families, models, named, points
 from weight_atlas.reporting.exhibits.runs.runs import mean_text, plural, shortfall
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import last, summarise
+from weight_atlas.reporting.grammar.tables import as_row, last
 
 # The columns of the document's Tables 1 and 2, in order: name in metrics.csv -> heading, digits behind the point.
 COLUMNS = {
@@ -45,7 +46,7 @@ def here(tables):
     found = tables.done("metrics")
     columns = [*COLUMNS, "test_loss", "test_accuracy"]
     long = found.melt(["cell_id", "seed", "epoch"], columns, "quantity", "value").dropna(subset="value")
-    return summarise(long, ["cell_id", "epoch", "quantity"], "value")
+    return stats.summarise(long, ["cell_id", "epoch", "quantity"], "value")
 
 
 def kinds(tables):
@@ -132,13 +133,13 @@ def two(tables):
 
 
 def difference(tables, one, other, quantity):
-    """The mean of a quantity of OVERALL, other less one, paired by seed: a row n, mean, low, high."""
+    """The mean of a quantity of OVERALL, other less one, paired by seed: a dict of n, mean, low, high."""
     found = totals(tables)
     sides = [found[found["cell_id"] == cell].set_index("seed")[quantity] for cell in (one, other)]
-    both = (sides[1] - sides[0]).dropna().rename("value").reset_index().assign(key=0)
-    if both.empty:
+    test = stats.blocked_difference(*sides)
+    if not test.n:
         raise NothingToShow("no seed of both models has finished.")
-    return summarise(both, ["key"], "value").iloc[0]
+    return as_row(test)
 
 
 def overall(tables):
@@ -150,7 +151,7 @@ def overall(tables):
         for quantity, (heading, digits) in OVERALL.items():
             row = {"quantity": heading}
             for cell, model in ((preload, PRELOAD), (custom, CUSTOM)):
-                mean = summarise(found[found["cell_id"] == cell], ["cell_id"], quantity).iloc[0]
+                mean = stats.summarise(found[found["cell_id"] == cell], ["cell_id"], quantity).iloc[0]
                 row[label[cell]] = plain(mean, digits)
                 theirs = document_total(tables, model, quantity)
                 row[f"{label[cell]}, document"] = f"{theirs:,.{digits}f}" if np.isfinite(theirs) else ""

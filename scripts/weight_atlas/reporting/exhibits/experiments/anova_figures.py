@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from weight_atlas import stats
 from weight_atlas.reporting.exhibits.experiments import experiments as grid
 from weight_atlas.reporting.exhibits.experiments.factors import chance
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, plural, shortfall
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
 
 # The axis of the number of blocks: cells.csv has a column `blocks` of its own.
 COUNT = "block-count"
@@ -25,7 +25,6 @@ GRIDS = {"blocks": (COUNT, "kernel"), "penalty": ("alpha", "lambda", "dropout")}
 TITLES = {"blocks": "blocks and kernels", "penalty": "penalty and dropout"}
 WORDS = {"lambda": "λ", "alpha": "α", COUNT: "blocks"}
 OUTCOMES = {"valid_accuracy": "validation accuracy", "accuracy": "test accuracy", "gap": "train − test"}
-RESIDUAL = "residual"
 
 
 def word(factor):
@@ -148,7 +147,7 @@ def distributions(tables, experiment):
             values = own["valid_accuracy"].to_numpy(float)
             if not len(values):
                 continue
-            low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
+            low, middle, high = stats.quantiles(values, (0.25, 0.5, 0.75))
             spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.zeros(1)
             axes.add_patch(box(at, low * 100, high * 100))
             axes.plot(at + spread, values * 100, ".", color=style.PALETTE[0], markersize=4.5, alpha=0.75, zorder=3)
@@ -202,7 +201,7 @@ def interactions(tables, experiment):
     made = []
     for axes, (one, other) in zip(panels, pairs, strict=True):
         seeds = rows.groupby([one, other, "seed"])["valid_accuracy"].mean().reset_index()
-        data = summarise(seeds, [one, other], "valid_accuracy")
+        data = stats.summarise(seeds, [one, other], "valid_accuracy")
         count = len(levels[one])
         for at, (level, colour) in enumerate(zip(levels[one], style.colours(count), strict=True)):
             own = data[data[one] == level]
@@ -258,7 +257,7 @@ def combined(factors):
 def effects(tables, experiment):
     """Effect sizes of every term, a panel an outcome; [Exhibit]."""
     found = terms(tables, experiment)
-    tested = found[found["term"] != RESIDUAL]
+    tested = found[found["term"] != stats.RESIDUAL]
     if not tested["omega"].notna().any():
         raise NothingToShow(f"one run a cell leaves the experiment {experiment} no error to test against.")
     names = list(dict.fromkeys(tested["term"]))

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from weight_atlas import stats
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import last, summarise
+from weight_atlas.reporting.grammar.tables import as_row, last
 
 LEVEL = 0.05  # of a test, after correction
 # What `reached` has of a replicate beside the accuracies by protocol, in words.
@@ -72,7 +72,7 @@ def means(found, column, axes, rows=None):
     """Mean of a column of `reached` by cell: cell_id, *axes, n, of, mean, low, high; cells without a finished replicate
     have n = 0."""
     rows = reached(found) if rows is None else rows
-    own = summarise(rows, ["cell_id"], column)
+    own = stats.summarise(rows, ["cell_id"], column)
     named = found.cells[["cell_id", *axes, "replicates"]].rename(columns={"replicates": "of"})
     return named.merge(own, on="cell_id", how="left").fillna({"n": 0}).astype({"n": int})
 
@@ -80,27 +80,23 @@ def means(found, column, axes, rows=None):
 def paired(one, other, column):
     """What `other` has more than `one` (rows of `reached`), each averaged by seed first: a dict with n, mean, low, high
     (95 %, Student's t over the seeds that both have) and p."""
-    sides = [rows.groupby("seed")[column].mean() for rows in (one, other)]
-    return interval((sides[1] - sides[0]).dropna())
+    return tested(stats.blocked_difference(*(rows.set_index("seed")[column] for rows in (one, other))))
 
 
 def interval(values):
-    """The mean of values, one a seed: a dict with n, mean, low, high, and p of Student's t-test against 0."""
-    values = np.asarray(values, float)
-    frame = pd.DataFrame({"key": 0, "value": values})
-    found = (
-        summarise(frame, ["key"], "value").iloc[0] if len(values) else dict.fromkeys(("mean", "low", "high"), np.nan)
-    )
-    spread = len(values) > 1 and np.ptp(values) > 0
-    p = float(stats.ttest_1samp(values, 0).pvalue) if spread else np.nan
-    return {"n": len(values), **{name: float(found[name]) for name in ("mean", "low", "high")}, "p": p}
+    """The mean of values, one per seed, as `tested` gives it; undefined values do not count."""
+    return tested(stats.mean_test(pd.Series(values, dtype=float).dropna()))
+
+
+def tested(test):
+    """A stats.MeanTest as a dict with n, mean, low, high and p; values that are all equal have no p."""
+    return as_row(test) | {"p": test.p if np.isfinite(test.t) else np.nan}
 
 
 def corrected(rows):
     """A list of dicts with p, each with q: p corrected for all of them (Benjamini and Hochberg 1995)."""
-    known = [row["p"] for row in rows if np.isfinite(row["p"])]
-    found = iter(stats.false_discovery_control(known) if known else ())
-    return [row | {"q": float(next(found)) if np.isfinite(row["p"]) else np.nan} for row in rows]
+    found = stats.benjamini_hochberg([row["p"] for row in rows])
+    return [row | {"q": q} for row, q in zip(rows, found, strict=True)]
 
 
 def slopes(rows, axis, column, place=float):
@@ -108,8 +104,7 @@ def slopes(rows, axis, column, place=float):
     means_ = rows.assign(place=rows[axis].map(place)).groupby(["seed", "place"])[column].mean().unstack().dropna()
     if means_.shape[1] < 2:
         return pd.Series(dtype=float)
-    centred = means_.columns.to_numpy(float) - means_.columns.to_numpy(float).mean()
-    return (means_ * centred).sum(axis=1) / np.square(centred).sum()
+    return pd.Series(stats.slopes(means_.columns, means_.to_numpy()), index=means_.index)
 
 
 def plain(rate):

@@ -12,7 +12,8 @@ from weight_atlas.reporting.exhibits.weights.movement import steps, three
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import joined, last, summarise
+from weight_atlas.reporting.grammar.tables import joined, last
+from weight_atlas.stats import summarise
 
 BINS = np.linspace(-1, 1, 41)
 LARGEST = 1024

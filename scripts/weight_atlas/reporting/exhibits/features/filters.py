@@ -13,7 +13,8 @@ from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise, tensor
+from weight_atlas.reporting.grammar.tables import tensor
+from weight_atlas.stats import summarise
 
 EXPERIMENT, AXIS = "filters", "filters"
 # Experiments whose cells have pictures, and the axis that tells their cells apart.

@@ -11,7 +11,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals, plural
 from weight_atlas.reporting.grammar import panels, style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 BAND = "#DDDDDD"
 

@@ -11,7 +11,7 @@ from weight_atlas.reporting.exhibits.runs.runs import plural
 from weight_atlas.reporting.grammar import panels, style
 from weight_atlas.reporting.grammar.dots import fate
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 # What was done to the trained weights before they were trained again; the first three are the controls: nothing.
 SAME, OTHER, REPEATED = CONTROLS = ("same", "other", "repeated")

@@ -11,7 +11,8 @@ from weight_atlas.reporting.exhibits.weights.norms import cosine
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import PUBLISHED, summarise
+from weight_atlas.reporting.grammar.tables import PUBLISHED
+from weight_atlas.stats import summarise
 
 # The quantities of a flip: column of `families.journeys` -> (symbol, words, colour).
 LENGTHS = {

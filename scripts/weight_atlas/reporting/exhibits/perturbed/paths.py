@@ -11,7 +11,7 @@ from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 DASHES = {"plain": "-", "aligned": "--"}
 # Frankle et al. (2020), "Linear mode connectivity and the lottery ticket hypothesis", call two networks linearly

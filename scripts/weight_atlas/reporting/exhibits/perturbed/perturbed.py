@@ -17,7 +17,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 
 def returns(tables):

@@ -7,6 +7,7 @@ import pandas as pd
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 from weight_atlas.vocabulary import Protocol
 
 # protocol -> (words, marker, colour)

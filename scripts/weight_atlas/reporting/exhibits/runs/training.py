@@ -6,7 +6,8 @@ from weight_atlas.reporting.exhibits.runs.runs import plural, shortfall, with_ce
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.tables import last, summarise
+from weight_atlas.reporting.grammar.tables import last
+from weight_atlas.stats import summarise
 
 SPLITS = {"train": "--", "valid": ":", "test": "-"}
 MEASURES = {"accuracy": "accuracy (%)", "loss": "loss (cross-entropy)"}

@@ -13,7 +13,7 @@ from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 DEPTH = "n, copied layers"
 PROTOCOL = "Accuracy is that on test at the best validation epoch"

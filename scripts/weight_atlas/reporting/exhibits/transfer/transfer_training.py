@@ -13,6 +13,7 @@ from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 SPLITS = {"train": "on the training pictures", "valid": "on the validation pictures"}
 # level of reach.csv -> its words in a sentence, in a title, and in a table's heading

@@ -7,7 +7,7 @@ from weight_atlas.reporting.exhibits.runs.runs import extremes, intervals, short
 from weight_atlas.reporting.grammar import panels, style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 LINES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D")

@@ -18,7 +18,8 @@ from weight_atlas.reporting.exhibits.runs.runs import (
 from weight_atlas.reporting.exhibits.weights.movement import steps
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.tables import PUBLISHED, last, summarise
+from weight_atlas.reporting.grammar.tables import PUBLISHED, last
+from weight_atlas.stats import summarise
 
 COLUMNS = {
     "‖θ₀‖": "norm_from",

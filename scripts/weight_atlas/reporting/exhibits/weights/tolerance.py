@@ -8,7 +8,7 @@ from weight_atlas.reporting.exhibits.weights.unchanged import listed, totals
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 CRITERIA = {"ulp": "ulp", "relative": "|θ − θ₀| / |θ₀|", "absolute": "|θ − θ₀|"}
 LINES = ("-", "--", ":", "-.")

@@ -7,7 +7,7 @@ from weight_atlas.reporting.exhibits.runs.runs import extremes, intervals, plura
 from weight_atlas.reporting.grammar import dots, panels, style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
+from weight_atlas.stats import summarise
 
 # An interval narrower than this share of the parameters is not drawn: it would be a speck.
 VISIBLE = 0.005
