@@ -11,6 +11,7 @@ import yaml
 from scipy import stats
 
 import draw
+from tests.unit import summaries
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
@@ -122,6 +123,7 @@ class Study:
         schema.write(folder / "tables" / "anova.csv", "anova", found)
         for name, own in self.tables.items():
             schema.write(folder / "tables" / f"{name}.csv", name, own)
+        summaries.write(folder / "tables")
         complete(folder / "tables")
         for group, own in self.tensors.items():
             save_tensors(folder / "measures" / group / "filters.safetensors", own)

@@ -10,6 +10,7 @@ import yaml
 from test_reporting import FEATURES, REPORT, interval, opened, raw, texts
 from test_reporting import sample as grid_sample
 
+from tests.unit import summaries
 from tests.unit.tables import write_table
 from weight_atlas import schema
 from weight_atlas.reporting.chapters import dynamics
@@ -82,6 +83,7 @@ def sample(folder, perturbations=tuple(STEPS), parents=None, **more):
         old = [pd.read_csv(path, keep_default_na=False)] if path.exists() else []
         write_table(path, pd.concat([*(rows_ for rows_ in old if len(rows_)), pd.DataFrame(rows)]))
     write_table(folder / "tables/facts.csv", pd.DataFrame(FACTS))
+    summaries.write(folder / "tables")
     for group, own in matrices.items():
         for name in ("features", "pairs"):
             path = folder / "measures" / group / f"{name}.safetensors"
@@ -172,6 +174,7 @@ def edit(folder, name, change):
     """Rewrite a table with what `change` makes of it."""
     path = folder / "tables" / f"{name}.csv"
     write_table(path, change(pd.read_csv(path, keep_default_na=False)))
+    summaries.write(folder / "tables")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from scipy import stats
 from test_reporting import REPORT, texts
 
 import draw
+from tests.unit import summaries
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
@@ -105,6 +106,7 @@ def sample(folder, dataset="digits", width=0.125, seeds=3, alike=None, gain=0.03
     write_table(folder / "cells.csv", cells)
     for name, found in rows.items():
         write_table(folder / "tables" / f"{name}.csv", pd.DataFrame(found))
+    summaries.write(folder / "tables")
     complete(folder / "tables")
     return opened(folder, dataset)
 

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 import collect
+from tests.unit import summaries
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy
@@ -120,6 +121,7 @@ class Sample:
             write_table(made / f"{name}.csv", frame)
         for name, rows in transfer.rows(wanted, runs, rated, metrics).items():
             schema.write(made / f"{name}.csv", name, rows)
+        summaries.write(made)
         complete(made)
         return folder
 

@@ -7,8 +7,6 @@ from weight_atlas.reporting.exhibits.features import features, pairs
 from weight_atlas.reporting.exhibits.perturbed import perturbed, perturbed_answers
 from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
 from weight_atlas.reporting.grammar import exhibit, style
-from weight_atlas.reporting.grammar.tables import last
-from weight_atlas.stats import summarise
 
 TITLE = "Parameter dynamics"
 
@@ -58,18 +56,16 @@ def facts(tables):
 
 def moved(tables):
     """Relative distance from the start to the last epoch, by network and optimizer: see `spans`."""
-    return spans(last(movement.steps(tables, "start"), "to_epoch"), "relative")
+    return spans(tables.summary("relative_from_start"))
 
 
 def correlated(tables):
     """Mean absolute correlation of activations, by network and optimizer: see `spans`."""
-    found = tables.done("features")
-    return spans(found[found["of"] == "activations"], "mean_absolute")
+    return spans(tables.summary("mean_absolute"))
 
 
-def spans(rows, column):
-    """One dict a network: network, by_optimizer (optimizer -> lowest and highest of the cells' means of `column`)."""
-    means = summarise(rows, ["network", "optimizer", "cell_id"], column).dropna(subset="mean")
+def spans(means):
+    """One dict a network: network, by_optimizer (optimizer -> lowest and highest of the means of the cells)."""
     found = []
     for network, cells in means.groupby("network", sort=False):
         ends = cells.groupby("optimizer", sort=False)["mean"].agg(["min", "max"])

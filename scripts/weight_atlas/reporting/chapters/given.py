@@ -2,12 +2,10 @@
 
 from weight_atlas.reporting.chapters import dynamics, study
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints
-from weight_atlas.reporting.exhibits.runs.runs import plural
-from weight_atlas.reporting.exhibits.weights import movement, statistics, unchanged
+from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, plural
+from weight_atlas.reporting.exhibits.weights import statistics, unchanged
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import last
-from weight_atlas.stats import summarise
 
 TITLE = "Your own checkpoints"
 
@@ -48,8 +46,7 @@ def facts(tables):
 
 def moved(tables):
     """One dict a cell: cell_id, n, and mean, low, high of the relative distance of the last file from the first."""
-    means = summarise(last(movement.steps(tables, "start"), "to_epoch"), ["cell_id"], "relative")
-    return means.dropna(subset="mean").to_dict("records")
+    return tables.summary("relative_from_start")[["cell_id", *ESTIMATE]].to_dict("records")
 
 
 def way(_, found):

@@ -115,7 +115,8 @@ def close(claim, tables):
         for what, other in others.items():
             if len(one) and len(other):
                 found.append({"network": network, "dataset": dataset, "what": what, **difference(one, other)})
-    sgd = stats.summarise(huge[huge["rule"] == "sgd"], ["cell_id"], "relative")["mean"]
+    means = tables.summary("relative_from_start").set_index("cell_id")["mean"]
+    sgd = means.reindex(huge.loc[huge["rule"] == "sgd", "cell_id"].unique())
     text = f"The relative distance of huge networks with SGD is {numeric(sgd)}. Difference to it: {gathered(found)}."
     if not len(within):
         return inside.verdict(f"Seen: {text}", {"differences": found})

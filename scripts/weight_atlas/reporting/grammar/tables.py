@@ -107,6 +107,14 @@ class Tables:
             raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
         return frame
 
+    def summary(self, measure):
+        """summary.csv: the rows of one measure that have a mean, with cell_id, LABELS, key, n, mean, low and high."""
+        found = self.read("summary")
+        found = found[(found["measure"] == measure) & (found["n"] > 0)]
+        if found.empty:
+            raise NothingToShow(f"summary.csv has no {measure} of a finished replicate of study {self.study}.")
+        return found[["cell_id", *AXES, "key", "n", "mean", "low", "high"]].reset_index(drop=True)
+
     def pairs(self):
         """pairs.csv: the pairs of this study's finished models, with their dataset and network; levels are text.
 

@@ -9,7 +9,6 @@ from weight_atlas.reporting.exhibits.weights.statistics import MEASURES
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
 from weight_atlas.stats import summarise
 
 ROW = 0.165  # inches of a map's row

@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from weight_atlas.reporting.exhibits.runs.runs import extremes, intervals, shortfall, with_cells
+from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.exhibits.weights.movement import steps, three
 from weight_atlas.reporting.grammar import dots, style
@@ -188,9 +188,12 @@ KINDS = {"activations": (style.PALETTE[0], "o"), "weights": (style.PALETTE[1], "
 def summary(tables):
     """Mean correlation and mean absolute correlation of activations and of weight rows, by cell; [Exhibit]."""
     found = tables.done("features")
-    long = found.rename(columns={"of": "kind"})
+    active = [tables.summary(name).assign(kind="activations", quantity=name) for name in QUANTITIES]
+    long = found[found["of"] == "weights"].rename(columns={"of": "kind"})
     long = long.melt(["cell_id", "seed", "kind"], list(QUANTITIES), "quantity", "value")
-    data = with_cells(tables, summarise(long, ["cell_id", "kind", "quantity"], "value"))
+    means = pd.concat([*active, summarise(long, ["cell_id", "kind", "quantity"], "value")])
+    means = means.sort_values("quantity", key=lambda names: names.map(list(QUANTITIES).index), kind="stable")
+    data = with_cells(tables, means[["cell_id", "kind", "quantity", *ESTIMATE]])
     absolute = data[(data["quantity"] == "mean_absolute") & (data["kind"] == "activations")].dropna(subset="mean")
     if absolute.empty:
         raise NothingToShow("features.csv has no defined correlation.")

@@ -6,8 +6,6 @@ import pandas as pd
 
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
-from weight_atlas.stats import summarise
 from weight_atlas.vocabulary import Protocol
 
 # protocol -> (words, marker, colour)
@@ -26,11 +24,14 @@ HEADINGS = {
 # Column headings of printed tables.
 WORDS = {"dataset": "data set", "init": "start"}
 
+# The columns of an estimate.
+ESTIMATE = ("n", "mean", "low", "high")
+
 
 def accuracy_means(tables):
     """Accuracy by cell and protocol: the labels, protocol, n, of, mean, low, high (shares)."""
-    found = summarise(tables.done("accuracy"), ["cell_id", "protocol"], "accuracy")
-    return with_cells(tables, found[found["n"] > 0])
+    found = tables.summary("accuracy").rename(columns={"key": "protocol"})
+    return with_cells(tables, found[["cell_id", "protocol", *ESTIMATE]])
 
 
 def with_cells(tables, data):

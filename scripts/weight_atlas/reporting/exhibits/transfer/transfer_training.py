@@ -12,7 +12,6 @@ from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.tables import summarise
 from weight_atlas.stats import summarise
 
 SPLITS = {"train": "on the training pictures", "valid": "on the validation pictures"}

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from weight_atlas.reporting.exhibits.runs.runs import extremes, intervals, shortfall, with_cells
+from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
 from weight_atlas.reporting.grammar import panels, style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
@@ -39,8 +39,9 @@ def movement(tables):
 
 def interval_norms(tables):
     """Distance moved between consecutive snapshots, ‖θ5 − θ0‖, ‖θ10 − θ5‖ ..; [Exhibit]."""
-    found = summarise(steps(tables, "consecutive"), ["cell_id", "from_epoch", "to_epoch"], "distance")
-    data = with_cells(tables, found)
+    found = tables.summary("distance")
+    found[["from_epoch", "to_epoch"]] = found["key"].str.split("-", expand=True).astype(int)
+    data = with_cells(tables, found[["cell_id", "from_epoch", "to_epoch", *ESTIMATE]])
     name = data["from_epoch"].astype(str) + "→" + data["to_epoch"].astype(str)
     at = data.groupby("network")["to_epoch"].rank("dense")
     fig = lines(tables, data.assign(at=at, name=name), "epochs", "‖θ(end) − θ(begin)‖")

@@ -21,12 +21,12 @@ from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import PUBLISHED, last
 from weight_atlas.stats import summarise
 
-COLUMNS = {
-    "‖θ₀‖": "norm_from",
-    "‖θ‖": "norm_to",
-    "‖θ − θ₀‖": "distance",
-    "relative": "relative",
-    "cosine": "cosine",
+# heading -> measure of summary.csv
+MEASURES = {
+    "‖θ‖": "norm_at_end",
+    "‖θ − θ₀‖": "distance_from_start",
+    "relative": "relative_from_start",
+    "cosine": "cosine_from_start",
 }
 
 REACH = "‖θ₀‖ ±"  # half the interval of a start's norm, which all but repeats the scheme: in the CSV alone
@@ -34,16 +34,16 @@ REACH = "‖θ₀‖ ±"  # half the interval of a start's norm, which all but r
 
 def norms(tables):
     """The table of ‖θ₀‖, ‖θ‖ at the end, ‖θ − θ₀‖, the relative distance and the cosine by cell; [Exhibit]."""
-    moved = last(steps(tables, "start"), "to_epoch")
-    means = {column: summarise(moved, ["cell_id"], column).set_index("cell_id") for column in COLUMNS.values()}
+    starts = summarise(last(steps(tables, "start"), "to_epoch"), ["cell_id"], "norm_from")
+    means = {"‖θ₀‖": starts} | {words: tables.summary(measure) for words, measure in MEASURES.items()}
+    means = {words: found.set_index("cell_id") for words, found in means.items()}
     status = tables.status()
     rows = []
     for cell in tables.cells.to_dict("records"):
         row = labels(tables, cell) | {"done": of_asked(status.loc[cell["cell_id"]])}
-        for words, column in COLUMNS.items():
-            found, decimals = means[column], 3 if column == "cosine" else None
-            there = cell["cell_id"] in found.index
-            digits = 4 if column.startswith("norm") else 3
+        for words, found in means.items():
+            there, decimals = cell["cell_id"] in found.index, 3 if words == "cosine" else None
+            digits = 4 if words in ("‖θ₀‖", "‖θ‖") else 3
             row[words] = mean_text(found.loc[cell["cell_id"]], 1, decimals, digits) if there else "none"
         row["‖θ₀‖"], _, row[REACH] = row["‖θ₀‖"].partition(" ± ")
         rows.append(row)
@@ -51,7 +51,7 @@ def norms(tables):
     columns = [name for name in printed(tables, table) if name != REACH]
     caption = (
         f"Norms of all learnable parameters θ{everywhere(tables)}, at the start (θ₀) and after the last epoch: means "
-        f"over the finished replicates{counted(columns)}. {half(means['distance'])} (That of ‖θ₀‖ is in the CSV.) "
+        f"over the finished replicates{counted(columns)}. {half(means['‖θ − θ₀‖'])} (That of ‖θ₀‖ is in the CSV.) "
         "Relative is ‖θ − θ₀‖ / ‖θ₀‖; cosine is that of the angle between θ₀ and θ: near 1, θ still points where θ₀ "
         "pointed. "
     )
@@ -74,8 +74,7 @@ def norms_document(tables):
 
     A triple has first, second and distance: |θ₁|, |θ₂| and |θ₁ − θ₂|. [] where no cell matches any.
     """
-    moved = last(steps(tables, "start"), "to_epoch")
-    ends = moved.groupby("cell_id")["norm_to"].mean()
+    ends = tables.summary("norm_at_end").set_index("cell_id")["mean"]
     rows, some = [], False
     for triple in tables.document.get("norms", []):
         own = [cell for cell in ends.index if triple in matching(tables, cell)]

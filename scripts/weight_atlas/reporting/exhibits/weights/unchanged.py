@@ -3,11 +3,10 @@
 import pandas as pd
 from matplotlib.patches import Patch
 
-from weight_atlas.reporting.exhibits.runs.runs import extremes, intervals, plural, shortfall, with_cells
+from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, plural, shortfall, with_cells
 from weight_atlas.reporting.grammar import dots, panels, style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.stats import summarise
 
 # An interval narrower than this share of the parameters is not drawn: it would be a speck.
 VISIBLE = 0.005
@@ -53,7 +52,7 @@ def shares(tables):
     """By cell: unchanged (mean share with n, low, high), the share of each class, taps (share), contradicted (sum of
     the replicates' structural weights that had a gradient; NaN where none was recorded)."""
     found = totals(tables)
-    data = summarise(found, ["cell_id"], "share").rename(columns={"mean": "unchanged"})
+    data = tables.summary("unchanged")[["cell_id", *ESTIMATE]].rename(columns={"mean": "unchanged"})
     groups = found.groupby("cell_id", sort=False)
     parts = groups[["size", *CLASSES, "tap_share"]].mean().rename(columns={"tap_share": "taps"})
     parts["contradicted"] = groups["contradicted"].sum(min_count=1)
