@@ -1,4 +1,4 @@
-"""Results in a notebook: `wa.cells`, `table`, `load` and `pictures`, the docs' example and the notebook."""
+"""Results in a notebook: `wa.cells`, `table`, `load` and `images`, the README's example and the notebook."""
 
 import csv
 import json
@@ -47,7 +47,7 @@ def the_id(root, labels):
 
 
 def right(model, images, labels):
-    """How many pictures a module gets right."""
+    """How many images a module gets right."""
     with torch.inference_mode():
         return int((model(images).argmax(1) == labels).sum())
 
@@ -104,13 +104,13 @@ def test_of_several_cells_that_fit_the_one_in_the_grid_is_taken(finished):
         assert all(np.array_equal(tensor.numpy(), kept[name]) for name, tensor in found.items())
 
 
-# ------------------------------------------------------------------------------------------------- its pictures
+# ------------------------------------------------------------------------------------------------- its images
 
 
 @pytest.mark.parametrize("cell", [LENET, RESNET], ids=["lenet", "resnet"])
 def test_accuracies_are_those_of_the_metrics_and_of_the_table(finished, cell):
     root, cell_id = finished.root, the_id(finished.root, cell)
-    shown = {split: wa.pictures(cell, split, root=root) for split in ("valid", "test")}
+    shown = {split: wa.images(cell, split, root=root) for split in ("valid", "test")}
     for row in rows(root / f"results/cells/{cell_id}/seeds_0-2/metrics.csv"):
         model = wa.load(cell, int(row["seed"]), int(row["epoch"]), root=root)
         for split, (images, labels) in shown.items():
@@ -124,11 +124,11 @@ def test_accuracies_are_those_of_the_metrics_and_of_the_table(finished, cell):
             assert right(model, *shown["test"]) / len(shown["test"][1]) == pytest.approx(accuracy)
 
 
-def test_pictures_are_those_of_the_split_padded_and_normalised(finished):
+def test_images_are_those_of_the_split_padded_and_normalised(finished):
     (row,) = listed(finished.root, role="grid", **LENET)
     kept, card = load_file(finished.root / row["data"]), store.read_json(finished.root / row["card"])
     for number, split in enumerate(("train", "valid", "test")):
-        images, labels = wa.pictures(LENET, split, root=finished.root)
+        images, labels = wa.images(LENET, split, root=finished.root)
         chosen = kept["split"] == number
         edge = (json.loads(row["cell"])["input"]["size"] - 28) // 2
         padded = np.pad(kept["images"][chosen].astype(float), [(0, 0), (0, 0), (edge, edge), (edge, edge)])
@@ -231,7 +231,7 @@ WRONG = {
     "seed": (lambda root: wa.load(LENET, 3, root=root), "has no seed 3; there are: 0, 1, 2$"),
     "epoch": (lambda root: wa.load(LENET, 0, 9, root=root), "has no snapshot 9; there are: 0, 1, 2, best$"),
     "word": (lambda root: wa.load(LENET, 0, "first", root=root), "no snapshot 'first'; there are: 0, 1, 2, best$"),
-    "split": (lambda root: wa.pictures(LENET, "tset", root=root), "no split 'tset'; allowed: train, valid, test$"),
+    "split": (lambda root: wa.images(LENET, "tset", root=root), "no split 'tset'; allowed: train, valid, test$"),
     "table": (lambda root: wa.table("acuracy", root=root), "no table 'acuracy' in .*; there are: accuracy, afterm"),
     "config": (lambda root: wa.cells(name="other", root=root), "no results of a config 'other'; there are: tiny$"),
     "root": (lambda root: wa.cells(root=root / "data"), "no results in .*/data/results; run the workflow first, or"),
@@ -251,10 +251,10 @@ def test_what_is_not_trained_or_prepared_any_more_is_said(finished, tmp_path):
     (block,) = (finished.root / "results/cells" / cell_id).iterdir()
     (tmp_path / "results/tiny").mkdir(parents=True)
     shutil.copy(finished.root / "results/tiny/cells.csv", tmp_path / "results/tiny")
-    with pytest.raises(ValueError, match="seed 0 is not trained: .*run.json: is not there; run the workflow"):
+    with pytest.raises(ValueError, match="seed 0 is not trained: .*run.json: is missing; run the workflow"):
         wa.load(cell_id, root=tmp_path)
-    with pytest.raises(ValueError, match="the prepared data set is not there; run the workflow again"):
-        wa.pictures(cell_id, root=tmp_path)
+    with pytest.raises(ValueError, match="the prepared data set is missing; run the workflow again"):
+        wa.images(cell_id, root=tmp_path)
     copied = shutil.copytree(block, tmp_path / "results/cells" / cell_id / block.name)
     run = store.read_json(copied / "run.json")
     run["replicates"][0] |= {"status": "failed", "cause": "out of memory", "epochs": 0}

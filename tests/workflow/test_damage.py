@@ -123,7 +123,7 @@ def test_results_below_another_folder_are_an_error(finished, tmp_path):
         group = next(csv.DictReader(file))["group"]
     command = ["scripts/measure.py", "--cells", str(cells), "--group", group, "--output", str(tmp_path / "out")]
     done = workflow.python(*command, "--data", "--card")
-    assert done.returncode != 0 and "run.json: is not there" in done.stdout.splitlines()[-1]
+    assert done.returncode != 0 and "run.json: is missing" in done.stdout.splitlines()[-1]
     cards = [str(path) for path in (tmp_path / "data").glob("*.json")]
     measures = [str(path) for path in (tmp_path / "results/tiny/measures").iterdir()]
     command = ["scripts/collect.py", "--cells", str(cells), "--measures", *measures, "--cards", *cards]
