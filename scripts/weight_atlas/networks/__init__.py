@@ -38,6 +38,18 @@ from weight_atlas import plugins
 from weight_atlas.networks import architectures
 from weight_atlas.networks.table import Table, TooSmall
 
+__all__ = [
+    "PublishedWeights",
+    "Table",
+    "check_options",
+    "input_size",
+    "layer_table",
+    "load_architecture",
+    "names",
+    "options",
+    "published_weights",
+]
+
 _LARGEST = 512  # where the search for the smallest size that works ends
 
 
