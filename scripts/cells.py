@@ -28,7 +28,7 @@ def main() -> int:
         sys.exit(f"config: {problem}")
     rows = plan.rows()
     columns = schema.header("cells", list(dict.fromkeys(key for row in rows for key in row)))
-    with store.whole(args.cells) as path, open(path, "w", newline="", encoding="utf-8") as file:
+    with store.atomic_write(args.cells) as path, open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)

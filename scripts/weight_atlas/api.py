@@ -214,14 +214,15 @@ def _snapshot(root: Path, cell_id: str, entry: Mapping[str, Any], seed: int, epo
     block, record = replicate.block, replicate.record
     chosen = record["epochs"] if epoch == "last" else epoch
     epochs: Iterable[int | str] = (*range(record["epochs"] + 1), "best")
-    kept = [x for x in epochs if store.kept(store.snapshot_path(block, seed, x))]
+    kept = [x for x in epochs if store.is_kept(store.snapshot_path(block, seed, x))]
     if chosen not in kept:
         status = "" if record["status"] == "done" else f" ({record['status']}: {record['cause']})"
         known = ", ".join(map(str, kept))
         raise ValueError(f"{cell_id} seed {seed}{status} has no snapshot {epoch!r}; {_there(known)}")
     path = store.snapshot_path(block, seed, chosen)
-    names = [part.name for part in store.parts(path)] if path.exists() else []  # a start kept as a hash has no file
-    if why := records.damage(block, record, names):
+    # A start that is kept as a hash has no file.
+    names = [part.name for part in store.tensor_files(path)] if path.exists() else []
+    if why := records.find_damage(block, record, names):
         raise ValueError(f"{why}; remove {block}/run.json and run the workflow again, which trains this replicate")
     return path
 

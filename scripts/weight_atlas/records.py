@@ -52,7 +52,7 @@ def assemble(block: Path, cell_id: str, settings: Mapping[str, Any]) -> dict[str
     run |= records[-1]["machine"]
     run["replicates"] = [{key: record[key] for key in record if key != "machine"} for record in records]
     run["cell"] = settings
-    with store.whole(block / "metrics.csv") as part:
+    with store.atomic_write(block / "metrics.csv") as part:
         part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     store.write_json(block / "run.json", run)
     return run
@@ -74,7 +74,7 @@ def read(block: str | Path) -> dict[str, Any]:
     return run
 
 
-def damage(block: Path, record: Mapping[str, Any], names: Iterable[str] | None = None) -> str | None:
+def find_damage(block: Path, record: Mapping[str, Any], names: Iterable[str] | None = None) -> str | None:
     """What is wrong with the files of a replicate (those of these names, or all), in one line; None where they are as
     recorded. A file that stays the same is read once per process.
     """
@@ -119,6 +119,6 @@ def replicates(blocks: Sequence[str | Path], seeds: Iterable[int], check: bool =
             raise FileNotFoundError(f"{block}/run.json: is missing; run the workflow again, which makes it")
         run = read(block)
         record = next(record for record in run["replicates"] if record["seed"] == seed)
-        why = damage(block, record) if check and record["status"] != Status.FAILED else None
+        why = find_damage(block, record) if check and record["status"] != Status.FAILED else None
         result.append(Replicate(seed, block, run, record | {"status": Status.MISSING, "cause": why} if why else record))
     return result

@@ -67,7 +67,7 @@ class Header(NamedTuple):
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` at the end, or remove it on an exception.
 
     A reader thus sees the old file, the new file or none, never half of one, after a power cut too: the content is on
@@ -121,7 +121,7 @@ def read_json(path: str | Path) -> Any:
 def write_json(path: str | Path, obj: object) -> None:
     """Write `obj` as UTF-8 JSON, whole. NaN and infinity are no JSON: they raise ValueError; write None for them."""
     text = json.dumps(obj, indent=1, ensure_ascii=False, allow_nan=False)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text + "\n", encoding="utf-8")
 
 
@@ -146,7 +146,7 @@ def save_tensors(
     header = {"__metadata__": {str(key): str(value) for key, value in sorted((metadata or {}).items())}} | entries
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text = text.ljust(-(-len(text) // 8) * 8)
-    with whole(path) as part, open(part, "wb") as file:
+    with atomic_write(path) as part, open(part, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in entries:
             file.write(as_bytes(tensors[name]))
@@ -183,7 +183,7 @@ def as_bytes(tensor: "npt.NDArray[Any] | torch.Tensor") -> memoryview:
 def load_tensors(path: str | Path) -> "dict[str, torch.Tensor]":
     """The torch tensors of a safetensors file by name, mapped into memory (pages are read when they are touched;
     writing to a tensor changes the process's copy, never the file). Of a snapshot all tensors, also those that another
-    file holds (see `parts`)."""
+    file holds (see `tensor_files`)."""
     from safetensors.torch import load_file
 
     return _load(path, load_file)
@@ -199,12 +199,12 @@ def load_arrays(path: str | Path) -> "dict[str, npt.NDArray[Any]]":
 
 def _load(path: str | Path, load_file: Callable[[Path], dict[str, T]]) -> dict[str, T]:
     tensors: dict[str, T] = {}
-    for part in parts(path):
+    for part in tensor_files(path):
         tensors = load_file(part) | tensors
     return tensors
 
 
-def parts(path: str | Path) -> list[Path]:
+def tensor_files(path: str | Path) -> list[Path]:
     """The files that together hold the tensors of a safetensors file: itself, and the one that its metadata names as
     `rest`, where it has the others. FileNotFoundError, in one line, where that one is missing.
 
@@ -277,10 +277,10 @@ def metrics_path(block: str | Path, seed: int | str) -> Path:
 
 def snapshot_path(block: str | Path, seed: int | str, epoch: int | str) -> Path:
     """The path of a snapshot below the block directory `block`; `epoch` is a number or "best"."""
-    return named(replicate_path(block, seed), epoch)
+    return snapshot_file(replicate_path(block, seed), epoch)
 
 
-def named(folder: str | Path, epoch: int | str) -> Path:
+def snapshot_file(folder: str | Path, epoch: int | str) -> Path:
     """The path of a snapshot in the folder of a replicate's snapshots; `epoch` is a number or "best"."""
     return Path(folder) / f"{'best' if epoch == 'best' else f'epoch_{int(epoch)}'}.safetensors"
 
@@ -296,11 +296,11 @@ def course_path(folder: str | Path) -> Path:
     return Path(folder) / "course.json"
 
 
-def kept(path: str | Path) -> bool:
+def is_kept(path: str | Path) -> bool:
     """Whether a snapshot is kept: as a file or, for the start of a pruned replicate, as a hash only. That start is then
     made again where it is needed (`weight_atlas.starts.load`)."""
     path = Path(path)
-    return path.exists() or (path == named(path.parent, 0) and course_path(path.parent).exists())
+    return path.exists() or (path == snapshot_file(path.parent, 0) and course_path(path.parent).exists())
 
 
 def optimizer_path(block: str | Path, seed: int | str) -> Path:

@@ -130,8 +130,8 @@ def test_what_stays_is_what_was_trained(both):
 def test_starts_are_made_again_to_the_bit(both):
     for name, _, whole, thinned in folders(both):
         if name != "base-diverged":
-            assert not store.named(thinned, 0).exists() and store.kept(store.named(thinned, 0)), name
-        assert equal(starts.load(store.named(thinned, 0)), starts.load(store.named(whole, 0))), name
+            assert not store.snapshot_file(thinned, 0).exists() and store.is_kept(store.snapshot_file(thinned, 0)), name
+        assert equal(starts.load(store.snapshot_file(thinned, 0)), starts.load(store.snapshot_file(whole, 0))), name
 
 
 def test_every_table_is_the_same_to_the_byte(toy, both, tmp_path):
@@ -263,10 +263,10 @@ def test_best_is_another_name_of_its_epoch_where_that_stays(both):
     for name, seed, whole, thinned in folders(both):
         record = store.read_json(whole.parents[1] / "run.json")["replicates"][seed]
         for folder in (whole, thinned):
-            epoch = store.named(folder, record["best_epoch"])
+            epoch = store.snapshot_file(folder, record["best_epoch"])
             if record["best_epoch"] and epoch.exists():
-                linked += os.path.samefile(epoch, store.named(folder, "best"))
-                assert os.path.samefile(epoch, store.named(folder, "best")), (name, folder)
+                linked += os.path.samefile(epoch, store.snapshot_file(folder, "best"))
+                assert os.path.samefile(epoch, store.snapshot_file(folder, "best")), (name, folder)
     assert linked > len(CELLS)
 
 

@@ -73,12 +73,12 @@ def test_a_cut_file_is_refused_in_one_line(tmp_path, cut):
 def test_whole_leaves_the_old_file_when_writing_fails(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("old")
-    with pytest.raises(RuntimeError), store.whole(path) as part:
+    with pytest.raises(RuntimeError), store.atomic_write(path) as part:
         part.write_text("half")
         raise RuntimeError
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.csv"]
     assert path.read_text() == "old"
-    with store.whole(path) as part:
+    with store.atomic_write(path) as part:
         assert part.parent == path.parent
         assert part.suffix == path.suffix
         part.write_text("new")

@@ -39,7 +39,7 @@ def available(cell, block, replicate):
     wanted = sorted({first, last, *(epoch for epoch in asked if epoch <= last)})
     told = store.course_path(folder(block, replicate))
     taken = store.read_json(told)["epochs"] if told.exists() else ()
-    there = [epoch for epoch in wanted if epoch in taken or store.kept(snapshot(block, replicate, epoch))]
+    there = [epoch for epoch in wanted if epoch in taken or store.is_kept(snapshot(block, replicate, epoch))]
     if replicate["status"] == Status.DONE and not snapshot(block, replicate, last).exists():
         there = [epoch for epoch in there if epoch != last]
     if replicate["status"] == Status.DONE and there != wanted:

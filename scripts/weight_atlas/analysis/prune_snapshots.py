@@ -57,21 +57,21 @@ def prune(own, kept, again):
     # The start goes last: as long as it is there, what names it can be read.
     gone = sorted((epoch for epoch in there if epoch not in stay), reverse=True)
     for epoch in gone:
-        store.named(own, epoch).unlink()
+        store.snapshot_file(own, epoch).unlink()
     return len(gone)
 
 
 def _lead(own, last, staying):
     """Make the last snapshot whole, and let the others that stay, and the best one, name it instead of the start."""
-    start, lead = store.named(own, 0).name, store.named(own, last).name
+    start, lead = store.snapshot_file(own, 0).name, store.snapshot_file(own, last).name
     for at in (last, *staying, "best"):
-        path = store.named(own, at)
+        path = store.snapshot_file(own, at)
         metadata, shapes = store.tensor_header(path) if path.exists() else ({}, {})
         if metadata.get(store.REST) != start:
             continue
         if at == "best" and int(metadata["epoch"]) in staying:  # another name of that epoch's file, as before
-            with store.whole(path) as part:
-                os.link(store.named(own, metadata["epoch"]), part)
+            with store.atomic_write(path) as part:
+                os.link(store.snapshot_file(own, metadata["epoch"]), part)
             continue
         tensors, about = store.load_tensors(path), {key: metadata[key] for key in metadata if key != store.REST}
         if at != last:

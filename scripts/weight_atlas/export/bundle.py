@@ -22,7 +22,7 @@ from weight_atlas.export.result import Result
 from weight_atlas.plan import spec
 from weight_atlas.reporting.pages import render
 from weight_atlas.schema import dictionary
-from weight_atlas.store import parts, read_json, sha256, whole
+from weight_atlas.store import atomic_write, read_json, sha256, tensor_files
 
 ROOT = Path(__file__).resolve().parents[3]
 ABOUT = ("CITATION.cff", "LICENSE", "requirements.txt")  # of the workflow's own folder
@@ -60,7 +60,7 @@ def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
         names = _names(folder)
         _text(folder / ro_crate.NAME, ro_crate.describe(folder, names, about, titles))
         _text(folder / ro_crate.MANIFEST, _sums({name: folder / name for name in _names(folder)}))
-        with whole(output) as part:
+        with atomic_write(output) as part:
             _zip(folder, part)
 
 
@@ -192,7 +192,7 @@ def _last_snapshots(result: Result) -> dict[str, Path]:
         for seed in cell["seeds"]:
             last = result.last_snapshot(cell_id, seed)
             if last and result.status(cell_id, seed) in ("done", "diverged"):
-                files = parts(last)
+                files = tensor_files(last)
                 result.check(cell_id, seed, files)
                 for path in files:
                     paths[path.relative_to(result.root).as_posix()] = path

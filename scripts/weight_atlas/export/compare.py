@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from weight_atlas import stats
 from weight_atlas.export.result import Result, tensors_sha256
 from weight_atlas.reporting.pages import render
-from weight_atlas.store import parts
+from weight_atlas.store import tensor_files
 
 Row = dict[str, Any]
 
@@ -150,7 +150,7 @@ def _open_tensors(path: Path, stack: ExitStack) -> dict[str, Any]:
     """{name: the open file that holds it} of every tensor of a snapshot; the stack closes them."""
     from safetensors import safe_open
 
-    files = [stack.enter_context(safe_open(part, "np")) for part in reversed(parts(path))]
+    files = [stack.enter_context(safe_open(part, "np")) for part in reversed(tensor_files(path))]
     return {name: file for file in files for name in file.keys()}  # noqa: SIM118, a file is not a dict
 
 

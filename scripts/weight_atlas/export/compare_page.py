@@ -12,7 +12,7 @@ from weight_atlas.export.compare import Pair, Row
 from weight_atlas.export.result import Result
 from weight_atlas.reporting.pages import render
 from weight_atlas.schema import dictionary
-from weight_atlas.store import whole
+from weight_atlas.store import atomic_write
 from weight_atlas.vocabulary import Status
 
 TEMPLATES = Path(__file__).resolve().parents[3] / "report"
@@ -156,5 +156,5 @@ def _page(context, output):
         text = render.document(TEMPLATES, context, "compare.qmd.j2")
         (folder / "report.qmd").write_text(text, encoding="utf-8")
         render.render(folder)
-        with whole(output / "compare.html") as part:
+        with atomic_write(output / "compare.html") as part:
             shutil.copyfile(folder / "report.html", part)

@@ -65,7 +65,7 @@ class Result:
             return {}
         folder = self.root / block / "snapshots" / f"seed{seed}"
         epochs = {int(path.stem[6:]): path for path in folder.glob("epoch_*.safetensors")}
-        best = store.named(folder, "best")
+        best = store.snapshot_file(folder, "best")
         return dict(sorted(epochs.items())) | ({"best": best} if best.exists() else {})
 
     def last_snapshot(self, cell_id: str, seed: int) -> Path | None:
@@ -78,7 +78,7 @@ class Result:
         if paths:
             block = paths[0].parents[2]
             [replicate] = records.replicates([block], [seed], check=False)
-            if why := records.damage(block, replicate.record, [path.name for path in paths]):
+            if why := records.find_damage(block, replicate.record, [path.name for path in paths]):
                 raise ValueError(f"{why}; remove {block}/run.json and run the workflow again, which trains it again")
 
     @cached_property
@@ -101,13 +101,13 @@ class Result:
         if self.is_bundle:  # it lists that other file beside the last one
             hashes = self.hashes(cell_id, seed)
             return {epoch for epoch in hashes if epoch and len(hashes) > 1}
-        return {epoch for epoch, path in self.snapshots(cell_id, seed).items() if len(store.parts(path)) > 1}
+        return {epoch for epoch, path in self.snapshots(cell_id, seed).items() if len(store.tensor_files(path)) > 1}
 
 
 def tensors_sha256(path: Path) -> str:
     """The SHA-256 of the tensors of a safetensors file without its metadata (which name the cell): equal for equal
     tensors, whether one file holds them all or two do."""
-    if len(store.parts(path)) > 1:
+    if len(store.tensor_files(path)) > 1:
         arrays = store.load_arrays(path)
         header = store.layout(path, arrays)
         digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())

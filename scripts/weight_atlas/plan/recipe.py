@@ -79,7 +79,7 @@ def _taken(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[i
         if record["status"] == "done":
             epoch = record["epochs"] if start.take == "last" else start.take
             names = [
-                store.named("", epoch).name,
+                store.snapshot_file("", epoch).name,
                 *(["optimizer.safetensors"] if start.carries_state else []),
             ]
             taken.append([seed, *(record["sha256"].get(name) for name in names)])

@@ -19,7 +19,7 @@ def write(path: Path, table: str, rows: Iterable[Sequence[Any]], digits: int | N
 
     Floats are written so that they read back the same, or with `digits` significant digits; NaN and None are empty.
     """
-    with store.whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+    with store.atomic_write(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(tables.names(table))
         writer.writerows([_text(value, digits) for value in row] for row in rows)

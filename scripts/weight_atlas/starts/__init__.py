@@ -108,11 +108,11 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
 def load(path: str | Path) -> dict[str, torch.Tensor]:
     """{torch name: tensor} of a snapshot, on the CPU; the start of a thinned replicate is made again.
 
-    Whoever may be given an epoch 0 reads it by this function, and asks `store.kept` whether it is there. ValueError in
-    one line where it cannot be made again; otherwise raises what `store.load_tensors` raises.
+    Code that may be given an epoch 0 reads it by this function, and asks `store.is_kept` whether it exists. ValueError
+    in one line where it cannot be made again; otherwise raises what `store.load_tensors` raises.
     """
     path = Path(path)
-    if path.exists() or not store.kept(path):
+    if path.exists() or not store.is_kept(path):
         return store.load_tensors(path)
     block, seed = path.parents[2], int(path.parent.name.removeprefix("seed"))
     run = store.read_json(block / "run.json")
@@ -134,7 +134,7 @@ def made_again(settings: Settings, record: dict[str, Any], block: Path) -> dict[
     model, file = model.to_empty(device="cpu"), record["start_file"]
     if file is not None:
         file = os.path.normpath(block / file)
-        if not store.kept(file):
+        if not store.is_kept(file):
             raise ValueError(f"{file}, which it was made from, is not there; remove {block}, to train it again")
     begin(model, table, settings.start, record["seed"], file)
     tensors = model.state_dict()

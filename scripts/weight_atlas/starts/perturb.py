@@ -37,7 +37,7 @@ class Weights:
             raise ValueError("the start is drawn: there is no parent whose first weights could be put back")
         from weight_atlas import starts  # which itself needs this module
 
-        return starts.load(store.named(self.folder, 0))
+        return starts.load(store.snapshot_file(self.folder, 0))
 
     def redrawn(self) -> dict[str, torch.Tensor]:
         """Weights drawn as the parent's start was, from a stream of their own."""

@@ -69,7 +69,7 @@ def _start_file(start: Start, seed: int, files: dict[str, Any]) -> str | None:
             if epoch != "best" and epoch > mine["epochs"]:
                 raise starts.Missing(f"its parent {start.cell} stopped after epoch {mine['epochs']} for seed {seed}")
             path = store.snapshot_path(block, seed, epoch)
-            if not store.kept(path):
+            if not store.is_kept(path):
                 raise starts.Missing(
                     f"its parent {start.cell} has not kept epoch {epoch} (see `keep`); remove {block} and type the "
                     "same command, to train it again so that it does"

@@ -303,7 +303,7 @@ class Run:
         values = (self.cell_id, self.seed, epoch, stage, now, *trained, *valid, *test, seconds)
         speed = len(self.feed) / seconds if seconds else math.nan
         self.rows.append(dict(zip(store.METRICS, (*values, speed), strict=True)))
-        with store.whole(store.metrics_path(self.out, self.seed)) as path, open(path, "w", newline="") as file:
+        with store.atomic_write(store.metrics_path(self.out, self.seed)) as path, open(path, "w", newline="") as file:
             writer = csv.DictWriter(file, store.METRICS)
             writer.writeheader()
             writer.writerows({key: _text(value) for key, value in row.items()} for row in self.rows)
@@ -326,7 +326,7 @@ class Run:
             if not asked:
                 self._save(first, epoch)
                 return
-            with store.whole(first) as part:
+            with store.atomic_write(first) as part:
                 os.link(here, part)
 
     def _save(self, path: Path, epoch: int) -> None:

@@ -165,7 +165,7 @@ class Block:
             return "its code, data or parent changed"
         if record["status"] == "failed":
             return "it failed" if again else None
-        return records.damage(self.directory, record)
+        return records.find_damage(self.directory, record)
 
     def unfinished(self) -> list[int]:
         """The seeds that have no record yet, neither in place nor in the scratch directory."""

@@ -15,7 +15,7 @@ def snapshot(cell, seed, take="last"):
     if replicate["status"] != "done":
         return None
     path = store.snapshot_path(block, seed, replicate["epochs"] if take == "last" else take)
-    return path if store.kept(path) else None
+    return path if store.is_kept(path) else None
 
 
 def rows(cell, layers, files, pictures):

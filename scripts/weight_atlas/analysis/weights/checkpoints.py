@@ -39,7 +39,7 @@ def taken(group, cell_id, seed):
     named = group[cell_id]["checkpoints"]
     [(_, block, _, replicate)] = records.replicates(group[cell_id]["blocks"], [seed])
     paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(replicate["epochs"] + 1)}
-    paths = {epoch: path for epoch, path in paths.items() if store.kept(path)}
+    paths = {epoch: path for epoch, path in paths.items() if store.is_kept(path)}
     if "match" in named:
         named = matched(group, named, block, seed, list(paths))
     return {name: (epoch, paths[epoch]) for name, epoch in named.items() if epoch in paths}

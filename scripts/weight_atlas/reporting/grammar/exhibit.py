@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from weight_atlas.reporting.grammar import style
-from weight_atlas.store import whole, write_json
+from weight_atlas.store import atomic_write, write_json
 
 
 class NothingToShow(Exception):
@@ -70,10 +70,10 @@ def write(folder, chapter, title, exhibits, facts):
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for exhibit in exhibits:
-        with whole(folder / f"{exhibit.name}.csv") as path:
+        with atomic_write(folder / f"{exhibit.name}.csv") as path:
             path.write_text(csv_text(exhibit.data), encoding="utf-8")
         if exhibit.figure is not None:
-            with whole(folder / exhibit.file) as path:
+            with atomic_write(folder / exhibit.file) as path:
                 path.write_bytes(picture(exhibit))
         entries.append(
             {
@@ -97,7 +97,7 @@ def write_png(folder, exhibits):
     Path(folder).mkdir(parents=True, exist_ok=True)
     for exhibit in exhibits:
         if exhibit.figure is not None and not exhibit.raster:
-            with whole(Path(folder) / f"{exhibit.name}.png") as path:
+            with atomic_write(Path(folder) / f"{exhibit.name}.png") as path:
                 path.write_bytes(picture(replace(exhibit, raster=True)))
 
 

@@ -23,7 +23,7 @@ import yaml
 from markupsafe import Markup
 
 from weight_atlas import schema
-from weight_atlas.store import read_json, whole
+from weight_atlas.store import atomic_write, read_json
 from weight_atlas.vocabulary import Kind, Role, Status
 
 PAGE_LIMIT = 20_000_000  # bytes of report.html
@@ -53,7 +53,7 @@ def report(cells, tables, figures, cards, config, templates, output):
         renderer = render(folder)
         _check_size(folder)
         for name, target in (("report.qmd", Path(output).with_suffix(".qmd")), ("report.html", Path(output))):
-            with whole(target) as part:
+            with atomic_write(target) as part:
                 shutil.copyfile(folder / name, part)
     return renderer
 
