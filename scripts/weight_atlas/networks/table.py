@@ -98,14 +98,8 @@ class Table:
         """Conv2d; weight (out, in, kh, kw), bias (out,)."""
         source, (channels, *size) = self._map(name, input)
         kernel, stride, padding = _pair(kernel_size), _pair(stride), _pair(padding)
-        options = {
-            "in_channels": channels,
-            "out_channels": out_channels,
-            "kernel_size": kernel,
-            "stride": stride,
-            "padding": padding,
-            "bias": bias,
-        }
+        options = {"in_channels": channels, "out_channels": out_channels, "kernel_size": kernel}
+        options |= {"stride": stride, "padding": padding, "bias": bias}
         parameters: dict[str, Shape] = {"weight": (out_channels, channels, *kernel)}
         parameters |= {"bias": (out_channels,)} if bias else {}
         shape = (out_channels, *_window_positions(name, "Conv2d", size, kernel, stride, padding))
