@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
-
 Trail = tuple[str, ...]  # of a directory or file below a container, name by name
 Classes = dict[str, list[tuple[str, ImageFile]]]  # by class: (name within the class, image)
 
@@ -57,8 +56,13 @@ class ImageFormat(NamedTuple):
 
 def _containers(spec: Spec, data_root: DataRoot) -> list[Container]:
     """The containers that `path`, or `train`, `valid` and `test`, name."""
-    named = [(None, spec["path"])] if spec.get("path") else [(x, name) for x in SPLITS for name in spec.get(x) or []]
-    return [Container(part, under_data_root(data_root, name, "dataset folder")) for part, name in named]
+
+    def path(name: str) -> Path:
+        return under_data_root(data_root, name, "dataset folder")
+
+    if spec.get("path"):
+        return [Container(None, path(spec["path"]))]
+    return [Container(split, path(name)) for split in SPLITS for name in spec.get(split) or []]
 
 
 def files(spec: Spec, data_root: DataRoot) -> list[Path]:
@@ -73,13 +77,13 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     if not containers:
         raise ValueError("dataset folder: names no images; set path:, or train: and test:")
     parts: dict[str, Classes] = {}
-    for part, container in containers:
-        if not container.exists():
+    for part, path in containers:
+        if not path.exists():
             raise ValueError(
-                f"dataset folder: {container} not found (data_root is {data_root}); set data_root to the folder that "
+                f"dataset folder: {path} not found (data_root is {data_root}); set data_root to the folder that "
                 "holds it, or correct its name"
             )
-        for split, classes in _list_classes(container, part).items():
+        for split, classes in _list_classes(path, part).items():
             for name, entries in classes.items():
                 parts.setdefault(part or split, {}).setdefault(name, []).extend(entries)
     parts = _check_parts(parts, containers)
