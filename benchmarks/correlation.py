@@ -19,7 +19,7 @@ import numpy as np
 import scipy.stats
 import torch
 
-from weight_atlas.analysis.kernels.vectors import LARGE
+from weight_atlas.analysis.kernels.select import LARGE
 from weight_atlas.analysis.weights import correlation
 
 SIDES = {

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import torch
 
 from weight_atlas import networks, store
-from weight_atlas.analysis.kernels import vectors
+from weight_atlas.analysis.kernels.select import kernels_for
 from weight_atlas.analysis.weights import correlation, movement, statistics, tolerance, unchanged
 
 
@@ -52,14 +52,14 @@ def read(*snapshots) -> None:
 
 def sides(table, start, last, bits) -> dict:
     """{measure: (what computes it, the files that it reads)}."""
-    names, by = [name for name, _ in table.parameters()], vectors.chosen(table.parameter_count)
+    names, kernels = [name for name, _ in table.parameters()], kernels_for(table.parameter_count)
     return {
         "statistics": (lambda: statistics.rows(table, last), (last,)),
         "movement": (lambda: movement.rows(table, start, last), (start, last)),
         "changed": (lambda: unchanged.rows(table, start, last), (start, last)),
         "changed, by evidence": (lambda: unchanged.rows(table, start, last, bits), (start, last, bits)),
         "changed, by tolerance": (lambda: tolerance.rows(table, start, last), (start, last)),
-        "Pearson": (lambda: [correlation.pearson(start[name], last[name], by) for name in names], (start, last)),
+        "Pearson": (lambda: [correlation.pearson(start[name], last[name], kernels) for name in names], (start, last)),
     }
 
 

@@ -2,7 +2,7 @@
 """Collect what one config asked for: runs, metrics, accuracies, the groups' measures, their summary, and tests."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
 from weight_atlas.schema import dictionary
 
-Cells = dict[str, dict[str, Any]]  # as `weight_atlas.cell_table.read` gives them
+Cells = Mapping[str, cell_table.Cell]
 Replicate = tuple[str, str | None]  # a cell and its seed, as text; None of the cell as such
 
 

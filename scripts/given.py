@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from weight_atlas import store
+from weight_atlas.settings import Settings
 
 
 def main() -> int:
@@ -27,7 +28,7 @@ def main() -> int:
 
     card = store.read_json(args.card) if args.card else None
     try:
-        given.lay_out(args.cell_id, args.cell, args.files, args.data, card, args.output)
+        given.lay_out(args.cell_id, Settings.parse(args.cell), args.files, args.data, card, args.output)
     except ValueError as error:
         sys.exit(f"given.py: {error}")
     return 0

@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from weight_atlas.settings import Settings
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -25,7 +27,7 @@ def main() -> int:
 
     torch.set_num_threads(1)  # as rule measure does: the sums have the same bits
     kept = [] if args.keep == "ends" else [int(epoch) for epoch in args.keep.split("+")]
-    prune_snapshots.thin(args.block, args.cell_id, args.cell, kept)
+    prune_snapshots.thin(args.block, args.cell_id, Settings.parse(args.cell), kept)
     return 0
 
 

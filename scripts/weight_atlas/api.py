@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weight_atlas import records, schema, store
-from weight_atlas.cell_table import read
+from weight_atlas.cell_table import Cell, read
 from weight_atlas.vocabulary import SPLITS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class FoundCell(NamedTuple):
     """A cell's id, and what `weight_atlas.cell_table.read` says of it."""
 
     cell_id: str
-    entry: dict[str, Any]
+    entry: Cell
 
 
 class LabelledImages(NamedTuple):
@@ -66,7 +66,7 @@ def table(which: str, *, name: str | None = None, root: str | Path | None = None
     if key is None or "study" in frame:
         return frame
     named = cells(name=name, root=root)
-    labels = named[["cell_id", "study", "kind", "role", *schema.axes(named)]].rename(columns={"cell_id": key})
+    labels = named[["cell_id", "study", "kind", "role", *schema.axes(named.columns)]].rename(columns={"cell_id": key})
     return frame.merge(labels, on=key, how="left", suffixes=("", "_label"))
 
 
@@ -107,7 +107,7 @@ def load(
     try:
         model: torch.nn.Module = evaluation.module(entry["cell"], tensors)
     except RuntimeError as error:  # torch's, of several lines
-        code = f"scripts/weight_atlas/networks/architectures/{entry['cell']['network']['architecture']}.py"
+        code = f"scripts/weight_atlas/networks/architectures/{entry['cell'].network.architecture}.py"
         raise ValueError(f"{path}: does not fit the network as {code} has it now; run the workflow again") from error
     return model
 
@@ -144,9 +144,9 @@ def images(
 
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; allowed: {', '.join(SPLITS)}")
-    tensors, card, shape = store.load_tensors(data), store.read_json(card_path), entry["cell"]["input"]
-    positions = (tensors["split"] == SPLITS[split]).nonzero().squeeze(1)
-    fitted = inputs.fit_images(tensors["images"][positions], card, shape["channels"], shape["size"])
+    tensors, card, shape = store.load_tensors(data), store.read_json(card_path), entry["cell"].input
+    positions = (tensors["split"] == SPLITS.index(split)).nonzero().squeeze(1)
+    fitted = inputs.fit_images(tensors["images"][positions], card, shape.channels, shape.size)
     return LabelledImages(inputs.normalise(fitted, card["mean"], card["std"]), tensors["labels"][positions])
 
 
@@ -179,7 +179,7 @@ def _find(cell: str | Mapping[str, str], folder: Path) -> FoundCell:
     return FoundCell(ids[0], known[ids[0]])
 
 
-def _find_labelled(labels: Mapping[str, str], known: Mapping[str, dict[str, Any]]) -> FoundCell:
+def _find_labelled(labels: Mapping[str, str], known: Mapping[str, Cell]) -> FoundCell:
     """As `_find`, for labels."""
     entries = [
         (cell_id, {key: entry[key] for key in ("study", "kind", "role")} | entry["labels"])

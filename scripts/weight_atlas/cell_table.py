@@ -2,43 +2,95 @@
 
 import csv
 import json
-from collections import namedtuple
+from collections.abc import Mapping
 from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple, TypedDict
 
 from weight_atlas import schema
-from weight_atlas.vocabulary import DERIVED, RETRAINED, Role
+from weight_atlas.settings import Settings
 
 # The keys of a cell's training that say what is recorded, and change nothing else.
 RECORDED = ("track", "keep_optimizer")
 
-# Two cells of a study that differ in the label of one axis, the factor: level_a is what the config names first.
-# labels: those that they share, {axis: label}.
-Contrast = namedtuple("Contrast", "factor level_a level_b cell_a cell_b labels")
+# The roles of cells that start from another trained cell and are compared with it, and not with one another.
+DERIVED = ("perturbed", "control", "transfer", "extra")
 
 
-# A cell that was perturbed and trained again, or a control of such ones. parent: the cell that it starts from; take:
-# which snapshot of it ("last", "best" or an epoch); control: the control of the same order, None for that one itself
-# and where there is none; labels: what its studies call the perturbation, most often one.
-Child = namedtuple("Child", "parent take control labels")
+class Named(TypedDict):
+    """What one study calls a cell. labels: {axis: label}."""
+
+    study: str
+    kind: str
+    role: str
+    labels: dict[str, str]
 
 
-def read(path):
-    """{cell_id: {"blocks": [directories], "seeds": [..], "card", "group", "cell": resolved cell, "checkpoints": {..},
-    "named": [..]}} in the file's order.
+class Cell(TypedDict):
+    """One cell of a config.
+
+    blocks: the directories of its replicates; cell: its settings, resolved; checkpoints: {name: epoch}, or {"match":
+    cell, "by": metric, "epochs": {name: epoch}}; named: one entry per study.
+    """
+
+    blocks: list[str]
+    seeds: list[int]
+    card: str
+    group: str
+    cell: Settings
+    checkpoints: dict[str, Any]
+    named: list[Named]
+
+
+class GroupedCell(Cell):
+    """A cell of one measure group, with its id."""
+
+    cell_id: str
+
+
+class Contrast(NamedTuple):
+    """Two cells of a study that differ in the label of one axis, the factor: level_a is what the config names first.
+
+    labels: those that they share, {axis: label}.
+    """
+
+    factor: str
+    level_a: str
+    level_b: str
+    cell_a: str
+    cell_b: str
+    labels: dict[str, str]
+
+
+class Child(NamedTuple):
+    """A cell that was perturbed and trained again, or a control of such ones.
+
+    parent: the cell that it starts from; take: which snapshot of it ("last", "best" or an epoch); control: the control
+    of the same order, None for that one itself and where there is none; labels: what its studies call the perturbation,
+    most often one.
+    """
+
+    parent: str
+    take: str | int
+    control: str | None
+    labels: tuple[str, ...]
+
+
+def read(path: str | Path) -> dict[str, Cell]:
+    """The cells of a cells.csv by their ids, in the file's order.
 
     A cell that several studies ask for is there once, with the most replicates: seeds are 0 .. replicates - 1.
-    checkpoints are those of the first study that gives some: {name: epoch}, or {"match": cell, "by": metric, "epochs":
-    its own}. named has one entry a study: {"study", "kind", "role", "labels": {axis: label}}.
+    Its checkpoints are those of the first study that gives some.
     """
-    cells = {}
+    cells: dict[str, Cell] = {}
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            new = {
+            new: Cell = {
                 "blocks": [],
                 "seeds": [],
                 "card": row["card"],
                 "group": row["group"],
-                "cell": json.loads(row["cell"]),
+                "cell": Settings.parse(json.loads(row["cell"])),
                 "checkpoints": {},
                 "named": [],
             }
@@ -46,87 +98,90 @@ def read(path):
             cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
             cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
             cell["checkpoints"] = cell["checkpoints"] or json.loads(row.get("checkpoints") or "{}")
-            labels = {axis: row[axis] for axis in schema.axes(row)}
-            cell["named"].append({key: row[key] for key in ("study", "kind", "role")} | {"labels": labels})
+            labels = {axis: label for axis, label in row.items() if axis not in schema.names("cells")}
+            cell["named"].append(Named(study=row["study"], kind=row["kind"], role=row["role"], labels=labels))
     return cells
 
 
-def grouped(path, group):
+def grouped(path: str | Path, group: str) -> list[GroupedCell]:
     """The cells of one measure group of a cells.csv, as `weight_atlas.analysis.group.measure` takes them.
 
     Raises ValueError where there is no such group.
     """
     cells = read(path)
-    found = [{"cell_id": cell_id, **cell} for cell_id, cell in cells.items() if cell["group"] == group]
-    if not found:
+    members = [GroupedCell(cell_id=cell_id, **cell) for cell_id, cell in cells.items() if cell["group"] == group]
+    if not members:
         known = ", ".join(sorted({cell["group"] for cell in cells.values()}))
         raise ValueError(f"{path}: no group {group!r}; its groups: {known or 'none'}")
-    return found
+    return members
 
 
-def contrasts(cells):
-    """The pairs of cells that differ in exactly one thing, in the order of the cells: a list of Contrast.
+def contrasts(cells: Mapping[str, Cell]) -> list[Contrast]:
+    """The pairs of cells that differ in exactly one thing, in the order of the cells.
 
-    cells: as `read` gives them. Compared are cells of one study's grid and of one kind; sources are not. Two studies
-    that hold the same pair under the same labels give it once.
+    Compared are cells of one study's grid and of one kind; sources are not. Two studies that hold the same pair under
+    the same labels give it once.
     """
     entries = [
-        (cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"] if entry["role"] == Role.GRID
+        (cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"] if entry["role"] == "grid"
     ]
-    places = {}
+    positions: dict[str, dict[str, int]] = {}  # of each label among those of its axis
     for _, entry in entries:
         for axis, label in entry["labels"].items():
-            places.setdefault(axis, {}).setdefault(label, len(places[axis]))
-    found = {}
+            positions.setdefault(axis, {}).setdefault(label, len(positions[axis]))
+    distinct: dict[tuple[Any, ...], Contrast] = {}
     for one, other in combinations(entries, 2):
-        contrast = _contrast(one, other, places)
+        contrast = _contrast(one, other, positions)
         if contrast:
-            found.setdefault((*contrast[:5], *contrast.labels.items()), contrast)
-    return list(found.values())
+            distinct.setdefault((*contrast[:5], *contrast.labels.items()), contrast)
+    return list(distinct.values())
 
 
-def derived(cell):
-    """Whether a cell, as `read` gives it, is one of DERIVED."""
+def derived(cell: Cell) -> bool:
+    """Whether a cell is one of DERIVED."""
     return any(entry["role"] in DERIVED for entry in cell["named"])
 
 
-def children(cells):
-    """{cell_id: Child} of the perturbed cells and their controls, in the order of the cells.
+def children(cells: Mapping[str, Cell]) -> dict[str, Child]:
+    """The perturbed cells and their controls, by their ids, in the order of the cells.
 
-    cells: as `read` gives them. The control of a cell starts from the same snapshot of the same parent, unperturbed,
-    and is trained in the same way, with the pictures in the same order.
+    The control of a cell starts from the same snapshot of the same parent, unperturbed, and is trained in the same way,
+    with the images in the same order.
     """
-    found, controls = {}, {}
+    children: dict[str, Child] = {}
+    controls: dict[str, str] = {}
     for cell_id, cell in cells.items():
-        own = [entry for entry in cell["named"] if entry["role"] in RETRAINED]
-        if own:
-            start = cell["cell"]["start"]
-            labels = tuple(dict.fromkeys(entry["labels"]["perturbation"] for entry in own))
-            found[cell_id] = Child(start["cell"], start["take"], None, labels)
-            if not start["steps"] and start["order"] == "same" and not start["repeat"]:
+        entries = [entry for entry in cell["named"] if entry["role"] in ("perturbed", "control")]
+        if entries:
+            start = cell["cell"].start
+            labels = tuple(dict.fromkeys(entry["labels"]["perturbation"] for entry in entries))
+            children[cell_id] = Child(start.cell or "", start.take or "last", None, labels)
+            if not start.steps and start.order == "same" and not start.repeat:
                 controls.setdefault(_retraining(cell["cell"]), cell_id)
-    for cell_id, child in found.items():
+    for cell_id, child in children.items():
         control = controls.get(_retraining(cells[cell_id]["cell"]))
-        found[cell_id] = child._replace(control=None if control == cell_id else control)
-    return found
+        children[cell_id] = child._replace(control=None if control == cell_id else control)
+    return children
 
 
-def _retraining(settings):
+def _retraining(settings: Settings) -> str:
     """What the children that are compared have in common: their original, and how they are trained, as a text."""
-    start = {key: settings["start"][key] for key in ("cell", "take", "state")}
-    training = {key: value for key, value in settings["training"].items() if key not in RECORDED}
-    return json.dumps([start, training], sort_keys=True)
+    start, training = settings.start, settings.json["training"]
+    common = {key: value for key, value in training.items() if key not in RECORDED}
+    return json.dumps([start.cell, start.take, start.state, common], sort_keys=True)
 
 
-def _contrast(one, other, places):
+def _contrast(
+    one: tuple[str, Named], other: tuple[str, Named], positions: Mapping[str, Mapping[str, int]]
+) -> Contrast | None:
     """The Contrast of two (cell_id, entry), or None where they differ in nothing or in more than one thing."""
-    if any(one[1][key] != other[1][key] for key in ("study", "kind")):
+    if one[1]["study"] != other[1]["study"] or one[1]["kind"] != other[1]["kind"]:
         return None
     labels = one[1]["labels"]
     differing = [axis for axis in labels if labels[axis] != other[1]["labels"][axis]]
     if len(differing) != 1 or differing == ["experiment"] or one[0] == other[0]:
         return None
     factor = differing[0]
-    a, b = sorted((one, other), key=lambda entry: places[factor][entry[1]["labels"][factor]])
+    a, b = sorted((one, other), key=lambda entry: positions[factor][entry[1]["labels"][factor]])
     shared = {axis: label for axis, label in labels.items() if axis != factor}
     return Contrast(factor, a[1]["labels"][factor], b[1]["labels"][factor], a[0], b[0], shared)

@@ -20,7 +20,7 @@ from tests.unit import blocks
 from tests.unit.tables import read_table
 from weight_atlas import cell_table, networks, schema, store
 from weight_atlas.analysis import course, evaluation, group
-from weight_atlas.analysis.features import features
+from weight_atlas.analysis.features import activations, feature_correlations, feature_statistics
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.runs import accuracy, summary
 from weight_atlas.analysis.weights import movement, statistics, unchanged
@@ -332,13 +332,16 @@ def test_weight_rows_leave_out_structural_taps(resnet):
     assert row[["mean_correlation", "mean_absolute"]].tolist() == pytest.approx([pairs.mean(), np.abs(pairs).mean()])
     makers = {"lenet1": "conv2", "lenet5": "fc2", "vgg19": "classifier.3", "resnet18": "layer4.1.conv2"}
     for architecture, name in makers.items():
-        assert features.maker(networks.layer_table({"architecture": architecture}, 1, 32, 10)).name == name
+        assert (
+            feature_statistics.feature_layer(networks.layer_table({"architecture": architecture}, 1, 32, 10)).name
+            == name
+        )
 
 
 def correlations(values):
     """The correlations of features with each other."""
-    centred = features.Centred(values)
-    return features.correlation(features.product(centred, centred), centred, centred)
+    centred = feature_correlations.Centred(values)
+    return feature_correlations.correlation(feature_correlations.product(centred, centred), centred, centred)
 
 
 def test_features_are_taken_in_eval_mode():
@@ -347,8 +350,8 @@ def test_features_are_taken_in_eval_mode():
 
     module = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Linear(12, 10))
     images = torch.from_numpy(np.random.default_rng(10).integers(0, 256, (700, 3, 2, 2), dtype="uint8"))
-    pictures = evaluation.Pictures(images, torch.zeros(700), images[:0], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
-    found, outputs = features.penultimate(module.train(), "3", pictures)
+    pictures = evaluation.Images(images, torch.zeros(700), images[:0], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+    found, outputs = activations.penultimate(module.train(), "3", pictures)
     expected = inputs.normalise(images, pictures.mean, pictures.std).flatten(1) / math.sqrt(1 + 1e-5)
     assert found.shape == (700, 12) and torch.allclose(found, expected, rtol=1e-5)
     assert torch.equal(module[1].running_mean, torch.zeros(12))
@@ -362,16 +365,16 @@ def test_a_feature_that_only_rounds_is_constant():
     values[::2, 1] = np.nextafter(np.float32(0.3), np.float32(1))
     values[:, 2] = 1e-9 * values[:, 2]
     values[:, 3] = -2 * values[:, 0]
-    assert features.Centred(torch.from_numpy(values)).constant.tolist() == [False, True, False, False]
+    assert feature_correlations.Centred(torch.from_numpy(values)).constant.tolist() == [False, True, False, False]
     matrix = correlations(torch.from_numpy(values))
     assert torch.isnan(matrix[1]).all() and torch.isnan(matrix[:, 1]).all()
     assert matrix[0, 3] == pytest.approx(-1, abs=1e-12) and matrix.nan_to_num(0).abs().max() <= 1
     assert float(matrix[0, 2]) == pytest.approx(np.corrcoef(values[:, 0], values[:, 2])[0, 1], abs=1e-12)
-    assert features.describe(matrix)[:3] == (4, 1, 3)
+    assert feature_correlations.describe(matrix)[:3] == (4, 1, 3)
 
 
 def test_features_without_a_defined_pair_are_undefined():
-    counted = features.describe(correlations(torch.ones(50, 3)))
+    counted = feature_correlations.describe(correlations(torch.ones(50, 3)))
     assert counted[:3] == (3, 3, 0) and all(math.isnan(value) for value in counted[3:])
 
 

@@ -29,7 +29,7 @@ import measure
 from tests.unit.tables import read_table
 from weight_atlas import cell_table, networks, schema, starts, store
 from weight_atlas.analysis import comparisons
-from weight_atlas.analysis.features import features, pairs, similarity
+from weight_atlas.analysis.features import feature_correlations, feature_matching, pairs, similarity
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.weights import parameters, tolerance, unchanged
 from weight_atlas.networks.build import build
@@ -316,8 +316,8 @@ def definition(x, y):
 
 
 def cka(x, y):
-    a, b = (features.Centred(torch.from_numpy(z.astype("float32"))) for z in (x, y))
-    sums = [similarity.hsic(features.product(i, j), i.norms, j.norms) for i, j in ((a, b), (a, a), (b, b))]
+    a, b = (feature_correlations.Centred(torch.from_numpy(z.astype("float32"))) for z in (x, y))
+    sums = [similarity.hsic(feature_correlations.product(i, j), i.norms, j.norms) for i, j in ((a, b), (a, a), (b, b))]
     return similarity.cka(*sums)
 
 
@@ -346,8 +346,8 @@ def test_matching_is_the_best_permutation():
         matrix = random.uniform(-1, 1, (5, 5))
         best = max(itertools.permutations(range(5)), key=lambda order: matrix[range(5), order].sum())
         expected = matrix.diagonal().mean(), matrix[range(5), best].mean(), np.mean(np.array(best) == range(5))
-        assert similarity.match(matrix) == pytest.approx(expected, abs=1e-15)
-    assert all(math.isnan(value) for value in similarity.match(np.zeros((0, 0))))
+        assert feature_matching.match(matrix) == pytest.approx(expected, abs=1e-15)
+    assert all(math.isnan(value) for value in feature_matching.match(np.zeros((0, 0))))
 
 
 # ------------------------------------------------------------------------------------------------ which are compared
@@ -393,9 +393,9 @@ def test_levels_have_the_order_of_the_config():
 
 
 def test_models_are_compared_seed_by_seed_and_seed_against_seed():
-    group = list(wanted(a=[named(init="x")], b=[named(init="y")], c=[named(init="x", dataset="e")]).values())
+    group = wanted(a=[named(init="x")], b=[named(init="y")], c=[named(init="x", dataset="e")])
     models = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 2), ("c", 0)]
-    assert pairs.partners(group, models) == [
+    assert pairs.partners(group, models, {}) == [
         (("a", 0), ("a", 1), "seed", "0", "1"),
         (("a", 0), ("a", 2), "seed", "0", "2"),
         (("a", 0), ("b", 0), "init", "x", "y"),

@@ -27,9 +27,9 @@ import measure
 from tests.unit.tables import read_table
 from weight_atlas import cell_table, schema, store
 from weight_atlas.analysis import evaluation
-from weight_atlas.analysis.alignment import align
+from weight_atlas.analysis.alignment import transforms, weight_matching
 from weight_atlas.analysis.features import similarity
-from weight_atlas.analysis.perturbed import children, distance_to_original, immediate_accuracy, paths
+from weight_atlas.analysis.perturbed import distance_to_original, immediate_accuracy, paths, snapshots
 from weight_atlas.networks import inputs, symmetry
 from weight_atlas.networks.build import build
 
@@ -111,7 +111,7 @@ def test_a_cell_that_two_studies_name_has_both_labels():
 
 @pytest.mark.parametrize(("count", "size"), [(1, 5), (5, 5), (6, 5), (501, 500), (1000, 250), (1001, 250), (0, 5)])
 def test_batches_are_even_and_hold_everything_once(count, size):
-    found = list(evaluation.deal(torch.arange(count), size))
+    found = list(evaluation.interleaved_batches(torch.arange(count), size))
     assert sorted(torch.cat([*found, torch.zeros(0)]).tolist()) == list(range(count))
     lengths = [len(batch) for batch in found]
     assert not count or (max(lengths) <= size and max(lengths) - min(lengths) <= 1)
@@ -119,23 +119,23 @@ def test_batches_are_even_and_hold_everything_once(count, size):
 
 def test_pictures_of_a_file_in_order_of_class_show_every_class():
     labels = torch.arange(10).repeat_interleave(500)
-    assert torch.equal(labels[evaluation.spread(5000, 2000)].bincount(), torch.full((10,), 200))
-    assert all(len(batch.unique()) == 10 for batch in evaluation.deal(labels))
-    assert evaluation.spread(7, 10).tolist() == list(range(7)) and len(evaluation.spread(0, 10)) == 0
-    assert len(evaluation.spread(2001, 2000).unique()) == 2000
+    assert torch.equal(labels[evaluation.evenly_spaced(5000, 2000)].bincount(), torch.full((10,), 200))
+    assert all(len(batch.unique()) == 10 for batch in evaluation.interleaved_batches(labels))
+    assert evaluation.evenly_spaced(7, 10).tolist() == list(range(7)) and len(evaluation.evenly_spaced(0, 10)) == 0
+    assert len(evaluation.evenly_spaced(2001, 2000).unique()) == 2000
 
 
 def test_pictures_of_a_data_file(tmp_path):
     data, card, images = write_data(tmp_path, count=40, size=26)
     held = store.load_arrays(data)
-    found = evaluation.pictures(data, store.read_json(card), 3, 28, train=4)
+    found = evaluation.load_images(data, store.read_json(card), 3, 28, train=4)
     padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))).repeat(3, axis=1)
     assert np.array_equal(found.test, padded) and np.array_equal(found.labels, held["labels"][held["split"] == 2])
     train = held["images"][held["split"] == 0][[0, 2, 5, 7]]
     assert np.array_equal(found.train[:, :, 1:-1, 1:-1], train.repeat(3, axis=1))
     store.save_tensors(data, held | {"split": np.zeros_like(held["split"])})
     with pytest.raises(ValueError, match=r"made-up.safetensors: no picture has split 2 \(test\)"):
-        evaluation.pictures(data, store.read_json(card), 3, 28, 4)
+        evaluation.load_images(data, store.read_json(card), 3, 28, 4)
 
 
 # ------------------------------------------------------------------------------------------------ geometry
@@ -174,9 +174,9 @@ def normed(tmp_path_factory):
     table, random = layers(settings), np.random.default_rng(42)
     ends = [torches(snapshot(table, random)) for _ in range(2)]
     data, card, _ = write_data(folder, count=61, size=32)
-    shown = evaluation.pictures(data, store.read_json(card), 1, 32, paths.TRAIN)
+    shown = evaluation.load_images(data, store.read_json(card), 1, 32, paths.TRAIN)
     train = torch.from_numpy(random.integers(0, 256, (260, 1, 32, 32), dtype="uint8"))
-    return settings, table, ends, evaluation.Pictures(shown.test, shown.labels, train, shown.mean, shown.std)
+    return settings, table, ends, evaluation.Images(shown.test, shown.labels, train, shown.mean, shown.std)
 
 
 def fresh(settings, tensors):
@@ -226,7 +226,7 @@ def test_statistics_are_made_anew_as_torch_does(normed):
     """Against torch's own update_bn, and the first layer's against the moments of what enters it."""
     settings, _, (tensors, _), pictures = normed
     module = evaluation.module(settings, {name: tensor.clone() for name, tensor in tensors.items()})
-    norms = evaluation.norms(module)
+    norms = evaluation.batchnorms(module)
     paths.reestimate(module, norms, pictures)
     assert not any(part.training for part in module.modules())
     batches = [inputs.normalise(pictures.train[at::2], pictures.mean, pictures.std) for at in range(2)]
@@ -282,7 +282,7 @@ def test_barriers_of_made_up_lines():
 
 def test_a_renamed_network_has_no_barrier_once_it_is_aligned(normed):
     settings, table, (a, _), pictures = normed
-    renamed = align.apply(table, a, align.random(table, 3, ["permutation"]))
+    renamed = transforms.apply(table, a, transforms.random(table, 3, ["permutation"]))
     points, barriers = paths.rows(settings, table, a, renamed, pictures)
     assert [row[0] for row in points] == ["plain"] * 13 + ["aligned"] * 13
     plain, aligned = barriers
@@ -455,9 +455,9 @@ def test_lines_against_hand_made_networks(family):
     for (name, seed, alignment), line in lines.groupby(["cell_id", "seed", "alignment"]):
         a, _, b, _ = points(family, name, seed)
         if alignment == "aligned":
-            aligned, counts = align.align(table, torches(a), torches(b))
+            aligned, counts = weight_matching.align(table, torches(a), torches(b))
             b = {key: tensor.numpy() for key, tensor in aligned.items()}
-            moved += counts["permuted"]
+            moved += counts.permuted
         assert line["t"].tolist() == pytest.approx(POINTS) and (line["pictures"] == 90).all()
         assert line["t"].iloc[0] == 0 and line["t"].iloc[-1] == 1
         values = []
@@ -538,12 +538,12 @@ def test_a_snapshot_that_is_not_there(tmp_path):
             store.save_tensors(store.snapshot_path(block, seed, epoch), {"x": np.zeros(1)})
     write_block(block, "base-a", cell(), [replicate(0, epochs=3), replicate(1, "diverged", 3)])
     asked = {"blocks": [str(block)]}
-    assert children.snapshot(asked, 0).name == "epoch_3.safetensors"
-    assert children.snapshot(asked, 0, 2).name == "epoch_2.safetensors"
+    assert snapshots.finished_snapshot(asked, 0).name == "epoch_3.safetensors"
+    assert snapshots.finished_snapshot(asked, 0, 2).name == "epoch_2.safetensors"
     missing = [(asked, 0, "best"), (asked, 0, 1), (asked, 1), (None, 0)]
-    assert [children.snapshot(*own) for own in missing] == [None] * 4
+    assert [snapshots.finished_snapshot(*own) for own in missing] == [None] * 4
     store.snapshot_path(block, 0, 3).unlink()
-    assert children.snapshot(asked, 0) is None, "its files are not those of its record"
+    assert snapshots.finished_snapshot(asked, 0) is None, "its files are not those of its record"
 
 
 def test_a_parent_that_is_not_in_the_group(tmp_path, capsys):

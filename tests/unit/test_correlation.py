@@ -14,7 +14,7 @@ from test_analysis import cell, layers, replicate, snapshot, torches, write_bloc
 import collect
 import measure
 from weight_atlas import networks, schema, store
-from weight_atlas.analysis.alignment import align
+from weight_atlas.analysis.alignment import facts, products, transforms
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.weights import checkpoints, correlation, correlation_tests, spectra
 from weight_atlas.networks.table import Table
@@ -115,7 +115,7 @@ def test_a_permuted_copy_is_found_exactly():
     """The same network with its channels in another order, and a little noise in the head: matched, it is the same."""
     table = tiny("relu")
     one = torches(snapshot(table, np.random.default_rng(1)))
-    other = align.apply(table, one, align.random(table, 5, ("permutation",)))
+    other = transforms.apply(table, one, transforms.random(table, 5, ("permutation",)))
     rows = found(table, one, other).set_index(["matching", "layer", "parameter"]).sort_index()
     assert (rows.loc["permuted", "changed"] == 0).all() and (rows.loc["signed", "changed"] == 0).all()
     assert (rows.loc["permuted", "pearson"] > 1 - 1e-9).all() and (rows.loc["permuted", "cosine"] > 1 - 1e-9).all()
@@ -128,7 +128,7 @@ def test_a_permuted_copy_is_found_exactly():
 def test_signs_are_found_where_they_are_free():
     table = tiny("tanh", norm=False)
     one = torches(snapshot(table, np.random.default_rng(1)))
-    other = align.apply(table, one, align.random(table, 5, ("permutation", "sign")))
+    other = transforms.apply(table, one, transforms.random(table, 5, ("permutation", "sign")))
     rows = found(table, one, other).set_index(["matching", "layer", "parameter"])
     for layer in ("conv", "conv2", "fc", "head"):
         assert rows.loc[("signed", layer, "weight"), "pearson"] > 1 - 1e-9
@@ -140,12 +140,12 @@ def test_matching_is_a_symmetry_of_the_network():
     table = tiny("relu")
     one, other = (torches(snapshot(table, np.random.default_rng(seed))) for seed in (1, 2))
     before = {name: tensor.clone() for name, tensor in other.items()}
-    permuted, signed = (correlation.matched(table, one, other, signs) for signs in (False, True))
+    permuted, signed = (correlation.match(table, one, other, signs) for signs in (False, True))
     assert all(torch.equal(other[name], tensor) for name, tensor in before.items())
-    own = [align.outputs(table, {k: v.double() for k, v in x.items()}, 0) for x in (other, permuted, signed)]
+    own = [facts.outputs(table, {k: v.double() for k, v in x.items()}, 0) for x in (other, permuted, signed)]
     assert torch.allclose(own[0], own[1]) and not torch.allclose(own[0], own[2])
     learnable = [name for name, _ in table.parameters()]
-    assert align.distance(one, permuted, learnable) < align.distance(one, other, learnable)
+    assert products.distance(one, permuted, learnable) < products.distance(one, other, learnable)
     free, raw = (correlation.pearson(one["conv.weight"], x["conv.weight"]) for x in (signed, other))
     assert free > raw
 
@@ -357,4 +357,4 @@ def test_without_checkpoints_the_tables_are_empty():
 
 def test_a_match_without_its_other_replicate_is_the_start_alone(tmp_path):
     rule = {"match": "gone", "by": "train_loss", "epochs": {"start": 0, "end": 3}}
-    assert checkpoints.matched({}, rule, tmp_path, 0, [0, 1, 2]) == {"start": 0}
+    assert checkpoints.matching_epochs({}, rule, tmp_path, 0, [0, 1, 2]) == {"start": 0}

@@ -1,6 +1,7 @@
 """Filters and activations of the first and last convolution, and how many filters are distinct."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from weight_atlas import networks, starts, store
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.features import filters
+from weight_atlas.analysis.measure import Network, Replicate, Snapshot, TrainedModel
 from weight_atlas.networks.build import build
 
 CELL = {
@@ -25,27 +27,33 @@ def entry(experiment, role="grid", name="base-a"):
 @pytest.fixture(scope="module")
 def model():
     """(module, layer table) of the tutorial's network."""
-    built, layers = build(*evaluation.network(CELL))
+    built, layers = build(*evaluation.network_arguments(CELL))
     starts.initialise(built, layers, "default", 0)
     return built.eval(), layers
 
 
 @pytest.fixture(scope="module")
-def pictures():
-    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return evaluation.Pictures(images, None, None, [0.5] * 3, [0.25] * 3)
+def images():
+    test = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return evaluation.Images(test, None, None, [0.5] * 3, [0.25] * 3)
 
 
-def saved(path, model, change=None):
-    """The state of a model in a file, its first weight changed in place by a function."""
-    state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    if change:
-        change(state["conv1.weight"])
-    store.save_tensors(path, state)
-    return path
+def identical(layers, weights):
+    """Rows of identical.csv, without cell and seed, of snapshots with these first weights, from epoch 0 on."""
+    measure = filters.IdenticalFilters(Replicate(layers, Path(), {"seed": 0}))
+    for epoch, weight in enumerate(weights):
+        measure.see(Snapshot(epoch, {"conv1.weight": weight}, [], True))
+    return measure.rows()["identical"]
 
 
-def test_distinct_filters_and_their_spread(tmp_path, model):
+def changed(model, change=lambda weight: None):
+    """The first weight of a model, changed in place by a function."""
+    weight = model.conv1.weight.detach().clone()
+    change(weight)
+    return weight
+
+
+def test_distinct_filters_and_their_spread(model):
     def equal(weight):
         weight[:] = weight[0].clone()
 
@@ -54,12 +62,7 @@ def test_distinct_filters_and_their_spread(tmp_path, model):
         weight[3] += 0.5 * weight[0]
 
     built, layers = model
-    files = {
-        0: saved(tmp_path / "0", built, equal),
-        1: saved(tmp_path / "1", built, one),
-        2: saved(tmp_path / "2", built),
-    }
-    rows = filters.rows(layers, files)
+    rows = identical(layers, [changed(built, equal), changed(built, one), changed(built)])
     assert [row[:4] for row in rows] == [(0, "conv1", 6, 1), (1, "conv1", 6, 2), (2, "conv1", 6, 6)]
     assert rows[0][4] == 0
     assert rows[1][4] == pytest.approx(0.5 / (6.5 / 6))  # half a norm apart, of a mean norm of 6.5 / 6
@@ -68,7 +71,7 @@ def test_distinct_filters_and_their_spread(tmp_path, model):
     assert rows[2][4] == pytest.approx(apart / np.linalg.norm(weight, axis=1).mean())
 
 
-def test_a_bit_is_enough_and_nan_is_left_out(tmp_path, model):
+def test_a_bit_is_enough_and_nan_is_left_out(model):
     def bit(weight):
         weight[:] = weight[0].clone()
         weight[1, 0, 0, 0] = torch.nextafter(weight[1, 0, 0, 0], torch.tensor(9.0))
@@ -77,37 +80,42 @@ def test_a_bit_is_enough_and_nan_is_left_out(tmp_path, model):
         weight[0, 0, 0, 0] = math.nan
 
     built, layers = model
-    files = {0: saved(tmp_path / "0", built, bit), 1: saved(tmp_path / "1", built, broken)}
-    [row] = filters.rows(layers, files)
+    [row] = identical(layers, [changed(built, bit), changed(built, broken)])
     assert row[:4] == (0, "conv1", 6, 2) and 0 < row[4] < 1e-6
 
 
-def test_what_is_kept_is_what_the_network_computes(tmp_path, model, pictures):
+def kept(folder, model, images, cell, seeds):
+    """What is kept of the finished replicates of a cell, all with the weights of one model."""
     built, layers = model
-    kept, path = {}, saved(tmp_path / "end", built)
-    filters.keep(kept, entry("filters"), 2, layers, path, pictures)
-    filters.keep(kept, entry("filters"), 3, layers, path, pictures)  # one replicate is enough
-    assert set(kept) == {"base-a/picture", *(f"base-a/seed2/{name}" for name in ("weights", "first", "last"))}
-    assert kept["base-a/picture"].equal(pictures.test[0]) and kept["base-a/picture"].dtype == torch.uint8
-    assert kept["base-a/seed2/weights"].equal(built.conv1.weight)
+    path = folder / "end.safetensors"
+    store.save_tensors(path, {name: tensor.detach().clone() for name, tensor in built.state_dict().items()})
+    network = Network(layers, {cell["cell_id"]: cell}, {}, images, folder)
+    measure = filters.FilterImages(network)
+    for seed in seeds:
+        measure.see(TrainedModel(network, cell["cell_id"], seed, path))
+    return measure.tensors()["filters"]
+
+
+def test_what_is_kept_is_what_the_network_computes(tmp_path, model, images):
+    built, _ = model
+    found = kept(tmp_path, model, images, entry("filters"), (2, 3))  # one replicate is enough
+    assert set(found) == {"base-a/picture", *(f"base-a/seed2/{name}" for name in ("weights", "first", "last"))}
+    assert found["base-a/picture"].equal(images.test[0]) and found["base-a/picture"].dtype == torch.uint8
+    assert found["base-a/seed2/weights"].equal(built.conv1.weight)
     with torch.no_grad():
-        first = built.conv1(pictures.normalised(pictures.test[:1]))
+        first = built.conv1(images.normalised(images.test[:1]))
         last = built.conv2(torch.nn.functional.max_pool2d(first.relu(), 2))
-    assert kept["base-a/seed2/first"].equal(first[0].half()) and first.min() < 0  # before ReLU
-    torch.testing.assert_close(kept["base-a/seed2/last"], last[0].half())
-    store.save_tensors(tmp_path / "filters.safetensors", kept)
+    assert found["base-a/seed2/first"].equal(first[0].half()) and first.min() < 0  # before ReLU
+    torch.testing.assert_close(found["base-a/seed2/last"], last[0].half())
+    store.save_tensors(tmp_path / "filters.safetensors", found)
 
 
-def test_other_experiments_are_not_asked(tmp_path, model, pictures):
-    built, layers = model
-    path = saved(tmp_path / "end", built)
+def test_other_experiments_are_not_asked(tmp_path, model, images):
     for other in (entry("path"), entry(""), entry("filters", role="transfer")):
-        kept = {}
-        filters.keep(kept, other, 0, layers, path, pictures)
-        assert kept == {}
-    kept = {}
-    filters.keep(kept, entry("last-layer"), 0, layers, path, pictures)
-    assert kept
+        assert kept(tmp_path, model, images, other, (0,)) == {}
+        assert not filters.IdenticalFilters.asked_for(other)
+    assert kept(tmp_path, model, images, entry("last-layer"), (0,))
+    assert filters.IdenticalFilters.asked_for(entry("filters"))
 
 
 def test_a_study_without_experiments_has_no_label():

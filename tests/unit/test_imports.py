@@ -46,11 +46,6 @@ EXCEPTIONS = {
 # Imports inside functions that close a circle, and why they may.
 LATE = {
     ("starts.perturb", "starts"): "a start may be a perturbed one, of a parent that starts in turn",
-    (
-        "analysis.kernels.vectors",
-        "analysis.kernels.torch_kernels",
-    ): "it chooses one of the two, which check sizes by it",
-    ("analysis.kernels.vectors", "analysis.kernels.numba_kernels"): "likewise",
 }
 
 

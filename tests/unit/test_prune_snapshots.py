@@ -14,6 +14,7 @@ from test_training import SGD, settings, stage
 from tests.conftest import tiny
 from weight_atlas import cell_table, networks, starts, store
 from weight_atlas.analysis import course, group, prune_snapshots
+from weight_atlas.analysis.measure import Replicate
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import cost, disk, outcome, study
 from weight_atlas.settings import Settings, Start, Training
@@ -451,10 +452,10 @@ def test_rows_of_other_code_are_told_and_of_other_columns_refused(both, tmp_path
     assert not course.outdated(directory, replicate)
     monkeypatch.setattr(course, "code", lambda: "edited")
     assert course.outdated(directory, replicate)
-    path = course.folder(directory, replicate) / "movement.csv"
+    path = store.replicate_path(directory, 0) / "movement.csv"
     path.write_text(path.read_text().replace("cosine", "angle", 1))
     with pytest.raises(ValueError, match="movement.csv: has other columns than now, .*; remove .*, to train it again$"):
-        course.rows(layers, directory, replicate, [0, 1, 2])
+        course.rows(Replicate(layers, directory, replicate), [0, 1, 2])
 
 
 def test_a_thinned_replicate_without_its_last_snapshot_is_skipped(both, tmp_path):

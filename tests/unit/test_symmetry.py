@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from weight_atlas import networks
-from weight_atlas.analysis.alignment import align
+from weight_atlas.analysis.alignment import facts, matching, products, transforms, weight_matching
 from weight_atlas.networks import symmetry
 from weight_atlas.networks.table import Table
 
@@ -98,7 +98,7 @@ def one_thread():
 
 def error(table, before, after, batch=False):
     """Largest difference of two models' outputs over the largest output."""
-    one, other = (align.outputs(table, x, seed=3, batch=batch) for x in (before, after))
+    one, other = (facts.outputs(table, x, seed=3, batch=batch) for x in (before, after))
     return float((one - other).abs().max() / one.abs().max())
 
 
@@ -177,8 +177,8 @@ def test_what_reaches_the_picture_or_the_output_is_fixed():
     table.batchnorm("norm")
     table.flatten("flat")
     assert symmetry.rows(table) == [("head", 2, False, "conv-BN", False)]
-    tensors = align.noise(table, 1)
-    assert error(table, tensors, align.apply(table, tensors, align.random(table, 0))) < 1e-10
+    tensors = facts.noise(table, 1)
+    assert error(table, tensors, transforms.apply(table, tensors, transforms.random(table, 0))) < 1e-10
 
 
 def test_a_vector_that_joins_flattened_maps_moves_in_their_blocks():
@@ -192,8 +192,8 @@ def test_a_vector_that_joins_flattened_maps_moves_in_their_blocks():
     assert symmetry.rows(table) == [("conv", 4, True, "odd", True)]
     blocks = {(x.tensor, x.axis): x.block for x in symmetry.groups(table)[0].axes}
     assert blocks["fc.weight", 0] == blocks["fc.bias", 0] == blocks["head.weight", 1] == 4
-    tensors = align.noise(table, 1)
-    assert error(table, tensors, align.apply(table, tensors, align.random(table, 0))) < 1e-10
+    tensors = facts.noise(table, 1)
+    assert error(table, tensors, transforms.apply(table, tensors, transforms.random(table, 0))) < 1e-10
 
 
 def test_unknown_kinds_are_refused():
@@ -208,15 +208,15 @@ def test_unknown_kinds_are_refused():
 
 @pytest.mark.parametrize("table", TABLES)
 def test_symmetries_leave_the_outputs(table):
-    tensors = align.noise(table, 1)
+    tensors = facts.noise(table, 1)
     norms = any(layer.kind == "BatchNorm2d" for layer in table.layers)
     signs = any(wire.sign != "no" for group in symmetry.groups(table) for wire in group.wires)
     for kinds in (*((kind,) for kind in KINDS), KINDS):
-        transform = align.random(table, 2, kinds)
+        transform = transforms.random(table, 2, kinds)
         counts = transform.counts()
-        assert bool(counts["signs"]) == ("sign" in kinds and signs)
-        assert bool(counts["permuted"]) <= ("permutation" in kinds)
-        after = align.apply(table, tensors, transform)
+        assert bool(counts.signs) == ("sign" in kinds and signs)
+        assert bool(counts.permuted) <= ("permutation" in kinds)
+        after = transforms.apply(table, tensors, transform)
         assert {name: (x.shape, x.dtype) for name, x in after.items()} == {
             name: (x.shape, x.dtype) for name, x in tensors.items()
         }
@@ -228,38 +228,40 @@ def test_symmetries_leave_the_outputs(table):
 def test_what_is_no_symmetry_changes_the_outputs(table):
     """A wire that allows no sign, or no factor, is one that a sign or a factor would change (a factor before BatchNorm
     with the batch's statistics alone, which its weight cannot undo)."""
-    tensors = align.noise(table, 1)
+    tensors = facts.noise(table, 1)
     groups = symmetry.groups(table)
     for group in (groups[0], groups[-1]):
         for wire in group.wires:
             for factor, allowed in ((-1.0, wire.sign != "no"), (2.0, wire.scale)):
-                transform = align.Transform({}, {wire.name: np.full(group.channels, factor)})
-                reached = error(table, tensors, align.apply(table, tensors, transform), batch=True)
+                transform = transforms.Transform({}, {wire.name: np.full(group.channels, factor)})
+                reached = error(table, tensors, transforms.apply(table, tensors, transform), batch=True)
                 assert (reached < 1e-10) == allowed, (wire.name, factor, reached)
 
 
 def test_permuting_one_axis_alone_changes_the_outputs():
     table = networks.layer_table({"architecture": "lenet5"}, 1, 32, 10)
-    tensors = align.noise(table, 1)
+    tensors = facts.noise(table, 1)
     after = tensors | {"conv1.weight": tensors["conv1.weight"].flip(0)}
     assert error(table, tensors, after) > 1e-3
 
 
 def test_apply_keeps_float32_and_shares_what_it_leaves():
     table = networks.layer_table({"architecture": "resnet18", "width": 0.0625}, 3, 32, 10)
-    tensors = {name: x.float() if x.is_floating_point() else x for name, x in align.noise(table, 1).items()}
-    transform = align.random(table, 5)
-    after = align.apply(table, tensors, transform)
+    tensors = {name: x.float() if x.is_floating_point() else x for name, x in facts.noise(table, 1).items()}
+    transform = transforms.random(table, 5)
+    after = transforms.apply(table, tensors, transform)
     assert all(after[name].dtype == x.dtype for name, x in tensors.items())
     assert after["fc.bias"] is tensors["fc.bias"]
     back = {name: np.argsort(order) for name, order in transform.permutations.items()}
-    restored = align.apply(table, after, align.Transform(back))
-    undone = align.apply(table, restored, align.Transform({}, {name: 1 / x for name, x in transform.factors.items()}))
+    restored = transforms.apply(table, after, transforms.Transform(back))
+    undone = transforms.apply(
+        table, restored, transforms.Transform({}, {name: 1 / x for name, x in transform.factors.items()})
+    )
     assert all(torch.equal(undone[name], x) for name, x in tensors.items())  # powers of two are exact
     with pytest.raises(ValueError, match="bn1.weight is missing"):
-        align.apply(table, {name: x for name, x in tensors.items() if name != "bn1.weight"}, transform)
+        transforms.apply(table, {name: x for name, x in tensors.items() if name != "bn1.weight"}, transform)
     with pytest.raises(ValueError, match="kinds are rotation; allowed: permutation, sign, scale"):
-        align.random(table, 0, ("rotation",))
+        transforms.random(table, 0, ("rotation",))
 
 
 # Alignment ----------------------------------------------------------------------------------------
@@ -268,14 +270,14 @@ def test_apply_keeps_float32_and_shares_what_it_leaves():
 @pytest.mark.parametrize("kinds", [("permutation",), ("permutation", "sign"), ("scale",), KINDS], ids="+".join)
 @pytest.mark.parametrize("table", SMALLEST)
 def test_a_planted_symmetry_is_found_again(table, kinds):
-    reference = align.noise(table, 1)
-    transform = align.random(table, 2, kinds)
-    moved = align.apply(table, reference, transform)
-    aligned, counts = align.align(table, reference, moved, kinds)
+    reference = facts.noise(table, 1)
+    transform = transforms.random(table, 2, kinds)
+    moved = transforms.apply(table, reference, transform)
+    aligned, counts = weight_matching.align(table, reference, moved, kinds)
     if kinds == ("permutation",):
         assert min(correlations(table, reference, moved)) < 0.9
     assert min(correlations(table, reference, aligned)) > 1 - 1e-6
-    assert align.distance(reference, aligned, learnable(table)) < 1e-6
+    assert products.distance(reference, aligned, learnable(table)) < 1e-6
     for name, x in reference.items():  # running statistics have followed
         assert torch.allclose(aligned[name].double(), x.double(), rtol=1e-6, atol=1e-9), name
     assert counts == transform.counts()
@@ -285,55 +287,55 @@ def test_a_planted_symmetry_is_found_again(table, kinds):
 @pytest.mark.parametrize("table", SMALLEST)
 def test_the_distance_never_grows_and_the_function_stays(table):
     """Unrelated networks, and one with noise on it: closer than before, the same outputs."""
-    reference, other = align.noise(table, 1), align.noise(table, 2)
+    reference, other = facts.noise(table, 1), facts.noise(table, 2)
     near = {
-        name: x + 1e-3 * align.noise(table, 3)[name] if name in learnable(table) else x for name, x in reference.items()
+        name: x + 1e-3 * facts.noise(table, 3)[name] if name in learnable(table) else x for name, x in reference.items()
     }
     for tensors in (other, near):
-        aligned, counts = align.align(table, reference, tensors)
-        before, after = (align.distance(reference, x, learnable(table)) for x in (tensors, aligned))
+        aligned, counts = weight_matching.align(table, reference, tensors)
+        before, after = (products.distance(reference, x, learnable(table)) for x in (tensors, aligned))
         assert after <= before if tensors is near else after < before
         assert error(table, tensors, aligned) < 1e-9
         if tensors is near:
-            assert (counts["permuted"], counts["signs"]) == (0, 0)
+            assert (counts.permuted, counts.signs) == (0, 0)
 
 
 @pytest.mark.parametrize("make", OWN.values())
 def test_alignment_is_repeatable(make):
-    reference, tensors = (align.noise(make(), seed) for seed in (1, 2))
-    one, other = (align.align(make(), reference, tensors) for _ in range(2))
+    reference, tensors = (facts.noise(make(), seed) for seed in (1, 2))
+    one, other = (weight_matching.align(make(), reference, tensors) for _ in range(2))
     assert one[1] == other[1] and all(torch.equal(one[0][name], x) for name, x in other[0].items())
 
 
 def test_a_network_is_closest_to_itself_and_a_diverged_one_stays():
     table = networks.layer_table({"architecture": "lenet1"}, 1, 28, 10)
-    tensors = align.noise(table, 1)
-    nothing = {"permuted": 0, "signs": 0, "scaled": 0}
-    aligned, counts = align.align(table, tensors, tensors)
+    tensors = facts.noise(table, 1)
+    nothing = transforms.Counts(0, 0, 0)
+    aligned, counts = weight_matching.align(table, tensors, tensors)
     assert counts == nothing and all(torch.equal(aligned[name], x) for name, x in tensors.items())
     broken = tensors | {"fc.bias": tensors["fc.bias"] * float("nan")}
-    assert align.align(table, tensors, broken)[1] == nothing
+    assert weight_matching.align(table, tensors, broken)[1] == nothing
 
 
 def test_dead_channels():
     """Channels of zeros do not upset the factors, and stay where they are."""
     table = networks.layer_table({"architecture": "lenet1"}, 1, 28, 10)
-    reference, tensors = align.noise(table, 1), align.noise(table, 1)
+    reference, tensors = facts.noise(table, 1), facts.noise(table, 1)
     for x in (reference, tensors):
         x["conv2.weight"][3:6] = x["conv2.bias"][3:6] = 0
         x["fc.weight"].view(10, 12, 16)[:, 4] = 0
     tensors["fc.weight"] = tensors["fc.weight"] + 1e-3
-    aligned, counts = align.align(table, reference, tensors)
+    aligned, counts = weight_matching.align(table, reference, tensors)
     assert all(x.isfinite().all() for x in aligned.values())
-    assert (counts["permuted"], counts["signs"]) == (0, 0)
+    assert (counts.permuted, counts.signs) == (0, 0)
 
 
 def test_bounded_pieces_give_the_same_sums(monkeypatch):
     table = networks.layer_table({"architecture": "lenet5"}, 1, 32, 10)
-    reference, moved = align.noise(table, 1), align.noise(table, 2)
-    whole, counts = align.align(table, reference, moved)
-    monkeypatch.setattr(align, "PIECE", 300)
-    parts, same = align.align(table, reference, moved)
+    reference, moved = facts.noise(table, 1), facts.noise(table, 2)
+    whole, counts = weight_matching.align(table, reference, moved)
+    monkeypatch.setattr(products, "PIECE", 300)
+    parts, same = weight_matching.align(table, reference, moved)
     assert counts == same
     assert all(torch.allclose(parts[name], x, rtol=1e-9) for name, x in whole.items())
 
@@ -343,14 +345,14 @@ def test_nearest_factors():
     generator = np.random.default_rng(0)
     q, v = generator.normal(size=(2, 50))
     p, u = generator.uniform(0.1, 3, size=(2, 50))
-    found = align.nearest_factors(q, p, v, u)
+    found = weight_matching.nearest_factors(q, p, v, u)
     grid = np.geomspace(1e-3, 1e3, 200_001)[:, None]
 
     def squares(a):
         return a**2 * p - 2 * a * q + u / a**2 - 2 * v / a
 
     assert (squares(found) <= squares(grid).min(0) + 1e-9).all()
-    assert align.nearest_factors(*np.array([[0, 2], [0, 4], [3, 0], [1, 0]], float)).tolist() == [1, 1]
+    assert weight_matching.nearest_factors(*np.array([[0, 2], [0, 4], [3, 0], [1, 0]], float)).tolist() == [1, 1]
 
 
 def test_matched_matrices():
@@ -359,13 +361,13 @@ def test_matched_matrices():
     order, flips = generator.permutation(30), generator.choice([-1.0, 1.0], 30)
     b = np.empty_like(a)
     b[order] = flips[:, None] * a * generator.uniform(0.5, 2, (30, 1)) + 3  # standardised away
-    assert [x.tolist() for x in align.matched(a, b, signs=True)[:2]] == [order.tolist(), flips.tolist()]
-    assert align.matched(a, torch.from_numpy(b), signs=True)[2] == pytest.approx(1)
-    plain, ones, likeness = align.matched(a, b)
+    assert [x.tolist() for x in matching.match_units(a, b, allow_signs=True)[:2]] == [order.tolist(), flips.tolist()]
+    assert matching.match_units(a, torch.from_numpy(b), allow_signs=True)[2] == pytest.approx(1)
+    plain, ones, likeness = matching.match_units(a, b)
     assert (ones == 1).all() and sorted(plain) == list(range(30)) and likeness < 0.9
-    assert align.matched(np.ones((2, 3)), np.ones((2, 3)))[2] == 0  # constant rows
+    assert matching.match_units(np.ones((2, 3)), np.ones((2, 3)))[2] == 0  # constant rows
     with pytest.raises(ValueError, match="must be equal"):
-        align.matched(a, b[:5])
+        matching.match_units(a, b[:5])
 
 
 # Facts --------------------------------------------------------------------------------------------
@@ -374,7 +376,7 @@ def test_matched_matrices():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_facts(seed):
     """What holds, holds to rounding; what does not is off by far more than the tolerance."""
-    facts = align.facts(seed)
+    rows = facts.rows(seed)
     failing = {
         ("conv, BatchNorm, ReLU; beta = 0", "all parameters flipped, eval"),
         ("conv, BatchNorm, ReLU", "all parameters flipped, batch"),
@@ -382,7 +384,7 @@ def test_facts(seed):
         ("ReLU", "all parameters flipped"),
         ("tanh, biases, 3 weight layers", "one layer's rows doubled, the next one's columns halved"),
     }
-    assert {(x["network"], x["transformation"]) for x in facts if not x["holds"]} == failing
-    assert [x["expected"] for x in facts if x["network"] == "ReLU" and not x["holds"]] == ["f", "-f"]
-    assert all(x["error"] < 1e-12 if x["holds"] else x["error"] > 1e-3 for x in facts)
-    assert len({tuple(x[key] for key in ("network", "transformation", "expected")) for x in facts}) == len(facts)
+    assert {(x.network, x.transformation) for x in rows if not x.holds} == failing
+    assert [x.expected for x in rows if x.network == "ReLU" and not x.holds] == ["f", "-f"]
+    assert all(x.error < 1e-12 if x.holds else x.error > 1e-3 for x in rows)
+    assert len({x[:3] for x in rows}) == len(rows)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from weight_atlas import networks
-from weight_atlas.analysis.kernels import numba_kernels, torch_kernels, vectors
+from weight_atlas.analysis.kernels import numba_kernels, select, torch_kernels
 from weight_atlas.analysis.perturbed import distance_to_original
 from weight_atlas.analysis.weights import movement, statistics, tolerance, unchanged
 
@@ -140,8 +140,8 @@ def test_a_large_network_has_the_rows_of_a_small_one(monkeypatch):
     bits = {name: torch.randint(4, shape, dtype=torch.uint8, generator=draw) for name, shape in table.parameters()}
     found = []
     for large in (math.inf, 0):
-        monkeypatch.setattr(vectors, "LARGE", large)
-        assert vectors.chosen(table.parameter_count) is (torch_kernels if large else numba_kernels)
+        monkeypatch.setattr(select, "LARGE", large)
+        assert select.kernels_for(table.parameter_count) is (torch_kernels if large else numba_kernels)
         found.append(
             [
                 *statistics.rows(table, last),

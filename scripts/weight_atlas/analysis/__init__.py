@@ -1,15 +1,18 @@
-"""Numbers from snapshots and metrics: one tidy table a measure (columns in `tables`).
+"""Numbers from snapshots and metrics: one tidy table per measure (columns in `tables`).
 
-`group` reads snapshots, `course` those of one replicate; the measures are in rooms by subject:
+`measure` says what a measure is, and `measures` lists them. `group` walks once over the snapshots of a group of cells
+and hands them to the measures; `course` does so for one replicate. The measures are in packages by subject:
 
-- `weights`: `statistics`, `movement`, `unchanged`, `tolerance`, `parameters`; at checkpoints `checkpoints`, with
-  `correlation` and `spectra`; and `correlation_tests`.
-- `features`: `features`, `similarity`, `pairs`, `filters`.
-- `perturbed`: `children`, with `distance_to_original`, `immediate_accuracy` and `paths`.
-- `alignment`: `align`. `transfer`: `transfer`. `runs`: `runs`, `accuracy`, `summary`, `anova`, `given`.
-- `kernels`: what all of them sum by, `vectors`, that is `torch_kernels` or `numba_kernels`.
+- `weights`: `statistics`, `movement`, `ends` (`unchanged`, `tolerance`), `parameters`; at checkpoints `checkpoints`,
+  with `correlation` and `spectra`; and `correlation_tests`.
+- `features`: `feature_statistics`, `filters`, `pairs`, with `activations`, `feature_correlations`, `feature_matching`
+  and `similarity`.
+- `perturbed`: `retrained`, with `distance_to_original`, `immediate_accuracy` and `paths`.
+- `alignment`: `symmetries` with `facts`; `weight_matching`, with `transforms`, `matching` and `products`.
+- `transfer`: `transfer`. `runs`: `runs`, `accuracy`, `summary`, `anova`, `given`.
+- `kernels`: what all of them sum by, chosen by `select`: `torch_kernels` or `numba_kernels`, with one `interface`.
 
-Shared are `cells`, `tables`, `evaluation` and `comparisons`; `prune_snapshots` removes what has been measured. Reading
-snapshots needs torch; `cells`, `accuracy`, `parameters`, `summary`, `anova`, `comparisons`, `correlation_tests`,
-`runs`, `transfer` and `tables` do not.
+Shared are `types`, `tables`, `evaluation` and `comparisons`; `prune_snapshots` removes snapshots that have been
+measured. Reading snapshots needs torch; `accuracy`, `summary`, `anova`, `comparisons`, `correlation_tests`, `runs`,
+`transfer` and `tables` do not.
 """

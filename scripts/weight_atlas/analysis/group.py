@@ -1,189 +1,155 @@
-"""Measure a group of cells that share data set and architecture: every snapshot read once, the group's tables written.
+"""Measure a group of cells that share data set and architecture: one walk over their snapshots, then the tables.
 
 Models are compared with one another where their networks are the same, options and all.
 """
 
 import json
-import math
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
 
-from weight_atlas import cell_table, networks, records, schema, starts, store
-from weight_atlas.analysis import course, evaluation
-from weight_atlas.analysis.alignment import align
-from weight_atlas.analysis.features import features, filters, pairs, similarity
-from weight_atlas.analysis.perturbed import children, paths
-from weight_atlas.analysis.weights import checkpoints, parameters
-from weight_atlas.networks import symmetry
+from weight_atlas import cell_table, networks, records, schema, store
+from weight_atlas.analysis import course, evaluation, measures
+from weight_atlas.analysis.evaluation import Images
+from weight_atlas.analysis.measure import CellMeasure, ModelMeasure, Network, Replicate, TrainedModel
+from weight_atlas.analysis.perturbed import paths
+from weight_atlas.analysis.types import AnyPath, Card, Record, Rows, Tensors
+from weight_atlas.cell_table import GroupedCell
 from weight_atlas.vocabulary import Status
 
 # Of a replicate whose snapshots are gone but for a few.
 OUTDATED = "its course was measured by older code, before its snapshots were removed; that stays as it is"
+FILES = ("features", "pairs")  # safetensors files that are there for every group; others where they have tensors
 
 
-def measure(asked, data, card, output, threads=1):
-    """Write the tables of `weight_atlas.analysis.schema.MEASURES`, features.safetensors and pairs.safetensors to
-    `output`, and filters.safetensors where a cell's experiment asks for them (see
-    `weight_atlas.analysis.features.filters`).
+class Collected:
+    """The rows of all tables, and the tensors of all safetensors files, of a group."""
 
-    asked: the cells of a group as `weight_atlas.cell_table.grouped` gives them; data: the data set's safetensors
-    file; card: its card, a dict; both None where there are no pictures, which leaves what needs none; threads: torch's.
-    Prints one line a replicate. Replicates that failed or that lack a snapshot are skipped. Of a diverged one all
+    def __init__(self) -> None:
+        self.rows: Rows = {name: [] for name in schema.MEASURES}
+        self.tensors: dict[str, Tensors] = {name: {} for name in FILES}
+
+    def add(self, rows: Rows) -> None:
+        for name, more in rows.items():
+            self.rows[name] += more
+
+    def add_tensors(self, tensors: dict[str, Tensors]) -> None:
+        for name, more in tensors.items():
+            self.tensors.setdefault(name, {}).update(more)
+
+    def write(self, output: Path) -> None:
+        for name, rows in self.rows.items():
+            schema.write(output / f"{name}.csv", name, rows, digits=9 if name == "statistics" else None)
+        for name, tensors in self.tensors.items():
+            if tensors or name in FILES:
+                store.save_tensors(output / f"{name}.safetensors", tensors, {})
+
+
+def measure(
+    cells: Sequence[GroupedCell], data: AnyPath | None, card: Card | None, output: AnyPath, threads: int = 1
+) -> None:
+    """Write the tables and the tensors of all measures (`weight_atlas.analysis.measures`) of a group.
+
+    Prints one line per replicate. Replicates that failed or that lack a snapshot are skipped. Of a diverged one all
     snapshots get statistics, but movement ends at the last finite one, and what needs the last epoch is left out. The
     features of all models are compared with one another; they wait on disk, in a directory below `output` that is gone
-    at the end, and are read from there as memory has room. A finished replicate that was perturbed is compared with its
-    parent's of the same seed, where that one finished, and with its control's.
+    at the end, and are read from there as memory has room.
+
+    Parameters
+    ----------
+    cells : sequence of GroupedCell
+        The cells of a group as `weight_atlas.cell_table.grouped` gives them.
+    data : path or None
+        The data set's safetensors file; None where there are no images, which leaves what needs none.
+    card : dict or None
+        The data set's card.
+    output : path
+        The directory to write to: the tables of `weight_atlas.schema.MEASURES`, features.safetensors,
+        pairs.safetensors, and filters.safetensors where a cell's experiment asks for it.
+    threads : int
+        Those of torch.
     """
     began = time.process_time()
     torch.set_num_threads(threads)
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    shape = asked[0]["cell"]["input"]
-    pictures = evaluation.pictures(data, card, shape["channels"], shape["size"], paths.TRAIN) if data else None
-    found = {name: [] for name in schema.MEASURES}
-    found["facts"] = [tuple(fact.values()) for fact in align.facts()] if cell_table.children(_by_id(asked)) else []
-    kept = {"features": {}, "pairs": {}, "filters": {}}
-    for same in alike(asked):
+    images = None
+    if data is not None and card is not None:
+        shape = cells[0]["cell"].input
+        images = evaluation.load_images(data, card, shape.channels, shape.size, paths.TRAIN)
+    collected = Collected()
+    cell_measures = [make() for make in measures.CELL_MEASURES]
+    for members in same_network(cells):
         with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
-            _network(same, pictures, found, kept, Path(scratch))
-    for name, rows in found.items():
-        schema.write(output / f"{name}.csv", name, rows, digits=9 if name == "statistics" else None)
-    for name, tensors in kept.items():
-        if tensors or name != "filters":
-            store.save_tensors(output / f"{name}.safetensors", tensors, {})
+            _walk(_network(members, images, Path(scratch)), cell_measures, collected)
+    for cell_measure in cell_measures:
+        collected.add(cell_measure.rows())
+    collected.write(output)
     print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
 
 
-def alike(asked):
-    """The cells of a group, one list a network: those in which the layer tables are the same."""
-    found = {}
-    for entry in asked:
-        key = json.dumps([entry["cell"]["network"], entry["cell"]["classes"]], sort_keys=True)
-        found.setdefault(key, []).append(entry)
-    return list(found.values())
+def same_network(cells: Iterable[GroupedCell]) -> list[list[GroupedCell]]:
+    """The cells of a group, one list per network: those in which the layer tables are the same."""
+    members: dict[str, list[GroupedCell]] = {}
+    for cell in cells:
+        key = json.dumps([cell["cell"].json["network"], cell["cell"].classes], sort_keys=True)
+        members.setdefault(key, []).append(cell)
+    return list(members.values())
 
 
-def _by_id(asked):
-    return {entry["cell_id"]: entry for entry in asked}
+def _network(members: Sequence[GroupedCell], images: Images | None, scratch: Path) -> Network:
+    by_id = {cell["cell_id"]: cell for cell in members}
+    table = networks.layer_table(*members[0]["cell"].network_arguments)
+    return Network(table, by_id, cell_table.children(by_id), images, scratch)
 
 
-def _network(asked, pictures, found, kept, scratch):
-    """Add the rows of the cells of one network to `found`, by table, and its tensors to `kept`, by file."""
-    group = _by_id(asked)
-    layers = networks.layer_table(*evaluation.network(asked[0]["cell"]))
-    family = cell_table.children(group)
-    parents = {child.parent for child in family.values()}
-    models = {}
-    for entry in asked:
-        if entry["cell_id"] in parents:
-            found["symmetries"] += [(entry["cell_id"], *row) for row in symmetry.rows(layers)]
-        found["parameters"] += [(entry["cell_id"], *row) for row in parameters.rows(layers)]
-        for seed, block, _, replicate in records.replicates(entry["blocks"], entry["seeds"]):
-            since = time.perf_counter()
-            if replicate["status"] == Status.MISSING:
-                found["missing"].append((entry["cell_id"], seed, replicate["cause"]))
-            epochs, why = course.available(entry["cell"], block, replicate)
-            if why:
-                print(f"{entry['cell_id']} seed {seed}: skipped, {why}", flush=True)
-                continue
-            rows = course.rows(layers, block, replicate, epochs)
-            if filters.EXPERIMENT not in filters.experiments(entry):
-                rows["identical"] = []
-            if course.outdated(block, replicate):
-                print(f"{entry['cell_id']} seed {seed}: {OUTDATED}", flush=True)
-            finite = all(math.isfinite(row[-1]) for row in rows["statistics"])
-            done = replicate["status"] == Status.DONE and finite
-            last = course.snapshot(block, replicate, replicate["epochs"]) if done else None
-            if done and pictures is None:
-                rows["features"] = _weights(layers, starts.load(last))
-                models[entry["cell_id"], seed] = None
-            elif done:
-                filters.keep(kept["filters"], entry, seed, layers, last, pictures)
-                caught = scratch / f"{len(models)}.safetensors"
-                model, products = _model(entry["cell"], layers, last, pictures, caught)
-                rows["features"], matrix = _features(layers, model, products)
-                if not any(cell_id == entry["cell_id"] for cell_id, _ in models):
-                    kept["features"][f"{entry['cell_id']}/seed{seed}"] = matrix.half()
-                models[entry["cell_id"], seed] = model
-                if entry["cell_id"] in family:
-                    rows |= _child(group, family[entry["cell_id"]], entry, seed, layers, last, pictures)
-            for name, own in rows.items():
-                found[name] += [(entry["cell_id"], seed, *row) for row in own]
-            seconds = time.perf_counter() - since
-            print(f"{entry['cell_id']} seed {seed}: {len(epochs)} snapshots, {seconds:.2f} s", flush=True)
-    since = time.perf_counter()
-    originals = _originals(group, family, models, layers, pictures, scratch) if family else {}
-    compared, crossed = pairs.rows(layers, asked, models, originals) if pictures else ([], {})
-    found["pairs"] += compared
-    kept["pairs"] |= crossed
-    print(f"{len(compared)} pairs of models, {time.perf_counter() - since:.2f} s", flush=True)
-    since = time.perf_counter()
-    named = checkpoints.rows(layers, group, list(models))
-    for name, rows in named.items():
-        found[name] += rows
-    print(f"{len(named['checkpoints'])} checkpoints, {time.perf_counter() - since:.2f} s", flush=True)
+def _walk(network: Network, cell_measures: Sequence[CellMeasure], collected: Collected) -> None:
+    """Hand the cells of one network, their replicates' snapshots and their trained models to the measures."""
+    model_measures = [make(network) for make in measures.MODEL_MEASURES]
+    for cell in network.cells.values():
+        for cell_measure in cell_measures:
+            cell_measure.see(cell, network)
+        for seed, block, _, record in records.replicates(cell["blocks"], cell["seeds"]):
+            if record["status"] == Status.MISSING:
+                collected.add({"missing": [(cell["cell_id"], seed, record["cause"])]})
+            _replicate(network, cell, Path(block), record, model_measures, collected)
+    for model_measure in model_measures:
+        since = time.perf_counter()
+        rows = model_measure.rows()
+        collected.add(rows)
+        collected.add_tensors(model_measure.tensors())
+        counts = ", ".join(f"{len(rows[name])} {name}" for name in rows)
+        if counts:
+            print(f"{counts}: {time.perf_counter() - since:.2f} s", flush=True)
 
 
-def _model(cell, layers, path, pictures, caught):
-    """(pairs.Model, products of its features with themselves) of the snapshot at `path`.
-
-    caught: the file that its penultimate features and its outputs are kept in.
-    """
-    module = evaluation.module(cell, starts.load(path))
-    values, outputs = features.penultimate(module, layers.head.name, pictures)
-    store.save_tensors(caught, {"features": values, "outputs": outputs})
-    kept = store.load_tensors(caught)
-    active, outputs = features.Centred(kept["features"]), kept["outputs"]
-    products = features.product(active, active)
-    own = similarity.hsic(products, active.norms, active.norms)
-    return pairs.Model(path, active, own, outputs, outputs.argmax(1) != pictures.labels), products
-
-
-def _features(layers, model, products):
-    """(rows of features.csv, correlations of the activations) of a model; `products` are used up."""
-    matrix = features.correlation(products, model.features, model.features)
-    rows = [("activations", *features.describe(matrix))]
-    return rows + _weights(layers, starts.load(model.snapshot)), matrix
-
-
-def _weights(layers, tensors):
-    """The row of features.csv on the weights that make the features, in a list; [] where the head reads the picture."""
-    layer = features.maker(layers)
-    if layer is None:
-        return []
-    weights = features.Centred(features.weight_rows(layers, layer, tensors[f"{layer.name}.weight"]))
-    own = features.correlation(features.product(weights, weights), weights, weights)
-    return [("weights", *features.describe(own))]
-
-
-def _child(group, child, entry, seed, layers, last, pictures):
-    """The rows of `children.rows` of one replicate with its last snapshot at `last`; none without its original."""
-    files = {
-        "original": children.snapshot(group.get(child.parent), seed, child.take),
-        "start": children.snapshot(entry, seed, 0),
-        "end": last,
-        "control": children.snapshot(group.get(child.control), seed),
-    }
-    if files["original"] is None:
-        print(f"{entry['cell_id']} seed {seed}: its parent {child.parent} has no such replicate to compare", flush=True)
-        return {}
-    return children.rows(entry["cell"], layers, files, pictures)
-
-
-def _originals(group, family, models, layers, pictures, scratch):
-    """{(cell, seed): Model} of what the perturbed ones among `models` were before; each snapshot is taken once."""
-    known = {model.snapshot: model for model in models.values()}
-    found = {}
-    for cell_id, seed in models:
-        if cell_id in family:
-            parent = group.get(family[cell_id].parent)
-            path = children.snapshot(parent, seed, family[cell_id].take)
-            if path is not None and path not in known:
-                caught = scratch / f"original-{len(known)}.safetensors"
-                known[path], _ = _model(parent["cell"], layers, path, pictures, caught)
-            if path is not None:
-                found[cell_id, seed] = known[path]
-    return found
+def _replicate(
+    network: Network,
+    cell: GroupedCell,
+    block: Path,
+    record: Record,
+    model_measures: Sequence[ModelMeasure],
+    collected: Collected,
+) -> None:
+    """Measure the course of one replicate, and hand its last snapshot on where it finished."""
+    since, cell_id, seed = time.perf_counter(), cell["cell_id"], record["seed"]
+    epochs, why = course.available(cell["cell"], block, record)
+    if epochs is None:
+        print(f"{cell_id} seed {seed}: skipped, {why}", flush=True)
+        return
+    replicate = Replicate(network.table, block, record)
+    if course.outdated(block, record):
+        print(f"{cell_id} seed {seed}: {OUTDATED}", flush=True)
+    course_rows = course.rows(replicate, epochs)
+    for course_measure in measures.COURSE_MEASURES:
+        if course_measure.asked_for(cell):
+            for name in course_measure.tables:
+                collected.add({name: [(cell_id, seed, *row) for row in course_rows[name]]})
+    if record["status"] == "done" and course.finite(course_rows):
+        model = TrainedModel(network, cell_id, seed, replicate.snapshot(record["epochs"]))
+        for model_measure in model_measures:
+            model_measure.see(model)
+    print(f"{cell_id} seed {seed}: {len(epochs)} snapshots, {time.perf_counter() - since:.2f} s", flush=True)

@@ -6,74 +6,86 @@ first.
 """
 
 import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from weight_atlas import networks, starts, store
-from weight_atlas.analysis import course, evaluation
+from weight_atlas.analysis import course
+from weight_atlas.analysis.measure import Replicate
+from weight_atlas.analysis.types import Record
 from weight_atlas.settings import Settings
 
 
-def thin(block, cell_id, settings, kept):
-    """Thin the replicates of a block that have ended (done or diverged), below the directory `block` where they were
-    trained. Printed is a line a replicate.
+def thin(block: Path, cell_id: str, settings: Settings, kept: Collection[int]) -> None:
+    """Thin the replicates of a block that have ended (done or diverged). Prints a line per replicate.
 
-    kept: the numbered epochs that stay beside the start, the last one and the best one. May be killed at any moment,
-    and called again.
+    May be killed at any moment, and called again.
+
+    Parameters
+    ----------
+    block : path
+        The directory where they were trained.
+    cell_id, settings : str, dict
+        The cell, and its settings, resolved.
+    kept : collection of int
+        The numbered epochs that stay beside the start, the last one and the best one.
     """
-    layers = networks.layer_table(*evaluation.network(settings))
+    table = networks.layer_table(*settings.network_arguments)
     for file in sorted(block.glob("snapshots/seed*/record.json")):
-        replicate = store.read_json(file)
-        epochs, why = course.available(settings, block, replicate)
-        if why:
-            print(f"seed {replicate['seed']}  not thinned: {why}", flush=True)
+        record = store.read_json(file)
+        epochs, why = course.available(settings, block, record)
+        if epochs is None:
+            print(f"seed {record['seed']}  not thinned: {why}", flush=True)
             continue
-        own = course.folder(block, replicate)
-        if not store.course_path(own).exists():
-            course.write(own, cell_id, replicate["seed"], course.taken(layers, block, replicate, epochs), epochs)
-        removed = prune(own, kept, _again(settings, block, replicate))
-        store.track_path(block, replicate["seed"]).unlink(missing_ok=True)  # its counts are in unchanged.csv
-        print(f"seed {replicate['seed']}  measured {len(epochs)} snapshots, removed {removed}", flush=True)
+        replicate = Replicate(table, block, record)
+        if not store.course_path(replicate.folder).exists():
+            course.write(replicate.folder, cell_id, replicate.seed, course.measured(replicate, epochs), epochs)
+        removed = prune(replicate.folder, kept, _can_be_made_again(settings, block, record))
+        store.track_path(block, replicate.seed).unlink(missing_ok=True)  # its counts are in unchanged.csv
+        print(f"seed {replicate.seed}  measured {len(epochs)} snapshots, removed {removed}", flush=True)
 
 
-def _again(settings, block, replicate):
+def _can_be_made_again(settings: Settings, block: Path, record: Record) -> bool:
     """Whether the start can be made again, to the last bit."""
     try:
-        starts.made_again(Settings.parse(settings), replicate, block)
+        starts.made_again(settings, record, block)
     except (ValueError, KeyError, OSError, starts.Missing) as error:
-        print(f"seed {replicate['seed']}  its start stays, since it cannot be made again: {error}", flush=True)
+        print(f"seed {record['seed']}  its start stays, since it cannot be made again: {error}", flush=True)
         return False
     return True
 
 
-def prune(own, kept, again):
-    """Remove the snapshots in the folder `own` that are not to stay; how many.
+def prune(folder: Path, kept: Collection[int], start_can_be_made_again: bool) -> int:
+    """Remove the snapshots in a replicate's folder that are not to stay; how many.
 
-    again: whether the start can be made again. What snapshots leave out because the start has it is put into the last
-    one first, and the others then name that one.
+    What snapshots leave out because the start has it is put into the last one before the start is removed, and the
+    others then name that one.
     """
-    there = sorted(int(path.stem.removeprefix("epoch_")) for path in own.glob("epoch_*.safetensors"))
-    stay = {there[-1], *kept} | (set() if again else {0})
-    if 0 not in stay:
-        _lead(own, there[-1], [epoch for epoch in there if epoch in stay])
+    existing = sorted(int(path.stem.removeprefix("epoch_")) for path in folder.glob("epoch_*.safetensors"))
+    staying = {existing[-1], *kept} | (set() if start_can_be_made_again else {0})
+    if 0 not in staying:
+        _complete_last(folder, existing[-1], [epoch for epoch in existing if epoch in staying])
     # The start goes last: as long as it is there, what names it can be read.
-    gone = sorted((epoch for epoch in there if epoch not in stay), reverse=True)
+    gone = sorted((epoch for epoch in existing if epoch not in staying), reverse=True)
     for epoch in gone:
-        store.snapshot_file(own, epoch).unlink()
+        store.snapshot_file(folder, epoch).unlink()
     return len(gone)
 
 
-def _lead(own, last, staying):
+def _complete_last(folder: Path, last: int, staying: Sequence[int]) -> None:
     """Make the last snapshot whole, and let the others that stay, and the best one, name it instead of the start."""
-    start, lead = store.snapshot_file(own, 0).name, store.snapshot_file(own, last).name
-    for at in (last, *staying, "best"):
-        path = store.snapshot_file(own, at)
+    start, whole = store.snapshot_file(folder, 0).name, store.snapshot_file(folder, last).name
+    epochs: list[int | str] = [last, *staying, "best"]
+    for epoch in epochs:
+        path = store.snapshot_file(folder, epoch)
         metadata, shapes = store.tensor_header(path) if path.exists() else ({}, {})
         if metadata.get(store.REST) != start:
             continue
-        if at == "best" and int(metadata["epoch"]) in staying:  # another name of that epoch's file, as before
+        if epoch == "best" and int(metadata["epoch"]) in staying:  # another name of that epoch's file, as before
             with store.atomic_write(path) as part:
-                os.link(store.snapshot_file(own, metadata["epoch"]), part)
+                os.link(store.snapshot_file(folder, int(metadata["epoch"])), part)
             continue
         tensors, about = store.load_tensors(path), {key: metadata[key] for key in metadata if key != store.REST}
-        if at != last:
-            tensors, about = {name: tensors[name] for name in shapes}, about | {store.REST: lead}
+        if epoch != last:
+            tensors, about = {name: tensors[name] for name in shapes}, about | {store.REST: whole}
         store.save_tensors(path, tensors, about)

@@ -185,7 +185,7 @@ def _divide(spec: Spec, name: str, available: Mapping[str, int]) -> dict[str, Pi
 def _fractions(spec: Spec) -> dict[str, Fraction]:
     """The exact fractions of `spec["split"]`; ValueError unless all are above 0 and sum to 1."""
     fractions: Mapping[str, Any] = spec.get("split") or FRACTIONS
-    exact = {split: Fraction(str(fractions.get(split, 0))) for split in SPLITS}
+    exact: dict[str, Fraction] = {split: Fraction(str(fractions.get(split, 0))) for split in SPLITS}
     if min(exact.values()) <= 0 or abs(sum(exact.values(), Fraction(0)) - 1) > Fraction(1, 10**6):
         raise ValueError(f"split: {fractions} must give train, valid and test fractions above 0 that sum to 1")
     return exact

@@ -104,7 +104,7 @@ def _dictionary(result: Result, folder: Path, titles: dict[str, str]) -> dict[st
     return dictionary.package(result.config["name"], resources)
 
 
-def _exhibits(result, folder):
+def _exhibits(result: Result, folder: Path) -> dict[str, str]:
     """Every figure as SVG, PNG and CSV, every table as CSV and LaTeX; {name of a file: title of its exhibit}.
 
     The files have the names that the report's source has for them.
@@ -181,7 +181,7 @@ def _blocks(result: Result) -> list[Path]:
 def _data(result: Result) -> list[str]:
     """The prepared data sets and weights, by their names below the folder that the workflow ran in."""
     datasets = {str(Path(card).with_suffix(".safetensors")) for card in result.cards}
-    starts = (cell["cell"]["start"].get("weights_id") for cell in result.cells.values())
+    starts = (cell["cell"].start.weights_id for cell in result.cells.values())
     return sorted(datasets | {f"data/weights/{weights_id}.safetensors" for weights_id in starts if weights_id})
 
 

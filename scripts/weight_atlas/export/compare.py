@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from weight_atlas import stats
+from weight_atlas.cell_table import Cell
 from weight_atlas.export.result import Result, tensors_sha256
 from weight_atlas.reporting.pages import render
 from weight_atlas.store import tensor_files
@@ -80,7 +81,7 @@ def pairs(a: Result, b: Result) -> list[Pair]:
     return result + [Pair(None, cell_id) for cell_id in unpaired]
 
 
-def _label_keys(cell: Row) -> list[tuple[Any, ...]]:
+def _label_keys(cell: Cell) -> list[tuple[Any, ...]]:
     """(study, role, labels) of a cell in each of its studies."""
     return [
         (entry["study"], entry["role"], *sorted(item for item in entry["labels"].items() if item[1]))
@@ -88,7 +89,7 @@ def _label_keys(cell: Row) -> list[tuple[Any, ...]]:
     ]
 
 
-def describe(cell: Row) -> str:
+def describe(cell: Cell) -> str:
     """A cell in words: its labels in the first study that has it."""
     return " · ".join(label for label in cell["named"][0]["labels"].values() if label)
 
@@ -250,7 +251,7 @@ def settings(a: Result, b: Result, paired: list[Pair]) -> list[Row]:
     for cell_a, cell_b in ((pair.a, pair.b) for pair in paired):
         if cell_a is None or cell_b is None or cell_a == cell_b:
             continue
-        cells = {"a": a.cells[cell_a]["cell"], "b": b.cells[cell_b]["cell"]}
+        cells = {"a": a.cells[cell_a]["cell"].json, "b": b.cells[cell_b]["cell"].json}
         _, differing = render.settings([{"cell_id": side, "settings": cell} for side, cell in cells.items()])
         rows += [
             {"cell_a": cell_a, "cell_b": cell_b, "setting": name, "a": value, "b": differing["b"][name]}

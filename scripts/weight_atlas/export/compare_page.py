@@ -37,7 +37,7 @@ def write(first: Path, second: Path, output: Path) -> str:
     return lines(facts, output)
 
 
-def gather(a: Result, b: Result) -> dict:
+def gather(a: Result, b: Result) -> dict[str, list[Row]]:
     """{table: its rows as dicts} for each of TABLES."""
     paired = compare.pairs(a, b)
     replicates = compare.replicates(a, b, paired)
@@ -143,10 +143,10 @@ def most(counts: dict[str, Any]) -> str:
     return f"{counts['words'][row['cell_a']]}: {points.replace('-', '−')}"
 
 
-def _page(context, output):
-    """Render compare.html with the report's style; it carries the CSV files that lie beside it."""
-    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
-        folder = Path(folder)
+def _page(context: dict[str, Any], output: Path) -> None:
+    """Render compare.html with the report's style; it contains the CSV files beside it."""
+    with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
+        folder = Path(temporary)
         for name in render.FILES:
             shutil.copyfile(TEMPLATES / name, folder / name)
         for name in TABLES:

@@ -5,12 +5,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from weight_atlas import cell_table, records, store
+from weight_atlas.vocabulary import Status
 
 REQUIRED = ("cells.csv", "config.json", "tables/runs.csv", "tables/accuracy.csv", "tables/movement.csv")
 # A line of a bundle's weights.sha256: hash, cell, seed and epoch of a snapshot.
@@ -31,10 +32,10 @@ class Result:
         self.root = Path(os.path.abspath(folder)).parents[1]
         self.is_bundle = (self.folder / "weights.sha256").is_file()
         self.config: dict[str, Any] = store.read_json(self.folder / "config.json")
-        self.cells: dict[str, dict[str, Any]] = cell_table.read(self.folder / "cells.csv")
+        self.cells = cell_table.read(self.folder / "cells.csv")
 
-    def rows(self, table):
-        """The rows of tables/<table>.csv as dicts of text, one after the other."""
+    def rows(self, table: str) -> Iterator[dict[str, str]]:
+        """The rows of tables/<table>.csv as dicts of text."""
         # Not by the schema: results of another version, which may have other columns, are compared too.
         with open(self.folder / "tables" / f"{table}.csv", newline="", encoding="utf-8") as file:
             yield from csv.DictReader(file)
@@ -46,7 +47,7 @@ class Result:
 
     def status(self, cell_id: str, seed: int) -> str:
         """How a replicate ended: done, diverged, failed or missing."""
-        return self.runs.get((cell_id, seed), {}).get("status", "missing")
+        return self.runs.get((cell_id, seed), {}).get("status", Status.MISSING)
 
     @property
     def cards(self) -> list[str]:

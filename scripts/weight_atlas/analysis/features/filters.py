@@ -1,10 +1,19 @@
 """What the first and the last convolution of a network have learnt to see: their filters and their activations for one
-picture, and how many of the first layer's filters differ from one another."""
+image, and how many of the first layer's filters differ from one another."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
+from torch import nn
 
-from weight_atlas import starts, store
 from weight_atlas.analysis import evaluation
+from weight_atlas.analysis.evaluation import Images
+from weight_atlas.analysis.measure import CourseMeasure, ModelMeasure, Network, Replicate, Snapshot, TrainedModel
+from weight_atlas.analysis.types import Row, Rows, Tensors
+from weight_atlas.cell_table import Cell, GroupedCell
+from weight_atlas.networks.table import Table
+from weight_atlas.settings import Settings
 
 # Experiments of a study's grid, by name, whose cells are asked for their filters: `filters` itself, and new last layers
 # on features of another network.
@@ -12,69 +21,109 @@ EXPERIMENT = "filters"
 PICTURED = (EXPERIMENT, "last-layer")
 
 
-def experiments(entry):
-    """The names of the experiments in whose grids a cell, as `weight_atlas.cell_table.grouped` gives it, stands."""
-    return {one["labels"].get("experiment", "") for one in entry["named"] if one["role"] == "grid"}
+class IdenticalFilters(CourseMeasure):
+    """The number of different filters of the first convolution in every snapshot; nothing without a convolution."""
+
+    tables = ("identical",)
+
+    def __init__(self, replicate: Replicate) -> None:
+        super().__init__(replicate)
+        self.layers = convolutions(replicate.table)
+        self.identical: list[Row] = []
+
+    @classmethod
+    def asked_for(cls, cell: GroupedCell) -> bool:
+        return EXPERIMENT in experiments(cell)
+
+    def see(self, snapshot: Snapshot) -> None:
+        for layer in self.layers[:1]:
+            counted = distinct_filters(snapshot.tensors[f"{layer}.weight"])
+            if counted is not None:
+                self.identical.append((snapshot.epoch, layer, *counted))
+
+    def rows(self) -> Rows:
+        return {"identical": self.identical}
 
 
-def rows(layers, files):
-    """Rows of identical.csv without cell and seed: (epoch, layer, filters, distinct, spread); [] where the network has
-    no convolution. The table has those of the cells that stand in an experiment `filters`.
+class FilterImages(ModelMeasure):
+    """Filters and activations of the first finished replicate of each cell that stands in one of PICTURED.
 
-    layers: the layer table; files: {epoch: snapshot}. distinct: how many of the first convolution's filters (without
-    their biases) differ from all before them in at least one bit of value; spread: the largest distance between two of
-    them over their mean norm, in float64. A snapshot with a value that is not finite has no row.
+    In filters.safetensors: <cell>/seed<k>/weights, those of the first convolution, float32 [out, in, h, w];
+    <cell>/seed<k>/first and /last, the outputs of the first and the last convolution, before BatchNorm and ReLU, for
+    the first test image, float16 [channels, h, w]; <cell>/picture, that image as the network takes it, uint8 [channels,
+    h, w].
     """
-    if not convolutions(layers):
-        return []
-    layer, found = convolutions(layers)[0], []
-    for epoch, path in files.items():
-        weight = starts.load(path)[f"{layer}.weight"].flatten(1).double()
-        if weight.isfinite().all():
-            apart = torch.cdist(weight, weight, compute_mode="donot_use_mm_for_euclid_dist").max()
-            spread = float(apart / weight.norm(dim=1).mean())
-            found.append((epoch, layer, len(weight), len(weight.unique(dim=0)), spread))
-    return found
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.kept: Tensors = {}
+
+    def see(self, model: TrainedModel) -> None:
+        images, name = self.network.images, model.cell_id
+        layers = convolutions(self.network.table)
+        if images is None or not layers or f"{name}/picture" in self.kept or not experiments(model.cell) & {*PICTURED}:
+            return
+        outputs = activations(model.cell["cell"], model.tensors, (layers[0], layers[-1]), images)
+        prefix = f"{name}/seed{model.seed}"
+        self.kept[f"{prefix}/weights"] = model.tensors[f"{layers[0]}.weight"].float().clone()
+        self.kept[f"{prefix}/first"] = outputs[layers[0]].half()
+        self.kept[f"{prefix}/last"] = outputs[layers[-1]].half()
+        self.kept[f"{name}/picture"] = images.test[0].contiguous()
+
+    def rows(self) -> Rows:
+        return {}
+
+    def tensors(self) -> dict[str, Tensors]:
+        return {"filters": self.kept}
 
 
-def keep(kept, entry, seed, layers, path, pictures):
-    """Add what `pictures` shows to `kept`, {key of filters.safetensors: tensor}, for the first replicate of a cell that
-    stands in one of PICTURED.
+class FilterCounts(NamedTuple):
+    """How many filters there are, how many of them differ from all before them in at least one bit of value, and the
+    largest distance between two of them over their mean norm."""
 
-    <cell>/seed<k>/weights: those of the first convolution, float32 [out, in, h, w]; <cell>/seed<k>/first and /last: the
-    outputs of the first and the last convolution, before BatchNorm and ReLU, for the first test picture, float16
-    [channels, h, w]; <cell>/picture: that picture as the network takes it, uint8 [channels, h, w].
+    filters: int
+    distinct: int
+    spread: float
+
+
+def experiments(cell: Cell) -> set[str]:
+    """The names of the experiments in whose grids a cell stands."""
+    return {entry["labels"].get("experiment", "") for entry in cell["named"] if entry["role"] == "grid"}
+
+
+def distinct_filters(weight: torch.Tensor) -> FilterCounts | None:
+    """Count the filters of a convolution, without their biases; None where a value is not finite.
+
+    weight: float32 [out, in, h, w]; distances are float64.
     """
-    name = entry["cell_id"]
-    if f"{name}/picture" in kept or not experiments(entry) & {*PICTURED} or not convolutions(layers):
-        return
-    tensors = store.load_tensors(path)
-    ends = dict(zip(("first", "last"), (convolutions(layers)[0], convolutions(layers)[-1]), strict=True))
-    caught = activations(evaluation.module(entry["cell"], tensors), ends.values(), pictures)
-    kept[f"{name}/seed{seed}/weights"] = tensors[f"{ends['first']}.weight"].float().clone()
-    for end, layer in ends.items():
-        kept[f"{name}/seed{seed}/{end}"] = caught[layer].half()
-    kept[f"{name}/picture"] = pictures.test[0].contiguous()
+    filters = weight.flatten(1).double()
+    if not filters.isfinite().all():
+        return None
+    largest = torch.cdist(filters, filters, compute_mode="donot_use_mm_for_euclid_dist").max()
+    spread = float(largest / filters.norm(dim=1).mean())
+    return FilterCounts(len(filters), len(filters.unique(dim=0)), spread)
 
 
-def activations(module, layers, pictures):
-    """{layer: its output for the first test picture, float32 [channels, h, w]} of a module, in eval mode."""
-    caught, hooks = {}, []
+def activations(settings: Settings, tensors: Tensors, layers: Iterable[str], images: Images) -> Tensors:
+    """The outputs of layers for the first test image, {layer: float32 [channels, h, w]}, in eval mode."""
+    network = evaluation.module(settings, tensors)
+    outputs: Tensors = {}
+    hooks = []
     for layer in set(layers):
 
-        def hook(_, __, output, layer=layer):
-            caught[layer] = output[0].clone()  # what follows may change it in place
+        def catch(_: nn.Module, __: object, output: torch.Tensor, layer: str = layer) -> None:
+            outputs[layer] = output[0].clone()  # what follows may change it in place
 
-        hooks.append(module.get_submodule(layer).register_forward_hook(hook))
+        hooks.append(network.get_submodule(layer).register_forward_hook(catch))
     try:
         with torch.inference_mode():
-            module(pictures.normalised(pictures.test[:1]))
+            network(images.normalised(images.test[:1]))
     finally:
         for hook in hooks:
             hook.remove()
-    return caught
+    return outputs
 
 
-def convolutions(layers):
+def convolutions(table: Table) -> list[str]:
     """The names of a layer table's convolutions, from the input."""
-    return [layer.name for layer in layers.weight_layers if layer.kind == "Conv2d"]
+    return [layer.name for layer in table.weight_layers if layer.kind == "Conv2d"]

@@ -1,83 +1,96 @@
 """Sums and counts over float32 vectors, compiled by numba: each value is read from memory once, and nothing is copied.
 
-The functions of `weight_atlas.analysis.kernels.torch_kernels`, which says what each returns, for large networks. Sums
-that would cancel are taken block by block, relative to the block's first value, and joined as in `torch_kernels`. What
-is compiled, on first use, is kept beside this file, or in the user's cache directory where that cannot be written.
+For large networks; what each function returns says `weight_atlas.analysis.kernels.interface`. Sums that would cancel
+are taken block by block, relative to the block's first value, and joined as in `torch_kernels`. What is compiled, on
+first use, is kept beside this file, or in the user's cache directory where that cannot be written.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import numpy as np
+import numpy.typing as npt
+import torch
 from numba import njit
 
-from weight_atlas.analysis.kernels import vectors
+from weight_atlas.analysis.kernels.interface import CentredProducts, EqualCounts, Moments, Products, check_same_size
 
 BLOCK = 1 << 13  # values whose sums are joined to those before them
 REORDERED = {"reassoc", "contract"}  # sums may be taken several at a time; NaN and infinity stay what they are
 SIZE = 0x7FFFFFFF  # the bits of a float32 but for its sign, which count up with its size (IEEE 754)
 
+Float32s = npt.NDArray[np.float32]
+Int32s = npt.NDArray[np.int32]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
-def moments(tensor):
+
+def moments(tensor: torch.Tensor) -> Moments:
     (values,) = _flat(tensor)
-    *sums, low, high = _moments(values, values.view(np.int32))
-    return *sums, _value(low), _value(high)
+    mean, deviation, square, low, high = _moments(values, values.view(np.int32))
+    return Moments(mean, deviation, square, _value(low), _value(high))
 
 
-def products(one, other):
-    return _products(*_flat(one, other))
+def products(a: torch.Tensor, b: torch.Tensor) -> Products:
+    return Products(*_products(*_flat(a, b)))
 
 
-def centred(one, other):
-    return _centred(*_flat(one, other))
+def centred(a: torch.Tensor, b: torch.Tensor) -> CentredProducts:
+    return CentredProducts(*_centred(*_flat(a, b)))
 
 
-def differing(one, other):
-    return _differing(*_flat(one, other))
+def differing(a: torch.Tensor, b: torch.Tensor) -> int:
+    return _differing(*_flat(a, b))
 
 
-def equal(one, other, codes):
-    return _equal(*_flat(one, other, codes))
+def equal(a: torch.Tensor, b: torch.Tensor, codes: torch.Tensor) -> EqualCounts:
+    return EqualCounts(*_equal(*_flat(a, b, codes)))
 
 
-def beyond(one, other, steps, shares, distances):
-    old, new = _flat(one, other)
+def beyond(
+    a: torch.Tensor, b: torch.Tensor, steps: Sequence[int], shares: Sequence[float], distances: Sequence[float]
+) -> list[int]:
+    old, new = _flat(a, b)
     # Not constants but arguments: the processor then adds where a comparison holds in a single instruction.
-    few, many = np.uint32(1), 1
+    one_uint32, one = np.uint32(1), 1
     return [
-        *_steps_beyond(old.view(np.int32), new.view(np.int32), tuple(map(np.uint32, steps)), few),
-        *_shares_beyond(old, new, shares, many),
-        *_distances_beyond(old, new, distances, many),
+        *_steps_beyond(old.view(np.int32), new.view(np.int32), tuple(map(np.uint32, steps)), one_uint32),
+        *_shares_beyond(old, new, shares, one),
+        *_distances_beyond(old, new, distances, one),
     ]
 
 
-def _flat(*tensors):
-    vectors.same_size(*tensors)
+def _flat(*tensors: torch.Tensor) -> list[npt.NDArray[Any]]:
+    """The tensors as numpy vectors; ValueError where they do not have as many values."""
+    check_same_size(*tensors)
     return [tensor.detach().reshape(-1).numpy() for tensor in tensors]
 
 
-def _value(place):
+def _value(place: int) -> float:
     """The float32 at a place of `_moments`."""
     return float(np.array(place ^ (place >> 31 & SIZE), np.int32).view(np.float32))
 
 
-def _kept(**settings):
+def _kept(**settings: Any) -> Callable[[Function], Function]:
     """numba.njit that keeps what it compiles, where there is a place to keep it."""
 
-    def compiled(function):
+    def compile_function(function: Function) -> Function:
         try:
-            return njit(cache=True, **settings)(function)
+            compiled: Function = njit(cache=True, **settings)(function)
         except RuntimeError:  # numba's "no locator available": neither directory can be written
-            return njit(**settings)(function)
+            compiled = njit(**settings)(function)
+        return compiled
 
-    return compiled
+    return compile_function
 
 
 @_kept(fastmath=REORDERED)
-def _moments(values, bits):
+def _moments(values: Float32s, bits: Int32s) -> tuple[Any, ...]:
     """values: float32; bits: the same as int32. For min and max it gives their places in order of size, int32."""
     origin = np.float64(values[0])
     low, high = np.int32(SIZE), np.int32(-SIZE - 1)
     count, mean, deviation, square = 0, 0.0, 0.0, 0.0
     for start in range(0, len(values), BLOCK):
-        block, own = values[start : start + BLOCK], bits[start : start + BLOCK]
+        block, block_bits = values[start : start + BLOCK], bits[start : start + BLOCK]
         size, first = len(block), np.float64(block[0])
         x = xx = raw = 0.0
         for at in range(size):
@@ -86,7 +99,8 @@ def _moments(values, bits):
             x += step
             xx += step * step
             raw += value * value
-            place = own[at] ^ ((own[at] >> 31) & np.int32(SIZE))  # below 0 the bits count down: turned round
+            # Below 0 the bits count down: turned round.
+            place = block_bits[at] ^ ((block_bits[at] >> 31) & np.int32(SIZE))
             low, high = min(low, place), max(high, place)
         way = first - origin + x / size - mean
         deviation += max(xx - x * x / size, 0.0) + way * way * (count * size / (count + size))
@@ -97,7 +111,7 @@ def _moments(values, bits):
 
 
 @_kept(fastmath=REORDERED)
-def _products(one, other):
+def _products(one: Float32s, other: Float32s) -> tuple[float, float, float, float]:
     first = second = both = steps = 0.0
     for at in range(len(one)):
         left, right = np.float64(one[at]), np.float64(other[at])
@@ -110,7 +124,7 @@ def _products(one, other):
 
 
 @_kept(fastmath=REORDERED)
-def _centred(one, other):
+def _centred(one: Float32s, other: Float32s) -> tuple[float, float, float]:
     origins = np.float64(one[0]), np.float64(other[0])
     count, left, right = 0, 0.0, 0.0
     first = second = both = 0.0
@@ -137,7 +151,7 @@ def _centred(one, other):
 
 
 @_kept()
-def _differing(one, other):
+def _differing(one: Float32s, other: Float32s) -> int:
     count = 0
     for at in range(len(one)):
         count += one[at] != other[at]
@@ -145,22 +159,22 @@ def _differing(one, other):
 
 
 @_kept()
-def _equal(one, other, codes):
-    found = nothing = gradient = both = tap = taps = told = 0
+def _equal(one: Float32s, other: Float32s, codes: npt.NDArray[np.uint8]) -> tuple[int, ...]:
+    equal = dead = rounding = returned = structural = taps = contradicted = 0
     for at in range(len(one)):
         same, code = one[at] == other[at], codes[at]
-        found += same
-        nothing += same & ((code & 5) == 0)
-        gradient += same & (code == 1)
-        both += same & (code == 3)
-        tap += same & (code >= 4)
+        equal += same
+        dead += same & ((code & 5) == 0)
+        rounding += same & (code == 1)
+        returned += same & (code == 3)
+        structural += same & (code >= 4)
         taps += code >= 4
-        told += (code & 5) == 5
-    return found, nothing, gradient, both, tap, taps, told
+        contradicted += (code & 5) == 5
+    return equal, dead, rounding, returned, structural, taps, contradicted
 
 
 @_kept()
-def _steps_beyond(old, new, bounds, one):
+def _steps_beyond(old: Int32s, new: Int32s, bounds: Sequence[Any], one: Any) -> tuple[Any, ...]:
     """old, new: the bits of float32 values, int32; bounds: uint32 [6]. For fewer than 2^32 values."""
     a, b, c, d, e, f = bounds
     nothing = np.uint32(0)
@@ -179,7 +193,7 @@ def _steps_beyond(old, new, bounds, one):
 
 
 @_kept()
-def _shares_beyond(old, new, bounds, one):
+def _shares_beyond(old: Float32s, new: Float32s, bounds: Sequence[float], one: int) -> tuple[int, ...]:
     a, b, c, d, e, f = bounds
     na = nb = nc = nd = ne = nf = one - one
     for at in range(len(old)):
@@ -195,7 +209,7 @@ def _shares_beyond(old, new, bounds, one):
 
 
 @_kept()
-def _distances_beyond(old, new, bounds, one):
+def _distances_beyond(old: Float32s, new: Float32s, bounds: Sequence[float], one: int) -> tuple[int, ...]:
     a, b, c, d, e, f, g, h = bounds
     na = nb = nc = nd = ne = nf = ng = nh = one - one
     for at in range(len(old)):

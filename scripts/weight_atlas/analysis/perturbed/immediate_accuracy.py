@@ -1,30 +1,55 @@
-"""What a network knows right after it was perturbed, before it is trained again: accuracy and loss on test pictures."""
+"""What a network knows right after it was perturbed, before it is trained again: accuracy and loss on test images."""
+
+from typing import NamedTuple
+
+from torch import nn
 
 from weight_atlas.analysis import evaluation
+from weight_atlas.analysis.evaluation import Images
+from weight_atlas.analysis.types import Tensors
+from weight_atlas.settings import Settings
 
 
-def rows(cell, tensors, pictures):
-    """(mode, pictures, accuracy, loss) of a network over all test pictures.
+class ImmediateAccuracy(NamedTuple):
+    """Accuracy, a fraction, and loss, in nats, over so many test images."""
 
-    cell: resolved; tensors: the snapshot, {torch name: tensor}; pictures: `weight_atlas.analysis.evaluation.Pictures`.
+    mode: str
+    pictures: int
+    accuracy: float
+    loss: float
+
+
+def rows(settings: Settings, tensors: Tensors, images: Images) -> list[ImmediateAccuracy]:
+    """Evaluate a network over all test images.
+
     Modes:
+
     - eval: as it is judged everywhere else, by running statistics and without dropout;
     - batch: BatchNorm takes the statistics of the batch that it sees, all else as in eval;
     - flipped_means: eval, with every running mean negated.
+
     The last two are those of networks with BatchNorm only.
+
+    Parameters
+    ----------
+    settings : dict
+        The resolved cell.
+    tensors : dict of tensors
+        The snapshot, by torch names.
+    images : Images
     """
-    found = [_row("eval", evaluation.module(cell, tensors), pictures)]
-    batch = evaluation.module(cell, tensors)
-    norms = evaluation.norms(batch)
+    evaluated = [_row("eval", evaluation.module(settings, tensors), images)]
+    batch = evaluation.module(settings, tensors)
+    norms = evaluation.batchnorms(batch)
     if norms:
         for norm in norms:  # torch: without running statistics BatchNorm takes the batch's, in eval mode too
             norm.running_mean = norm.running_var = None
         flipped = {name: -tensor for name, tensor in tensors.items() if name.endswith(".running_mean")}
-        flipped = evaluation.module(cell, tensors | flipped)
-        found += [_row("batch", batch, pictures), _row("flipped_means", flipped, pictures)]
-    return found
+        with_flipped_means = evaluation.module(settings, tensors | flipped)
+        evaluated += [_row("batch", batch, images), _row("flipped_means", with_flipped_means, images)]
+    return evaluated
 
 
-def _row(mode, module, pictures):
-    loss, accuracy = evaluation.evaluate(module, pictures, pictures.test, pictures.labels)
-    return mode, len(pictures.test), accuracy, loss
+def _row(mode: str, network: nn.Module, images: Images) -> ImmediateAccuracy:
+    loss, accuracy = evaluation.evaluate(network, images, images.test, images.labels)
+    return ImmediateAccuracy(mode, len(images.test), accuracy, loss)

@@ -6,13 +6,22 @@ BatchNorm's statistics made anew along the line after Jordan et al. (2023), "REP
 for interpolation repair".
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from torch import nn
 
 from weight_atlas.analysis import evaluation
-from weight_atlas.analysis.alignment import align
+from weight_atlas.analysis.alignment import weight_matching
+from weight_atlas.analysis.alignment.transforms import Counts
+from weight_atlas.analysis.evaluation import Images
 from weight_atlas.analysis.kernels.torch_kernels import CHUNK
+from weight_atlas.analysis.types import Tensors
 from weight_atlas.analysis.weights import movement
+from weight_atlas.networks.table import Table
+from weight_atlas.settings import Settings
 
 POINTS = 13
 TEST = 2000
@@ -20,63 +29,106 @@ TRAIN = 1000
 TRAIN_BATCH = 250
 
 
-def rows(cell, table, original, end, pictures):
-    """(rows of paths.csv, rows of barriers.csv), without cell and seed, from one network to another of the same kind.
+class Point(NamedTuple):
+    """Loss, in nats, and accuracy, a fraction, over so many images at a point of a line, t = 0 to 1."""
 
-    cell: resolved; table: the layer table; original (t = 0), end (t = 1): snapshots, {torch name: tensor}; pictures:
-    `weight_atlas.analysis.evaluation.Pictures`, of which at most TEST test pictures, spread evenly, are looked at. The
-    line "plain" ends at `end`, "aligned" at `end` mapped by the symmetry of the network that brings it closest to the
-    original (`weight_atlas.analysis.alignment.align`): the same function, elsewhere.
+    t: float
+    pictures: int
+    loss: float
+    accuracy: float
+
+
+class Barrier(NamedTuple):
+    """A line's loss barrier in nats and accuracy barrier as a fraction."""
+
+    loss: float
+    accuracy: float
+
+
+class BarrierRow(NamedTuple):
+    """The barrier of a line, the distance of its ends, and the channels that the alignment permuted and flipped."""
+
+    alignment: str
+    loss_barrier: float
+    accuracy_barrier: float
+    distance: float
+    permuted: int
+    signs: int
+
+
+class Paths(NamedTuple):
+    """Rows of paths.csv, (alignment, *Point), and of barriers.csv, without cell and seed."""
+
+    points: list[tuple[str, float, int, float, float]]
+    barriers: list[BarrierRow]
+
+
+def rows(settings: Settings, table: Table, original: Tensors, end: Tensors, images: Images) -> Paths:
+    """The lines from one network to another of the same kind.
+
+    The line "plain" ends at `end`, "aligned" at `end` mapped by the symmetry of the network that brings it closest to
+    the original (`weight_atlas.analysis.alignment.weight_matching`): the same function, elsewhere.
+
+    Parameters
+    ----------
+    settings : dict
+        The resolved cell.
+    table : Table
+        Its layer table.
+    original, end : dict of tensors
+        Snapshots, by torch names, at t = 0 and t = 1.
+    images : Images
+        Of which at most TEST test images, evenly spaced, are looked at.
     """
-    plain = walk(cell, original, end, pictures)
-    aligned, counts = align.align(table, original, end)
+    plain = walk(settings, original, end, images)
+    aligned, counts = weight_matching.align(table, original, end)
     same = all(torch.equal(aligned[name], end[name]) for name, _ in table.parameters())
-    lines = {
-        "plain": (end, plain, {"permuted": 0, "signs": 0}),
-        "aligned": (aligned, plain if same else walk(cell, original, aligned, pictures, plain[0]), counts),
-    }
-    points, barriers = [], []
-    for alignment, (last, line, moved) in lines.items():
-        points += [(alignment, *point) for point in line]
-        distance = movement.rows(table, original, last)[-1][3]
-        barriers.append((alignment, *barrier(line), distance, moved["permuted"], moved["signs"]))
-    return points, barriers
+    aligned_line = plain if same else walk(settings, original, aligned, images, plain[0])
+    result = Paths([], [])
+    for alignment, last, line, moved in (
+        ("plain", end, plain, Counts(0, 0, 0)),
+        ("aligned", aligned, aligned_line, counts),
+    ):
+        result.points.extend((alignment, *point) for point in line)
+        distance = movement.rows(table, original, last)[-1].distance
+        result.barriers.append(BarrierRow(alignment, *barrier(line), distance, moved.permuted, moved.signs))
+    return result
 
 
-def barrier(line):
-    """(loss barrier in nats, accuracy barrier as a fraction) of the points (t, pictures, loss, accuracy) of a line.
+def barrier(line: Sequence[Point]) -> Barrier:
+    """The barrier along a line.
 
     The largest excess of the loss over the straight line between its ends, max_t [L(t) - ((1 - t) L(0) + t L(1))], and
     the largest shortfall of the accuracy; neither is below 0, the ends being points too. NaN where a loss is.
     """
     t, _, loss, accuracy = np.array(line, float).T
-    between = [(1 - t) * values[0] + t * values[-1] for values in (loss, accuracy)]
-    return float(np.max(loss - between[0])), float(np.max(between[1] - accuracy))
+    loss_between, accuracy_between = ((1 - t) * values[0] + t * values[-1] for values in (loss, accuracy))
+    return Barrier(float(np.max(loss - loss_between)), float(np.max(accuracy_between - accuracy)))
 
 
-def walk(cell, a, b, pictures, first=None):
-    """(t, pictures, loss, accuracy) at POINTS evenly spaced t from a (t = 0) to b (t = 1); a list.
+def walk(settings: Settings, a: Tensors, b: Tensors, images: Images, first: Point | None = None) -> list[Point]:
+    """Evaluate networks at POINTS evenly spaced t from a (t = 0) to b (t = 1).
 
     first: the point at t = 0, where it is known already. Networks with BatchNorm get running statistics of their own at
     every t, the ends included (`reestimate`): those of a and b belong to no network between them.
     """
-    module = evaluation.module(cell, {name: tensor.clone() for name, tensor in a.items()})
-    norms = evaluation.norms(module)
-    chosen = evaluation.spread(len(pictures.test), TEST)
-    images, labels = pictures.test[chosen], pictures.labels[chosen]
-    found = [] if first is None else [first]
-    for step in range(len(found), POINTS):
+    network = evaluation.module(settings, {name: tensor.clone() for name, tensor in a.items()})
+    norms = evaluation.batchnorms(network)
+    chosen = evaluation.evenly_spaced(len(images.test), TEST)
+    shown, labels = images.test[chosen], images.labels[chosen]
+    points = [] if first is None else [first]
+    for step in range(len(points), POINTS):
         t = step / (POINTS - 1)
         with torch.no_grad():
-            for name, parameter in module.named_parameters():
+            for name, parameter in network.named_parameters():
                 mix(parameter, a[name], b[name], t)
         if norms:
-            reestimate(module, norms, pictures)
-        found.append((t, len(images), *evaluation.evaluate(module, pictures, images, labels)))
-    return found
+            reestimate(network, norms, images)
+        points.append(Point(t, len(shown), *evaluation.evaluate(network, images, shown, labels)))
+    return points
 
 
-def mix(out, a, b, t):
+def mix(out: torch.Tensor, a: torch.Tensor, b: torch.Tensor, t: float) -> None:
     """Write (1 - t) a + t b to `out`: computed in float64, CHUNK values at a time, and rounded to float32.
 
     t = 0 and t = 1 give a and b themselves.
@@ -86,10 +138,10 @@ def mix(out, a, b, t):
         target.copy_(left.double().mul_(1 - t).add_(right.double(), alpha=t))
 
 
-def reestimate(module, norms, pictures):
-    """Make the running statistics of the BatchNorm layers `norms` anew, in place, from the training pictures.
+def reestimate(network: nn.Module, norms: Sequence[nn.BatchNorm2d], images: Images) -> None:
+    """Compute the running statistics of the BatchNorm layers `norms` again, in place, from the training images.
 
-    The pictures pass unchanged (not augmented) in batches of at most TRAIN_BATCH, always the same, dropout off. The
+    The images pass unchanged (not augmented) in batches of at most TRAIN_BATCH, always the same, dropout off. The
     statistics are the mean over the batches of each batch's mean and unbiased variance (torch's momentum=None).
     """
     for norm in norms:
@@ -97,7 +149,7 @@ def reestimate(module, norms, pictures):
         norm.momentum = None
         norm.train()
     with torch.inference_mode():
-        for batch in evaluation.deal(pictures.train, TRAIN_BATCH):
-            module(pictures.normalised(batch).contiguous(memory_format=torch.channels_last))
+        for batch in evaluation.interleaved_batches(images.train, TRAIN_BATCH):
+            network(images.normalised(batch).contiguous(memory_format=torch.channels_last))
     for norm in norms:
         norm.eval()

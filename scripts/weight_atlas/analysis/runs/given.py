@@ -1,91 +1,147 @@
 """Given checkpoints as a trained block has them: the same files at the same places, so that all else finds them."""
 
 import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from weight_atlas import records, schema, store
 from weight_atlas.analysis import evaluation
+from weight_atlas.analysis.evaluation import Images
+from weight_atlas.analysis.types import AnyPath, Card, Record, Row, Tensors
 from weight_atlas.networks import inputs
+from weight_atlas.settings import Settings
 
 VALID = 1  # of a data file's `split`
 
 
-def lay_out(cell_id, cell, files, data, card, block):
-    """Write run.json, metrics.csv and snapshots of a block directory, seeds_<first>-<last>, from a user's files.
+class LabelledImages(NamedTuple):
+    """Images as a network takes them, uint8 [N, C, S, S], and their labels, int64 [N]."""
 
-    cell: the resolved cell, whose `snapshots` are the epochs of each series; files: those of the block's seeds, series
-    after series; data, card: the data set's file and its card (a dict) to evaluate every snapshot on, or None, which
-    leaves metrics.csv its header. Tensors become float32; a series with a value that is not finite counts as diverged.
-    The same files give the same bytes. Prints a line a replicate; ValueError where a file is none.
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+class Splits(NamedTuple):
+    """The Images of a data set, and those of its splits "valid" and "test"."""
+
+    images: Images
+    labelled: dict[str, LabelledImages]
+
+
+class Converted(NamedTuple):
+    """Tensors with floats as float32 and whole numbers as int64, and the types that others had, sorted."""
+
+    tensors: Tensors
+    from_types: list[str]
+
+
+def lay_out(
+    cell_id: str,
+    settings: Settings,
+    files: Sequence[Path],
+    data: AnyPath | None,
+    card: Card | None,
+    block: Path,
+) -> None:
+    """Write run.json, metrics.csv and snapshots of a block directory from a user's files.
+
+    Tensors become float32; a series with a value that is not finite counts as diverged. The same files give the same
+    bytes. Prints a line per replicate.
+
+    Parameters
+    ----------
+    cell_id, settings : str, Settings
+        The cell, and its settings, resolved, whose `snapshots` are the epochs of each series.
+    files : sequence of paths
+        Those of the block's seeds, series after series.
+    data, card : path and dict, or None
+        The data set's file and its card to evaluate every snapshot on; None leaves metrics.csv its header.
+    block : path
+        The block's directory, seeds_<first>-<last>.
+
+    Raises
+    ------
+    ValueError
+        Where a file is no safetensors file.
     """
-    torch.set_num_threads(cell["network"]["threads"])
+    torch.set_num_threads(settings.network.threads)
     shutil.rmtree(block / "snapshots", ignore_errors=True)
-    shape = cell["input"]
-    pictures = shown(data, card, shape["channels"], shape["size"]) if data else None
+    splits = None
+    if data is not None and card is not None:
+        splits = load_splits(data, card, settings.input.channels, settings.input.size)
     for place, seed in enumerate(store.block_seeds(block)):
-        epochs = cell["snapshots"]
+        epochs = [int(epoch) for epoch in settings.snapshots]
         series = dict(zip(epochs, files[place * len(epochs) :][: len(epochs)], strict=True))
-        record, rows = _replicate(cell_id, cell, seed, series, pictures, block)
-        schema.write(store.metrics_path(block, seed), "metrics", rows)
+        record, metrics = _replicate(cell_id, settings, seed, series, splits, block)
+        schema.write(store.metrics_path(block, seed), "metrics", metrics)
         store.write_json(store.record_path(block, seed), record)
-        records.seal(block, seed, "", records.NO_MACHINE)
+        records.seal(block, seed, {}, records.NO_MACHINE)
         print(f"{cell_id} seed {seed}: {len(series)} files, {record['status']}", flush=True)
-    records.assemble(block, cell_id, cell)
+    records.assemble(block, cell_id, settings.json)
 
 
-def shown(data, card, channels, size):
-    """(the Pictures of `evaluation.pictures`, {"valid", "test": (pictures, labels)}) of a data set."""
-    found = evaluation.pictures(data, card, channels, size, 0)
+def load_splits(data: AnyPath, card: Card, channels: int, size: int) -> Splits:
+    """The validation and test images of a data set for a network that takes channels x size x size."""
+    images = evaluation.load_images(data, card, channels, size, 0)
     tensors = store.load_tensors(data)
     chosen = (tensors["split"] == VALID).nonzero().squeeze(1)
-    valid = inputs.fit_images(tensors["images"][chosen], card, channels, size), tensors["labels"][chosen]
-    return found, {"valid": valid, "test": (found.test, found.labels)}
+    valid = inputs.fit_images(tensors["images"][chosen], card, channels, size)
+    labelled = {
+        "valid": LabelledImages(valid, tensors["labels"][chosen]),
+        "test": LabelledImages(images.test, images.labels),
+    }
+    return Splits(images, labelled)
 
 
-def _replicate(cell_id, cell, seed, series, pictures, block):
-    """(the record of one series for run.json, its rows of metrics.csv), with its snapshots in place."""
-    read, metrics, bad = [], [], None
+def _replicate(
+    cell_id: str, settings: Settings, seed: int, series: Mapping[int, Path], splits: Splits | None, block: Path
+) -> tuple[Record, list[Row]]:
+    """The record of one series for run.json and its rows of metrics.csv, with its snapshots in place."""
+    sources: list[Record] = []
+    metrics: list[Row] = []
+    accuracies: dict[int, float] = {}  # on the validation images, from epoch 1
+    diverged_at = None
     for epoch, path in series.items():
-        tensors, changed = converted(store.load_tensors(path))
-        store.save_tensors(
-            store.snapshot_path(block, seed, epoch), tensors, {"cell_id": cell_id, "seed": seed, "epoch": epoch}
-        )
-        read.append({"epoch": epoch, "file": path.name, "sha256": store.sha256(path), "converted_from": changed})
-        if bad is None and not all(tensor.isfinite().all() for tensor in tensors.values()):
-            bad = epoch
-        if pictures and bad is None:
-            metrics.append((cell_id, seed, epoch, *evaluated(cell, tensors, *pictures)))
-    best = _best(metrics)
+        tensors, from_types = converted(store.load_tensors(path))
+        about = {"cell_id": cell_id, "seed": seed, "epoch": epoch}
+        store.save_tensors(store.snapshot_path(block, seed, epoch), tensors, about)
+        digest = store.sha256(path)
+        sources.append({"epoch": epoch, "file": path.name, "sha256": digest, "converted_from": from_types})
+        if diverged_at is None and not all(tensor.isfinite().all() for tensor in tensors.values()):
+            diverged_at = epoch
+        if splits is not None and diverged_at is None:
+            values = evaluate(settings, tensors, splits)
+            metrics.append((cell_id, seed, epoch, *(values.get(column) for column in schema.names("metrics")[3:])))
+            if epoch >= 1:
+                accuracies[epoch] = values["valid_accuracy"]
+    best = max(accuracies, key=accuracies.__getitem__) if accuracies else None  # the first of equals
     if best is not None:
         store.snapshot_path(block, seed, "best").hardlink_to(store.snapshot_path(block, seed, best))
-    cause = None if bad is None else f"a value of the file of epoch {bad} is not finite"
-    status = "done" if bad is None else "diverged"
-    record = {"seed": seed, "status": status, "cause": cause, "epochs": max(series), "best_epoch": best, "files": read}
-    return record, metrics
+    cause = None if diverged_at is None else f"a value of the file of epoch {diverged_at} is not finite"
+    status = "done" if diverged_at is None else "diverged"
+    record = {"seed": seed, "status": status, "cause": cause, "epochs": max(series), "best_epoch": best}
+    return record | {"files": sources}, metrics
 
 
-def converted(tensors):
-    """(the tensors with floats as float32 and whole numbers as int64, the types that others had, sorted)."""
-    found, changed = {}, set()
+def converted(tensors: Tensors) -> Converted:
+    """Convert floats to float32 and whole numbers to int64."""
+    result: Tensors = {}
+    from_types = set()
     for name, tensor in tensors.items():
-        kind = torch.float32 if tensor.is_floating_point() else torch.int64
-        changed |= {str(tensor.dtype).removeprefix("torch.")} if tensor.dtype != kind else set()
-        found[name] = tensor.to(kind)
-    return found, sorted(changed)
+        dtype = torch.float32 if tensor.is_floating_point() else torch.int64
+        if tensor.dtype != dtype:
+            from_types.add(str(tensor.dtype).removeprefix("torch."))
+        result[name] = tensor.to(dtype)
+    return Converted(result, sorted(from_types))
 
 
-def evaluated(cell, tensors, pictures, splits):
-    """The columns of metrics.csv from `stage` on, for a snapshot: loss and accuracy on validation and test, no more."""
-    module = evaluation.module(cell, tensors)
+def evaluate(settings: Settings, tensors: Tensors, splits: Splits) -> dict[str, float]:
+    """Loss and accuracy of a snapshot on validation and test images, by their columns in metrics.csv."""
+    network = evaluation.module(settings, tensors)
     values = {}
-    for name, (images, labels) in splits.items():
-        values[f"{name}_loss"], values[f"{name}_accuracy"] = evaluation.evaluate(module, pictures, images, labels)
-    return [values.get(column) for column in store.METRICS[3:]]
-
-
-def _best(metrics):
-    """The epoch (from 1) of the best validation accuracy, the first of equals; None where none was evaluated."""
-    column = store.METRICS.index("valid_accuracy")
-    rows = [row for row in metrics if row[2] >= 1]
-    return max(rows, key=lambda row: row[column])[2] if rows else None
+    for name, (images, labels) in splits.labelled.items():
+        values[f"{name}_loss"], values[f"{name}_accuracy"] = evaluation.evaluate(network, splits.images, images, labels)
+    return values

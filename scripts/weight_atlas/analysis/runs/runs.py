@@ -1,20 +1,61 @@
 """What became of each replicate, for runs.csv. No torch, no pandas."""
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 from weight_atlas import records
 from weight_atlas.vocabulary import Status
 
 
-def rows(cell_id: str, blocks: list, seeds: list[int], missing: dict[tuple[str, int], str]) -> list[list]:
-    """One row a seed for runs.csv, in the order of its columns; what a run did not report is None.
+class Run(NamedTuple):
+    """A row of runs.csv; what a run did not report is None."""
 
-    missing: {(cell, seed): why} of the replicates whose files a measure found not to be those that were recorded.
+    cell_id: str
+    seed: int
+    status: str
+    cause: str | None
+    epochs: int | None
+    best_epoch: int | None
+    wall_seconds: float | None
+    images_per_second: float | None
+    peak_memory_mib: float | None
+    device: str | None
+    device_name: str | None
+    threads: int | None
+    torch: str | None
+
+
+def rows(
+    cell_id: str, blocks: Sequence[str], seeds: Sequence[int], missing: Mapping[tuple[str, int], str]
+) -> list[Run]:
+    """One row per seed.
+
+    Parameters
+    ----------
+    cell_id, blocks, seeds : str, directories, ints
+        The cell, and its replicates.
+    missing : {(cell, seed): why}
+        The replicates whose files a measure found not to be those that were recorded.
     """
-    described = []
-    for seed, _, run, replicate in records.replicates(blocks, seeds, check=False):
+    runs = []
+    for seed, _, run, record in records.replicates(list(blocks), list(seeds), check=False):
         if (cell_id, seed) in missing:
-            replicate = replicate | {"status": Status.MISSING, "cause": missing[cell_id, seed]}
-        own = [replicate.get(key) for key in ("status", "cause", "epochs", "best_epoch", "wall_seconds")]
-        own += [replicate.get(key) for key in ("images_per_second", "peak_memory_mib")]
-        shared = [run.get(key) for key in ("device", "device_name", "threads")]
-        described.append([cell_id, seed, *own, *shared, run.get("versions", {}).get("torch")])
-    return described
+            record = record | {"status": Status.MISSING, "cause": missing[cell_id, seed]}
+        runs.append(
+            Run(
+                cell_id=cell_id,
+                seed=seed,
+                status=record["status"],
+                cause=record.get("cause"),
+                epochs=record.get("epochs"),
+                best_epoch=record.get("best_epoch"),
+                wall_seconds=record.get("wall_seconds"),
+                images_per_second=record.get("images_per_second"),
+                peak_memory_mib=record.get("peak_memory_mib"),
+                device=run.get("device"),
+                device_name=run.get("device_name"),
+                threads=run.get("threads"),
+                torch=run.get("versions", {}).get("torch"),
+            )
+        )
+    return runs

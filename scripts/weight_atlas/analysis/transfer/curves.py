@@ -98,7 +98,7 @@ def curves(cells: Cells) -> Curves:
 def trained_as(cells: Cells, cell_id: str, entry: Entry) -> tuple[str, str, str]:
     """(network, init, optimizer) of the base of a transfer, which an axis may override for the transfer itself; its own
     where it has no base."""
-    base = cells.get(cells[cell_id]["cell"]["start"].get("cell"))
+    base = cells.get(cells[cell_id]["cell"].start.cell)
     for named in base["named"] if base else ():
         if named["role"] == "grid" and named["study"] == entry["study"]:
             entry = named

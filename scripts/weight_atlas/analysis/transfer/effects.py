@@ -90,8 +90,8 @@ def output_pairs(cells: Cells, transfers: Transfers) -> dict[Factor, list[tuple[
 def head(cells: Cells, depths: Mapping[int, Cell]) -> Head:
     """The Head of a curve's cells."""
     settings = cells[next(iter(depths.values())).cell_id]["cell"]
-    network = {key: value for key, value in settings["network"].items() if key != "outputs"}
-    return Head(json.dumps(network, sort_keys=True), settings["classes"])
+    network = {key: value for key, value in settings.json["network"].items() if key != "outputs"}
+    return Head(json.dumps(network, sort_keys=True), settings.classes)
 
 
 def factor_pairs(transfers: Transfers) -> dict[Factor, list[tuple[Curve, Curve]]]:

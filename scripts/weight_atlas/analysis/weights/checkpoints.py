@@ -1,97 +1,166 @@
 """Checkpoints, the named epochs of a cell: which they are, and what is measured between the models at them."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from weight_atlas import cell_table, records, schema, starts, store
+from weight_atlas.analysis.measure import ModelMeasure, Network, TrainedModel
+from weight_atlas.analysis.types import Key, Rows
 from weight_atlas.analysis.weights import correlation, spectra
+from weight_atlas.cell_table import GroupedCell
+from weight_atlas.networks.table import Table
 
 
-def rows(table, group, models):
-    """{"checkpoints", "correlations", "spectra": rows} of the models whose cells have checkpoints.
+class Checkpoints(ModelMeasure):
+    """The checkpoints of each model whose cell names some, and the correlations between models at them."""
 
-    table: the layer table that they share; group: {cell: as `weight_atlas.cell_table.grouped` gives it}; models:
-    the finished (cell, seed), in order. Correlated are
+    tables = ("checkpoints", "correlations", "spectra")
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.models: list[Key] = []
+
+    def see(self, model: TrainedModel) -> None:
+        self.models.append(model.key)
+
+    def rows(self) -> Rows:
+        return rows(self.network.table, self.network.cells, self.models)
+
+
+class Checkpoint(NamedTuple):
+    """An epoch, and the path of its snapshot."""
+
+    epoch: int
+    snapshot: Path
+
+
+class Compared(NamedTuple):
+    """Two models, each at one of its checkpoints, and what their comparison is."""
+
+    model_a: Key
+    checkpoint_a: str
+    model_b: Key
+    checkpoint_b: str
+    comparison: str
+
+
+# The checkpoints of each model by their names.
+Points = Mapping[Key, Mapping[str, Checkpoint]]
+
+
+def rows(table: Table, cells: Mapping[str, GroupedCell], models: Sequence[Key]) -> Rows:
+    """Rows of checkpoints.csv, correlations.csv and spectra.csv of the models whose cells have checkpoints.
+
+    Correlated are
+
     - models: two cells of a study that differ in one label, each replicate with the next one of the other cell (the
       last with the first), at the checkpoints that both have. Two of one seed begin with the same draws, so that they
       are alike whatever they learn;
     - twins: those of one seed nevertheless;
     - checkpoints: each replicate with itself, from one checkpoint to the next and from the first to the last;
     - independent: two replicates of one cell at one checkpoint, which is what chance and the data make alike.
-    Models and independent ones are also correlated after matching (`correlation.matched`).
+
+    Models and independent ones are also correlated after matching (`correlation.match`).
+
+    Parameters
+    ----------
+    table : Table
+        The layer table that the cells share.
+    cells : dict of GroupedCell
+    models : sequence of (cell, seed)
+        The finished replicates, in order.
     """
-    points = {model: taken(group, *model) for model in models if group[model[0]].get("checkpoints")}
-    found = {"checkpoints": [], "correlations": [], "spectra": []}
-    for model, own in points.items():
-        for name, (epoch, path) in own.items():
-            found["checkpoints"].append((*model, name, epoch))
-            found["spectra"] += [(*model, name, epoch, *row) for row in spectra.rows(table, starts.load(path))]
-    for (one, first), (other, second), comparison in compared(group, points):
-        matchings = correlation.MATCHINGS if comparison in ("models", "independent") else ("raw",)
-        ends = (points[one][first], points[other][second])
-        front = (*one, *other, comparison, first, second, *(epoch for epoch, _ in ends))
-        tensors = (starts.load(path) for _, path in ends)
-        found["correlations"] += [(*front, *row) for row in correlation.rows(table, *tensors, matchings)]
-    return found
+    points = {key: checkpoints_of(cells, *key) for key in models if cells[key[0]].get("checkpoints")}
+    result: Rows = {"checkpoints": [], "correlations": [], "spectra": []}
+    for key, checkpoints in points.items():
+        for name, (epoch, path) in checkpoints.items():
+            result["checkpoints"].append((*key, name, epoch))
+            result["spectra"] += [(*key, name, epoch, *row) for row in spectra.rows(table, starts.load(path))]
+    for pair in comparisons(cells, points):
+        matchings = correlation.MATCHINGS if pair.comparison in ("models", "independent") else ("raw",)
+        a, b = points[pair.model_a][pair.checkpoint_a], points[pair.model_b][pair.checkpoint_b]
+        front = (*pair.model_a, *pair.model_b, pair.comparison, pair.checkpoint_a, pair.checkpoint_b, a.epoch, b.epoch)
+        tensors = starts.load(a.snapshot), starts.load(b.snapshot)
+        result["correlations"] += [(*front, *row) for row in correlation.rows(table, *tensors, matchings)]
+    return result
 
 
-def taken(group, cell_id, seed):
-    """{checkpoint: (epoch, snapshot's path)} of a finished replicate; those without a snapshot are left out."""
-    named = group[cell_id]["checkpoints"]
-    [(_, block, _, replicate)] = records.replicates(group[cell_id]["blocks"], [seed])
-    paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(replicate["epochs"] + 1)}
+def checkpoints_of(cells: Mapping[str, GroupedCell], cell_id: str, seed: int) -> dict[str, Checkpoint]:
+    """The checkpoints of a finished replicate by their names; those without a snapshot are left out."""
+    named = cells[cell_id]["checkpoints"]
+    [(_, block, _, record)] = records.replicates(cells[cell_id]["blocks"], [seed])
+    paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(record["epochs"] + 1)}
     paths = {epoch: path for epoch, path in paths.items() if store.is_kept(path)}
     if "match" in named:
-        named = matched(group, named, block, seed, list(paths))
-    return {name: (epoch, paths[epoch]) for name, epoch in named.items() if epoch in paths}
+        named = matching_epochs(cells, named, block, seed, list(paths))
+    return {name: Checkpoint(epoch, paths[epoch]) for name, epoch in named.items() if epoch in paths}
 
 
-def matched(group, rule, block, seed, kept):
+def matching_epochs(
+    cells: Mapping[str, GroupedCell], rule: Mapping[str, Any], block: Path, seed: int, kept: Sequence[int]
+) -> dict[str, int]:
     """{checkpoint: epoch} where a replicate's metric is nearest to that of the other cell's replicate of the same seed.
 
-    rule: {"match": cell, "by": metric, "epochs": its checkpoints}; kept: the epochs to choose from, of which the first
-    of equals is taken. Before training is before training: where the other's epoch is 0, so is this one. Without the
-    other replicate there is no checkpoint but that.
+    Before training is before training: where the other's epoch is 0, so is this one. Without the other replicate there
+    is no checkpoint but that.
+
+    Parameters
+    ----------
+    cells : dict of GroupedCell
+    rule : dict
+        {"match": the other cell, "by": a column of metrics.csv, "epochs": the other's checkpoints}.
+    block, seed : path, int
+        The replicate.
+    kept : sequence of int
+        The epochs to choose from, of which the first of equals is taken.
     """
-    ours, theirs = metric(block, seed, rule["by"]), {}
-    if rule["match"] in group:
-        [(_, other, _, _)] = records.replicates(group[rule["match"]]["blocks"], [seed])
+    ours = metric(block, seed, rule["by"])
+    theirs: dict[int, float] = {}
+    if rule["match"] in cells:
+        [(_, other, _, _)] = records.replicates(cells[rule["match"]]["blocks"], [seed])
         theirs = metric(other, seed, rule["by"])
-    found = {}
+    epochs = {}
+    candidates = [epoch for epoch in kept if epoch and epoch in ours]
     for name, epoch in rule["epochs"].items():
-        choice = [at for at in kept if at and at in ours]
         if epoch == 0:
-            found[name] = 0
-        elif epoch in theirs and choice:
-            found[name] = min(choice, key=lambda at: abs(ours[at] - theirs[epoch]))
-    return found
+            epochs[name] = 0
+        elif epoch in theirs and candidates:
+            target = theirs[epoch]
+            epochs[name] = min(candidates, key=lambda candidate: abs(ours[candidate] - target))
+    return epochs
 
 
-def metric(block, seed, name):
+def metric(block: Path, seed: int, name: str) -> dict[int, float]:
     """{epoch: value} of one column of a replicate's metrics, where it has a value; {} of one that left none."""
     path = store.metrics_path(block, seed)
-    columns, held = schema.names("metrics"), schema.rows(path, "metrics") if path.exists() else []
-    epoch, value = columns.index("epoch"), columns.index(name)
-    found = {int(row[epoch]): float(row[value] or "nan") for row in held}
-    return {epoch: value for epoch, value in found.items() if value == value}
+    lines = schema.rows(path, "metrics") if path.exists() else []
+    metrics = [dict(zip(schema.names("metrics"), line, strict=True)) for line in lines]
+    values = {int(row["epoch"]): float(row[name] or "nan") for row in metrics}
+    return {epoch: value for epoch, value in values.items() if value == value}
 
 
-def compared(group, points):
-    """((model, checkpoint), (model, checkpoint), comparison) of each comparison that `rows` makes, in its order."""
-    for contrast in cell_table.contrasts(group):
-        seeds = {cell: [seed for own, seed in points if own == cell] for cell in (contrast.cell_a, contrast.cell_b)}
+def comparisons(cells: Mapping[str, GroupedCell], points: Points) -> Iterator[Compared]:
+    """The comparisons that `rows` makes, in its order."""
+    for contrast in cell_table.contrasts(cells):
+        seeds = {
+            cell: [seed for cell_id, seed in points if cell_id == cell] for cell in (contrast.cell_a, contrast.cell_b)
+        }
         both = [seed for seed in seeds[contrast.cell_a] if seed in seeds[contrast.cell_b]]
         shifted = zip(both, both[1:] + both[:1], strict=True) if len(both) > 1 else ()
         for kind, pairs in (("models", shifted), ("twins", zip(both, both, strict=True))):
-            for first, second in pairs:
-                yield from _common(points, (contrast.cell_a, first), (contrast.cell_b, second), kind)
-    for model, own in points.items():
-        steps = [*pairwise(own), *([(next(iter(own)), list(own)[-1])] if len(own) > 2 else [])]
-        yield from (((model, first), (model, second), "checkpoints") for first, second in steps)
+            for seed_a, seed_b in pairs:
+                yield from _at_common(points, (contrast.cell_a, seed_a), (contrast.cell_b, seed_b), kind)
+    for key, checkpoints in points.items():
+        names = list(checkpoints)
+        steps = [*pairwise(names), *([(names[0], names[-1])] if len(names) > 2 else [])]
+        yield from (Compared(key, first, key, second, "checkpoints") for first, second in steps)
     for one, other in combinations(points, 2):
         if one[0] == other[0]:
-            yield from _common(points, one, other, "independent")
+            yield from _at_common(points, one, other, "independent")
 
 
-def _common(points, one, other, comparison):
-    """What `compared` gives for two models, at each checkpoint that both have."""
-    return [((one, name), (other, name), comparison) for name in points[one] if name in points[other]]
+def _at_common(points: Points, one: Key, other: Key, comparison: str) -> list[Compared]:
+    """The comparisons of two models at each checkpoint that both have."""
+    return [Compared(one, name, other, name, comparison) for name in points[one] if name in points[other]]

@@ -1,113 +1,140 @@
 """How alike two models' parameters are: Pearson's and Spearman's correlation, as they are and after matching."""
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from weight_atlas.analysis.alignment import align
-from weight_atlas.analysis.kernels import vectors
+from weight_atlas.analysis.alignment import matching, transforms, weight_matching
+from weight_atlas.analysis.kernels.interface import CentredProducts, Kernels
+from weight_atlas.analysis.kernels.select import kernels_for
+from weight_atlas.analysis.types import FloatArray, Tensors
 from weight_atlas.analysis.weights import movement, statistics
 from weight_atlas.networks import symmetry
+from weight_atlas.networks.table import Table
 
 MATCHINGS = ("raw", "permuted", "signed")
 
 
-def rows(table, one, other, matchings=MATCHINGS):
-    """(layer, parameter, size, matching, pearson, spearman, changed, cosine) of each parameter and running statistic.
+class Correlation(NamedTuple):
+    """How alike a parameter, or a running statistic, of two models is. changed: how many values are not equal."""
 
-    table: the network's layer table; one, other: snapshots, {torch name: float32 tensor}; matchings: some of MATCHINGS,
-    "raw" for the tensors as they are, else the other's after `matched`. changed counts the values that are not equal.
+    layer: str
+    parameter: str
+    size: int
+    matching: str
+    pearson: float
+    spearman: float
+    changed: int
+    cosine: float
+
+
+def rows(table: Table, one: Tensors, other: Tensors, matchings: Sequence[str] = MATCHINGS) -> list[Correlation]:
+    """Correlate each parameter and running statistic of two models.
+
+    Parameters
+    ----------
+    table : Table
+        The network's layer table.
+    one, other : dict of float32 tensors
+        Snapshots, by torch names.
+    matchings : sequence of str
+        Some of MATCHINGS: "raw" takes the tensors as they are, the others the other's after `match`.
     """
-    found, by = [], vectors.chosen(table.parameter_count)
-    for matching in matchings:
-        theirs = other if matching == "raw" else matched(table, one, other, matching == "signed")
+    kernels, correlations = kernels_for(table.parameter_count), []
+    for name_of_matching in matchings:
+        theirs = other if name_of_matching == "raw" else match(table, one, other, name_of_matching == "signed")
         for layer, name in statistics.names(table):
-            pair = [tensors[f"{layer}.{name}"] for tensors in (one, theirs)]
-            alike = pearson(*pair, by), spearman(*pair)
-            changed, cosine = by.differing(*pair), movement.geometry(*movement.sums(*pair, by))[3]
-            found.append((layer, name, pair[0].numel(), matching, *alike, changed, cosine))
-    return found
+            a, b = one[f"{layer}.{name}"], theirs[f"{layer}.{name}"]
+            coefficients = pearson(a, b, kernels), spearman(a, b)
+            changed, cosine = kernels.differing(a, b), movement.geometry(movement.sums(a, b, kernels)).cosine
+            correlations.append(Correlation(layer, name, a.numel(), name_of_matching, *coefficients, changed, cosine))
+    return correlations
 
 
-def matched(table, one, other, signs=False):
+def match(table: Table, one: Tensors, other: Tensors, signs: bool = False) -> Tensors:
     """The other's tensors with the channels of its hidden layers in the order that makes it most like the one.
 
-    Without signs: by the symmetry that brings all parameters closest (`align.align`, permutations alone; cheap enough
-    for every pair of models at every checkpoint). The network computes the same, and a copy with its channels in
-    another order is found exactly. With signs: layer by layer from the input, whose channels are in place by then, each
-    layer's rows go where the sum of |Pearson's r| over all pairs of rows is largest (`align.matched`), negated where r
-    is below 0; biases, batch normalisation and the columns that read them follow (what a batch normalisation writes is
-    not negated). Behind a ReLU that is no symmetry but a freer measure of likeness. Outputs are classes, and stay.
+    Without signs: by the symmetry that brings all parameters closest (`weight_matching.align`, permutations alone;
+    cheap enough for every pair of models at every checkpoint). The network computes the same, and a copy with its
+    channels in another order is found exactly. With signs: layer by layer from the input, whose channels are in place
+    by then, each layer's rows go where the sum of |Pearson's r| over all pairs of rows is largest
+    (`matching.match_units`), negated where r is below 0; biases, batch normalisation and the columns that read them
+    follow (what a batch normalisation writes is not negated). Behind a ReLU that is no symmetry but a freer measure of
+    likeness. Outputs are classes, and stay.
     """
     if not signs:
-        return align.align(table, one, other, ("permutation",))[0]
+        return weight_matching.align(table, one, other, ("permutation",)).tensors
     for group in symmetry.groups(table):
         weight = f"{group.name}.weight"
         if group.permutation and one[weight].ndim > 1:
-            order, flips, _ = align.matched(one[weight].flatten(1), other[weight].flatten(1), signs=True)
+            order, flips, _ = matching.match_units(one[weight].flatten(1), other[weight].flatten(1), allow_signs=True)
             factors = np.ones(group.channels)
             factors[order] = flips
-            other = align.apply(table, other, align.Transform({group.name: order}, {group.name: factors}))
+            transform = transforms.Transform({group.name: order}, {group.name: factors})
+            other = transforms.apply(table, other, transform)
     return other
 
 
-def pearson(one, other, by=None):
-    """Pearson's r of two float32 tensors of one size, a float; NaN where one of them is constant or not finite.
+def pearson(one: torch.Tensor, other: torch.Tensor, kernels: Kernels | None = None) -> float:
+    """Pearson's r of two float32 tensors of one size; NaN where one of them is constant or not finite.
 
-    by: what sums them (default: chosen by their size). Sums are float64, and a constant tensor has a spread of exactly
-    0.
+    kernels: what sums them (default: chosen by their size). Sums are float64, and a constant tensor has a spread of
+    exactly 0.
     """
     size = one.numel()
-    return _ratio(*(by or vectors.chosen(size)).centred(one, other)) if size else math.nan
+    return _ratio((kernels or kernels_for(size)).centred(one, other)) if size else math.nan
 
 
-def spearman(one, other):
-    """Spearman's rho of two float32 tensors of one size: Pearson's r of their average ranks, a float.
+def spearman(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Spearman's rho of two float32 tensors of one size: Pearson's r of their average ranks.
 
     NaN where one of them is constant or has a NaN. Two sorts of 64-bit numbers, as numpy sorts numbers much faster than
     it finds their order: by (one's value, other's value), and then by (other's value, place in the first order). Runs
     of equal values share their mean rank. Ranks are doubled and centred whole numbers, so that nothing is rounded
     before the sums, which are float64. Memory: some 50 bytes a value.
     """
-    one, other = (tensor.detach().reshape(-1).float().numpy() for tensor in (one, other))
-    if not len(one) or np.isnan(one).any() or np.isnan(other).any():
+    a, b = (tensor.detach().reshape(-1).float().numpy() for tensor in (one, other))
+    if not len(a) or np.isnan(a).any() or np.isnan(b).any():
         return math.nan
     half = np.uint64(32)
-    sorting = _keys(one).astype(np.uint64)
+    sorting = _keys(a).astype(np.uint64)
     sorting <<= half
-    sorting |= _keys(other)
+    sorting |= _keys(b)
     sorting.sort()
     first = _ranks((sorting >> half).astype(np.uint32))
     sorting <<= half
-    sorting |= np.arange(len(one), dtype=np.uint32)
+    sorting |= np.arange(len(a), dtype=np.uint32)
     sorting.sort()
     place = sorting.astype(np.uint32)  # the lower half
     sorting >>= half
     second = _ranks(sorting.astype(np.uint32))
     del sorting
     moved = first[place]
-    first, moved, second = (torch.from_numpy(ranks) for ranks in (first, moved, second))
-    return _ratio(float(first.dot(first)), float(second.dot(second)), float(moved.dot(second)))
+    x, x_in_order_of_y, y = (torch.from_numpy(ranks) for ranks in (first, moved, second))
+    return _ratio(CentredProducts(float(x.dot(x)), float(y.dot(y)), float(x_in_order_of_y.dot(y))))
 
 
-def _keys(values):
+def _keys(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
     """uint32 numbers in the order of float32 values; 0 and -0 are equal."""
     bits = (values + np.float32(0)).view(np.int32)
     return (bits ^ ((bits >> 31) | np.int32(-(1 << 31)))).view(np.uint32)
 
 
-def _ranks(values):
+def _ranks(values: npt.NDArray[np.uint32]) -> FloatArray:
     """Doubled and centred average ranks of sorted values, float64: 2 * rank - (n + 1), whole numbers."""
     n = len(values)
-    starts = np.flatnonzero(values[1:] != values[:-1]) + 1
-    if len(starts) == n - 1:
+    runs = np.flatnonzero(values[1:] != values[:-1]) + 1
+    if len(runs) == n - 1:
         return np.arange(1 - n, n, 2, dtype=np.float64)
-    edges = np.concatenate([[0], starts, [n]])
+    edges = np.concatenate([[0], runs, [n]])
     return np.repeat((edges[1:] + edges[:-1] - n).astype(np.float64), np.diff(edges))
 
 
-def _ratio(left, right, both):
+def _ratio(products: CentredProducts) -> float:
     """Pearson's r from the centred sums of squares and products."""
-    scale = math.sqrt(left) * math.sqrt(right)
-    return max(-1.0, min(1.0, both / scale)) if 0 < scale < math.inf else math.nan
+    scale = math.sqrt(products.a_a) * math.sqrt(products.b_b)
+    return max(-1.0, min(1.0, products.a_b / scale)) if 0 < scale < math.inf else math.nan

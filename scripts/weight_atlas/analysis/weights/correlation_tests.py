@@ -42,7 +42,7 @@ def rows(cells: Mapping[str, Any], correlations: pd.DataFrame) -> list[tuple[Any
 
 def independent(cells: Mapping[str, Any], pair: tuple[str, str]) -> list[str]:
     """Those of two cells whose replicates are independent of one another; see `rows`."""
-    kinds = {cell: cells[cell]["cell"]["start"]["kind"] for cell in pair}
+    kinds = {cell: cells[cell]["cell"].start.kind for cell in pair}
     drawn = [cell for cell in pair if kinds[cell] == "init"]
     return drawn or [cell for cell in pair if kinds[cell] != "weights"]
 

@@ -1,32 +1,69 @@
 """The singular values of a layer's weights: spectral norm, stable rank, and the power law of their squares' tail."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
+
+from weight_atlas.analysis.types import FloatArray, Tensors
+from weight_atlas.networks.table import Table
 
 FEWEST = 20  # eigenvalues that a tail must have
 
 
-def rows(table, tensors):
-    """(layer, size, spectral_norm, stable_rank, alpha, xmin, tail, ks) of each convolution and linear layer.
+class PowerLaw(NamedTuple):
+    """The power law p(x) ~ x^-alpha, x >= xmin. tail: how many values it describes; ks: its Kolmogorov-Smirnov
+    distance from them."""
 
-    table: the network's layer table; tensors: a snapshot, {torch name: float32 tensor}. The weight is taken as a matrix
-    [outputs, inputs x taps]; size is the number of its singular values. stable_rank = |W|_F^2 / |W|_2^2 (Rudelson and
-    Vershynin 2007); the last four are those of `power_law` for the squares. NaN for a weight of zeros, or not finite.
+    alpha: float
+    xmin: float
+    tail: int
+    ks: float
+
+
+class Spectrum(NamedTuple):
+    """The singular values of a layer's weight. size: how many there are; then those of `PowerLaw` for their squares."""
+
+    layer: str
+    size: int
+    spectral_norm: float
+    stable_rank: float
+    alpha: float
+    xmin: float
+    tail: int
+    ks: float
+
+
+UNDEFINED = PowerLaw(math.nan, math.nan, 0, math.nan)
+
+
+def rows(table: Table, tensors: Tensors) -> list[Spectrum]:
+    """The spectrum of each convolution and linear layer; NaN for a weight of zeros, or not finite.
+
+    The weight is taken as a matrix [outputs, inputs x taps]. stable_rank = |W|_F^2 / |W|_2^2 (Rudelson and Vershynin
+    2007).
+
+    Parameters
+    ----------
+    table : Table
+        The network's layer table.
+    tensors : dict of float32 tensors
+        A snapshot, by torch names.
     """
-    found = []
+    spectra = []
     for layer in table.weight_layers:
         squares = eigenvalues(tensors[f"{layer.name}.weight"].flatten(1))
         top = float(squares[-1])
-        if not 0 < top < math.inf:
-            found.append((layer.name, len(squares), *[math.nan] * 4, 0, math.nan))
-            continue
-        found.append((layer.name, len(squares), math.sqrt(top), float(squares.sum()) / top, *power_law(squares)))
-    return found
+        norm, rank, law = math.nan, math.nan, UNDEFINED
+        if 0 < top < math.inf:
+            norm, rank, law = math.sqrt(top), float(squares.sum()) / top, power_law(squares)
+        spectra.append(Spectrum(layer.name, len(squares), norm, rank, *law))
+    return spectra
 
 
-def eigenvalues(matrix):
+def eigenvalues(matrix: torch.Tensor) -> FloatArray:
     """The squared singular values of a matrix, ascending, float64 [min of its sides]; NaN where it is not finite.
 
     From the smaller product of the matrix with itself, in float64: exact to some 1e-16 of the largest one.
@@ -35,22 +72,23 @@ def eigenvalues(matrix):
     matrix = matrix.double()
     if not bool(torch.isfinite(matrix).all()):
         return np.full(len(matrix), math.nan)
-    return torch.linalg.eigvalsh(matrix @ matrix.T).clamp_min(0).numpy()
+    values: FloatArray = torch.linalg.eigvalsh(matrix @ matrix.T).clamp_min(0).numpy()
+    return values
 
 
-def power_law(values):
-    """(alpha, xmin, tail, ks): the power law p(x) ~ x^-alpha, x >= xmin, that fits the tail of some values best.
+def power_law(values: npt.ArrayLike) -> PowerLaw:
+    """The power law that fits the tail of some values best.
 
     Clauset, Shalizi and Newman (2009), "Power-law distributions in empirical data", continuous values: for each xmin
     among the values alpha = 1 + n / sum(ln(x / xmin)) over the n values from xmin on, by maximum likelihood (their
     equation 3.1); taken is the xmin with the smallest Kolmogorov-Smirnov distance between those values and the law
     (3.9). For eigenvalues of weights: Martin and Mahoney (2021), "Implicit self-regularization in deep neural
     networks". tail is n, ks the distance. A tail has FEWEST values at least; with fewer positive values, or all of them
-    equal, the fit is undefined: NaN, NaN, 0, NaN.
+    equal, the fit is UNDEFINED.
     """
-    values = np.sort(np.asarray(values, dtype=np.float64))
-    logs = np.log(values[values > 0])
-    best = (math.nan, math.nan, 0, math.nan)
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    logs = np.log(ordered[ordered > 0])
+    best = UNDEFINED
     for start in range(len(logs) - FEWEST + 1):
         if start and logs[start] == logs[start - 1]:
             continue
@@ -62,6 +100,6 @@ def power_law(values):
         law = -np.expm1((1 - alpha) * above)
         steps = np.arange(n + 1) / n
         ks = max((steps[1:] - law).max(), (law - steps[:-1]).max())
-        if not ks >= best[3]:
-            best = (float(alpha), float(math.exp(logs[start])), n, float(ks))
+        if not ks >= best.ks:
+            best = PowerLaw(float(alpha), float(math.exp(logs[start])), n, float(ks))
     return best

@@ -1,43 +1,94 @@
 """Mean, spread, range and norm of every parameter and buffer of a snapshot."""
 
 import math
+from typing import NamedTuple
 
-from weight_atlas.analysis.kernels import vectors
+import torch
+
+from weight_atlas.analysis.kernels.interface import Kernels
+from weight_atlas.analysis.kernels.select import kernels_for
+from weight_atlas.analysis.measure import CourseMeasure, Replicate, Snapshot
+from weight_atlas.analysis.types import Row, Rows, Tensors
+from weight_atlas.networks.table import Table
 
 
-def names(table):
+class Statistics(CourseMeasure):
+    """The statistics of every snapshot."""
+
+    tables = ("statistics",)
+
+    def __init__(self, replicate: Replicate) -> None:
+        super().__init__(replicate)
+        self.statistics: list[Row] = []
+
+    def see(self, snapshot: Snapshot) -> None:
+        self.statistics += [(snapshot.epoch, *row) for row in snapshot.statistics]
+
+    def rows(self) -> Rows:
+        return {"statistics": self.statistics}
+
+
+class Moments(NamedTuple):
+    """Mean, population standard deviation, smallest and largest value, range and Euclidean norm of a tensor."""
+
+    mean: float
+    std: float
+    min: float
+    max: float
+    range: float
+    norm: float
+
+
+def names(table: Table) -> list[tuple[str, str]]:
     """(layer name, parameter name) of all parameters and running statistics, layer by layer, parameters first.
 
     num_batches_tracked, a counter, is left out.
     """
-    found = []
-    for layer in table.layers:
-        found += [(layer.name, name) for name in (*layer.parameters, *layer.buffers) if name != "num_batches_tracked"]
-    return found
+    return [
+        (layer.name, name)
+        for layer in table.layers
+        for name in (*layer.parameters, *layer.buffers)
+        if name != "num_batches_tracked"
+    ]
 
 
-def rows(table, tensors):
-    """(layer, parameter, size, mean, std, min, max, range, norm) of each tensor of a snapshot.
+def rows(table: Table, tensors: Tensors) -> list[tuple[str, str, int, float, float, float, float, float, float]]:
+    """Describe each tensor of a snapshot.
 
-    table: the network's layer table; tensors: the snapshot, {torch name: float32 tensor}. Raises ValueError
-    where the snapshot lacks a tensor of the table.
+    Parameters
+    ----------
+    table : Table
+        The network's layer table.
+    tensors : dict of float32 tensors
+        The snapshot, by torch names.
+
+    Returns
+    -------
+    list of (layer, parameter, size, mean, std, min, max, range, norm)
+
+    Raises
+    ------
+    ValueError
+        Where the snapshot lacks a tensor of the table.
     """
-    found, by = [], vectors.chosen(table.parameter_count)
+    kernels = kernels_for(table.parameter_count)
+    described = []
     for layer, name in names(table):
         full = f"{layer}.{name}"
         if full not in tensors:
             raise ValueError(f"{full} is in the layer table but not in the snapshot; train the cell again")
-        found.append((layer, name, tensors[full].numel(), *moments(tensors[full], by)))
-    return found
+        described.append((layer, name, tensors[full].numel(), *moments(tensors[full], kernels)))
+    return described
 
 
-def moments(tensor, by=None):
-    """(mean, population standard deviation, min, max, range, Euclidean norm) of a tensor's values, as Python floats.
+def moments(tensor: torch.Tensor, kernels: Kernels | None = None) -> Moments:
+    """The moments of a tensor's values; all of them are NaN where a value is.
 
-    by: what sums them (default: chosen by the size). Sums are float64, and a constant tensor has a standard deviation
-    of exactly 0. Where a value is NaN, all six are NaN.
+    kernels: what sums them (default: chosen by the size). Sums are float64, and a constant tensor has a standard
+    deviation of exactly 0.
     """
-    mean, deviation, square, low, high = (by or vectors.chosen(tensor.numel())).moments(tensor)
-    if math.isnan(square):
-        return (math.nan,) * 6
-    return mean, math.sqrt(deviation / tensor.numel()), low, high, high - low, math.sqrt(square)
+    sums = (kernels or kernels_for(tensor.numel())).moments(tensor)
+    if math.isnan(sums.squares):
+        return Moments(*[math.nan] * 6)
+    std = math.sqrt(sums.squared_deviations / tensor.numel())
+    return Moments(sums.mean, std, sums.min, sums.max, sums.max - sums.min, math.sqrt(sums.squares))

@@ -1,6 +1,6 @@
 """How many parameters training left exactly as they were, and why: each in one class, by evidence.
 
-Every class has a condition of its own, and none is what the others leave:
+Every class has its own condition, and none is what the others leave:
     changed     the end is not the start;
     structural  unchanged, the weight of a convolution tap that only ever meets its own zero padding (closed form);
     dead        unchanged, no such tap, and no step ever gave it a gradient other than zero;
@@ -9,62 +9,143 @@ Every class has a condition of its own, and none is what the others leave:
 The last three need what training recorded of each parameter (`track`); without it they are unknown.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 
-from weight_atlas.analysis.kernels import vectors
+from weight_atlas.analysis.kernels.interface import Kernels
+from weight_atlas.analysis.kernels.select import kernels_for
+from weight_atlas.analysis.types import Tensors
+from weight_atlas.networks.table import Layer, Table
 
 GRADIENT, CHANGED = 1, 2  # the bits of a track file: had ever a nonzero gradient, was ever changed
 TAP = 4  # a third bit, added here: is at a structural tap
 
 
-def rows(table, start, last, bits=None):
-    """(layer, parameter, size, unchanged, taps, structural, dead, rounding, returned, changed, contradicted) of each
-    learnable parameter, then of ("total", "all").
+class UnchangedCounts(NamedTuple):
+    """How many parameters are in each class; None where it is not known.
 
-    table: the network's layer table; start, last: snapshots, {torch name: float32 tensor}; bits: the replicate's track
-    file, {torch name: uint8 tensor}, or None, which leaves dead, rounding, returned and contradicted None.
-    unchanged counts x == y in float32; taps is the closed form's number of structural weights, changed or not;
-    contradicted counts those of them that had a gradient after all, which must be 0. Raises ValueError where a tensor
-    is missing or has another shape than in the table.
+    taps: the closed form's number of structural weights, changed or not; contradicted: those of them that had a
+    gradient after all, which must be 0.
     """
-    found, by = [], vectors.chosen(table.parameter_count)
+
+    unchanged: int
+    taps: int
+    structural: int
+    dead: int | None
+    rounding: int | None
+    returned: int | None
+    changed: int
+    contradicted: int | None
+
+
+UnchangedRow = tuple[str, str, int, int, int, int, int | None, int | None, int | None, int, int | None]
+
+
+def rows(table: Table, start: Tensors, last: Tensors, bits: Tensors | None = None) -> list[UnchangedRow]:
+    """Count each learnable parameter's values by class, then those of all ("total", "all").
+
+    Parameters
+    ----------
+    table : Table
+        The network's layer table.
+    start, last : dict of float32 tensors
+        Snapshots, by torch names.
+    bits : dict of uint8 tensors, or None
+        The replicate's track file. Without it dead, rounding, returned and contradicted are None.
+
+    Returns
+    -------
+    list of (layer, parameter, size, *UnchangedCounts)
+        Unchanged is start == last in float32.
+
+    Raises
+    ------
+    ValueError
+        Where a tensor is missing or has another shape than in the table.
+    """
+    kernels = kernels_for(table.parameter_count)
+    counted: list[UnchangedRow] = []
+    classes: list[UnchangedCounts] = []
     for layer in table.layers:
         for name, shape in layer.parameters.items():
             full = f"{layer.name}.{name}"
             for kind, tensors in (("snapshot", start), ("snapshot", last), ("track file", bits)):
                 _check(full, kind, tensors, tuple(shape))
             taps = structural(table, layer) if name == "weight" and table.padding_weight_count(layer) else None
-            counts = count(start[full], last[full], taps, bits and bits[full], by)
-            found.append((layer.name, name, start[full].numel(), *counts))
-    columns = list(zip(*found, strict=True))[2:]
-    return [*found, ("total", "all", *(None if None in column else sum(column) for column in columns))]
+            recorded = None if bits is None else bits[full]
+            counts = count(start[full], last[full], taps, recorded, kernels)
+            classes.append(counts)
+            counted.append((layer.name, name, start[full].numel(), *counts))
+    return [*counted, ("total", "all", sum(size for _, _, size, *_ in counted), *_total(classes))]
 
 
-def structural(table, layer):
+def structural(table: Table, layer: Layer) -> torch.Tensor:
     """Which weights of a convolution sit at structural taps: bool, of the weight's shape."""
     return torch.from_numpy(~table.tap_mask(layer)).expand(layer.parameters["weight"])
 
 
-def count(start, last, taps=None, bits=None, by=None):
-    """(unchanged, taps, structural, dead, rounding, returned, changed, contradicted) of one parameter tensor.
+def count(
+    start: torch.Tensor,
+    last: torch.Tensor,
+    taps: torch.Tensor | None = None,
+    bits: torch.Tensor | None = None,
+    kernels: Kernels | None = None,
+) -> UnchangedCounts:
+    """Count the values of one parameter tensor by class.
 
-    start, last: float32; taps: bool, True at structural taps (None: there are none); bits: uint8 (None: not recorded).
-    All of one shape. by: what counts (default: chosen by their size).
+    Parameters
+    ----------
+    start, last : tensor, float32
+    taps : tensor, bool, or None
+        True at structural taps; None: there are none.
+    bits : tensor, uint8, or None
+        What training recorded; None: nothing.
+    kernels : Kernels, optional
+        What counts; by default chosen by the size.
     """
-    by, size = by or vectors.chosen(start.numel()), start.numel()
+    kernels, size = kernels or kernels_for(start.numel()), start.numel()
     if taps is None and bits is None:
-        changed = by.differing(start, last)
-        return size - changed, 0, 0, None, None, None, changed, None
+        changed = kernels.differing(start, last)
+        return UnchangedCounts(size - changed, 0, 0, None, None, None, changed, None)
     codes = torch.zeros(start.shape, dtype=torch.uint8) if bits is None else bits.reshape(start.shape)
     if taps is not None:
         codes = codes + TAP * taps.byte()
-    unchanged, dead, rounding, returned, padded, taps, contradicted = by.equal(start, last, codes)
-    if bits is None:
-        dead = rounding = returned = contradicted = None
-    return unchanged, taps, padded, dead, rounding, returned, size - unchanged, contradicted
+    counts = kernels.equal(start, last, codes)
+    known = bits is not None
+    return UnchangedCounts(
+        unchanged=counts.equal,
+        taps=counts.taps,
+        structural=counts.structural,
+        dead=counts.dead if known else None,
+        rounding=counts.rounding if known else None,
+        returned=counts.returned if known else None,
+        changed=size - counts.equal,
+        contradicted=counts.contradicted if known else None,
+    )
 
 
-def _check(full, kind, tensors, shape):
+def _total(counts: Sequence[UnchangedCounts]) -> UnchangedCounts:
+    """The sums over all parameters; None where a number is not known."""
+    return UnchangedCounts(
+        unchanged=sum(row.unchanged for row in counts),
+        taps=sum(row.taps for row in counts),
+        structural=sum(row.structural for row in counts),
+        dead=_sum_of_known([row.dead for row in counts]),
+        rounding=_sum_of_known([row.rounding for row in counts]),
+        returned=_sum_of_known([row.returned for row in counts]),
+        changed=sum(row.changed for row in counts),
+        contradicted=_sum_of_known([row.contradicted for row in counts]),
+    )
+
+
+def _sum_of_known(numbers: Sequence[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def _check(full: str, kind: str, tensors: Tensors | None, shape: tuple[int, ...]) -> None:
     """Raise ValueError where a tensor of a file is missing or has not the table's shape."""
     if tensors is None:
         return

@@ -1,0 +1,29 @@
+"""Where the snapshots of a finished replicate are."""
+
+from pathlib import Path
+
+from weight_atlas import records, store
+from weight_atlas.cell_table import Cell
+
+
+def finished_snapshot(cell: Cell | None, seed: int, take: str | int = "last") -> Path | None:
+    """The path of a snapshot of a finished replicate.
+
+    Parameters
+    ----------
+    cell : Cell or None
+    seed : int
+    take : "last" (its last epoch), "best" or an epoch
+
+    Returns
+    -------
+    Path or None
+        None where there is no cell, or the replicate did not finish or has no such snapshot.
+    """
+    if cell is None:
+        return None
+    [(_, block, _, record)] = records.replicates(cell["blocks"], [seed])
+    if record["status"] != "done":
+        return None
+    path = store.snapshot_path(block, seed, record["epochs"] if take == "last" else take)
+    return path if store.is_kept(path) else None
