@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from test_analysis import cell, layers, replicate, snapshot, write_block, write_data
 
-from weight_atlas import starts, store
-from weight_atlas.analysis import course, group, measures, tables
+from weight_atlas import schema, starts, store
+from weight_atlas.analysis import course, group, measures
 from weight_atlas.analysis.measure import CellMeasure, CourseMeasure, ModelMeasure
 
 LISTS = (measures.CELL_MEASURES, measures.COURSE_MEASURES, measures.MODEL_MEASURES)
@@ -16,7 +16,7 @@ LISTS = (measures.CELL_MEASURES, measures.COURSE_MEASURES, measures.MODEL_MEASUR
 
 def test_every_table_is_written_by_one_measure():
     written = [name for measure in chain(*LISTS) for name in measure.tables]
-    assert sorted([*written, "missing"]) == sorted(tables.MEASURES)  # which are missing the walk itself says
+    assert sorted([*written, "missing"]) == sorted(schema.MEASURES)  # which are missing the walk itself says
     assert len(set(written)) == len(written)
 
 
@@ -92,7 +92,7 @@ def test_each_measure_is_handed_what_it_wants_to_see(members, tmp_path, monkeypa
         *("y", (0, 0, True), (0, 1, False), (0, 2, True)),
         "all models",
     ]
-    counts = {name: len(tables.rows(tmp_path / "out" / f"{name}.csv", name)) for name in tables.MEASURES}
+    counts = {name: len(list(schema.rows(tmp_path / "out" / f"{name}.csv", name))) for name in schema.MEASURES}
     assert {name: count for name, count in counts.items() if count} == {"parameters": 1, "statistics": 1}
     assert store.load_arrays(tmp_path / "out" / "more.safetensors")["one"] == 1
 
