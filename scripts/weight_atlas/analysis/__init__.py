@@ -1,4 +1,4 @@
-"""Numbers from snapshots and metrics: one tidy table per measure (columns in `tables`).
+"""Numbers from snapshots and metrics: one tidy table per measure (columns in `weight_atlas.schema`).
 
 `measure` says what a measure is, and `measures` lists them. `group` walks once over the snapshots of a group of cells
 and hands them to the measures; `course` does so for one replicate. The measures are in packages by subject:
@@ -9,10 +9,10 @@ and hands them to the measures; `course` does so for one replicate. The measures
   and `similarity`.
 - `perturbed`: `retrained`, with `distance_to_original`, `immediate_accuracy` and `paths`.
 - `alignment`: `symmetries` with `facts`; `weight_matching`, with `transforms`, `matching` and `products`.
-- `transfer`: `transfer`. `runs`: `runs`, `accuracy`, `summary`, `anova`, `given`.
+- `transfer`: `transfer`, with `curves`, `drops`, `effects`, `reach` and `shapes`. `runs`: `runs`, `accuracy`, `summary`, `anova`, `given`.
 - `kernels`: what all of them sum by, chosen by `select`: `torch_kernels` or `numba_kernels`, with one `interface`.
 
-Shared are `types`, `tables`, `evaluation` and `comparisons`; `prune_snapshots` removes snapshots that have been
-measured. Reading snapshots needs torch; `accuracy`, `summary`, `anova`, `comparisons`, `correlation_tests`, `runs`,
-`transfer` and `tables` do not.
+Shared are `types`, `evaluation` and `comparisons`; `prune_snapshots` removes snapshots that have been
+measured. Reading snapshots needs torch; `accuracy`, `summary`, `anova`, `comparisons`, `correlation_tests`, `runs`
+and `transfer` do not.
 """
