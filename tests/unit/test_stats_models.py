@@ -139,6 +139,7 @@ def test_a_median_of_censored_values():
     assert found == (2, *expected)
     assert math.isnan(stats.median_interval([1.0, 2.0, 9.0]).low)
     assert math.isnan(stats.median_interval([4.0], fewest=2).low)
+    assert all(math.isnan(value) for value in stats.median_interval([]))
     assert medians(np.array([[1.0, 2.0], [math.inf, 1.0]])).tolist() == [1.5, math.inf]
 
 

@@ -54,12 +54,15 @@ def bootstrap_interval(
 def median_interval(values: ArrayLike, resamples: int = RESAMPLES, seed: int = 0, fewest: int = FEWEST) -> Median:
     """The median of values that may be censored, with its `bootstrap_interval`.
 
-    Values may be infinite (censored): they are ordered, never averaged with others. What is not finite is NaN.
+    Values may be infinite (censored): they are ordered, never averaged with others. What is not finite is NaN, and so
+    is everything without a value.
     """
     numbers = np.asarray(values, float)
+    if not len(numbers):
+        return Median(math.nan, math.nan, math.nan)
     low, high = bootstrap_interval(numbers, medians, resamples, seed, fewest, "inverted_cdf")
-    numbers_of = (float(medians(numbers[None])[0]), float(low), float(high))
-    return Median(*(value if math.isfinite(value) else math.nan for value in numbers_of))
+    found = (float(medians(numbers[None])[0]), float(low), float(high))
+    return Median(*(value if math.isfinite(value) else math.nan for value in found))
 
 
 def medians(values: NDArray[np.float64]) -> NDArray[np.float64]:

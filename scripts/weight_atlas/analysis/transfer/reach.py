@@ -51,7 +51,7 @@ def _levels(runs: Mapping[int, Run], bases: Mapping[int, Run], saves: bool) -> l
             [first_epoch(side[seed].course, accuracy) for seed, accuracy in zip(seeds, least, strict=True)]
             for side in (runs, bases)
         )
-        saved = saving(begun, epochs) if saves else stats.Median(*[math.nan] * 3)
+        saved = saving(begun, epochs) if saves else stats.median_interval([])
         numbers = (len(seeds), sum(map(math.isfinite, epochs)), *stats.median_interval(epochs, fewest=2), *saved)
         rows.append((level, math.fsum(least) / len(least), numbers))
     return rows
@@ -69,4 +69,4 @@ def saving(begun: Sequence[float], epochs: Sequence[float]) -> stats.Median:
     """
     saved = [one - other for one, other in zip(begun, epochs, strict=True) if math.isfinite(one)]
     # Few seeds have an interval too, although it is too narrow.
-    return stats.median_interval(saved, fewest=2) if saved else stats.Median(*[math.nan] * 3)
+    return stats.median_interval(saved, fewest=2)
