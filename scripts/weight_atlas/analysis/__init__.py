@@ -9,10 +9,11 @@ and hands them to the measures; `course` does so for one replicate. The measures
   and `similarity`.
 - `perturbed`: `retrained`, with `distance_to_original`, `immediate_accuracy` and `paths`.
 - `alignment`: `symmetries` with `facts`; `weight_matching`, with `transforms`, `matching` and `products`.
-- `transfer`: `transfer`, with `curves`, `drops`, `effects`, `reach` and `shapes`. `runs`: `runs`, `accuracy`, `summary`, `anova`, `given`.
+- `transfer`: `transfer`, with `curves`, `drops`, `shapes`, `effects` and `reach`.
+- `runs`: `runs`, `accuracy`, `summary`, `anova`, `given`.
 - `kernels`: what all of them sum by, chosen by `select`: `torch_kernels` or `numba_kernels`, with one `interface`.
 
 Shared are `types`, `evaluation` and `comparisons`; `prune_snapshots` removes snapshots that have been
 measured. Reading snapshots needs torch; `accuracy`, `summary`, `anova`, `comparisons`, `correlation_tests`, `runs`
-and `transfer` do not.
+and `transfer` do not. Intervals and tests are those of `weight_atlas.stats`.
 """
