@@ -1,0 +1,37 @@
+"""What the rules take from Snakemake that it does not document, and the version that it was seen in."""
+
+import ast
+import re
+from importlib import metadata
+from pathlib import Path
+
+from weight_atlas.plan import snakemake_internals
+
+ROOT = Path(__file__).resolve().parents[2]
+SEEN_IN = "9.27"  # read its workflow.py and scheduling/job_scheduler.py again before this is raised
+DOCUMENTED = {"basedir"}
+
+
+def test_the_installed_version_is_the_one_that_was_read():
+    assert metadata.version("snakemake").startswith(f"{SEEN_IN}."), "does it still have these attributes?"
+    assert f'min_version("{SEEN_IN}")' in (ROOT / "Snakefile").read_text()
+
+
+def test_the_rules_take_nothing_else_from_it():
+    rules = [ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk")]
+    used = {name for file in rules for name in re.findall(r"\bworkflow\.(\w+)", file.read_text())}
+    # The Snakefile's default config, before anything can be imported.
+    assert used - DOCUMENTED == {"config_settings"}
+
+
+def test_every_attribute_is_one_of_the_installed_snakemake():
+    import snakemake.api  # noqa: F401 (first: the others import it in a circle)
+    from snakemake.scheduling.job_scheduler import JobScheduler
+    from snakemake.workflow import Workflow
+
+    tree = ast.parse(Path(snakemake_internals.__file__).read_text())
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    used = {node.attr for node in nodes if isinstance(node.value, ast.Name) and node.value.id == "workflow"}
+    fields = set(Workflow.__dataclass_fields__)
+    assert used and used <= fields | set(dir(Workflow))
+    assert "job_rate_limiter" in JobScheduler.__init__.__code__.co_names
