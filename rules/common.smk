@@ -12,7 +12,7 @@ SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
 from weight_atlas.export import commit, result
-from weight_atlas.plan import jobs, lock, outcome, outdated, checks, snakemake_internals, spec, study
+from weight_atlas.plan import checks, jobs, lock, outcome, outdated, recipe, snakemake_internals, spec, study
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 # What a command says goes to its log; at a failure its last lines go to the console too, or all of it always does.

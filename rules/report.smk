@@ -75,9 +75,11 @@ rule render:
         "../envs/atlas.yaml"
     params:
         templates=lambda wildcards, input: os.path.commonpath(input.templates),
+        code=f"--code {recipe.training_code()}" if PLAN.config.adopt else "",
     message:
         "rendering the report"
     shell:
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --figures $(dirname {input.data:q}) "
-        "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} --output {output.page:q}"
+        "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} {params.code} "
+        "--output {output.page:q}"
         + LOGGED

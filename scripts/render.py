@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--cards", type=Path, nargs="*", required=True, help="the data sets' cards")
     parser.add_argument("--config", type=Path, required=True, help="the resolved config")
+    parser.add_argument("--code", help="SHA-256 of the training code of today, where results of others are adopted")
     parser.add_argument("--templates", type=Path, required=True, help="the folder with report.qmd.j2")
     parser.add_argument("--output", type=Path, required=True, help="where report.html goes")
     options = vars(parser.parse_args(arguments))

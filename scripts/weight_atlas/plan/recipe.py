@@ -14,6 +14,8 @@ CONVERTING = "weight_atlas/datasets/weights.py"
 TRAINING = "weight_atlas/training/block.py"
 LENGTH = 64  # hex digits of a digest
 
+CODE = ("code", "own_code")
+
 Recipe = dict[str, str | None]  # what a block was trained from: part -> digest
 
 
@@ -46,15 +48,22 @@ def block(
 
     Returns
     -------
-    Digests of the settings, of the content of the data, of the files that the start is taken from, and of the code.
+    Digests of the settings, of the content of the data, of the files that the start is taken from, of the code that all
+    trainings run, and of its own (see `own_files`).
     """
     start = store.tensor_header(weights)[0]["sha256"] if weights else _taken(settings.start, parents, seeds)
     return {
         "settings": digest(settings.json, LENGTH),
         "data": store.read_json(card)["sha256"] if card else None,
         "start": start,
-        "code": code.digest(TRAINING, *own_files(settings)),
+        "code": training_code(),
+        "own_code": code.digest(*own_files(settings)),
     }
+
+
+def training_code() -> str:
+    """The digest of the code that all trainings run."""
+    return code.digest(TRAINING)
 
 
 def own_files(settings: Settings) -> list[str]:
@@ -90,4 +99,4 @@ def _taken(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[i
 
 def agrees(recorded: Mapping[str, str | None], wanted: Recipe, adopt: bool) -> bool:
     """Whether what was made is what would be made today; with `adopt`, whatever code made it."""
-    return all(recorded.get(part) == wanted[part] for part in wanted if not (adopt and part == "code"))
+    return all(recorded.get(part) == wanted[part] for part in wanted if not (adopt and part in CODE))

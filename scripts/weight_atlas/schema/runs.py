@@ -72,6 +72,7 @@ TABLES = (
             string("device_name", "Name of the processor or GPU.", optional=True),
             integer("threads", "Threads of torch, a setting of the network.", "threads", optional=True),
             string("torch", "Version of torch.", optional=True),
+            string("code", "First digits of the SHA-256 of the code that trained it.", optional=True),
         ),
         ("cell_id", "seed"),
     ),

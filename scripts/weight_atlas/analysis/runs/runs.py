@@ -6,6 +6,8 @@ from typing import NamedTuple
 from weight_atlas import records
 from weight_atlas.vocabulary import Status
 
+CODE_DIGITS = 12  # of the SHA-256 of the training code
+
 
 class Run(NamedTuple):
     """A row of runs.csv; what a run did not report is None."""
@@ -23,6 +25,7 @@ class Run(NamedTuple):
     device_name: str | None
     threads: int | None
     torch: str | None
+    code: str | None
 
 
 def rows(
@@ -56,6 +59,7 @@ def rows(
                 device_name=run.get("device_name"),
                 threads=run.get("threads"),
                 torch=run.get("versions", {}).get("torch"),
+                code=(record["recipe"].get("code") or "")[:CODE_DIGITS] or None,
             )
         )
     return runs

@@ -34,18 +34,20 @@ FILES = (  # of the templates' folder: what the document needs beside it
     *("filter.lua", "embed.lua", "references.bib"),
 )
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
+CODE_DIGITS = 12  # of the SHA-256 of the training code, in runs.csv
 MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib")  # of a replicate, in runs.csv
 SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
 
 
-def report(cells, tables, figures, cards, config, templates, output):
+def report(cells, tables, figures, cards, config, templates, output, code=None):
     """Render the report of one config to `output`; the .qmd goes beside it. Returns "quarto" or "pandoc".
 
-    All arguments are paths (`cards` a list of them), as the command line names them. ValueError, in one line, where a
+    All arguments are paths (`cards` a list of them), as the command line names them, but `code`: the SHA-256 of the
+    training code of today, where replicates that others trained are adopted. ValueError, in one line, where a
     file does not hold what it should, or where the document does not render without a fault.
     """
-    context = gather(cells, tables, figures, cards, config)
+    context = gather(cells, tables, figures, cards, config) | {"today": code and code[:CODE_DIGITS]}
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         folder = Path(folder)
         _copy(context, templates, folder)
@@ -217,8 +219,9 @@ def _ends(troubles):
 
 
 def _machines(cells):
-    """What ran the replicates: one dict a device, thread count and torch version. Given cells were not run."""
-    keys = ("device", "device_name", "threads", "torch")
+    """What ran the replicates: one dict per device, thread count, torch version and training code. Given cells were not
+    run."""
+    keys = ("device", "device_name", "threads", "torch", "code")
     groups = {}
     for cell in (cell for cell in cells if not cell["given"]):
         for run in cell["runs"]:
