@@ -13,6 +13,7 @@ PREPARING = "weight_atlas/datasets/prepare.py"
 CONVERTING = "weight_atlas/datasets/weights.py"
 TRAINING = "weight_atlas/training/block.py"
 LENGTH = 64  # hex digits of a digest
+SHOWN = 12  # of them where people read it
 
 CODE = ("code", "own_code")
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from weight_atlas import records
+from weight_atlas.plan import recipe
 from weight_atlas.vocabulary import Status
-
-CODE_DIGITS = 12  # of the SHA-256 of the training code
 
 
 class Run(NamedTuple):
@@ -59,7 +58,7 @@ def rows(
                 device_name=run.get("device_name"),
                 threads=run.get("threads"),
                 torch=run.get("versions", {}).get("torch"),
-                code=(record["recipe"].get("code") or "")[:CODE_DIGITS] or None,
+                code=(record["recipe"].get("code") or "")[: recipe.SHOWN] or None,
             )
         )
     return runs

@@ -23,6 +23,7 @@ import yaml
 from markupsafe import Markup
 
 from weight_atlas import schema
+from weight_atlas.plan import recipe
 from weight_atlas.store import atomic_write, read_json
 from weight_atlas.vocabulary import Kind, Role, Status
 
@@ -34,7 +35,6 @@ FILES = (  # of the templates' folder: what the document needs beside it
     *("filter.lua", "embed.lua", "references.bib"),
 )
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
-CODE_DIGITS = 12  # of the SHA-256 of the training code, in runs.csv
 MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib")  # of a replicate, in runs.csv
 SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
@@ -47,7 +47,7 @@ def report(cells, tables, figures, cards, config, templates, output, code=None):
     training code of today, where replicates that others trained are adopted. ValueError, in one line, where a
     file does not hold what it should, or where the document does not render without a fault.
     """
-    context = gather(cells, tables, figures, cards, config) | {"today": code and code[:CODE_DIGITS]}
+    context = gather(cells, tables, figures, cards, config) | {"today": code and code[: recipe.SHOWN]}
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         folder = Path(folder)
         _copy(context, templates, folder)
