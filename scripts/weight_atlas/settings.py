@@ -242,6 +242,11 @@ class Settings:
         return self._training
 
     @property
+    def stages(self) -> list[Stage]:
+        """The stages of its training; none of given checkpoints."""
+        return self._training.stages if self._training else []
+
+    @property
     def is_given(self) -> bool:
         """Whether its snapshots are the user's own."""
         return self._training is None

@@ -28,7 +28,7 @@ def exhibits(tables):
     if not any(tables.cells["dataset_id"]):
         tables.left_out.append("No data set is named for these checkpoints, so nothing is told that needs pictures.")
         idle += SEEN
-    if all(len(tables.settings[cell]["snapshots"]) == 1 for cell in tables.cells["cell_id"]):
+    if all(len(tables.settings[cell].snapshots) == 1 for cell in tables.cells["cell_id"]):
         tables.left_out.append("Every series is a single file, so nothing is told that needs two.")
         idle += (*MOVED, "between")
     return exhibit.build({name: part for name, part in PARTS.items() if name not in idle}, tables)
@@ -38,7 +38,7 @@ def facts(tables):
     """Those of every study; the numbers behind the answers, by question; and `answers`: question -> its sentences."""
     numbers, told = study.reckoned(QUESTIONS, tables)
     found = study.facts(tables) | numbers | {"answers": told}
-    files = sum(len(tables.settings[cell.cell_id]["snapshots"]) * cell.replicates for cell in tables.cells.itertuples())
+    files = sum(len(tables.settings[cell.cell_id].snapshots) * cell.replicates for cell in tables.cells.itertuples())
     found["sentences"] = [f"{plural(files, 'file')} in {found['replicates']['asked']} series."]
     found["sentences"] += told["moved"] + found["trouble"] + told["known"]
     return found

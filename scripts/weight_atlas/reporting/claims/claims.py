@@ -96,10 +96,10 @@ def scope(claim, tables):
 def shortcomings(within, settings, card, done):
     """{kind: what there is instead} of what keeps one cell out of a scope; empty where it is within."""
     found = {}
-    name = settings.get("dataset_id", "").partition("-")[0]
+    name = settings.dataset_id.partition("-")[0]
     pictures = sum(card["counts"]["train"]) if card else 0
-    width = settings.get("network", {}).get("width", 1)
-    epochs = settings.get("training", {}).get("epochs", 0)
+    width = settings.network.width
+    epochs = settings.epochs
     if name not in within["pictures"]:
         found["data"] = name
     elif pictures != within["pictures"][name]:

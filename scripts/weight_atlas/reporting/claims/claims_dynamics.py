@@ -184,11 +184,9 @@ def difference(one, other):
 
 
 def rules(tables):
-    """cell_id -> the type of its optimizer (the user's label where a cell does not say)."""
-    return {
-        cell.cell_id: tables.settings[cell.cell_id].get("training", {}).get("optimizer", {}).get("type", cell.optimizer)
-        for cell in tables.cells.itertuples()
-    }
+    """cell_id -> the type of its optimizer, of cells that were trained."""
+    settings = {cell_id: tables.settings[cell_id] for cell_id in tables.cells["cell_id"]}
+    return {cell_id: one.training.optimizer.type for cell_id, one in settings.items() if not one.is_given}
 
 
 def gathered(differences):

@@ -74,7 +74,7 @@ def scale(tables, found):
     """A sentence (after a space) on where it was seen: networks, data sets, epochs before and after, replicates."""
     told = []
     for cells, settings in ((found["parent"], tables.settings), (found["cell_id"], tables.children.settings)):
-        epochs = sorted({settings[cell]["training"]["epochs"] for cell in cells.unique() if cell in settings})
+        epochs = sorted({settings[cell].epochs for cell in cells.unique() if cell in settings})
         told.append(" to ".join(map(str, dict.fromkeys((epochs[0], epochs[-1])))) if epochs else "unknown")
     amount = plural(len(found), "replicate")
     return f" Seen on {whose(found)}, trained for {told[0]} epochs and again for {told[1]}, in {amount}."

@@ -40,7 +40,7 @@ def scope(claim, tables, frame, depths=range(1, DEEPEST + 1)):
     lacking = {}
     for key, own in frame.groupby(CURVE, sort=False):
         one = settings.loc[[own["cell_id"].iloc[0]]].iloc[0]
-        if one["settings"]["network"]["architecture"] not in within["architecture"]:
+        if one["settings"].network.architecture not in within["architecture"]:
             continue
         card = tables.cards.get(one["dataset_id"])
         done = own[own["depth"].isin(list(depths))].groupby("depth")["seed"].nunique()

@@ -83,8 +83,8 @@ def better(claim, tables):
             f"{points(row)}, n = {int(row['n'])}"
         )
     text = f"Test accuracy at the last epoch: {'; '.join(words)}."
-    sources = [tables.settings[preload]["start"] for preload, *_ in families]
-    if any(start["kind"] != "weights" for start in sources):
+    sources = [tables.settings[preload].start for preload, *_ in families]
+    if any(start.kind != "weights" for start in sources):
         text += " The weights come from a source cell, not from ImageNet: that is another claim."
         lacks = "; ".join(filter(None, (inside.outside, "weights of a source cell instead of ImageNet's")))
         return Scope([], [], lacks).verdict(f"Seen: {text}", {"differences": found})

@@ -18,7 +18,7 @@ def outside(claim, found, diverged=False):
         lacks = shortcomings(within, settings, found.cards.get(cell.dataset_id), done)
         if lacks:
             lacking.append((cell, lacks))
-        architecture = settings.get("network", {}).get("architecture", cell.network)
+        architecture = settings.network.architecture
         if architecture not in within["architecture"]:
             words.append(f"{architecture} instead of {' or '.join(within['architecture'])}")
         if within.get("start") == "imagenet" and not imagenet(settings):

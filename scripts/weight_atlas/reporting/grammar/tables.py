@@ -9,6 +9,7 @@ import pandas as pd
 
 from weight_atlas import schema
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.settings import Settings
 from weight_atlas.store import tensor_header
 from weight_atlas.vocabulary import AXES, ENDED, RELATIVES, RETRAINED, Role, Status
 
@@ -52,7 +53,7 @@ class Tables:
             self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
         self.folder, self.measures = Path(tables), Path(measures)
         self.left_out, self.document, self.cards = [], {}, {}
-        self.settings = {cell.cell_id: json.loads(cell.cell) for cell in self.cells.itertuples()}
+        self.settings = {cell.cell_id: Settings.parse(json.loads(cell.cell)) for cell in self.cells.itertuples()}
         self._files, self._read = {}, {}
         self.axes = self._differing()
         if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
@@ -196,11 +197,8 @@ class Tables:
         return made
 
     def architectures(self):
-        """network label -> the architecture that it is a form of (the label itself where a cell does not say)."""
-        return {
-            cell.network: self.settings[cell.cell_id].get("network", {}).get("architecture", cell.network)
-            for cell in self.cells.itertuples()
-        }
+        """network label -> the architecture that it is a form of."""
+        return {cell.network: self.settings[cell.cell_id].network.architecture for cell in self.cells.itertuples()}
 
     def matrices(self):
         """cell_id -> (seed, path) of the correlation matrices that the measure kept (one replicate a cell)."""

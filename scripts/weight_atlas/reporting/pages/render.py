@@ -24,6 +24,7 @@ from markupsafe import Markup
 
 from weight_atlas import schema
 from weight_atlas.plan import recipe
+from weight_atlas.settings import Settings
 from weight_atlas.store import atomic_write, read_json
 from weight_atlas.vocabulary import Kind, Role, Status
 
@@ -68,7 +69,7 @@ def gather(cells, tables, figures, cards, config):
     runs_path = Path(tables) / "runs.csv"
     config, rows, runs = read_json(config), _rows(cells), _rows(runs_path)
     for row in rows:
-        row["settings"] = json.loads(row["cell"])
+        row["settings"] = Settings.parse(json.loads(row["cell"]))
     runs = {(run["cell_id"], int(run["seed"])): run for run in runs}
     told = [_cell(row, runs) for row in rows]
     chapters = _chapters(Path(figures))
@@ -126,7 +127,7 @@ def _cell(row, runs):
         "runs": done,
         "done": len(done),
         "parameters": int(row["parameters"]),
-        "epochs": row["settings"]["training"]["epochs"],
+        "epochs": row["settings"].epochs,
         "given": row["kind"] == Kind.GIVEN,
         "epochs_done": 0 if row["kind"] == Kind.GIVEN else sum(int(count) for count in _numbers(done, "epochs")),
     } | {key: _numbers(done, key) for key in MEASURED}  # fmt: skip
@@ -270,7 +271,7 @@ def settings(cells):
 
     Settings have dotted names (`training.optimizer.lr`); `dataset` is left out, which the data chapter tells.
     """
-    flat = [_flat({key: value for key, value in cell["settings"].items() if key != "dataset"}) for cell in cells]
+    flat = [_flat({key: value for key, value in cell["settings"].json.items() if key != "dataset"}) for cell in cells]
     names = list(dict.fromkeys(name for one in flat for name in one))
     shared = {name: flat[0][name] for name in names if all(one.get(name) == flat[0].get(name) for one in flat)}
     own = [{name: one.get(name, "") for name in names if name not in shared} for one in flat]

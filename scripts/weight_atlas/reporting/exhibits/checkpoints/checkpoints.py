@@ -26,7 +26,7 @@ def points(tables):
 
 def models(tables):
     """cell_id -> which of the document's two models it stands for: weights of other training, or drawn ones."""
-    kinds = {cell_id: settings.get("start", {}).get("kind") for cell_id, settings in tables.settings.items()}
+    kinds = {cell_id: settings.start.kind for cell_id, settings in tables.settings.items()}
     return {cell_id: STARTS.get(kind, kind) for cell_id, kind in kinds.items()}
 
 

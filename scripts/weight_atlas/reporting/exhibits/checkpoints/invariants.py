@@ -76,11 +76,11 @@ def first_statistics(tables):
 
 def fresh(tables, cell_id, statistics):
     """The layers of a cell that its start draws, instead of taking them from other weights."""
-    start = tables.settings[cell_id].get("start", {})
+    start = tables.settings[cell_id].start
     layers = list(dict.fromkeys(statistics["layer"]))
-    taken = start.get("layers")
+    taken = start.layers
     if taken is None:
-        return layers[-1:] if start.get("head", "fresh") == "fresh" else []
+        return layers[-1:] if start.head in (None, "fresh") else []
     return [name for name in layers if not any(f"{name}.".startswith(f"{part}.") for part in taken)]
 
 
@@ -104,11 +104,11 @@ def frozen_layers(settings, begin, end, order):
     """The layers that are frozen in all epochs after `begin` up to `end`: so many of `order` (weight layers from the
     input), or those that are named."""
     at, kept = 0, None
-    for stage in settings.get("training", {}).get("stages") or []:
-        first, at = at, at + stage["epochs"]
+    for stage in settings.stages:
+        first, at = at, at + stage.epochs
         if at <= begin or first >= end:
             continue
-        named_ = stage.get("frozen") or []
+        named_ = stage.frozen or []
         own = (
             order[:named_]
             if isinstance(named_, int)

@@ -273,9 +273,9 @@ def course(tables):
 def mark(axes, settings):
     """A line where a stage with frozen layers ends."""
     epoch = 0
-    for stage in settings.get("training", {}).get("stages") or []:
-        epoch += stage["epochs"]
-        if stage.get("frozen"):
+    for stage in settings.stages:
+        epoch += stage.epochs
+        if stage.frozen:
             axes.axvline(epoch + 0.5, color="#9A9A9A", linewidth=1, zorder=0)
 
 

@@ -176,8 +176,8 @@ def changed(found):
     made = {"as it is": images.numpy()}
     for name in grid.levels(found, AXIS, ORDER):
         cell = found.cells[found.cells[AXIS] == name].iloc[0]
-        training = found.settings[cell["cell_id"]]["training"]
-        kinds = [Augment(one) for one in training.get("copies") or [training["augment"]]]
+        training = found.settings[cell["cell_id"]].training
+        kinds = [Augment(one) for one in training.copies or [training.augment]]
         for kind in filter(None, kinds):
             drawn = kind.draw(len(images), tuple(images.shape[2:]), torch.Generator().manual_seed(SEED))
             pictures = kind.apply(kind.pad(images), torch.arange(len(images)), drawn)

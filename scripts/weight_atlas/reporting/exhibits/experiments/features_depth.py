@@ -21,18 +21,18 @@ def opened(tables):
 
 def start(settings):
     """What a cell starts from, in words."""
-    begin = settings.get("start", {})
+    begin = settings.start
     if imagenet(settings):
         return "ImageNet weights"
-    return {"weights": "a file of weights", "init": f"random weights ({begin.get('scheme', '')})"}.get(
-        begin.get("kind"), "weights of a source cell"
+    return {"weights": "a file of weights", "init": f"random weights ({begin.scheme})"}.get(
+        begin.kind, "weights of a source cell"
     )
 
 
 def imagenet(settings):
     """Whether a resolved cell starts from weights published for ImageNet."""
-    begin = settings.get("start", {})
-    return begin.get("kind") == "weights" and "imagenet" in str(begin.get("weights_id", ""))
+    begin = settings.start
+    return begin.kind == "weights" and "imagenet" in (begin.weights_id or "")
 
 
 def whence(found):

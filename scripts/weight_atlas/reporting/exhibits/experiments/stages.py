@@ -47,8 +47,7 @@ def handmade(tables):
 
 def ends(found):
     """ "12 to 17" where runs ended before the epochs that were asked for; empty where none did."""
-    asked = max(settings["training"]["epochs"] for settings in found.settings.values())
-    asked = found.settings[found.cells["cell_id"].iloc[0]]["training"].get("epochs", asked)
+    asked = found.settings[found.cells["cell_id"].iloc[0]].epochs
     last = found.done("metrics").groupby(["cell_id", "seed"])["epoch"].max()
     if not len(last) or last.min() >= asked:
         return ""
@@ -121,14 +120,14 @@ def schedule(found):
     """The stages of a cell in words, with the rates that its runs had: "10 epochs with 16 layers frozen at a learning
     rate of 0.001, then 10 epochs with no layer frozen at 0.0005 to 0.00001"."""
     parts, metrics = [], found.done("metrics")
-    for number, one in enumerate(found.settings[found.cells["cell_id"].iloc[0]]["training"].get("stages", [])):
-        frozen = one.get("frozen", 0)
+    for number, one in enumerate(found.settings[found.cells["cell_id"].iloc[0]].stages):
+        frozen = one.frozen
         count = len(frozen) if isinstance(frozen, list) else frozen
         rates = metrics.loc[metrics["stage"] == number, "rate"].dropna()
         ends = dict.fromkeys(grid.plain(rate) for rate in (rates.max(), rates.min())) if len(rates) else {}
         rate = f" at {'' if parts else 'a learning rate of '}{' to '.join(ends)}" if ends else ""
         parts.append(
-            f"{plural(one['epochs'], 'epoch')} with {plural(count, 'layer') if count else 'no layer'} frozen{rate}"
+            f"{plural(one.epochs, 'epoch')} with {plural(count, 'layer') if count else 'no layer'} frozen{rate}"
         )
     return ", then ".join(parts)
 
@@ -136,7 +135,7 @@ def schedule(found):
 def contaminated(found):
     """Whether cells are tested on CINIC-10 and start from weights that may have seen its test pictures."""
     return any(
-        found.settings[cell]["dataset_id"].startswith("cinic") and found.settings[cell]["start"]["kind"] != "init"
+        found.settings[cell].dataset_id.startswith("cinic") and found.settings[cell].start.kind != "init"
         for cell in found.cells["cell_id"]
     )
 

@@ -36,7 +36,7 @@ def before(found, names):
     """step -> the step that it is compared with: by AFTER, or the earlier one of the same architecture that differs in
     the fewest settings (the later of equals); one of a new architecture with the step before it. The first has none."""
     cells = found.cells.set_index(AXIS)["cell_id"]
-    flat = {name: dict(flattened(found.settings[cells[name]])) for name in names}
+    flat = {name: dict(flattened(found.settings[cells[name]].json)) for name in names}
     family = {name: flat[name].get("network.architecture") for name in names}
     chosen = {}
     for at, name in enumerate(names[1:], start=1):
@@ -210,18 +210,17 @@ def methods(tables):
 
 def method(settings):
     """The settings that tell methods apart, as columns of a printed table."""
-    network, training = settings.get("network", {}), settings.get("training", {})
-    options, optimizer = network.get("options", {}), training.get("optimizer", {})
-    dropout = options.get("dropout", 0)
-    start = settings.get("start", {}).get("scheme", settings.get("start", {}).get("kind", ""))
+    options, training = settings.network.options, settings.training
+    optimizer, dropout = training.optimizer, options.get("dropout", 0)
+    start = settings.start.scheme or settings.start.kind
     return {
-        "network": network.get("architecture", ""),
+        "network": settings.network.architecture,
         "BN": "yes" if options.get("batchnorm") else "no",
         "start": start.replace("_", " "),
-        "optimizer": optimizer.get("type", ""),
-        "lr": grid.plain(optimizer["lr"]) if "lr" in optimizer else "",
+        "optimizer": optimizer.type,
+        "lr": grid.plain(optimizer.options["lr"]),
         "dropout": f"{dropout:g}" if dropout else "no",
-        "batch": str(training.get("batch_size", "")),
+        "batch": str(training.batch_size),
     }
 
 

@@ -49,8 +49,8 @@ def family(tables):
     rows, retrainings = [], {}
     for cell in cells.itertuples():
         settings = tables.children.settings[cell.cell_id]
-        start = settings["start"]
-        steps, own = start["steps"], retrainings.setdefault(cell.parent, {})
+        start = settings.start
+        steps, own = start.steps, retrainings.setdefault(cell.parent, {})
         turn = own.setdefault(retraining(settings), len(own) + 1)
         what = done(start)
         size = float(steps[0]["size"]) if what == ADD else np.nan
@@ -81,15 +81,15 @@ def rung(label):
 
 def retraining(settings):
     """What the children that are compared have in common: how they are trained, and from what, as a text."""
-    start = {key: settings["start"].get(key) for key in ("take", "state")}
-    return json.dumps([start, {k: v for k, v in settings["training"].items() if k not in RECORDED}], sort_keys=True)
+    training = {key: value for key, value in settings.json["training"].items() if key not in RECORDED}
+    return json.dumps([settings.start.take, settings.start.state, training], sort_keys=True)
 
 
 def done(start):
     """What a child's start does to the weights: one of LOOKS."""
-    steps = start["steps"]
+    steps = start.steps
     if not steps:
-        return REPEATED if start.get("repeat") else OTHER if start.get("order") == "other" else SAME
+        return REPEATED if start.repeat else OTHER if start.order == "other" else SAME
     if any(step.get("layers") for step in steps):
         return LAYERS
     if len(steps) == 1 and steps[0]["type"] == "add":

@@ -150,7 +150,7 @@ def climb(axes, data, colours, factor):
 def noise(tables, data):
     """The kind of noise of a ladder's rungs."""
     cell = data.loc[data["what"] == ADD, "cell_id"].iloc[0]
-    return tables.children.settings[cell]["start"]["steps"][0].get("noise", "constant")
+    return tables.children.settings[cell].start.steps[0].get("noise", "constant")
 
 
 def basin(data):

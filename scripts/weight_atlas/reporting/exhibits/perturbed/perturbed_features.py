@@ -199,7 +199,7 @@ def heatmaps(tables, network, chosen, several):
     told = ", ".join(f"{words.words} {two(value) or 'undefined'}" for (words, *_), value in
                      zip(chosen, between["diagonal"], strict=True))  # fmt: skip
     where = f"{network} on {first.dataset}" + (f", {first.name}" if tables.axes else "")
-    take = tables.children.settings[first.cell_id]["start"].get("take", "last")
+    take = tables.children.settings[first.cell_id].start.take
     at = "" if take == "last" else f" The original is shown at its last epoch; perturbed was it at {take}."
     caption = (
         f"Correlations of features over the test pictures{some}: within the original, within the model that was "

@@ -106,8 +106,8 @@ def of(frame, row):
 def assigned(tables, network, layers):
     """{depth: verdict} that the document gives, where it tells of this architecture and as many layers; else {}."""
     given = tables.document.get("segments", {})
-    settings = transfers.cells(tables).set_index("network")["settings"].loc[[network]].iloc[0]["network"]
-    if given.get("architecture") != settings.get("architecture") or layers != given.get("layers"):
+    settings = transfers.cells(tables).set_index("network")["settings"].loc[[network]].iloc[0].network
+    if given.get("architecture") != settings.architecture or layers != given.get("layers"):
         return {}
     names = [name for name in VERDICTS if name in given]
     return {depth: name for name in names for depth in range(given[name][0], given[name][1] + 1)}

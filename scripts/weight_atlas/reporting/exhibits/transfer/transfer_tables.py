@@ -9,6 +9,7 @@ from weight_atlas import networks
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import joined
+from weight_atlas.settings import Settings
 from weight_atlas.vocabulary import TRANSFERRED
 
 CURVE = ["network", "init", "optimizer", "setting", "base", "target", "mode"]
@@ -45,12 +46,14 @@ def read(tables, name):
 def cells(tables):
     """The rows of cells.csv that are transfers of this study: one a cell and name that it has there.
 
-    `settings` is the resolved cell, a dict, `asked` the number of replicates.
+    `settings` is the resolved cell, `asked` the number of replicates.
     """
     frame = tables.rows[tables.rows["role"].isin(TRANSFERRED)]
     if frame.empty:
         raise NothingToShow(f"study {tables.study} has no transfer.")
-    return frame.assign(settings=frame["cell"].map(json.loads), asked=frame["replicates"])
+    return frame.assign(
+        settings=frame["cell"].map(lambda text: Settings.parse(json.loads(text))), asked=frame["replicates"]
+    )
 
 
 def shown(tables, name):
@@ -110,8 +113,7 @@ def twins(tables):
     own = cells(tables).drop_duplicates("network")
     heads = {}
     for cell in own.itertuples():
-        network = {key: value for key, value in cell.settings.get("network", {}).items() if key != "outputs"}
-        heads[cell.network] = json.dumps(network, sort_keys=True), cell.settings.get("classes")
+        heads[cell.network] = json.dumps(cell.settings.json["network"], sort_keys=True), cell.settings.classes
     found = {}
     for one, (shape, outputs) in heads.items():
         for other, (theirs, more) in heads.items():
@@ -173,14 +175,9 @@ class Layers:
 
 
 def layers(tables, network):
-    """The Layers of a network label, from the layer table of one of its transfers; Layers of numbers where it says
-    too little of itself."""
+    """The Layers of a network label, from the layer table of one of its transfers."""
     settings = cells(tables).set_index("network")["settings"].loc[[network]].iloc[0]
-    picture = settings.get("input")
-    if not picture:
-        raise NothingToShow(f"the cells of {network} do not say what pictures they take.")
-    own = {key: value for key, value in settings["network"].items() if key != "outputs"}
-    table = networks.layer_table(own, picture["channels"], picture["size"], settings["classes"])
+    table = networks.layer_table(*settings.network_arguments)
     counts, names = {}, []
     for layer in table.weight_layers:
         kind = "conv" if layer.kind == "Conv2d" else "fc"

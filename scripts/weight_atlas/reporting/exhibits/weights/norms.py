@@ -62,10 +62,10 @@ def norms(tables):
 def matching(tables, cell_id):
     """The document's triples (dicts, see `norms_document`) of the cell's data and network at full width: a list."""
     settings = tables.settings[cell_id]
-    network, dataset = settings.get("network", {}), settings.get("dataset_id", "").partition("-")[0]
-    if network.get("width", 1) != 1:
+    network, dataset = settings.network, settings.dataset_id.partition("-")[0]
+    if network.width != 1:
         return []
-    wanted = (network.get("architecture"), dataset)
+    wanted = (network.architecture, dataset)
     return [one for one in tables.document.get("norms", []) if (one["architecture"], one["dataset"]) == wanted]
 
 
