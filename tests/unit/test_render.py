@@ -16,6 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.unit.cells import record
 from weight_atlas.reporting.pages import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,17 +47,16 @@ def read_csv(path):
 
 def cell(study, role, dataset, network, optimizer, rate, replicates=3, **extra):
     cell_id = f"base-{dataset}-{network}-{optimizer}-0123abcd"
-    settings = {
-        "dataset": {"source": "digits"},
-        "network": {"architecture": network, "width": 1.0, "options": {}, "threads": 1},
-        "start": {"kind": "init", "scheme": "kaiming_uniform"},
-        "training": {
+    settings = record(
+        dataset_id=f"{dataset}-1a2b3c",
+        network={"architecture": network},
+        start={"kind": "init", "scheme": "kaiming_uniform"},
+        training={
             "optimizer": {"type": optimizer, "lr": rate},
             "epochs": 4,
             "stages": [{"epochs": 4, "lr": rate, "frozen": []}],
         },
-        "snapshots": "all",
-    }
+    )
     return {
         "cell_id": cell_id,
         "study": study,

@@ -18,6 +18,7 @@ from scipy import stats
 
 import draw
 from tests.unit import summaries
+from tests.unit.cells import record
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.reporting.chapters import data as pictures
@@ -90,11 +91,11 @@ def cell_table(datasets, networks, inits, optimizers, replicates, study="dynamic
 def settings(dataset, network, optimizer):
     """A resolved cell, as far as exhibits and claims read it."""
     width = {"quarter": 0.25, "eighth": 0.125}.get(network.partition("-")[2], 1.0)
-    return {
-        "dataset_id": dataset,
-        "network": {"architecture": ARCHITECTURES.get(network, network), "width": width, "options": {}},
-        "training": {"epochs": EPOCHS, "optimizer": {"type": optimizer, "lr": 0.01}},
-    }
+    return record(
+        dataset_id=dataset,
+        network={"architecture": ARCHITECTURES.get(network, network), "width": width},
+        training={"epochs": EPOCHS, "optimizer": {"type": optimizer, "lr": 0.01}},
+    )
 
 
 def sample(

@@ -12,6 +12,7 @@ from scipy import stats
 
 import draw
 from tests.unit import summaries
+from tests.unit.cells import record
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
@@ -44,11 +45,11 @@ class Study:
     def add(self, experiment, labels, network, end, **more):
         """One cell: `end` is its test accuracy, `train` that on training pictures; see `run` for the rest."""
         architecture, options = network[1], network[2] if len(network) > 2 else {}
-        settings = {
-            "dataset_id": more.get("dataset_id", self.dataset_id),
-            "network": {"architecture": architecture, "width": more.get("width", 1.0), "options": options},
-            "start": more.get("start", {"kind": "init", "scheme": "default"}),
-            "training": {
+        settings = record(
+            dataset_id=more.get("dataset_id", self.dataset_id),
+            network={"architecture": architecture, "width": more.get("width", 1.0), "options": options},
+            start=more.get("start", {"kind": "init", "scheme": "default"}),
+            training={
                 "optimizer": {"type": "sgd", "lr": 0.001, "momentum": 0.9} | more.get("optimizer", {}),
                 "epochs": self.epochs,
                 "batch_size": more.get("batch", 32),
@@ -56,7 +57,7 @@ class Study:
                 "augment": {"flip": False},
             }
             | more.get("training", {}),
-        }
+        )
         cell_id = f"base-{self.name}-{len(self.rows):04d}"
         self.rows.append(
             {

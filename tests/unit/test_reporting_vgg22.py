@@ -13,6 +13,7 @@ from test_reporting import REPORT, texts
 
 import draw
 from tests.unit import summaries
+from tests.unit.cells import record, settings
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
@@ -21,6 +22,7 @@ from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.settings import Settings
 
 CONVOLUTIONS = [f"features.{at}" for at in (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)]
 DENSE = ["fc1", "fc2", "fc3", "fc4", "fc5"]
@@ -56,13 +58,13 @@ def sample(folder, dataset="digits", width=0.125, seeds=3, alike=None, gain=0.03
     failed = more.get("failed")
     models = ("preload", "custom")
     ids = {model: f"base-{model}" for model in models}
-    settings = {
-        model: {
-            "dataset_id": dataset,
-            "network": {"architecture": "vgg22", "width": width, "options": {}},
-            "training": {"epochs": EPOCHS[model]["CP4"], "stages": STAGES[model]},
-            "start": start if start and model == "preload" else STARTS[model],
-        }
+    settings_of = {
+        model: record(
+            dataset_id=dataset,
+            network={"architecture": "vgg22", "width": width},
+            training={"epochs": EPOCHS[model]["CP4"], "stages": STAGES[model]},
+            start=start if start and model == "preload" else STARTS[model],
+        )
         for model in models
     }
     cells = pd.DataFrame(
@@ -84,7 +86,7 @@ def sample(folder, dataset="digits", width=0.125, seeds=3, alike=None, gain=0.03
             "card": "",
             "data": "",
             "parameters": 20_461_194,
-            "cell": json.dumps(settings[model]),
+            "cell": json.dumps(settings_of[model]),
         }
         for model in models
     )
@@ -99,7 +101,7 @@ def sample(folder, dataset="digits", width=0.125, seeds=3, alike=None, gain=0.03
                 one_run(rows, front, model, gain, random)
     pairs = list(correlated(ids, done, seeds, alike, head, more.get("broken"), random))
     rows["correlations"] = pd.DataFrame(pairs, columns=schema.names("correlations"))
-    wanted = {ids[model]: {"cell": settings[model]} for model in models}
+    wanted = {ids[model]: {"cell": Settings.parse(settings_of[model])} for model in models}
     judged = measured.rows(wanted, rows["correlations"])
     rows["likeness"] = pd.DataFrame(judged, columns=schema.names("likeness"))
     (folder / "tables").mkdir(parents=True, exist_ok=True)
@@ -378,9 +380,9 @@ def test_what_must_hold_exactly(tables, tmp_path):
     [(2, 0, 8, ["a", "b"]), (2, 0, 9, []), (["b", "c"], 2, 8, ["b.x", "c"]), (0, 0, 8, []), (2, 8, 13, [])],
 )
 def test_which_layers_are_frozen_all_the_way(frozen, begin, end, expected):
-    settings = {"training": {"stages": [{"epochs": 8, "frozen": frozen}, {"epochs": 5, "frozen": 0}]}}
+    of_cell = settings(training={"stages": [{"epochs": 8, "frozen": frozen}, {"epochs": 5, "frozen": 0}]})
     order = ["a", "b.x", "c"] if isinstance(frozen, list) else ["a", "b", "c"]
-    assert invariants.frozen_layers(settings, begin, end, order) == expected
+    assert invariants.frozen_layers(of_cell, begin, end, order) == expected
 
 
 # ------------------------------------------------------------------------------------------------ claims and words
