@@ -101,6 +101,7 @@ def describe(root, folder, text):
     for chapter, own in {"first": exhibits, "data": []}.items():
         for exhibit in own:
             exhibit |= {"title": text, "caption": text, "alt": text, "csv": f"{exhibit['name']}.csv"}
+            exhibit["source"] = {"functions": ["weight_atlas.one.two"], "files": ["cells.csv", "runs.csv"]}
             write(folder / f"figures/{chapter}/{exhibit['csv']}", [{"the_cell": text, "p": 0.25, "more": 1}])
         store.write_json(folder / f"figures/{chapter}/exhibits.json", {"chapter": chapter, "exhibits": own})
     store.write_json(folder / "figures/first/claims.json", [])

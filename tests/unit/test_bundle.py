@@ -165,7 +165,9 @@ def test_the_data_package_describes_every_table(unpacked):
     assert by_path["tables/movement.csv"]["made_by"] == "weight_atlas.analysis.weights.movement"
     (rate,) = (field for field in by_path["cells.csv"]["schema"]["fields"] if field["name"] == "optimizer")
     assert rate["type"] == "string" and rate["description"].startswith("Label of the optimizer")
-    assert by_path["figures/first/numbers.csv"]["description"] == results.LETTERS
+    numbers = by_path["figures/first/numbers.csv"]
+    assert numbers["description"] == results.LETTERS
+    assert (numbers["made_by"], numbers["made_from"]) == ("weight_atlas.one.two", ["cells.csv", "runs.csv"])
 
 
 def test_the_same_results_give_the_same_bytes(made, tmp_path, monkeypatch):

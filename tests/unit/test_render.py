@@ -120,6 +120,7 @@ def draw(folder, chapter, exhibits, facts):
                 "file": file,
                 "csv": f"{name}.csv",
                 "columns": list(rows[0]),
+                "source": {"functions": [f"weight_atlas.drawn.{at}"], "files": ["cells.csv", f"{name}.csv"]},
             }
         )
     chapter = {"chapter": chapter, "title": chapter.title(), "exhibits": entries, "facts": facts}
@@ -128,7 +129,8 @@ def draw(folder, chapter, exhibits, facts):
 
 CLAIMS = [
     {"id": f"002-{at}", "says": f"What they say, {NASTY}", "scope": "Only there.", "test": "exact", "verdict": verdict,
-     "reason": f"Because of {at} %, *so*.", "numbers": {}}
+     "reason": f"Because of {at} %, *so*.", "numbers": {},
+     "source": {"functions": ["weight_atlas.claims.judged"], "files": [] if at == 4 else ["runs.csv", "summary.csv"]}}
     for at, verdict in enumerate(("artefact", "reproduced", "contradicted", "not testable here"), 1)
 ]  # fmt: skip
 
@@ -167,6 +169,9 @@ def sample(root, troubles=True):
         {
             "sentences": ["A sentence with a number in it."],
             "answers": {"unchanged": ["The answer is 42 %."]},
+            "answer_sources": {
+                "unchanged": {"functions": ["weight_atlas.a.b", "weight_atlas.c.d"], "files": ["x.csv"]}
+            },
             "left_out": ["The exhibit norms is left out: <no> rows."],
         },
     )
@@ -858,6 +863,22 @@ def test_exhibits_of_one_title_stand_behind_tabs(made):
         assert sum("The caption of Cross" in reader.texts[panel] for panel in panels) == 2
     alone = [{"title": "a"}, {"title": "a", "tab": "x"}, {"title": "a", "tab": "y"}, {"title": "b", "tab": "z"}]
     assert [len(family) for family in render._families(alone)] == [1, 2, 1]
+
+
+def test_every_exhibit_answer_and_claim_says_how_it_was_made(made):
+    arguments, _, page = made
+    reader = Reader(page)
+    count = 0
+    for chapter in arguments["figures"].iterdir():
+        for at, item in enumerate(json.loads((chapter / "exhibits.json").read_text())["exhibits"]):
+            words = f"How this was made Made by weight_atlas.drawn.{at} from cells.csv, {item['name']}.csv."
+            assert words in reader.text
+            count += 1
+    answer = "The answer is 42\u00a0%. How this was made Made by weight_atlas.a.b and weight_atlas.c.d from x.csv."
+    assert answer in reader.text
+    assert reader.text.count("Made by weight_atlas.claims.judged from runs.csv, summary.csv.") == 3
+    assert reader.text.count("Made by weight_atlas.claims.judged.") == 1
+    assert len(reader.all("details", **{"class": "made"})) == count + 1 + len(CLAIMS)
 
 
 def test_nothing_missing_is_said(tmp_path):

@@ -815,7 +815,9 @@ def test_draw_writes_the_claims(small):
     draw.main([*arguments, str(REPORT / "documents.yaml"), "--output", str(small / "out")])
     found = json.loads((small / "out" / "claims.json").read_text())
     assert [claim["id"] for claim in found] == [f"002-{at}" for at in range(1, 9)]
-    assert all(set(claim) == {"id", "says", "scope", "test", "verdict", "reason", "numbers"} for claim in found)
+    assert all(
+        set(claim) == {"id", "says", "scope", "test", "verdict", "reason", "numbers", "source"} for claim in found
+    )
 
 
 # --- words and files

@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from markupsafe import escape
@@ -48,10 +48,11 @@ def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
     result = Result(results)
     with tempfile.TemporaryDirectory(prefix="bundle-") as temporary:
         folder = Path(temporary)
-        titles = _exhibits(result, folder)
+        titles, sources = _exhibits(result, folder)
         _tables(result, folder)
         _report(result, folder)
-        _text(folder / dictionary.NAME, json.dumps(_dictionary(result, folder, titles), indent=1, ensure_ascii=False))
+        package = _dictionary(result, folder, titles, sources)
+        _text(folder / dictionary.NAME, json.dumps(package, indent=1, ensure_ascii=False) + "\n")
         about = provenance(result, commit, snakemake)
         _text(folder / "provenance.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
         _text(folder / "data.sha256", _sums({name: result.root / name for name in _data(result)}))
@@ -91,25 +92,35 @@ def _tables(result: Result, folder: Path) -> None:
         _copy(result.root / card, folder / "data" / Path(card).name)
 
 
-def _dictionary(result: Result, folder: Path, titles: dict[str, str]) -> dict[str, Any]:
+def _dictionary(
+    result: Result, folder: Path, titles: dict[str, str], sources: dict[str, dict[str, list[str]]]
+) -> dict[str, Any]:
     """The data package of all tables, and of the numbers of all exhibits."""
     resources = []
     for name in (name for name in _names(folder) if name.endswith(".csv")):
         with open(folder / name, newline="", encoding="utf-8") as file:
             header = next(csv.reader(file))
         if name in titles:
-            resources.append(dictionary.figure(name, titles[name], header))
+            resources.append(dictionary.figure(name, titles[name], header, sources[name]))
         else:
             resources.append(dictionary.resource(schema.TABLES[Path(name).stem], name, header))
     return dictionary.package(result.config["name"], resources)
 
 
-def _exhibits(result: Result, folder: Path) -> dict[str, str]:
-    """Every figure as SVG, PNG and CSV, every table as CSV and LaTeX; {name of a file: title of its exhibit}.
+class Exhibits(NamedTuple):
+    """The titles of the exhibits by the names of their files, and the sources of their CSV files by these."""
+
+    titles: dict[str, str]
+    sources: dict[str, dict[str, list[str]]]
+
+
+def _exhibits(result: Result, folder: Path) -> Exhibits:
+    """Write every figure as SVG, PNG and CSV, and every table as CSV and LaTeX.
 
     The files have the names that the report's source has for them.
     """
     titles: dict[str, str] = {}
+    sources: dict[str, dict[str, list[str]]] = {}
     for chapter in ("data", *result.config["asked"]):
         source = result.folder / "figures" / chapter
         chapter = render.slug(chapter)
@@ -123,9 +134,10 @@ def _exhibits(result: Result, folder: Path) -> dict[str, str]:
             else:
                 _figure(source / exhibit["file"], result.folder / "pictures", exhibit, folder / stem)
             titles |= {f"{stem}{suffix}": exhibit["title"] for suffix in (".csv", ".tex", ".svg", ".png")}
+            sources[f"{stem}.csv"] = exhibit["source"]
         if (source / "claims.json").exists():
             _copy(source / "claims.json", folder / "figures" / chapter / "claims.json")
-    return titles
+    return Exhibits(titles, sources)
 
 
 def _figure(path: Path, pngs: Path, exhibit: Mapping[str, Any], stem: Path) -> None:

@@ -1,7 +1,7 @@
 """The data dictionary: tables as a Frictionless Data Package (https://datapackage.org, version 2.0)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,14 @@ def resource(table: Table, path: str, header: Sequence[str] = ()) -> dict[str, A
     return _entry(path, table.meaning) | {"made_by": table.made_by, "schema": schema}
 
 
-def figure(path: str, title: str, header: Sequence[str]) -> dict[str, Any]:
-    """The entry of a figure's numbers: of its columns those are described that are labels of cells."""
+def figure(path: str, title: str, header: Sequence[str], source: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The entry of an exhibit's numbers: of its columns those are described that are labels of cells.
+
+    source: {"functions": those that made it, "files": what they read}.
+    """
     fields = [_field(LABELS[name]) if name in LABELS else {"name": name, "type": "any"} for name in header]
-    return _entry(path, title) | {"schema": {"fields": fields, "missingValues": [""]}}
+    made = {"made_by": ", ".join(source["functions"]), "made_from": list(source["files"])}
+    return _entry(path, title) | made | {"schema": {"fields": fields, "missingValues": [""]}}
 
 
 def _entry(path: str, description: str) -> dict[str, Any]:

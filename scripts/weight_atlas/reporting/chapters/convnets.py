@@ -40,7 +40,7 @@ def facts(tables):
     """Those of every study, each cell once, and `answers`: question -> its sentences, of which `sentences` has the
     first of each."""
     found = study.facts(tables.part()) | {"left_out": list(tables.left_out)}
-    found["answers"] = study.answers(QUESTIONS, tables)
+    found["answers"], found["answer_sources"] = study.answers(QUESTIONS, tables)
     for key in ("parts", "sweeps", "last-layer", "filters"):
         found["sentences"] += found["answers"][key][:1]
     return found

@@ -1,11 +1,15 @@
 """The chapter on the data: ten pictures a class of each data set, and how many pictures each split has."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.source import note, recorded
 from weight_atlas.store import load_arrays, read_json
 from weight_atlas.vocabulary import SPLITS
 
@@ -29,7 +33,19 @@ def exhibits(cards, data):
             f"--data {' '.join(map(str, data))}: not the files of the cards {' '.join(ids)}; give one "
             "<dataset_id>.safetensors for each <dataset_id>.json, in the same order"
         )
-    return [pictures(card, path) for card, path in zip(cards, data, strict=True)] + ([counts(cards)] if cards else [])
+    made = []
+    for card, path in zip(cards, data, strict=True):
+        made.append(with_source(pictures, card, path, of=[card]))
+    return made + ([with_source(counts, cards, of=cards)] if cards else [])
+
+
+def with_source(function, *arguments, of):
+    """The exhibit that a function makes of these arguments, with its source; of: the cards that it is given."""
+    with recorded(function) as source:
+        for card in of:
+            note(f"{card['dataset_id']}.json")
+        made = function(*arguments)
+    return replace(made, source=source)
 
 
 def facts(cards):
@@ -46,6 +62,7 @@ def path_id(path):
 def pictures(card, path):
     """The grid of one data set: a row a class, ten pictures of its train split, chosen by a fixed seed."""
     arrays = load_arrays(path)
+    note(Path(path).name)
     rows = chosen(arrays["labels"], arrays["split"], len(card["classes"]))
     rows = [(kind, places) for kind, places in rows if len(places)]  # a data set may keep labels that it has none of
     grid = mosaic(arrays["images"], [places for _, places in rows])

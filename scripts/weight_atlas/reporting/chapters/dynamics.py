@@ -47,8 +47,8 @@ def facts(tables):
     where cells are perturbed `flip`, `distortion`: lists of dicts); and `answers`: question -> its one or two
     sentences, most of which `sentences` has too."""
     questions = QUESTIONS | (perturbed_answers.QUESTIONS if tables.children else {})
-    numbers, told = study.reckoned(questions, tables)
-    found = study.facts(tables) | numbers | {"answers": told}
+    numbers, told, sources = study.reckoned(questions, tables)
+    found = study.facts(tables) | numbers | {"answers": told, "answer_sources": sources}
     found["sentences"] += told["unchanged"] + told["moved"] + told["features"][:1] + told["alike"]
     found["sentences"] += told.get("distortion", [])[-1:] + told.get("flip", [])[:1]
     return found
@@ -116,13 +116,18 @@ def between(low, high):
     return low if low == high else f"{low} to {high}"
 
 
+def alike(_, found):
+    """The answer on pairs of models."""
+    return pairs.answer(found)
+
+
 # question -> (the numbers, a list of dicts; the sentences that they make)
 QUESTIONS = {
-    "learnt": (study.best_cells, lambda _, found: study.best_sentence(found)),
+    "learnt": (study.best_cells, study.best_answer),
     "unchanged": (unchanged.facts, unchanged.answer),
     "moved": (moved, way),
     "features": (correlated, independence),
-    "alike": (pairs.likeness, lambda _, found: pairs.answer(found)),
+    "alike": (pairs.likeness, alike),
     "factors": (factors.facts, factors.answer),
     "layers": (statistics.facts, statistics.answer),
 }

@@ -36,8 +36,8 @@ def exhibits(tables):
 
 def facts(tables):
     """Those of every study; the numbers behind the answers, by question; and `answers`: question -> its sentences."""
-    numbers, told = study.reckoned(QUESTIONS, tables)
-    found = study.facts(tables) | numbers | {"answers": told}
+    numbers, told, sources = study.reckoned(QUESTIONS, tables)
+    found = study.facts(tables) | numbers | {"answers": told, "answer_sources": sources}
     files = sum(len(tables.settings[cell.cell_id].snapshots) * cell.replicates for cell in tables.cells.itertuples())
     found["sentences"] = [f"{plural(files, 'file')} in {found['replicates']['asked']} series."]
     found["sentences"] += told["moved"] + found["trouble"] + told["known"]
@@ -78,7 +78,7 @@ def independence(_, found):
 
 # question -> (the numbers, the sentences that they make)
 QUESTIONS = {
-    "known": (study.best_cells, lambda _, found: study.best_sentence(found)),
+    "known": (study.best_cells, study.best_answer),
     "moved": (moved, way),
     "unchanged": (unchanged.facts, unchanged.answer),
     "features": (correlated, independence),

@@ -1,5 +1,7 @@
 """The exhibits and computed sentences of every study; the whole chapter of one that has no module of its own."""
 
+from dataclasses import asdict
+
 from weight_atlas.reporting.exhibits.runs import runs
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name, plural
 from weight_atlas.reporting.exhibits.runs.training import training_curves
@@ -8,6 +10,7 @@ from weight_atlas.reporting.exhibits.weights.statistics import statistics
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.dots import fate
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.reporting.grammar.source import recorded
 
 PARTS = {
     "accuracy": runs.accuracy,
@@ -97,27 +100,40 @@ def best_sentence(best):
     return [f"The highest mean test accuracy ({PROTOCOLS['last'][0]}) is {words}."] if best else []
 
 
+def best_answer(_, best):
+    """As `best_sentence`, of a question's numbers."""
+    return best_sentence(best)
+
+
 def answers(questions, tables):
-    """{question: its sentences}, [] where there is nothing to tell; questions: {question: function of tables}."""
-    found = {}
+    """({question: its sentences}, {question: their source, a dict}); no sentence where there is nothing to tell.
+
+    questions: {question: function of tables}.
+    """
+    told, sources = {}, {}
     for key, answer in questions.items():
-        try:
-            found[key] = answer(tables)
-        except NothingToShow:
-            found[key] = []
-    return found
+        with recorded(answer) as source:
+            try:
+                told[key] = answer(tables)
+            except NothingToShow:
+                told[key] = []
+        sources[key] = asdict(source)
+    return told, sources
 
 
 def reckoned(questions, tables):
-    """({question: the numbers behind its answer}, {question: its sentences}), both [] where there is nothing to tell.
+    """({question: the numbers behind its answer}, {question: its sentences}, {question: their source, a dict}); numbers
+    and sentences are [] where there is nothing to tell.
 
     questions: {question: (function of tables, function of tables and these numbers)}.
     """
-    numbers, told = {}, {}
+    numbers, told, sources = {}, {}, {}
     for key, (count, answer) in questions.items():
-        try:
-            numbers[key] = count(tables)
-            told[key] = answer(tables, numbers[key])
-        except NothingToShow:
-            numbers[key], told[key] = [], []
-    return numbers, told
+        with recorded(count, answer) as source:
+            try:
+                numbers[key] = count(tables)
+                told[key] = answer(tables, numbers[key])
+            except NothingToShow:
+                numbers[key], told[key] = [], []
+        sources[key] = asdict(source)
+    return numbers, told, sources

@@ -48,7 +48,8 @@ def exhibits(tables):
 def facts(tables):
     """Those of every study; `transfers` (asked, done), and `answers`: question -> its one or two sentences, of
     which `sentences` has what the layers are and how many epochs are saved."""
-    found = study.facts(tables) | {"answers": study.answers(QUESTIONS, tables)}
+    told, sources = study.answers(QUESTIONS, tables)
+    found = study.facts(tables) | {"answers": told, "answer_sources": sources}
     try:
         count = transfers.fate(tables)
         found["transfers"] = {"asked": count.asked, "done": count.done}
@@ -182,8 +183,13 @@ def spared(own):
     return "; ".join(words)
 
 
+def bases(tables):
+    """The best base networks."""
+    return study.best_sentence(study.best_cells(tables))
+
+
 QUESTIONS = {
-    "bases": lambda tables: study.best_sentence(study.best_cells(tables)),
+    "bases": bases,
     "segments": layers,
     "course": course,
     "agreement": agreement,

@@ -49,8 +49,8 @@ def facts(tables):
     """Those of every study; the numbers behind the answers (`better`, `transformed`, `alike`, `stayed`: lists of
     dicts), `answers`: question -> its sentences, and `sections`: the sentences of Results, Discussion and Conclusion,
     which the document left empty."""
-    numbers, told = study.reckoned(QUESTIONS, tables)
-    found = study.facts(tables) | numbers | {"answers": told}
+    numbers, told, sources = study.reckoned(QUESTIONS, tables)
+    found = study.facts(tables) | numbers | {"answers": told, "answer_sources": sources}
     found["sections"] = {
         "results": told["better"] + told["transformed"] + told["alike"] + told["stayed"],
         "discussion": [text for part in DISCUSSION for text in sentences(part, tables, found)],

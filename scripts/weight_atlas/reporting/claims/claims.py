@@ -1,10 +1,11 @@
 """The ledger of claims: what the source documents say, where it can be tested, and what the results say of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import yaml
 
 from weight_atlas.reporting.grammar.exhibit import NothingToShow, plain
+from weight_atlas.reporting.grammar.source import recorded
 from weight_atlas.reporting.grammar.tables import PUBLISHED
 
 REPRODUCED, CONTRADICTED = "reproduced", "contradicted"
@@ -48,16 +49,24 @@ def judge(claims, tests, tables):
     """
     judged = []
     for claim in claims:
-        try:
-            found = tests[claim["id"]](claim, tables) if claim["id"] in tests else Verdict(UNTESTED, NO_TEST)
-        except NothingToShow as why:
-            found = Verdict(UNTESTED, f"The results lack what the test needs: {why}")
+        test = tests.get(claim["id"], no_test)
+        with recorded(test) as source:
+            try:
+                found = test(claim, tables)
+            except NothingToShow as why:
+                found = Verdict(UNTESTED, f"The results lack what the test needs: {why}")
         shown = {name: " ".join(str(claim[name]).split()) for name in FIELDS if name != "study"}
-        judged.append(shown | {"verdict": found.verdict, "reason": found.reason, "numbers": plain(found.numbers)})
+        shown |= {"verdict": found.verdict, "reason": found.reason, "numbers": plain(found.numbers)}
+        judged.append(shown | {"source": asdict(source)})
     return judged
 
 
 NO_TEST = "No test of this claim is part of the workflow."
+
+
+def no_test(claim, tables):
+    """The verdict on a claim that nothing tests."""
+    return Verdict(UNTESTED, NO_TEST)
 
 
 @dataclass

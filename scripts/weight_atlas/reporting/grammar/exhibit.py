@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.source import Source, recorded
 from weight_atlas.store import atomic_write, write_json
 
 
@@ -29,6 +30,7 @@ class Exhibit:
     draws (or the table as printed), one tidy row a mark. figure is None for a table. raster: save as PNG, not SVG.
     palette: a PNG of at most 256 colours, a third of the size, for maps on a scale (pictures of data keep all colours).
     tab: what tells it from others of the same title, beside which it stands; columns: those that a table prints.
+    source: the function that made it and the files that it read, which `build` notes.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Exhibit:
     palette: bool = False
     tab: str = ""
     columns: list | None = None
+    source: Source | None = None
 
     @property
     def file(self):
@@ -58,7 +61,9 @@ def build(parts, tables):
     made = []
     for name, function in parts.items():
         try:
-            made += function(tables)
+            with recorded(function) as source:
+                own = function(tables)
+            made += [replace(exhibit, source=source) for exhibit in own]
         except NothingToShow as why:
             tables.left_out.append(f"The exhibit {name} is left out: {why}")
     return made
@@ -86,6 +91,7 @@ def write(folder, chapter, title, exhibits, facts):
                 "file": exhibit.file,
                 "csv": f"{exhibit.name}.csv",
                 "columns": [str(column) for column in exhibit.columns or exhibit.data.columns],
+                "source": asdict(exhibit.source),
             }
         )
     told = {"chapter": chapter, "title": title, "exhibits": entries, "facts": plain(facts)}

@@ -9,6 +9,7 @@ import pandas as pd
 
 from weight_atlas import schema
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.reporting.grammar.source import note
 from weight_atlas.settings import Settings
 from weight_atlas.store import tensor_header
 from weight_atlas.vocabulary import AXES, ENDED, RELATIVES, RETRAINED, Role, Status
@@ -39,7 +40,7 @@ class Tables:
         in ROLES for cells that are told apart from the grid."""
         every = schema.read(cells, "cells")
         self.study = study
-        self.rows = own = every[every["study"] == study]
+        self._rows = own = every[every["study"] == study]
         self.cells = own[own["role"].isin(ROLES.get(role, (role,)))].reset_index(drop=True)
         if self.cells.empty:
             known = ", ".join(sorted(set(every["study"])))
@@ -52,13 +53,47 @@ class Tables:
             self.sources = Tables(study, cells, tables, measures, Role.SOURCE) if Role.SOURCE in there else None
             self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
         self.folder, self.measures = Path(tables), Path(measures)
-        self.left_out, self.document, self.cards = [], {}, {}
+        self.left_out, self._document, self._cards = [], {}, {}
         self.settings = {cell.cell_id: Settings.parse(json.loads(cell.cell)) for cell in self.cells.itertuples()}
         self._files, self._read = {}, {}
         self.axes = self._differing()
         if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
             self.axes.append("kind")
         self._name()
+
+    @property
+    def cells(self):
+        note("cells.csv")
+        return self._cells
+
+    @cells.setter
+    def cells(self, frame):
+        self._cells = frame
+
+    @property
+    def rows(self):
+        note("cells.csv")
+        return self._rows
+
+    @property
+    def document(self):
+        if self._document:
+            note("documents.yaml")
+        return self._document
+
+    @document.setter
+    def document(self, reported):
+        self._document = reported
+
+    @property
+    def cards(self):
+        for dataset_id in self._cards:
+            note(f"{dataset_id}.json")
+        return self._cards
+
+    @cards.setter
+    def cards(self, cards):
+        self._cards = cards
 
     def _differing(self):
         """The axes in which the cells differ, data set and network apart."""
@@ -81,6 +116,7 @@ class Tables:
     def table(self, name):
         """The table <name>.csv with the rows of all studies, as the schema declares it; ValueError where there is no
         such file. It is read once, and not to be written to."""
+        note(f"{name}.csv")
         if name not in self._files:
             self._files[name] = schema.read(self.folder / f"{name}.csv", name)
         return self._files[name]
@@ -90,11 +126,11 @@ class Tables:
 
         Raises NothingToShow where it has no such row.
         """
+        frame, cells = self.table(name), self.cells  # asked for at each reading, so that each is noted
         if name not in self._read:
-            frame = self.table(name)
-            joined_columns = [*AXES, "label", "tint", "panel"]
-            frame = frame[frame["cell_id"].isin(self.cells["cell_id"])]
-            self._read[name] = frame.merge(self.cells[["cell_id", *joined_columns]], on="cell_id", how="left")
+            cells = cells[["cell_id", *AXES, "label", "tint", "panel"]]
+            frame = frame[frame["cell_id"].isin(cells["cell_id"])]
+            self._read[name] = frame.merge(cells, on="cell_id", how="left")
         if self._read[name].empty:
             raise NothingToShow(f"{name}.csv has no row of study {self.study}.")
         return self._read[name]
@@ -211,6 +247,7 @@ class Tables:
 
     def kept(self, name):
         """(path, key) of every tensor in the <name>.safetensors of the study's measure groups."""
+        note(f"{name}.safetensors")
         for group in self.values("group"):
             path = self.measures / group / f"{name}.safetensors"
             for key in sorted(tensor_header(path)[1]) if path.exists() else ():

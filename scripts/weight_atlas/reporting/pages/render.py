@@ -471,7 +471,8 @@ def _size(exhibit):
 def _questions(study, path):
     """(the questions of a study's chapter, in order, as the YAML file at `path` lists them; the exhibits of none).
 
-    Each question that has exhibits is a dict: key, heading, words, its `exhibits`, and `answer`, a list of sentences.
+    Each question that has exhibits is a dict: key, heading, words, its `exhibits`, `answer`, a list of sentences, and
+    `source`, who made these of which files.
     """
     left, asked = list(study["exhibits"]), []
     lists = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -479,7 +480,8 @@ def _questions(study, path):
         own = [exhibit for exhibit in left if exhibit["name"].startswith(tuple(question["exhibits"]))]
         left = [exhibit for exhibit in left if exhibit not in own]
         answer = study["facts"].get("answers", {}).get(question["key"], [])
-        asked += [question | {"exhibits": own, "answer": answer}] if own else []
+        source = study["facts"].get("answer_sources", {}).get(question["key"])
+        asked += [question | {"exhibits": own, "answer": answer, "source": source}] if own else []
     return asked, left
 
 

@@ -1,6 +1,7 @@
 """Exhibits on grids of two or three settings: the grid itself, each setting's distribution, how they act together, and
 the analysis of variance."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -35,6 +36,7 @@ def word(factor):
 def each(function):
     """The part of a chapter that makes the exhibits `function(tables, experiment)` of every grid that is there."""
 
+    @functools.wraps(function)
     def made(tables):
         found, missing = [], []
         for experiment in GRIDS:

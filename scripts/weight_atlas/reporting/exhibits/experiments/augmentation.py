@@ -14,6 +14,7 @@ from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_as
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.source import note
 
 EXPERIMENT, AXIS = "augmentation", "augmentation"
 NONE, CONTROL = "none", "duplicate"
@@ -168,6 +169,7 @@ def changed(found):
     path = Path(found.cells["data"].iloc[0])
     if not path.is_file():
         raise NothingToShow(f"{path} is not there to take examples from.")
+    note(path.name)
     tensors = store.load_tensors(path)
     there = (tensors["split"] == 0).nonzero().squeeze(1)
     labels = tensors["labels"][there]

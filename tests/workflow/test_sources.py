@@ -1,0 +1,62 @@
+"""Every exhibit, claim and answer of a finished run says which function made it, and from which files."""
+
+import html
+import importlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+CHAPTERS = ("data", "dynamics", "transferability", "vgg22", "convnets", "cinic")
+
+
+def sources(tour: Path, chapter: str) -> dict[str, dict]:
+    """{what it is: its source} of a chapter."""
+    folder = tour / "figures" / chapter
+    told = json.loads((folder / "exhibits.json").read_text(encoding="utf-8"))
+    found = {f"exhibit {exhibit['name']}": exhibit["source"] for exhibit in told["exhibits"]}
+    if (folder / "claims.json").exists():
+        claims = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+        found |= {f"claim {claim['id']}": claim["source"] for claim in claims}
+    answers = told["facts"].get("answer_sources", {})
+    assert set(told["facts"].get("answers", {})) == set(answers)
+    return found | {f"answer {key}": source for key, source in answers.items()}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_source_names_functions_and_files_that_are_there(tour, chapter):
+    found = sources(tour, chapter)
+    assert len(found) > 1
+    places = (tour, tour / "tables", *(tour / "measures").iterdir(), tour.parents[1] / "data", ROOT / "report")
+    for what, source in found.items():
+        assert source["functions"] and source["files"], what
+        for function in source["functions"]:
+            module, _, name = function.rpartition(".")
+            assert callable(getattr(importlib.import_module(module), name)), (what, function)
+        for file in source["files"]:
+            assert any((place / file).is_file() for place in places), (what, file)
+
+
+def test_the_source_of_the_norms(tour):
+    """One that is known beforehand: the function's own text says what it reads."""
+    assert sources(tour, "dynamics")["exhibit norms"] == {
+        "functions": ["weight_atlas.reporting.exhibits.weights.norms.norms"],
+        "files": ["cells.csv", "movement.csv", "runs.csv"],
+    }
+
+
+def test_the_page_says_each_of_them(tour):
+    page = (tour / "report/report.html").read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", page)))
+    asked = yaml.safe_load((ROOT / "report/questions.yaml").read_text(encoding="utf-8"))
+    for chapter in CHAPTERS:
+        answers = json.loads((tour / "figures" / chapter / "exhibits.json").read_text())["facts"].get("answers", {})
+        shown = {f"answer {question['key']}" for question in asked.get(chapter, []) if answers[question["key"]]}
+        for what, source in sources(tour, chapter).items():
+            if not what.startswith("answer") or what in shown:
+                words = f"Made by {' and '.join(source['functions'])} from {', '.join(source['files'])}."
+                assert words in text, what
