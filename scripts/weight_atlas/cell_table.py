@@ -98,7 +98,7 @@ def read(path: str | Path) -> dict[str, Cell]:
             cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
             cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
             cell["checkpoints"] = cell["checkpoints"] or json.loads(row.get("checkpoints") or "{}")
-            labels = {axis: label for axis, label in row.items() if axis not in schema.names("cells")}
+            labels = {axis: row[axis] for axis in schema.axes(row)}
             cell["named"].append(Named(study=row["study"], kind=row["kind"], role=row["role"], labels=labels))
     return cells
 

@@ -44,6 +44,7 @@ def record(**changes: Any) -> dict[str, Any]:
     training = cell["training"]
     stage = {"epochs": training["epochs"], "lr": 0.05, "schedule": {"type": "constant"}, "frozen": 0}
     training["stages"] = [stage | given for given in training.get("stages", [{}])]
+    training["penalty"] = training["penalty"] and {"layers": None} | training["penalty"]
     return cell | changes
 
 

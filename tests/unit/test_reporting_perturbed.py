@@ -17,6 +17,7 @@ from weight_atlas.reporting.chapters import dynamics
 from weight_atlas.reporting.claims import claims, claims_perturbed
 from weight_atlas.reporting.exhibits.perturbed import families, mirror, paths, perturbed
 from weight_atlas.reporting.grammar import style
+from weight_atlas.settings import Start
 from weight_atlas.store import load_arrays, save_tensors
 
 RUNGS = (1e-6, 1e-4, 1e-2, 1e-1, 1.0)
@@ -264,7 +265,7 @@ def test_what_was_done(tables):
 def test_an_addition_that_is_a_rung_too_and_one_that_is_the_lowest(tmp_path):
     """A ladder of the same noise takes it in; without another addition the lowest rung stands for all."""
     steps = [{"type": "flip", "layers": None, "tensors": "all"}]
-    assert families.done({"steps": steps}) == "flip"
+    assert families.done(Start("perturb", steps=steps)) == "flip"
     assert families.done({"steps": [steps[0] | {"tensors": "weights"}]}) == "else"
     assert families.done({"steps": [steps[0] | {"layers": ["fc1"]}]}) == "layers"
     kind = {"networks": ("lenet5",), "optimizers": ("sgd",), "seeds": 2}
