@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special
 
 from weight_atlas.stats.estimates import MeanError, t_quantile
+
+if TYPE_CHECKING:  # comparing two results needs no pandas
+    import pandas as pd
 
 # A spread or a mean of differences below this share of the values themselves is rounding, and counts as 0.
 ROUNDING = 1e-12
@@ -115,7 +117,7 @@ def block_means(pairs: Sequence[tuple[Unit, Unit]], values: Mapping[Unit, Mappin
     return SideMeans(first, second)
 
 
-def blocked_difference(first: pd.Series, second: pd.Series) -> MeanTest:
+def blocked_difference(first: "pd.Series", second: "pd.Series") -> MeanTest:
     """The `mean_test` of second - first over the blocks that both sides have, each side averaged within a block first.
 
     Parameters

@@ -3,12 +3,14 @@
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special
+
+if TYPE_CHECKING:  # comparing two results needs no pandas
+    import pandas as pd
 
 
 class Estimate(NamedTuple):
@@ -74,7 +76,7 @@ def mean_interval(values: Iterable[float | None]) -> Estimate:
     return Estimate(n, mean, mean - half, mean + half, std)
 
 
-def summarise(frame: pd.DataFrame, by: Iterable[str], value: str) -> pd.DataFrame:
+def summarise(frame: "pd.DataFrame", by: Iterable[str], value: str) -> "pd.DataFrame":
     """The `mean_interval` of a column by group.
 
     Parameters
