@@ -176,7 +176,7 @@ FEATURES = (
     Table(
         "features",
         "The correlations between the penultimate features of a model over the test images, or between their weights.",
-        "weight_atlas.analysis.features.features",
+        "weight_atlas.analysis.features.feature_statistics",
         (
             *REPLICATE,
             string("of", "What is correlated.", ("activations", "weights")),
@@ -310,7 +310,7 @@ PERTURBED = (
     Table(
         "facts",
         "What a transformation of the parameters does to the outputs of a small network, computed.",
-        "weight_atlas.analysis.alignment.align",
+        "weight_atlas.analysis.alignment.facts",
         (
             string("network", "The network in words."),
             string("transformation", "What was done to its parameters."),
