@@ -17,7 +17,7 @@ from weight_atlas.analysis import course, group, prune_snapshots
 from weight_atlas.analysis.measure import Replicate
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import cost, disk, outcome, study
-from weight_atlas.settings import Settings, Start, Training
+from weight_atlas.settings import Settings
 from weight_atlas.training import block as trainer
 from weight_atlas.training import frozen, launcher
 
@@ -32,7 +32,7 @@ def cell(start=None, kind="lenet5", **changes):
     """A cell of two epochs whose every snapshot is written, tracked."""
     made = settings(kind, stages=changes.pop("stages", [stage(2, 0.02)]), **changes)
     made["training"]["track"] = True
-    return made | ({"start": start} if start else {})
+    return Settings.parse(made | ({"start": start} if start else {}))
 
 
 def perturbed(parent, *steps, take="last", order="same"):
@@ -69,15 +69,15 @@ def run(toy, root, name, thinned, settled=CELLS):
     """Train a cell below `root` as the launcher does, and thin it where asked for; its block's directory."""
     made = settled[name]
     directory = root / "results/cells" / name / f"seeds_{SEEDS[0]}-{SEEDS[-1]}"
-    parent = made["start"].get("cell")
+    parent = made.start.cell
     files = {
         "data": toy / "toy.safetensors",
         "card": toy / "toy.json",
         "weights": str(root / "data/weights/w.safetensors"),
     }
     files["parents"] = [str(directory.parents[1] / parent / directory.name)] if parent else []
-    block = launcher.Block(directory, name, made)
-    trainer.train(name, Settings.parse(made), SEEDS, files, "cpu", block.scratch)
+    block = launcher.Block(directory, name, made.json)
+    trainer.train(name, made, SEEDS, files, "cpu", block.scratch)
     if thinned:
         prune_snapshots.thin(block.scratch, name, made, KEPT[name])
     block.finish()
@@ -90,7 +90,7 @@ def both(toy, tmp_path_factory):
     roots = {}
     for thinned in (False, True):
         roots[thinned] = root = tmp_path_factory.mktemp("thinned" if thinned else "whole")
-        first = networks.layer_table(CELLS["base-a"]["network"], 1, 32, 4)
+        first = networks.layer_table(*CELLS["base-a"].network_arguments)
         tensors = {key: tensor for key, tensor in starts.drawn(first, "xavier_uniform", 7, "init").items()}
         store.save_tensors(root / "data/weights/w.safetensors", tensors)
         for name in CELLS:
@@ -212,12 +212,12 @@ def test_a_start_whose_origin_is_gone_says_what_is_missing(both, tmp_path, gone,
 
 def test_a_start_that_cannot_be_made_again_stays(toy, both, tmp_path, capsys):
     """Its hash is another one already as its training ends."""
-    made = launcher.Block(tmp_path / "cells/base-frozen/seeds_0-1", "base-frozen", CELLS["base-frozen"])
+    made = launcher.Block(tmp_path / "cells/base-frozen/seeds_0-1", "base-frozen", CELLS["base-frozen"].json)
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
-    trainer.train("base-frozen", Settings.parse(made.settings), SEEDS, files, "cpu", made.scratch)
+    trainer.train("base-frozen", CELLS["base-frozen"], SEEDS, files, "cpu", made.scratch)
     path = store.record_path(made.scratch, 1)
     store.write_json(path, store.read_json(path) | {"start_sha256": "0" * 64})
-    prune_snapshots.thin(made.scratch, "base-frozen", made.settings, [])
+    prune_snapshots.thin(made.scratch, "base-frozen", CELLS["base-frozen"], [])
     assert "seed 1  its start stays, since it cannot be made again: torch" in capsys.readouterr().out
     assert [(made.scratch / f"snapshots/seed{seed}/epoch_0.safetensors").exists() for seed in SEEDS] == [False, True]
     for seed in SEEDS:
@@ -229,11 +229,11 @@ def test_a_start_that_cannot_be_made_again_stays(toy, both, tmp_path, capsys):
 def test_an_epoch_that_is_not_kept_fails_a_child_in_one_line(both, tmp_path):
     root = copied(both[True], tmp_path)
     files = {"weights": None, "parents": [str(root / "results/cells/perturb-flip/seeds_0-1")]}
-    there = {take: perturbed("perturb-flip", take=take)["start"] for take in ("last", "best", 0, 1)}
+    there = {take: perturbed("perturb-flip", take=take).start for take in ("last", "best", 0, 1)}
     for take in ("last", "best", 0):
-        assert trainer._start_file(Start(**there[take]), 0, files)
+        assert trainer._start_file(there[take], 0, files)
     with pytest.raises(starts.Missing, match="perturb-flip has not kept epoch 1 .*remove .* to train it again so that"):
-        trainer._start_file(Start(**there[1]), 0, files)
+        trainer._start_file(there[1], 0, files)
 
 
 # ------------------------------------------------------------------------------------- what is stored once
@@ -242,8 +242,8 @@ def test_an_epoch_that_is_not_kept_fails_a_child_in_one_line(both, tmp_path):
 def test_what_never_changes_is_stored_once(both):
     for name in ("base-frozen", "transfer-frozen"):
         made = CELLS[name]
-        table = networks.layer_table(made["network"], 1, 32, 4)
-        fixed = set(frozen.constant(table, Training.parse(made["training"])))
+        table = networks.layer_table(*made.network_arguments)
+        fixed = set(frozen.constant(table, made.training))
         assert {one.partition(".")[0] for one in fixed} == ({"conv1"} if name == "base-frozen" else {"conv1", "conv2"})
         every = {key for key, _ in (*table.parameters(), *table.buffers())}
         for own, _, whole, thinned in folders(both):
@@ -288,9 +288,9 @@ def test_arrays_follow_to_the_other_file_and_say_when_it_is_gone(both, tmp_path)
 @pytest.fixture
 def trained(toy, tmp_path):
     """A block that is trained and not yet thinned, with frozen layers and a best epoch that stays by itself."""
-    made = launcher.Block(tmp_path / "cells/base-frozen/seeds_0-1", "base-frozen", CELLS["base-frozen"])
+    made = launcher.Block(tmp_path / "cells/base-frozen/seeds_0-1", "base-frozen", CELLS["base-frozen"].json)
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
-    trainer.train("base-frozen", Settings.parse(made.settings), range(1), files, "cpu", made.scratch)
+    trainer.train("base-frozen", CELLS["base-frozen"], range(1), files, "cpu", made.scratch)
     return made.scratch
 
 
@@ -345,9 +345,9 @@ def test_killed_before_and_after_every_change_of_a_file(trained, tmp_path):
 @pytest.fixture
 def job(toy, tmp_path):
     """A launcher's block that keeps the ends alone, whose trainer has done its work."""
-    made = launcher.Block(tmp_path / "cells/base-a/seeds_0-0", "base-a", CELLS["base-a"], keep="ends")
+    made = launcher.Block(tmp_path / "cells/base-a/seeds_0-0", "base-a", CELLS["base-a"].json, keep="ends")
     files = {"data": toy / "toy.safetensors", "card": toy / "toy.json", "weights": None, "parents": []}
-    trainer.train("base-a", Settings.parse(made.settings), range(1), files, "cpu", made.scratch)
+    trainer.train("base-a", CELLS["base-a"], range(1), files, "cpu", made.scratch)
     return made
 
 
@@ -434,7 +434,7 @@ def test_the_plan_knows_the_disk_within_a_tenth(tmp_path, keep):
         need = cost.need(made, 8, "cpu", plan.kept[name])
         most = max(most, disk.used([job.scratch])[0] / (need.disk_bytes + need.working_bytes))
         if keep != "all":
-            prune_snapshots.thin(job.scratch, name, made.settings.json, plan.kept[name])
+            prune_snapshots.thin(job.scratch, name, made.settings, plan.kept[name])
         job.finish()
     found = disk.used([tmp_path / "results/cells"])[0]
     assert outcome.disk_bytes(plan) == pytest.approx(found, rel=0.1)
@@ -447,7 +447,7 @@ def test_the_plan_knows_the_disk_within_a_tenth(tmp_path, keep):
 def test_rows_of_other_code_are_told_and_of_other_columns_refused(both, tmp_path, capsys, monkeypatch):
     root = copied(both[True], tmp_path)
     directory = root / "results/cells/base-a/seeds_0-1"
-    layers = networks.layer_table(CELLS["base-a"]["network"], 1, 32, 4)
+    layers = networks.layer_table(*CELLS["base-a"].network_arguments)
     replicate = store.read_json(directory / "run.json")["replicates"][0]
     assert not course.outdated(directory, replicate)
     monkeypatch.setattr(course, "code", lambda: "edited")

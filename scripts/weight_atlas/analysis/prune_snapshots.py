@@ -25,8 +25,10 @@ def thin(block: Path, cell_id: str, settings: Settings, kept: Collection[int]) -
     ----------
     block : path
         The directory where they were trained.
-    cell_id, settings : str, dict
-        The cell, and its settings, resolved.
+    cell_id : str
+        The cell's id.
+    settings : Settings
+        The resolved cell.
     kept : collection of int
         The numbered epochs that stay beside the start, the last one and the best one.
     """
