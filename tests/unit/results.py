@@ -6,7 +6,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from tests.unit import blocks
+from tests.unit import blocks, cells
 from weight_atlas import store
 
 LETTERS = "α < β & 100 % $x$ \\input{y} a_b #1 ~ ^ {z}"
@@ -16,9 +16,8 @@ LAST = 2
 
 
 def settings(rate):
-    """The settings of a cell, as far as anything here reads them."""
-    training = {"optimizer": {"type": "sgd", "lr": rate}, "epochs": LAST}
-    return {"dataset_id": "toy-1", "network": {"width": 1.0}, "start": {"kind": "init"}, "training": training}
+    """The settings of a cell, as JSON."""
+    return cells.record(dataset_id="toy-1", training={"optimizer": {"type": "sgd", "lr": rate}, "epochs": LAST})
 
 
 def write(path, rows):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 import collect
 import measure
-from tests.unit import blocks
+from tests.unit import blocks, cells
 from tests.unit.tables import read_table
 from weight_atlas import cell_table, networks, schema, store
 from weight_atlas.analysis import course, evaluation, group
@@ -30,20 +30,19 @@ SCRIPTS = Path(collect.__file__).parent
 CLASSES = 10
 
 
-def cell(architecture="lenet1", channels=1, size=28, width=1.0, epochs=3, snapshots="all"):
-    """A resolved cell, with the keys that measuring reads."""
-    return {
-        "dataset_id": "made-up",
-        "classes": CLASSES,
-        "input": {"channels": channels, "size": size},
-        "network": {"architecture": architecture, "width": width, "options": {}, "threads": 1},
-        "training": {"epochs": epochs},
-        "snapshots": snapshots,
-    }
+def cell(architecture="lenet1", channels=1, size=28, width=1.0, epochs=3, **changes):
+    """The settings of a cell."""
+    return cells.settings(
+        classes=CLASSES,
+        input={"channels": channels, "size": size},
+        network={"architecture": architecture, "width": width},
+        training={"epochs": epochs},
+        **changes,
+    )
 
 
 def layers(settings):
-    return networks.layer_table(settings["network"], *settings["input"].values(), settings["classes"])
+    return networks.layer_table(*settings.network_arguments)
 
 
 def snapshot(table, random, scale=0.1):
@@ -60,7 +59,7 @@ def write_block(folder, cell_id, settings, replicates, series=None):
     for seed, epochs in (series or {}).items():
         for epoch, tensors in epochs.items():
             store.save_tensors(store.snapshot_path(folder, seed, epoch), tensors, {"epoch": epoch})
-    blocks.write(folder, cell_id, settings, replicates)
+    blocks.write(folder, cell_id, settings.json, replicates)
 
 
 def turn(path, at=-1):
@@ -78,7 +77,7 @@ def write_cells(path, rows):
         row = {"cell_id": cell_id, "study": "s", "kind": "base", "role": "grid", "dataset": "d", "network": "n"}
         row |= {"init": "i", "optimizer": "o"} | labels
         row |= {"replicates": replicates, "blocks": ";".join(map(str, folders)), "card": card, "group": "g"}
-        columns[len(columns)] = row | {"cell": json.dumps(settings)}
+        columns[len(columns)] = row | {"cell": json.dumps(settings.json)}
     pd.DataFrame(columns.values()).to_csv(path, index=False)
     return path
 
@@ -193,8 +192,8 @@ def resnet(tmp_path_factory):
     lost = [replicate(seed, "failed", 0, best_epoch=None) for seed in range(4)]
     write_block(block, "base-r", settings, [*lost, replicate(4, epochs=5)], {4: series})
     data, card, _ = write_data(folder, count=40, channels=3, size=32)
-    cells = write_cells(folder / "cells.csv", [("base-r", [block], 5, card, settings, {})])
-    flags = [f"--cells={cells}", "--group=g", f"--data={data}", f"--card={card}", f"--output={folder / 'out'}"]
+    listed = write_cells(folder / "cells.csv", [("base-r", [block], 5, card, settings, {})])
+    flags = [f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={folder / 'out'}"]
     measure.main(flags)
     return {name: schema.read(folder / "out" / f"{name}.csv", name) for name in schema.MEASURES}, series, table
 
@@ -476,11 +475,11 @@ def told(tmp_path_factory):
     data, card, _ = write_data(folder, count=60)
     blocks = {"base-x": [x / "seeds_0-1", x / "seeds_2-3"], "base-y": [y / "seeds_0-1", y / "seeds_2-2"]}
     asked = (("base-x", "one", 2, "sgd"), ("base-y", "one", 3, "adam"), ("base-x", "two", 3, "sgd"))
-    cells = [
+    rows = [
         (name, blocks[name], count, card, settings, {"study": study, "optimizer": optimizer})
         for name, study, count, optimizer in asked
     ]
-    write_cells(folder / "cells.csv", cells)
+    write_cells(folder / "cells.csv", rows)
 
     def make(output):
         flags = [f"--data={data}", f"--card={card}", f"--output={output / 'measures'}"]
@@ -634,8 +633,7 @@ def test_a_config_whose_runs_all_failed_has_tables(tmp_path):
     group.measure([{"cell_id": "base-f"} | entry], data, store.read_json(card), tmp_path / "measures")
     for name in ("features", "pairs"):
         assert store.load_arrays(tmp_path / "measures" / f"{name}.safetensors") == {}
-    cells = {"base-f": entry}
-    collect.collect(cells, [tmp_path / "measures"], [card], tmp_path / "tables")
+    collect.collect({"base-f": entry}, [tmp_path / "measures"], [card], tmp_path / "tables")
     found = read_table(tmp_path / "tables" / "summary.csv")
     assert (found["n"] == 0).all() and (found["of"] == 2).all() and found["mean"].isna().all()
     assert len(found) == len(summary.ALWAYS) == 19
@@ -666,7 +664,7 @@ def test_which_snapshots_are_measured(tmp_path, snapshots, status, epochs, there
 def test_given_checkpoints_begin_at_any_epoch(tmp_path):
     for epoch in (3, 5):
         store.save_tensors(store.snapshot_path(tmp_path, 0, epoch), {"x": np.zeros(1)})
-    one = cell(snapshots=[3, 5]) | {"start": {"kind": "given"}}
+    one = cell(snapshots=[3, 5], start={"kind": "given"})
     assert course.available(one, tmp_path, replicate(0, "done", 5)) == ([3, 5], None)
 
 

@@ -24,6 +24,7 @@ from test_analysis import (
 
 import collect
 import measure
+from tests.unit import cells
 from tests.unit.tables import read_table
 from weight_atlas import cell_table, schema, store
 from weight_atlas.analysis import evaluation
@@ -39,11 +40,9 @@ POINTS = [step / 12 for step in range(13)]
 
 def child(parent, steps=(), order="same", repeat=0, take="last", state="fresh", **training):
     """A resolved cell that starts from a parent."""
-    settings = cell(epochs=2, snapshots="ends")
     start = {"kind": "perturb", "cell": parent, "take": take, "scheme": "kaiming_uniform", "steps": list(steps)}
-    settings["start"] = start | {"order": order, "repeat": repeat, "state": state}
-    settings["training"] |= training
-    return settings
+    start |= {"order": order, "repeat": repeat, "state": state}
+    return cells.settings(start=start, training={"epochs": 2} | training, snapshots="ends")
 
 
 FLIP = {"type": "flip", "layers": None, "tensors": "all"}
@@ -181,7 +180,7 @@ def normed(tmp_path_factory):
 
 def fresh(settings, tensors):
     """The network built with storage of its own."""
-    model, _ = build(settings["network"], *settings["input"].values(), settings["classes"])
+    model, _ = build(*settings.network_arguments)
     model.load_state_dict(tensors)
     return model.eval()
 
@@ -320,7 +319,7 @@ def family(tmp_path_factory):
     }
     made, rows = {}, []
     for name, (settings, label, role) in wanted.items():
-        last = settings["training"]["epochs"]
+        last = settings.epochs
         series = {seed: {epoch: balanced(table, random, images) for epoch in (0, last)} for seed in (0, 1)}
         series[2] = {0: snapshot(table, random), last: snapshot(table, random)}
         for seed, own in series.items():

@@ -228,12 +228,12 @@ def test_too_few_pairs_make_no_test(one, other):
 
 def test_the_null_is_that_of_independent_replicates():
     kinds = {"a": "weights", "b": "init", "c": "parent", "d": "init"}
-    cells = {name: {"cell": {"start": {"kind": kind}}} for name, kind in kinds.items()}
-    assert correlation_tests.independent(cells, ("a", "b")) == ["b"]
-    assert correlation_tests.independent(cells, ("b", "c")) == ["b"]
-    assert correlation_tests.independent(cells, ("b", "d")) == ["b", "d"]
-    assert correlation_tests.independent(cells, ("a", "c")) == ["c"]
-    assert correlation_tests.independent(cells, ("a", "a")) == []
+    members = {name: {"cell": cell(start={"kind": kind})} for name, kind in kinds.items()}
+    assert correlation_tests.independent(members, ("a", "b")) == ["b"]
+    assert correlation_tests.independent(members, ("b", "c")) == ["b"]
+    assert correlation_tests.independent(members, ("b", "d")) == ["b", "d"]
+    assert correlation_tests.independent(members, ("a", "c")) == ["c"]
+    assert correlation_tests.independent(members, ("a", "a")) == []
 
 
 def test_a_planted_correlation_stands_out_of_the_null():
@@ -244,11 +244,11 @@ def test_a_planted_correlation_stands_out_of_the_null():
             r = level * (kind == "models") + random.normal(0, 0.02)
             rows.append([one, 0, other, 1, kind, "end", "end", 5, 5, layer, "weight", 99, "raw", r, r, 99, 0.1])
     frame = pd.DataFrame(rows, columns=schema.names("correlations"))
-    cells = {name: {"cell": {"start": {"kind": "init"}}} for name in "ab"}
-    made = pd.DataFrame(correlation_tests.rows(cells, frame), columns=schema.names("likeness")).set_index("layer")
+    members = {name: {"cell": cell()} for name in "ab"}
+    made = pd.DataFrame(correlation_tests.rows(members, frame), columns=schema.names("likeness")).set_index("layer")
     assert (made.loc["alike", "q"] < 1e-6).all() and (made.loc["other", "q"] > 0.05).all()
     assert made.loc["constant", "q"].isna().all() and (made.loc["constant", "n"] == 0).all()
-    assert correlation_tests.rows(cells, frame[:0]) == []
+    assert correlation_tests.rows(members, frame[:0]) == []
 
 
 # ------------------------------------------------------------------------------------------------ from blocks to tables
@@ -269,7 +269,7 @@ def told(tmp_path_factory):
     named["y"] = {"match": "base-x", "by": "valid_accuracy", "epochs": named["x"]}
     table = layers(cell())
     for name, kind in (("x", "weights"), ("y", "init"), ("z", "init")):
-        settings = cell() | {"start": {"kind": kind}}
+        settings = cell(start={"kind": kind})
         block, series = folder / f"base-{name}/seeds_0-2", {}
         for seed in range(3):
             series[seed] = {epoch: snapshot(table, random) for epoch in range(4)}

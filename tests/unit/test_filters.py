@@ -7,17 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit import cells
 from weight_atlas import networks, starts, store
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.features import filters
 from weight_atlas.analysis.measure import Network, Replicate, Snapshot, TrainedModel
 from weight_atlas.networks.build import build
 
-CELL = {
-    "network": {"architecture": "tutorial", "width": 1.0, "options": {}},
-    "input": {"channels": 3, "size": 32},
-    "classes": 10,
-}
+CELL = cells.settings(network={"architecture": "tutorial"}, input={"channels": 3, "size": 32})
 
 
 def entry(experiment, role="grid", name="base-a"):
@@ -27,7 +24,7 @@ def entry(experiment, role="grid", name="base-a"):
 @pytest.fixture(scope="module")
 def model():
     """(module, layer table) of the tutorial's network."""
-    built, layers = build(*evaluation.network_arguments(CELL))
+    built, layers = build(*CELL.network_arguments)
     starts.initialise(built, layers, "default", 0)
     return built.eval(), layers
 
@@ -121,4 +118,4 @@ def test_other_experiments_are_not_asked(tmp_path, model, images):
 def test_a_study_without_experiments_has_no_label():
     named = [{"role": "grid", "labels": {"dataset": "digits"}}]
     assert filters.experiments({"named": named}) == {""}
-    assert filters.convolutions(networks.layer_table(CELL["network"], 3, 32, 10)) == ["conv1", "conv2"]
+    assert filters.convolutions(networks.layer_table(*CELL.network_arguments)) == ["conv1", "conv2"]

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import collect
-from tests.unit import summaries
+from tests.unit import cells, summaries
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy
@@ -83,12 +83,18 @@ class Sample:
         start = {"kind": "init", "scheme": "default"}
         if row["kind"] == "transfer":
             start = {"kind": "graft", "cell": row["parent"] or None, "take": "best", "layers": depth}
-        network = {"architecture": row["network"].partition("-")[0], "width": 1.0, "options": {}, "threads": 1}
-        stage = {"epochs": self.epochs, "frozen": 0 if mode == "tuned" else depth}
+        stage = {"epochs": self.epochs, "lr": 0.1, "schedule": {"type": "constant"}}
+        stage["frozen"] = 0 if mode == "tuned" else depth
         training = {"epochs": self.epochs, "optimizer": {"type": "sgd", "lr": 0.1}, "stages": [stage]}
-        size = {"channels": 3, "size": 32}
-        common = {"dataset_id": row["dataset_id"], "classes": outputs, "input": size, "network": network}
-        return common | {"start": start, "training": training, "snapshots": "ends"}
+        return cells.record(
+            dataset_id=row["dataset_id"],
+            classes=outputs,
+            input={"channels": 3, "size": 32},
+            network={"architecture": row["network"].partition("-")[0]},
+            start=start,
+            training=training,
+            snapshots="ends",
+        )
 
     def train(self, cell_id, level, pace):
         for seed in range(self.seeds):
@@ -379,7 +385,7 @@ def test_an_experiment_with_other_cells_is_a_curve_of_its_own():
     def cell(number, experiment, role):
         labels = dict(zip(LABELS, ("B", "n", "i", "o", experiment, "A", "frozen", "3"), strict=True))
         named = [{"study": "s", "kind": "transfer", "role": role, "labels": labels}]
-        return {f"transfer-{number}": {"cell": {"start": {"cell": None}}, "named": named, "seeds": [0]}}
+        return {f"transfer-{number}": {"cell": cells.settings(), "named": named, "seeds": [0]}}
 
     found, bases = curves.curves(cell(1, "more", "extra") | cell(2, "first", "transfer"))
     assert {curve.setting: depths[3] for curve, depths in found.items()} == {
