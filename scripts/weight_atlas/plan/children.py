@@ -33,7 +33,7 @@ class Parent:
 Child = tuple[str, dict[str, str], str]  # role, labels, cell id
 
 
-def perturbed(resolver: Resolver, study: spec.Experiment, parents: list[Parent], where: str) -> Iterator[Child]:
+def perturbed(resolver: Resolver, study: spec.Design, parents: list[Parent], where: str) -> Iterator[Child]:
     """Each chosen parent's perturbed cells, and its controls: the same retraining without a perturbation."""
     wanted = study.perturb if isinstance(study.perturb, list) else [study.perturb]
     for number, asked in enumerate(wanted):
@@ -92,7 +92,7 @@ def _word(value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def transferred(resolver: Resolver, study: spec.Experiment, parents: list[Parent], where: str) -> Iterator[Child]:
+def transferred(resolver: Resolver, study: spec.Design, parents: list[Parent], where: str) -> Iterator[Child]:
     """The cells of each experiment: every mode and depth, for every base cell that it names."""
     for name, asked in study.transfer.items():
         here = f"{where}.transfer.{name}"

@@ -461,7 +461,7 @@ def _dataset(chosen: spec.Dataset, data_root: Path) -> InFull:
     """A data set; what of it changes the images counts for its id. `instead` is taken where its files exist."""
     instead = getattr(chosen, "instead", None)
     if instead and all((data_root / path).exists() for path in _paths(instead)):
-        common = {key: value for key, value in _asked(chosen).items() if key in spec.Pictures.model_fields}
+        common = {key: value for key, value in _asked(chosen).items() if key in spec.ImageSource.model_fields}
         chosen = spec.Folder(**merge(common, _asked(instead)))
     identity = _identity(chosen)
     for delivery in ("title", "download", "archive", "instead"):

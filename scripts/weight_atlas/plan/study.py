@@ -86,7 +86,7 @@ class Plan:
     def _experiment(
         self,
         study: str,
-        part: spec.Experiment,
+        part: spec.Design,
         replicates: int,
         where: str,
         named: dict[str, Any],
@@ -122,7 +122,7 @@ class Plan:
                 listed.setdefault((cell_id, role, *labels.items()), entry)
             yield from listed.values()
 
-    def _checkpoints(self, study: spec.Experiment, entries: list[Entry], where: str) -> Iterator[Entry]:
+    def _checkpoints(self, study: spec.Design, entries: list[Entry], where: str) -> Iterator[Entry]:
         """The entries with their checkpoints: those of the first rule that fits a cell."""
         rules = list(enumerate(study.checkpoints))
         named: dict[str, dict[str, Any]] = {}
@@ -151,7 +151,7 @@ class Plan:
             raise ConfigError(f"{where}.match.to: names no cell with epochs above; give its checkpoints first")
         return {"match": alike[0].cell_id, "by": rule.match.by, "epochs": found}
 
-    def _combinations(self, study: spec.Experiment, where: str) -> Iterator[tuple[dict[str, Any], list]]:
+    def _combinations(self, study: spec.Design, where: str) -> Iterator[tuple[dict[str, Any], list]]:
         """The labels of each combination, and the overrides of its levels on the extra axes."""
         experiments = (axis for transfer in study.transfer.values() for axis in transfer.vary)
         for axis in (*study.vary, *experiments):

@@ -1,0 +1,105 @@
+"""The section `datasets` of a config."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from weight_atlas.plan.spec.values import Model, Positive, Rate
+
+
+class Counts(Model):
+    """Pictures a class, at most, in each split."""
+
+    train: Positive | None = None
+    valid: Positive | None = None
+    test: Positive | None = None
+
+
+class Fractions(Model):
+    """Shares of a source that has no split of its own."""
+
+    train: Rate = 0.7
+    valid: Rate = 0.15
+    test: Rate = 0.15
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if abs(self.train + self.valid + self.test - 1) > 1e-9:
+            raise ValueError(f"train + valid + test is {self.train + self.valid + self.test:g}; allowed: 1")
+        return self
+
+
+class RandomClasses(Model):
+    """Classes drawn by seed: the source's classes in random order, cut into groups of `count`, and one of these."""
+
+    count: Positive
+    seed: Annotated[int, Field(ge=0)] = 0
+    group: Annotated[int, Field(ge=0)] = 0
+
+
+class ImageSource(Model):
+    """What all sources of images have in common."""
+
+    title: str | None = None
+    channels: Literal[1, 3] | None = None
+    classes: list[str | int] | RandomClasses | None = None
+    without: list[str | int] = []
+    labels: Literal["original", "compact"] = "original"
+    per_class: Counts | None = None
+    split: Fractions = Fractions()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Digits(ImageSource):
+    """scikit-learn's bundled 1,797 scans of digits, enlarged."""
+
+    source: Literal["digits"]
+    size: Annotated[int, Field(ge=8, le=512)] = 28
+
+
+class Folder(ImageSource):
+    """Pictures in one directory a class, plain or zipped, below data_root."""
+
+    source: Literal["folder"]
+    path: str | None = None
+    train: list[str] | None = None
+    valid: list[str] | None = None
+    test: list[str] | None = None
+    size: Annotated[int, Field(ge=8, le=512)] | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _below(cls, path: str | None) -> str | None:
+        return path and _check_relative(path)
+
+    @field_validator("train", "valid", "test")
+    @classmethod
+    def _all_below(cls, paths: list[str] | None) -> list[str] | None:
+        return paths and [_check_relative(path) for path in paths]
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if (self.path is None) == (self.train is None):
+            raise ValueError("names neither or both of `path` and `train`; allowed: exactly one of them")
+        return self
+
+
+class Torchvision(ImageSource):
+    """A data set that torchvision reads (and downloads, where allowed)."""
+
+    source: Literal["torchvision"]
+    dataset: Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
+    download: bool = True
+    archive: str | None = None
+    instead: Folder | None = None
+    size: Annotated[int, Field(ge=8, le=512)] | None = None
+
+
+Dataset = Annotated[Digits | Folder | Torchvision, Field(discriminator="source")]
+
+
+def _check_relative(path: str) -> str:
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError("is not a path below data_root")
+    return path

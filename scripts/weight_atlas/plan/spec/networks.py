@@ -1,0 +1,54 @@
+"""The networks of a config, and where their weights come from."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from weight_atlas.plan.spec.values import NUMBER, Model, Name, Names, Positive, Scheme, Take, Where
+
+
+class Network(Model):
+    """An architecture with its width and its options; the rest of its keys are the architecture's own."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    architecture: Name | None = None
+    width: Annotated[float, Field(gt=0, le=4), NUMBER] = 1.0
+    outputs: Positive | None = None
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+
+
+class Init(Model):
+    """Where the weights of a cell come from: a scheme, published weights, a file, or a source cell."""
+
+    scheme: Scheme = "kaiming_uniform"
+    weights: Literal["imagenet"] | None = None
+    file: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    source: Name | None = None
+    take: Take = "last"
+    grey: Literal["replicate", "sum_conv1"] = "replicate"
+    head: Literal["fresh", "copied"] = "fresh"
+    layers: Names | None = None
+    perturb: list[Name] = []
+    where: Where = {}
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [key for key in ("weights", "file", "source") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"names {' and '.join(given)}; allowed: one of weights, file, source")
+        return self
+
+
+class Source(Model):
+    """A cell of another data set whose trained weights start a cell here.
+
+    Its network is that of the cell, or `network`, where the layers that are taken have the same names and shapes.
+    """
+
+    dataset: Name
+    network: Name | None = None
+    init: Name
+    optimizer: Name
+    training: dict[str, Any] = {}

@@ -1,0 +1,169 @@
+"""The studies of a config: grids of cells, and what starts from these cells."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from weight_atlas.plan.spec.values import Model, Name, Names, Positive, Take, Where
+
+
+class Overrides(Model):
+    """Settings that a level of an extra axis, or an adjustment, puts on top."""
+
+    dataset: Name | None = None
+    network: Name | None = None
+    init: Name | None = None
+    optimizer: Name | None = None
+    options: dict[str, Any] = {}
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels that take the place of the grid's, by axis."""
+        return {axis: getattr(self, axis) for axis in Grid.model_fields if getattr(self, axis)}
+
+
+class Adjust(Model):
+    """Changes for the cells whose labels match `where`: `set` for the optimizer, `training` for the rest."""
+
+    where: Annotated[Where, Field(min_length=1)]
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Grid(Model):
+    """The four axes of every study, by the names given in the config."""
+
+    dataset: Names
+    network: Names
+    init: Names
+    optimizer: Names
+
+
+Vary = dict[Name, Annotated[dict[Name, Overrides], Field(min_length=1)]]
+
+
+class Step(Model):
+    """One change of trained weights; the rest of its keys are the perturbation's own options.
+
+    An option may be a list: a ladder, with one perturbation a value. `layers: each` is one perturbation a weight layer.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    type: Name
+    layers: Names | Literal["each"] | None = None
+    tensors: Literal["all", "weights", "convolutions"] = "all"
+
+
+class Perturb(Model):
+    """Which cells of the grid are perturbed, how, and how they are trained again."""
+
+    perturbations: Names
+    where: Where = {}
+    take: Take = "last"
+    controls: list[Literal["same", "other", "repeat"]] = ["same", "other"]
+    state: Literal["fresh", "carried"] = "fresh"
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Transfer(Model):
+    """First layers of a base cell, the rest fresh, trained on a target (Yosinski et al. 2014).
+
+    A base is a cell of the grid; the target is another data set of the same pictures, or the base's own.
+    """
+
+    base: Name
+    target: Name
+    depths: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "all"
+    modes: Annotated[list[Literal["frozen", "tuned", "random"]], Field(min_length=1)] = ["frozen"]
+    where: Where = {}
+    take: Take = "best"
+    vary: Vary = {}
+    extra: bool = False
+    set: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+
+
+class Match(Model):
+    """Checkpoints at the epochs where a cell is nearest to another one at its own checkpoints."""
+
+    to: Annotated[Where, Field(min_length=1)]
+    by: Literal["valid_accuracy", "train_loss"] = "valid_accuracy"
+
+
+class Checkpoints(Model):
+    """Names for some epochs of the cells that `where` fits: a number each, or matched to another cell's."""
+
+    where: Where = {}
+    epochs: dict[Name, Annotated[int, Field(ge=0)]] | None = None
+    match: Match | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.epochs is None) == (self.match is None):
+            raise ValueError("names neither or both of `epochs` and `match`; allowed: exactly one of them")
+        return self
+
+
+class Design(Model):
+    """What an experiment says, and a study that is one experiment."""
+
+    grid: Grid | None
+    vary: Vary = {}
+    adjust: list[Adjust] = []
+    exclude: list[Annotated[Where, Field(min_length=1)]] = []
+    beyond: list[Annotated[Where, Field(min_length=1)]] = []
+    checkpoints: list[Checkpoints] = []
+    perturb: Perturb | list[Perturb] = []
+    transfer: dict[Name, Transfer] = {}
+    training: dict[str, Any] = {}
+
+
+class Experiment(Design):
+    """A grid of cells, what is common to them, and what starts from them."""
+
+    grid: Grid
+
+
+class Given(Model):
+    """Checkpoints of the user's own as safetensors files: a training series in order, or one a replicate."""
+
+    network: Name
+    files: str | Annotated[list[str], Field(min_length=1)]
+    dataset: Name | None = None
+    size: Annotated[int, Field(ge=1, le=512)] | None = None
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        if self.dataset and self.size:
+            raise ValueError("names `dataset` and `size`; allowed: one of them (a data set has a size of its own)")
+        return self
+
+
+class Study(Design):
+    """One study: one experiment, or several of them by name, with what is common to all; or given checkpoints alone."""
+
+    title: str | None = None
+    text: str | None = None
+    chapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
+    replicates: Positive | None = None
+    keep: Literal["all", "checkpoints", "ends"] = "all"
+    grid: Grid | None = None
+    experiments: dict[Name, Experiment] = {}
+    given: list[Name] = []
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        alone = [key for key in Design.model_fields if key != "training" and getattr(self, key)]
+        if not (self.experiments or self.given) and self.grid is None:
+            raise ValueError("names neither `grid` nor `experiments`; allowed: one of them")
+        if alone and self.grid is None and not self.experiments:
+            raise ValueError(f"names `{alone[0]}` without `grid`; allowed: with a grid to train")
+        if self.experiments and alone:
+            raise ValueError(f"names `experiments` and `{alone[0]}`; allowed: `{alone[0]}` within each experiment")
+        if self.keep == "ends" and any(part.checkpoints for part in (self, *self.experiments.values())):
+            raise ValueError("has `checkpoints` and `keep: ends`; allowed: keep: checkpoints, or all")
+        return self
