@@ -33,7 +33,7 @@ from weight_atlas import starts
 from weight_atlas.plan import study
 from weight_atlas.settings import Settings
 from weight_atlas.training import engine
-from weight_atlas.training.data import Pictures, Split
+from weight_atlas.training.data import ImageData, Split
 
 ROOT = Path(__file__).resolve().parents[1]
 REPLICATES = 8
@@ -71,7 +71,7 @@ def run(cell, precision: str, *, device: torch.device, out: Path, batch: int | N
         torch.randint(256, size, dtype=torch.uint8, device=device),
         torch.randint(cell.settings.json["classes"], (count,), device=device),
     )
-    pictures = Pictures(split, split, split, *(torch.tensor([value], device=device) for value in (0.5, 0.25)))
+    pictures = ImageData(split, split, split, *(torch.tensor([value], device=device) for value in (0.5, 0.25)))
     made = engine.Run(
         cell.cell_id, Settings.parse(cell.settings.json | {"training": training}), 0, pictures, device, out
     )
@@ -99,14 +99,14 @@ def speed(step, pictures: int, seconds: float, device: torch.device) -> float:
 
 def epoch_of(made: engine.Run):
     """A call that trains an epoch with the engine, and how many pictures it has."""
-    optimizer = made._enter(made.training["stages"][0])
-    return lambda: made._epoch(optimizer, 0), len(made.feed)
+    optimizer = made.enter_stage(made.training.stages[0])
+    return lambda: made.train_epoch(optimizer, 0), len(made.feed)
 
 
 def bare(made: engine.Run, how: str, optimizer=None):
     """A call that trains one resident batch over and over, as often as an epoch has batches, and how many pictures; by
     the cell's own optimizer where none is given."""
-    optimizer = optimizer or made._enter(made.training["stages"][0])
+    optimizer = optimizer or made.enter_stage(made.training.stages[0])
     images, labels = resident(made)
     model = torch.compile(made.model) if how == "compiled" else made.model
 

@@ -25,7 +25,7 @@ from weight_atlas import networks, starts
 from weight_atlas.plan import cost
 from weight_atlas.settings import Settings
 from weight_atlas.training import engine, launcher
-from weight_atlas.training.data import Pictures, Split
+from weight_atlas.training.data import ImageData, Split
 
 CASES = {
     "lenet5, 28 grey": ({"architecture": "lenet5"}, 1, 32),
@@ -67,7 +67,7 @@ def run(network: dict, channels: int, size: int, count: int = 8 * BATCH) -> engi
         "training": training,
         "snapshots": "ends",
     }
-    pictures = Pictures(split, split, split, [0.5], [0.25])
+    pictures = ImageData(split, split, split, [0.5], [0.25])
     made = engine.Run("base-speed", Settings.parse(settings), 0, pictures, torch.device("cpu"), Path())
     starts.initialise(made.model, made.table, "kaiming_uniform", 0)
     made.model.to(memory_format=torch.channels_last).train()
@@ -86,26 +86,26 @@ def stepping(step, seconds: float) -> float:
 
 def measured(made: engine.Run, seconds: float) -> float:
     """Images a second of the engine."""
-    optimizer, done = made._enter(made.training["stages"][0]), itertools.count()
+    optimizer, done = made.enter_stage(made.training.stages[0]), itertools.count()
 
     def step():
         epoch, at = divmod(next(done), made.steps)
         if at == 0:
             made.feed.shuffle_epoch(epoch)
-        made._step(*made.feed.batch(at), optimizer)
+        made.train_step(*made.feed.batch(at), optimizer)
 
     return stepping(step, seconds)
 
 
 def resident(made: engine.Run) -> tuple[torch.Tensor, torch.Tensor]:
     """A batch that stays where it is: normalised pictures, and their labels."""
-    size, train = made.training["batch_size"], made.pictures.train
-    return made.pictures.batch(train.images[:size]), train.labels[:size]
+    size, train = made.training.batch_size, made.data.train
+    return made.data.batch(train.images[:size]), train.labels[:size]
 
 
 def bare(made: engine.Run, seconds: float) -> float:
     """Images a second of the same module, on a batch that is there."""
-    optimizer = made._enter(made.training["stages"][0])
+    optimizer = made.enter_stage(made.training.stages[0])
     images, labels = resident(made)
 
     def step():
@@ -119,7 +119,7 @@ def bare(made: engine.Run, seconds: float) -> float:
 def expected(table: networks.Table) -> float:
     """Images a second that the plan's constants give."""
     step = cost.STEP + table.parameter_count * cost.PARAMETER
-    return 1 / (3 * cost.forward(table.layers) + cost.PICTURE + step / BATCH)
+    return 1 / (3 * cost.forward(table.layers) + cost.IMAGE + step / BATCH)
 
 
 def main() -> None:

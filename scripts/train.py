@@ -40,28 +40,45 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def ingredients(args: argparse.Namespace) -> recipe.Recipe:
+def find_recipe(args: argparse.Namespace) -> recipe.Recipe:
     """What the block is trained from."""
     parents = [record for block in args.parents for record in records.read(block)["replicates"]]
     return recipe.block(Settings.parse(args.cell), args.card, args.weights, parents, store.block_seeds(args.output))
 
 
+def train(args: argparse.Namespace) -> None:
+    """Train in this process what the block lacks."""
+    from weight_atlas.training import block as trainer
+
+    block = launcher.Block(args.output, args.cell_id, args.cell)
+    files: trainer.Files = {
+        "data": args.data,
+        "card": args.card,
+        "weights": args.weights,
+        "parents": args.parents,
+    }
+    trainer.train(args.cell_id, Settings.parse(args.cell), block.unfinished(), files, args.device, block.scratch)
+
+
 def main() -> int:
     args = parse()
-    block = launcher.Block(
-        args.output, args.cell_id, args.cell, None if args.child else ingredients(args), args.keep, args.adopt
-    )
     if args.child:
-        from weight_atlas.training import block as trainer
-
-        files = {"data": args.data, "card": args.card, "weights": args.weights, "parents": args.parents}
-        trainer.train(args.cell_id, Settings.parse(args.cell), block.unfinished(), files, args.device, block.scratch)
+        train(args)
         return 0
     gpus = [] if args.device == "cpu" else slots.devices()
     if args.device == "cuda" and not gpus:
         sys.exit(f"{args.cell_id}: the config says `device: cuda`, but there is no GPU here; set it to auto or cpu")
-    command, stop = [sys.executable, *sys.argv, "--child"], args.failures == "stop"
-    return launcher.launch(block, command, args.log, args.attempt, args.attempts, stop, gpus, args.jobs_per_gpu)
+    block = launcher.Block(args.output, args.cell_id, args.cell, find_recipe(args), args.keep, args.adopt)
+    job = launcher.Job(
+        command=[sys.executable, *sys.argv, "--child"],
+        log=args.log,
+        attempt=args.attempt,
+        attempts=args.attempts,
+        stop=args.failures == "stop",
+        gpus=gpus,
+        jobs_per_gpu=args.jobs_per_gpu,
+    )
+    return launcher.launch(block, job)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,10 @@ class Start:
         """Whether the optimizer goes on from the parent's state."""
         return self.state == "carried"
 
+    def taken_snapshot(self, last: int) -> int | str:
+        """Which snapshot of a parent of `last` epochs it takes: an epoch, or `best`."""
+        return last if self.take is None or self.take == "last" else self.take
+
 
 @dataclass(frozen=True)
 class Optimizer:

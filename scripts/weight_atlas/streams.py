@@ -22,12 +22,12 @@ def generator(seed: int, stream: str, *index: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(key(seed, stream, *index))
 
 
-def of(start: Start) -> str:
+def prefix(start: Start) -> str:
     """What a start puts before the names of its streams: nothing for a base cell, whose training is its own.
 
     A graft draws its fresh layers and its order from streams of its own, the same for every number of layers: else what
-    is grafted on its own base would draw the base's start again. Retraining goes through the pictures in an order of
-    its own, the same for a perturbed model and its control; a control in another order has other streams.
+    is grafted on its own base would draw the base's start again. Retraining goes through the images in another order,
+    the same for a perturbed model and its control; a control in another order has other streams.
     """
     if start.kind == "graft":
         return "graft-"
@@ -36,10 +36,10 @@ def of(start: Start) -> str:
     return ""
 
 
-def of_draws(start: Start) -> str:
+def init_stream(start: Start) -> str:
     """The stream of the weights that a start draws.
 
     Beside trained weights it is one of its own: drawn from `init`, a fresh last layer would be the very one that the
     source began with at this seed, and its features grew up with.
     """
-    return "fresh-init" if start.kind in ("parent", "weights") else f"{of(start)}init"
+    return "fresh-init" if start.kind in ("parent", "weights") else f"{prefix(start)}init"

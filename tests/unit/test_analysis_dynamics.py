@@ -205,7 +205,7 @@ def test_closed_form_and_recorded_gradients_agree_tap_by_tap(architecture, size)
         model, table = build({"architecture": architecture, "width": 0.1}, 2, size, 5)
         evidence = track.GradientTracker(model)
         model(torch.randn(6, 2, size, size)).square().sum().backward()
-        evidence.gradients()
+        evidence.add_gradients()
         for name, had in evidence.bits[track.GRADIENT].items():
             reached[name] = reached.get(name, False) | had
     convolutions = [layer for layer in table.layers if layer.kind == "Conv2d"]

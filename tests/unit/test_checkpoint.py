@@ -78,8 +78,8 @@ def slowly(seconds):
     """Makes every step of the process take so much longer, so that there is time to stop it."""
 
     def prepare():
-        step = engine.Run._step
-        engine.Run._step = lambda *given: (time.sleep(seconds), step(*given))[1]
+        step = engine.Run.train_step
+        engine.Run.train_step = lambda *given: (time.sleep(seconds), step(*given))[1]
 
     return prepare
 
@@ -148,7 +148,7 @@ def test_asked_to_stop_it_keeps_what_is_done(alone, toy, tmp_path, capfd):
 
     def asked():
         """Has the process asked to stop in the second step after its first epoch."""
-        step, steps = engine.Run._step, []
+        step, steps = engine.Run.train_step, []
 
         def once(*given):
             steps.extend([1] if store.metrics_path(tmp_path, 0).exists() else [])
@@ -156,7 +156,7 @@ def test_asked_to_stop_it_keeps_what_is_done(alone, toy, tmp_path, capfd):
                 os.kill(os.getpid(), signal.SIGTERM)
             return step(*given)
 
-        engine.Run._step = once
+        engine.Run.train_step = once
 
     assert ended(child(toy, tmp_path, kind, 60, asked)) == 143 and checkpoint.path(tmp_path, 0).exists()
     assert "asked to stop: what is done is kept" in capfd.readouterr().out

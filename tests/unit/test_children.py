@@ -129,7 +129,10 @@ def test_every_perturbation_can_be_found_and_explains_itself():
     assert set(perturbations.options("add")) == {"size", "noise"}
     with pytest.raises(ValueError, match="type 'blur'.*add, flip"):
         perturbations.load_perturbation("blur")
-    assert perturb.chosen(networks.layer_table(NETWORK, 1, 32, 4), step("flip", ["fc"])) == ["fc.weight", "fc.bias"]
+    assert perturb.tensor_names(networks.layer_table(NETWORK, 1, 32, 4), step("flip", ["fc"])) == [
+        "fc.weight",
+        "fc.bias",
+    ]
 
 
 def retrain(toy, out, parent, order="same", repeat=0, state="fresh", steps=()):
@@ -151,14 +154,14 @@ def test_the_control_repeats_itself_and_another_order_does_not(toy, tmp_path, pa
 
 def test_a_carried_optimizer_goes_on_where_it_was(toy, tmp_path, parent):
     """The first step with momentum: theta - lr (mu v + g), with the parent's own v."""
-    import weight_atlas.training.engine as engine
+    from weight_atlas.training import optimizers
 
     table = networks.layer_table(NETWORK, 1, 32, 4)
     model = build.TableModule(table)
     parameters = dict(model.named_parameters())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     path = store.optimizer_path(parent, 0)
-    engine.carry(optimizer, parameters, store.load_tensors(path))
+    optimizers.load_optimizer_state(optimizer, parameters, store.load_tensors(path))
     before = {name: value.detach().clone() for name, value in parameters.items()}
     for value in parameters.values():
         value.grad = torch.ones_like(value)
@@ -173,9 +176,9 @@ def test_a_carried_optimizer_goes_on_where_it_was(toy, tmp_path, parent):
     for value in parameters.values():
         value.grad = torch.ones_like(value)
     adam.step()
-    store.save_tensors(tmp_path / "adam.safetensors", engine.optimizer_state(adam, parameters))
+    store.save_tensors(tmp_path / "adam.safetensors", optimizers.optimizer_state(adam, parameters))
     fresh = torch.optim.Adam(model.parameters())
-    engine.carry(fresh, parameters, store.load_tensors(tmp_path / "adam.safetensors"))
+    optimizers.load_optimizer_state(fresh, parameters, store.load_tensors(tmp_path / "adam.safetensors"))
     for value in parameters.values():
         assert {key: torch.equal(x, fresh.state[value][key]) for key, x in adam.state[value].items()} == {
             "step": True,
@@ -233,7 +236,7 @@ def test_a_graft_copies_and_freezes_exactly_its_layers(toy, base, tmp_path, mode
     idle = {f"{layer.name}.bias" for layer in run.table.layers if layer.kind == "Conv2d"} - fixed
     for name in set(start) - idle:
         assert torch.equal(start[name], end[name]) == (name in fixed), name
-    held = {id(p) for group in run._enter(run.training.stages[0]).param_groups for p in group["params"]}
+    held = {id(p) for group in run.enter_stage(run.training.stages[0]).param_groups for p in group["params"]}
     parameters = dict(run.model.named_parameters())
     assert held == {id(parameters[name]) for name in weights - fixed}
 

@@ -33,7 +33,7 @@ def block(tmp_path):
 def launch(block, program, attempt=1, log=None, stop=False):
     command = [sys.executable, "-c", program, str(block.scratch)]
     log = log or block.directory.parents[2] / "train.log"
-    return launcher.launch(block, command, log, attempt, 3, stop, [], 1)
+    return launcher.launch(block, launcher.Job(command, log, attempt, 3, stop, [], 1))
 
 
 def test_a_full_disk_is_no_failure_of_the_cell(block, capfd):
@@ -99,10 +99,10 @@ def test_slurm_is_asked_how_the_job_ended(tmp_path, monkeypatch, scontrol, sacct
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     made = Attempts(tmp_path / "attempts.json")
-    assert made.last_words() == "never begun: its scheduler did not start it"
+    assert made.last_message() == "never begun: its scheduler did not start it"
     made.begin(1, {"code": "some"})
     made.end("stopped by SIGTERM")
-    words = Attempts(tmp_path / "attempts.json").last_words()
+    words = Attempts(tmp_path / "attempts.json").last_message()
     assert words.startswith("stopped by SIGTERM") and (told in words if told else "SLURM" not in words)
 
 

@@ -353,7 +353,7 @@ def job(toy, tmp_path):
 
 def launch(made, attempt=1):
     command, log = [sys.executable, "-c", "print('trained')"], made.directory.parents[1] / "train.log"
-    return launcher.launch(made, command, log, attempt, 3, False, [], 1)
+    return launcher.launch(made, launcher.Job(command, log, attempt, 3, False, [], 1))
 
 
 def test_the_launcher_thins_before_it_puts_the_files_into_place(job):
@@ -376,7 +376,7 @@ def test_the_launcher_thins_before_it_puts_the_files_into_place(job):
 
 def test_what_cannot_be_thinned_is_tried_again_and_then_kept(job, tmp_path, monkeypatch, capfd):
     (tmp_path / "broken.py").write_text("import sys; sys.exit('ValueError: no')")
-    monkeypatch.setattr(launcher, "THIN", tmp_path / "broken.py")
+    monkeypatch.setattr(launcher, "PRUNE_SNAPSHOTS", tmp_path / "broken.py")
     assert [launch(job, attempt) for attempt in (1, 2, 3)] == [1, 1, 0]
     said = capfd.readouterr().err
     assert said.count("removing snapshots failed, exit status 1: ValueError: no") == 2
@@ -388,12 +388,12 @@ def test_what_cannot_be_thinned_is_tried_again_and_then_kept(job, tmp_path, monk
 
 
 def test_a_retry_goes_on_with_thinning_where_it_was(job, tmp_path, monkeypatch):
-    broken = f"import os, signal, sys\nsys.path.insert(0, {str(launcher.THIN.parent)!r})\n"
+    broken = f"import os, signal, sys\nsys.path.insert(0, {str(launcher.PRUNE_SNAPSHOTS.parent)!r})\n"
     broken += "import prune_snapshots as command\nfrom weight_atlas.analysis import prune_snapshots\n"
     broken += "prune_snapshots.prune = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\ncommand.main()\n"
     (tmp_path / "killed.py").write_text(broken)
     with monkeypatch.context() as patched:
-        patched.setattr(launcher, "THIN", tmp_path / "killed.py")
+        patched.setattr(launcher, "PRUNE_SNAPSHOTS", tmp_path / "killed.py")
         assert launch(job) == 1
     told = store.course_path(job.scratch / "snapshots/seed0")
     (told.parent / "statistics.csv").write_text(marked := (told.parent / "statistics.csv").read_text() + "x")

@@ -97,7 +97,8 @@ class Bench:
             contextlib.redirect_stdout(said),
             contextlib.redirect_stderr(said),
         ):
-            return launcher.launch(block, command, self.log, job.attempt, job.attempts, False, [], 1)
+            launch = launcher.Job(command, self.log, job.attempt, job.attempts, False, [], 1)
+            return launcher.launch(block, launch)
 
 
 def _run(command: list[str], dying: bool, said: io.StringIO) -> tuple[int, list[str]]:

@@ -80,7 +80,7 @@ def test_never_more_jobs_on_a_device_than_it_has_slots(tmp_path, start, count, n
 def test_a_slot_is_free_again_when_its_holder_is_killed(tmp_path, start):
     job = start(["a"], 1)
     until(lambda: said(tmp_path, "takes"))
-    assert slots._try(slots.folder() / "a.0.lock") is None
+    assert slots._try_lock(slots.folder() / "a.0.lock") is None
     job.send_signal(signal.SIGKILL)
     job.wait()
     with slots.slot(["a"], 1, pytest.fail) as (name, _):

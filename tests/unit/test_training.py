@@ -107,7 +107,7 @@ def torch_rates(make, epochs, steps, per_step, lr=0.1):
     ],
 )
 def test_rates_are_those_of_torch(schedule, make, per_step):
-    ours = [rates.rate(Stage.parse(stage(6, 0.1, **schedule)), step, 7) for step in range(42)]
+    ours = [rates.learning_rate(Stage.parse(stage(6, 0.1, **schedule)), step, 7) for step in range(42)]
     if schedule["type"] == "onecycle":
         per = torch_rates(make, 6, 7, per_step=True, lr=0.1)[:42]
     else:
@@ -117,10 +117,10 @@ def test_rates_are_those_of_torch(schedule, make, per_step):
 
 def test_rate_table_and_warmup():
     table = stage(3, 0.1, type="table", rates=[0.3, 0.2, 0.1])
-    assert [rates.rate(Stage.parse(table), step, 2) for step in range(6)] == [0.3, 0.3, 0.2, 0.2, 0.1, 0.1]
+    assert [rates.learning_rate(Stage.parse(table), step, 2) for step in range(6)] == [0.3, 0.3, 0.2, 0.2, 0.1, 0.1]
     warm = stage(4, 0.1, warmup=1.0)
     np.testing.assert_allclose(
-        [rates.rate(Stage.parse(warm), s, 5) for s in range(7)], [0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.1]
+        [rates.learning_rate(Stage.parse(warm), s, 5) for s in range(7)], [0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.1]
     )
 
 
@@ -224,7 +224,7 @@ def test_the_engine_trains_as_a_plain_loop_does(toy, tmp_path):
     model.eval()
     test = (pictures.test.images.double() / 255 - pictures.mean[0]) / pictures.std[0]
     loss = torch.nn.functional.cross_entropy(model(test), pictures.test.labels).item()
-    assert run.rows[-1]["test_loss"] == pytest.approx(loss, rel=1e-2, abs=1e-4)
+    assert run.state.rows[-1]["test_loss"] == pytest.approx(loss, rel=1e-2, abs=1e-4)
 
 
 def test_two_runs_are_bit_identical_and_seeds_differ(toy, tmp_path):
@@ -250,11 +250,11 @@ def test_within_an_epoch_nothing_is_read_back_from_the_device(toy, tmp_path):
 
     read = []
     run = engine.Run("base-toy", Settings.parse(settings(augment=CHANGED)), 0, load(toy), torch.device("cpu"), tmp_path)
-    optimizer = run._enter(run.training.stages[0])
+    optimizer = run.enter_stage(run.training.stages[0])
     run.feed.shuffle_epoch(1)
     with Reading():
         for step in range(run.steps):
-            run._step(*run.feed.batch(step), optimizer)
+            run.train_step(*run.feed.batch(step), optimizer)
         assert "aten::convolution" in read and "aten::_local_scalar_dense" not in read
         float(torch.ones(1).sum())
     assert "aten::_local_scalar_dense" in read
@@ -262,7 +262,7 @@ def test_within_an_epoch_nothing_is_read_back_from_the_device(toy, tmp_path):
 
 def test_best_is_the_best_validation_epoch(toy, tmp_path):
     run, record = train(toy, tmp_path, settings(stages=[stage(5, 0.01)]))
-    valid = [row["valid_accuracy"] for row in run.rows[1:]]
+    valid = [row["valid_accuracy"] for row in run.state.rows[1:]]
     assert record["best_epoch"] == 1 + int(np.argmax(valid))
     best, same = snapshot(tmp_path, "best"), snapshot(tmp_path, record["best_epoch"])
     assert all(torch.equal(best[name], same[name]) for name in same)
@@ -296,7 +296,7 @@ def test_frozen_layers_keep_every_bit(toy, tmp_path):
         assert same(0, 1, layer) and not same(1, 2, layer)
     assert "bn1" in run.table.select(3)
     assert not same(0, 1, "layer4") and same(1, 2, "layer4") and not same(2, 3, "layer4")
-    optimizer = run._enter(Stage.parse(stage(frozen=["layer4"])))
+    optimizer = run.enter_stage(Stage.parse(stage(frozen=["layer4"])))
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     frozen = {id(p) for n, p in run.model.named_parameters() if n.startswith("layer4.")}
     assert held and frozen and not held & frozen
@@ -328,9 +328,9 @@ def test_only_the_asked_snapshots_are_kept(toy, tmp_path):
 
 def test_a_last_batch_of_one_is_left_out_under_batchnorm():
     tables = {name: networks.layer_table({"architecture": name}, 1, 32, 10) for name in ("lenet5", "resnet18")}
-    assert engine._steps(33, 16, tables["lenet5"]) == 3
-    assert engine._steps(33, 16, tables["resnet18"]) == 2
-    assert engine._steps(34, 16, tables["resnet18"]) == 3
+    assert engine.steps_per_epoch(33, 16, tables["lenet5"]) == 3
+    assert engine.steps_per_epoch(33, 16, tables["resnet18"]) == 2
+    assert engine.steps_per_epoch(34, 16, tables["resnet18"]) == 3
 
 
 def test_a_block_trains_its_seeds_and_takes_parents(toy, tmp_path):
@@ -404,10 +404,10 @@ def test_track_records_dead_rounding_and_returned_values(toy, tmp_path, monkeypa
     before = model.weight.detach().clone()
     for value in (before + 1, before):
         model.weight.grad = torch.tensor([[1.0, 0.0]])
-        evidence.gradients()
+        evidence.add_gradients()
         with torch.no_grad():
             model.weight[0, 0] = value[0, 0]
-        evidence.values()
+        evidence.add_values()
     evidence.close()
     evidence.save(tmp_path / "returned.safetensors")
     assert torch.equal(model.weight, before)

@@ -87,11 +87,11 @@ def test_a_run_on_copies_counts_them_all(toy, tmp_path):
     cell = settings(stages=[stage(1, 1e-12)], optimizer=SGD | {"lr": 1e-12, "momentum": 0.0})
     cell["training"] |= {"copies": [{}, {}], "redraw": False}
     run, _ = train(toy, tmp_path / "two", cell)
-    assert run.steps == 10 and run.seen == 160
-    loss, accuracy = run._evaluate(load(toy).train)
-    assert run.rows[1]["train_loss"] == pytest.approx(loss, rel=1e-5)
-    assert run.rows[1]["train_accuracy"] == pytest.approx(accuracy)
-    assert run.rows[1]["images_per_second"] == pytest.approx(160 / run.rows[1]["seconds"])
+    assert run.steps == 10 and run.state.images == 160
+    loss, accuracy = run.evaluate(load(toy).train)
+    assert run.state.rows[1]["train_loss"] == pytest.approx(loss, rel=1e-5)
+    assert run.state.rows[1]["train_accuracy"] == pytest.approx(accuracy)
+    assert run.state.rows[1]["images_per_second"] == pytest.approx(160 / run.state.rows[1]["seconds"])
 
 
 def test_runs_on_copies_repeat_bit_by_bit(toy, tmp_path):
@@ -141,7 +141,9 @@ def test_cached_features_give_the_same_run(toy, tmp_path, case):
         one, other = (snapshot(tmp_path / name, epoch) for name in ("plain", "kept"))
         assert all(torch.allclose(one[name].float(), other[name].float(), rtol=1e-4, atol=1e-6) for name in one)
         for column in ("train_loss", "valid_loss", "test_loss", "train_accuracy", "test_accuracy"):
-            assert run.rows[epoch][column] == pytest.approx(plain.rows[epoch][column], rel=1e-5, nan_ok=True)
+            assert run.state.rows[epoch][column] == pytest.approx(
+                plain.state.rows[epoch][column], rel=1e-5, nan_ok=True
+            )
 
 
 def test_frozen_layers_run_once_a_picture(toy, tmp_path):
@@ -211,7 +213,7 @@ def test_plateau_is_that_of_torch(rule):
         optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
         scheduler, seen, changes = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **rule), [], 0
         for number, loss in enumerate([*losses(seed), 0.0]):
-            ours = rates.rate(Stage.parse(part), number * 7 + 3, 7, seen)
+            ours = rates.learning_rate(Stage.parse(part), number * 7 + 3, 7, seen)
             assert ours == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
             scheduler.step(loss)
             seen.append(loss)
@@ -221,8 +223,8 @@ def test_plateau_is_that_of_torch(rule):
 
 def test_a_plateau_warms_up_as_the_others_do():
     part = stage(5, 0.1, type="plateau", factor=0.5, patience=0, threshold=0.0, min_lr=0.0, warmup=1.0)
-    assert rates.rate(Stage.parse(part), 0, 4) == pytest.approx(0.025)
-    assert rates.rate(Stage.parse(part), 9, 4, [1.0, 1.0]) == pytest.approx(0.05)
+    assert rates.learning_rate(Stage.parse(part), 0, 4) == pytest.approx(0.025)
+    assert rates.learning_rate(Stage.parse(part), 9, 4, [1.0, 1.0]) == pytest.approx(0.05)
 
 
 def keras(found, patience, min_delta):
@@ -244,11 +246,11 @@ def test_early_stopping_is_that_of_keras():
         for patience in (1, 3, 8):
             for min_delta in (0.0, 0.01):
                 rule = {"patience": patience, "min_delta": min_delta}
-                ours = next((n for n in range(1, 61) if rates.stopped(EarlyStopping(**rule), found[:n])), None)
+                ours = next((n for n in range(1, 61) if rates.stops_early(EarlyStopping(**rule), found[:n])), None)
                 assert ours == keras(found, patience, min_delta)
                 stops.append(ours)
     assert None in stops and len(set(stops)) > 5
-    assert not rates.stopped(None, [1.0] * 99) and not rates.stopped(EarlyStopping(1, 0.0), [])
+    assert not rates.stops_early(None, [1.0] * 99) and not rates.stops_early(EarlyStopping(1, 0.0), [])
 
 
 def stopping(*stages, patience=2, **changes):
@@ -261,7 +263,7 @@ def stopping(*stages, patience=2, **changes):
 def test_a_stage_ends_early_and_its_last_snapshot_is_kept(toy, tmp_path):
     run, record = train(toy, tmp_path, stopping(stage(9), snapshots="ends"))
     assert record["status"] == "done" and record["stopped_early"] and record["epochs"] == 3
-    assert [row["epoch"] for row in run.rows] == [0, 1, 2, 3]
+    assert [row["epoch"] for row in run.state.rows] == [0, 1, 2, 3]
     assert {path.stem for path in (tmp_path / "snapshots/seed0").glob("*.safetensors")} == {
         "epoch_0",
         "epoch_3",
@@ -275,8 +277,8 @@ def test_a_stage_ends_early_and_its_last_snapshot_is_kept(toy, tmp_path):
     assert course.available(listed, tmp_path / "listed", record) == ([0, 2, 3], None)
 
     run, record = train(toy, tmp_path / "stages", stopping(stage(9, 0.01, 1), stage(2, 0.02), stage(9, 0.03)))
-    assert [row["stage"] for row in run.rows[1:]] == [0, 0, 0, 1, 1, 2, 2, 2] and record["stopped_early"]
-    assert [row["rate"] for row in run.rows[1:]] == [0.01] * 3 + [0.02] * 2 + [0.03] * 3
+    assert [row["stage"] for row in run.state.rows[1:]] == [0, 0, 0, 1, 1, 2, 2, 2] and record["stopped_early"]
+    assert [row["rate"] for row in run.state.rows[1:]] == [0.01] * 3 + [0.02] * 2 + [0.03] * 3
     assert store.snapshot_path(tmp_path / "stages", 0, 8).exists()
 
     _, record = train(toy, tmp_path / "full", stopping(stage(3)))
@@ -300,10 +302,10 @@ def test_a_child_takes_the_epoch_at_which_its_parent_stopped(toy, tmp_path):
 def test_the_engine_lowers_the_rate_at_a_plateau_of_its_own_losses(toy, tmp_path):
     plateau = {"type": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.05, "min_lr": 0.0, "warmup": 0.0}
     run, _ = train(toy, tmp_path, settings(stages=[stage(6, 0.02, **plateau), stage(3, 0.01, **plateau)]))
-    found = [row["valid_loss"] for row in run.rows[1:]]
-    first = [rates.rate(run.training.stages[0], 0, 1, found[:n]) for n in range(6)]
-    second = [rates.rate(run.training.stages[1], 0, 1, found[6 : 6 + n]) for n in range(3)]
-    assert [row["rate"] for row in run.rows[1:]] == first + second
+    found = [row["valid_loss"] for row in run.state.rows[1:]]
+    first = [rates.learning_rate(run.training.stages[0], 0, 1, found[:n]) for n in range(6)]
+    second = [rates.learning_rate(run.training.stages[1], 0, 1, found[6 : 6 + n]) for n in range(3)]
+    assert [row["rate"] for row in run.state.rows[1:]] == first + second
     assert second[0] == 0.01 and len(set(first)) > 1
 
 
@@ -320,7 +322,7 @@ def test_the_penalty_has_the_gradient_of_its_closed_form(toy, tmp_path, alpha):
     before = {name: value.detach().clone() for name, value in run.model.named_parameters()}
     run.feed.shuffle_epoch(1)
     images, labels = run.feed.batch(0)
-    sums = [one._step(images, labels, torch.optim.SGD(one.model.parameters(), lr=0.1)) for one in (run, plain)]
+    sums = [one.train_step(images, labels, torch.optim.SGD(one.model.parameters(), lr=0.1)) for one in (run, plain)]
     assert torch.equal(*sums), "what is recorded is the loss without the penalty"
     ours, theirs = dict(run.model.named_parameters()), dict(plain.model.named_parameters())
     for name, w in before.items():
@@ -333,8 +335,8 @@ def test_the_penalty_has_the_gradient_of_its_closed_form(toy, tmp_path, alpha):
 
 def test_a_penalty_is_for_the_weights_of_its_layers():
     table = networks.layer_table({"architecture": "resnet18", "width": 0.0625}, 1, 32, 4)
-    assert engine.penalised(table, None) == ["fc"]
-    assert engine.penalised(table, ["layer1.0", "fc"]) == ["layer1.0.conv1", "layer1.0.conv2", "fc"]
+    assert engine.penalised_layers(table, None) == ["fc"]
+    assert engine.penalised_layers(table, ["layer1.0", "fc"]) == ["layer1.0.conv1", "layer1.0.conv2", "fc"]
 
 
 # ------------------------------------------------------------------------------------------------- plan

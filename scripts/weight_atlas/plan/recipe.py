@@ -87,11 +87,8 @@ def _taken(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[i
     for seed in seeds:
         record = by_seed.get(seed, {"status": None})
         if record["status"] == "done":
-            epoch = record["epochs"] if start.take == "last" else start.take
-            names = [
-                store.snapshot_file("", epoch).name,
-                *(["optimizer.safetensors"] if start.carries_state else []),
-            ]
+            names = [store.snapshot_file("", start.taken_snapshot(record["epochs"])).name]
+            names += ["optimizer.safetensors"] if start.carries_state else []
             taken.append([seed, *(record["sha256"].get(name) for name in names)])
         else:
             taken.append([seed, record["status"]])

@@ -1,12 +1,12 @@
 """Where weights come from: an init scheme, published weights or a file, a trained parent, or that perturbed.
 
-What a start is made of stays on disk (its seed, its file), so that a start itself need not: it can be made again.
+What a start is made of stays on disk (its seed, its file), so that a start itself need not: it can be recreated.
 """
 
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ from weight_atlas.settings import Settings, Start
 from weight_atlas.starts import perturb
 
 GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
+
+WeightLayer = nn.Conv2d | nn.Linear | nn.BatchNorm2d  # the layers that have parameters
 
 
 class Missing(RuntimeError):
@@ -35,11 +37,11 @@ def initialise(model: nn.Module, table: Table, scheme: str, seed: int, stream: s
         if layer.parameters:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(streams.key(seed, stream, layer.name))
-                _draw(model.get_submodule(layer.name), scheme)
+                _draw(cast(WeightLayer, model.get_submodule(layer.name)), scheme)
 
 
 @torch.no_grad()
-def _draw(module: nn.Module, scheme: str) -> None:
+def _draw(module: WeightLayer, scheme: str) -> None:
     module.reset_parameters()
     if scheme == "default" or isinstance(module, nn.BatchNorm2d):
         return
@@ -69,26 +71,28 @@ def begin(model: nn.Module, table: Table, start: Start, seed: int, file: str | N
     """Give the model (on the CPU) its start in place: drawn, and then as far as the start says taken from the
     safetensors `file`, and perturbed.
 
-    Returns what a run's record says of it (see `perturb.apply`). Grey pictures on weights for three channels:
+    Returns what a run's record says of it (see `perturb.apply`). Grey images on weights for three channels:
     `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
     equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
     """
-    initialise(model, table, start.scheme or "", seed, streams.of_draws(start))
-    own = model.state_dict()
+    initialise(model, table, start.scheme or "", seed, streams.init_stream(start))
+    tensors = model.state_dict()
     if not start.is_drawn:
         if file is None:
             raise Missing(f"seed {seed}: there are no weights to start from")
-        _copy(own, table, start, file)
-    return perturb.apply(own, table, start, seed, file and Path(file).parent) if start.steps is not None else {}
+        _copy(tensors, table, start, file)
+    if start.steps is None:
+        return {}
+    return perturb.apply(tensors, table, start, seed, Path(file).parent if file else None)
 
 
-def _copy(own: dict[str, torch.Tensor], table: Table, start: Start, file: str) -> None:
+def _copy(tensors: dict[str, torch.Tensor], table: Table, start: Start, file: str) -> None:
     """Fill those of the tensors that the start takes from the file."""
     loaded, first = load(file), table.parameters()[0][0]
     for name in table.copied_tensors(start):
         if name not in loaded:
             raise ValueError(f"{file}: has no tensor {name}; it is not of this network")
-        target, source = own[name], loaded[name]
+        target, source = tensors[name], loaded[name]
         if name == first and start.grey == "sum_conv1" and target.shape[1] == 1 and source.shape[1] == 3:
             source = source.sum(dim=1, keepdim=True)
         if source.shape != target.shape:
@@ -106,28 +110,28 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
 
 
 def load(path: str | Path) -> dict[str, torch.Tensor]:
-    """{torch name: tensor} of a snapshot, on the CPU; the start of a thinned replicate is made again.
+    """{torch name: tensor} of a snapshot, on the CPU; the start of a pruned replicate is recreated.
 
     Code that may be given an epoch 0 reads it by this function, and asks `store.is_kept` whether it exists. ValueError
-    in one line where it cannot be made again; otherwise raises what `store.load_tensors` raises.
+    in one line where that fails; otherwise raises what `store.load_tensors` raises.
     """
     path = Path(path)
     if path.exists() or not store.is_kept(path):
         return store.load_tensors(path)
     block, seed = path.parents[2], int(path.parent.name.removeprefix("seed"))
     run = store.read_json(block / "run.json")
-    record = next(found for found in run["replicates"] if found["seed"] == seed)
+    record = next(record for record in run["replicates"] if record["seed"] == seed)
     try:
-        return made_again(Settings.parse(run["cell"]), record, block)
+        return recreate(Settings.parse(run["cell"]), record, block)
     except (ValueError, OSError, Missing) as error:
         raise ValueError(f"{path}: is kept as a hash alone and cannot be made again: {error}") from None
 
 
-def made_again(settings: Settings, record: dict[str, Any], block: Path) -> dict[str, torch.Tensor]:
+def recreate(settings: Settings, record: dict[str, Any], block: Path) -> dict[str, torch.Tensor]:
     """The start of a replicate, {torch name: tensor}, as its training began with it.
 
     settings: the cell's; record: the replicate's, as the trainer leaves it; block: its directory. ValueError, in one
-    line, where what it was made of is not there, or where something else comes of it now.
+    line, where what it was made of is missing, or where other values come of it now.
     """
     with torch.device("meta"):  # no storage and no draws for what is about to be drawn
         model, table = build(*settings.network_arguments)

@@ -40,7 +40,7 @@ class Weights:
         return starts.load(store.snapshot_file(self.folder, 0))
 
     def redrawn(self) -> dict[str, torch.Tensor]:
-        """Weights drawn as the parent's start was, from a stream of their own."""
+        """Weights drawn as the parent's start was, from a different stream."""
         from weight_atlas import starts  # which itself needs this module
 
         return starts.drawn(self.table, self.scheme, self.seed, f"perturb-init/{self.step}")
@@ -53,7 +53,9 @@ class Weights:
 
 
 @torch.no_grad()
-def apply(tensors: dict[str, Any], table: Table, start: Start, seed: int, folder: Path | None) -> dict[str, Any]:
+def apply(
+    tensors: dict[str, torch.Tensor], table: Table, start: Start, seed: int, folder: Path | None
+) -> dict[str, Any]:
     """Change the tensors in place by the start's steps, one after the other.
 
     Returns {"perturbed": number of learnable values that are not what they were, "perturbed_of": how many there are,
@@ -64,7 +66,7 @@ def apply(tensors: dict[str, Any], table: Table, start: Start, seed: int, folder
     for number, step in enumerate(start.steps or []):
         weights = Weights(tensors, table, folder, seed, start.scheme or "", number)
         settings = {key: value for key, value in step.items() if key not in ("type", "layers", "tensors")}
-        perturbations.load_perturbation(step["type"]).perturb(weights, chosen(table, step), **settings)
+        perturbations.load_perturbation(step["type"]).perturb(weights, tensor_names(table, step), **settings)
     changed = sum(int((tensors[name] != before[name]).sum()) for name in parameters)
     square = sum(float((tensors[name].double() - before[name].double()).square().sum()) for name in parameters)
     return {
@@ -74,11 +76,11 @@ def apply(tensors: dict[str, Any], table: Table, start: Start, seed: int, folder
     }
 
 
-def chosen(table: Table, step: dict[str, Any]) -> list[str]:
+def tensor_names(table: Table, step: dict[str, Any]) -> list[str]:
     """Torch names of the learnable tensors that a step changes: those of its `layers`, all of them, the `weights` of
     convolutions and linear layers alone, or those of `convolutions` alone."""
     kinds = {"weights": ("Conv2d", "Linear"), "convolutions": ("Conv2d",)}.get(step["tensors"])
     rows = [table[name] for name in table.select(step["layers"])]
     if kinds is None:
-        return [f"{row.name}.{own}" for row in rows for own in row.parameters]
+        return [f"{row.name}.{name}" for row in rows for name in row.parameters]
     return [f"{row.name}.weight" for row in rows if row.kind in kinds]

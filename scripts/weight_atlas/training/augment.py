@@ -9,17 +9,17 @@ from weight_atlas.settings import Augmentation
 
 
 class Augment:
-    """One change a picture: `draw` draws it, `apply` makes it.
+    """One change per image: `draw` draws it, `apply` makes it.
 
     `settings` has, as far as a change is not off,
-    - `crop`: pixels of padding around the picture before a random crop of its own size;
-    - `flip`: half of the pictures left to right (True), upside down ("vertical"), each by itself ("both"), or all of
+    - `crop`: pixels of padding around the image before a random crop of its own size;
+    - `flip`: half of the images left to right (True), upside down ("vertical"), each by itself ("both"), or all of
       them left to right ("always");
     - `rotation`, `shift`, `shear`, `zoom`: see `_affine`;
     - `brightness`: a factor uniform in [1 - b, 1 + b], the result clipped to 0 .. 255;
-    - `cutout`: the side in pixels of a black square, its centre uniform over the picture, so that a part of it may lie
+    - `cutout`: the side in pixels of a black square, its centre uniform over the image, so that a part of it may lie
       outside (DeVries & Taylor 2017);
-    - `fill`: what lies outside of the picture, "black" or the "nearest" of its pixels.
+    - `fill`: what lies outside of the image, "black" or the "nearest" of its pixels.
     The random numbers are drawn on the CPU: they are the same on every device.
     """
 
@@ -34,7 +34,7 @@ class Augment:
         return bool(self.crop or self.flip or self.warps or self.brightness or self.cutout)
 
     def pad(self, images: torch.Tensor) -> torch.Tensor:
-        """The pictures with `crop` pixels more on each side: uint8 [N, C, H, W] -> [N, C, H + 2 crop, W + 2 crop]."""
+        """The images with `crop` pixels more on each side: uint8 [N, C, H, W] -> [N, C, H + 2 crop, W + 2 crop]."""
         if not self.crop:
             return images
         if self.fill == "black":
@@ -48,40 +48,40 @@ class Augment:
     # ------------------------------------------------------------------------------------------ drawing
 
     def draw(self, count: int, size: Sequence[int], stream: torch.Generator) -> dict[str, torch.Tensor]:
-        """What becomes of `count` pictures of `size` (height, width): tensors on the CPU, one row a picture.
+        """What becomes of `count` images of `size` (height, width): tensors on the CPU, one row per image.
 
         mirrored, upturned: bool [count]; corner: int64 [count, 2], row and column at which a crop begins; affine:
         float32 [count, 2, 3]; brightness: float32 [count]; centre: int64 [count, 2], row and column of the cutout's.
         Only the changes that are on are there, and only they take numbers from the stream.
         """
-        found = {}
+        drawn = {}
         if self.flip in (True, "both"):
-            found["mirrored"] = torch.rand(count, generator=stream) < 0.5
+            drawn["mirrored"] = torch.rand(count, generator=stream) < 0.5
         if self.flip == "always":
-            found["mirrored"] = torch.ones(count, dtype=torch.bool)
+            drawn["mirrored"] = torch.ones(count, dtype=torch.bool)
         if self.flip in ("vertical", "both"):
-            found["upturned"] = torch.rand(count, generator=stream) < 0.5
+            drawn["upturned"] = torch.rand(count, generator=stream) < 0.5
         if self.crop:
-            found["corner"] = torch.randint(2 * self.crop + 1, (2, count), generator=stream).T.contiguous()
+            drawn["corner"] = torch.randint(2 * self.crop + 1, (2, count), generator=stream).T.contiguous()
         if self.warps:
-            found["affine"] = self._affine(count, size[0] / size[1], stream)
+            drawn["affine"] = self._affine(count, size[0] / size[1], stream)
         if self.brightness:
-            found["brightness"] = 1 + _within(self.brightness, (count,), stream)
+            drawn["brightness"] = 1 + _within(self.brightness, (count,), stream)
         if self.cutout:
-            found["centre"] = torch.stack([torch.randint(side, (count,), generator=stream) for side in size], 1)
-        return found
+            drawn["centre"] = torch.stack([torch.randint(side, (count,), generator=stream) for side in size], 1)
+        return drawn
 
     def _affine(self, count: int, aspect: float, stream: torch.Generator) -> torch.Tensor:
-        """Where each changed picture reads the one that it is made of: float32 [count, 2, 3], for `affine_grid`.
+        """Where each changed image reads the one that it is made of: float32 [count, 2, 3], for `affine_grid`.
 
         With x to the right and y down, both from the centre, the pixel at p is read at R (S Z p + t), as Keras's
         ImageDataGenerator composes them (apply_affine_transform):
         - R turns by an angle uniform within +- `rotation` degrees;
         - t is uniform within +- `shift` of the width and of the height;
         - S = [[cos a, 0], [-sin a, 1]] slants by an angle a uniform within +- `shear` degrees; with the unit
-          "fraction" it is [[1, 0], [-a, 1]], and a is the slant itself, in pixels a pixel;
-        - Z multiplies x and y by factors of their own, both uniform within `zoom`: below 1 the picture is enlarged.
-        affine_grid works in units of half the picture: a picture that is not square needs its `aspect`, height / width.
+          "fraction" it is [[1, 0], [-a, 1]], and a is the slant itself, in pixels per pixel;
+        - Z multiplies x and y by factors of their own, both uniform within `zoom`: below 1 the image is enlarged.
+        affine_grid works in units of half the image: an image that is not square needs its `aspect`, height / width.
         """
         zero, one = torch.zeros(count), torch.ones(count)
         linear, offset = _matrix(one, zero, zero, one), torch.zeros(count, 2, 1)
@@ -104,9 +104,9 @@ class Augment:
     # ----------------------------------------------------------------------------------------- applying
 
     def apply(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The changed pictures: [B, C, H, W], uint8, or float32 from 0 to 255 where values are mixed or scaled.
+        """The changed images: [B, C, H, W], uint8, or float32 from 0 to 255 where values are mixed or scaled.
 
-        images: uint8, from `pad`; picked: int64 [B]; drawn: the rows of what `draw` gave for these pictures,
+        images: uint8, from `pad`; picked: int64 [B]; drawn: the rows of what `draw` gave for these images,
         on the device of the images.
         """
         batch = self._window(images, picked, drawn)
@@ -114,7 +114,7 @@ class Augment:
         if "affine" in drawn:
             grid = _grid(drawn["affine"], flips, batch.shape[2:])
             outside = "zeros" if self.fill == "black" else "border"
-            # Before it is normalised: what is outside of the picture is black, as the padding is.
+            # Before it is normalised: what is outside of the image is black, as the padding is.
             batch = functional.grid_sample(batch.float(), grid, padding_mode=outside, align_corners=False)
         else:
             for which, axis in flips:
@@ -126,7 +126,7 @@ class Augment:
         return batch
 
     def _window(self, images: torch.Tensor, picked: torch.Tensor, drawn: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Pick and crop in one indexing: of each picture, the window of its own size that begins at its corner."""
+        """Pick and crop in one indexing: of each image, the window of its own size that begins at its corner."""
         if "corner" not in drawn:
             return images[picked]
         height, width = (side - 2 * self.crop for side in images.shape[2:])
@@ -134,7 +134,7 @@ class Augment:
         return images.unfold(2, height, 1).unfold(3, width, 1)[picked, :, row, column]
 
     def _hole(self, centre: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-        """bool [B, 1, H, W]: the pixels of each picture's square."""
+        """bool [B, 1, H, W]: the pixels of each image's square."""
         first = centre - self.cutout // 2
         rows, columns = (
             (torch.arange(side, device=centre.device) >= first[:, axis : axis + 1])

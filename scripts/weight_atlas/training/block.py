@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -17,57 +17,63 @@ from weight_atlas.training import checkpoint, data, engine
 from weight_atlas.vocabulary import Status
 
 
-def train(
-    cell_id: str, settings: Settings, seeds: Sequence[int], files: dict[str, Any], device: str, scratch: Path
-) -> None:
+class Files(TypedDict):
+    """What a block is trained from: the data set and its card, the weights to start from, or blocks of the parent."""
+
+    data: str | Path
+    card: str | Path
+    weights: str | Path | None
+    parents: Sequence[str | Path]
+
+
+def train(cell_id: str, settings: Settings, seeds: Sequence[int], files: Files, device: str, scratch: Path) -> None:
     """Train these seeds, leaving the folder of each replicate below `scratch`: snapshots, metrics and record.
 
-    `files` has `data` and `card` (paths), `weights` (a safetensors file or None) and `parents` (block directories). A
-    seed whose parent was not trained is recorded as failed.
+    A seed whose parent was not trained is recorded as failed.
     """
     began = time.process_time()
     torch.set_num_threads(settings.network.threads)
-    chosen = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
-    if device == "cuda" and chosen.type != "cuda":
+    torch_device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device == "cuda" and torch_device.type != "cuda":
         raise RuntimeError("the config says `device: cuda`, but torch finds no GPU; set it to auto or cpu")
     # On a GPU some of torch's backward passes have no deterministic form: they warn instead of stopping the run.
-    torch.use_deterministic_algorithms(True, warn_only=chosen.type == "cuda")
+    torch.use_deterministic_algorithms(True, warn_only=torch_device.type == "cuda")
     torch.backends.cudnn.benchmark = False
-    for half in scratch.rglob(".part-*"):  # what an attempt that was killed was writing
-        half.unlink()
+    for part in scratch.rglob(".part-*"):  # what an attempt that was killed was writing
+        part.unlink()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(engine.Run, "stopping", True))
-    store.write_json(scratch / "machine.json", machine(chosen, settings.network.threads))
+    store.write_json(scratch / "machine.json", machine(torch_device, settings.network.threads))
     shape = settings.input.channels, settings.input.size
-    pictures = data.load(files["data"], store.read_json(files["card"]), *shape, chosen)
+    images = data.load(files["data"], store.read_json(files["card"]), *shape, torch_device)
     for seed in seeds:
         try:
             file = _start_file(settings.start, seed, files)
-            found = engine.Run(cell_id, settings, seed, pictures, chosen, scratch).train(file)
+            record = engine.Run(cell_id, settings, seed, images, torch_device, scratch).train(file)
         except starts.Missing as error:
-            found = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
+            record = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
             print(f"seed {seed}: failed: {error}", flush=True)
-        store.write_json(store.record_path(scratch, seed), found | {"peak_memory_mib": _peak(chosen)})
+        store.write_json(store.record_path(scratch, seed), record | {"peak_memory_mib": _peak_memory(torch_device)})
         checkpoint.path(scratch, seed).unlink(missing_ok=True)
     print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
 
 
-def _start_file(start: Start, seed: int, files: dict[str, Any]) -> str | None:
+def _start_file(start: Start, seed: int, files: Files) -> str | None:
     """The safetensors file that a seed starts from: the same replicate of the parent, or the one weights file."""
     if start.is_drawn:
         return None
     if start.kind == "weights":
-        return files["weights"]
+        return None if files["weights"] is None else str(files["weights"])
     for block in files["parents"]:
         if seed in store.block_seeds(block):
-            [(_, _, _, mine)] = records.replicates([block], [seed])
-            if mine["status"] == Status.MISSING:
-                raise starts.Missing(f"its parent {start.cell} is not whole: {mine['cause']}")
-            if mine["status"] != Status.DONE:
-                raise starts.Missing(f"its parent {start.cell} has status {mine['status']} for seed {seed}")
-            epoch = mine["epochs"] if start.take == "last" else start.take
-            if epoch != "best" and epoch > mine["epochs"]:
-                raise starts.Missing(f"its parent {start.cell} stopped after epoch {mine['epochs']} for seed {seed}")
+            [(_, _, _, parent)] = records.replicates([block], [seed])
+            if parent["status"] == Status.MISSING:
+                raise starts.Missing(f"its parent {start.cell} is not whole: {parent['cause']}")
+            if parent["status"] != Status.DONE:
+                raise starts.Missing(f"its parent {start.cell} has status {parent['status']} for seed {seed}")
+            epoch = start.taken_snapshot(parent["epochs"])
+            if isinstance(epoch, int) and epoch > parent["epochs"]:
+                raise starts.Missing(f"its parent {start.cell} stopped after epoch {parent['epochs']} for seed {seed}")
             path = store.snapshot_path(block, seed, epoch)
             if not store.is_kept(path):
                 raise starts.Missing(
@@ -81,7 +87,7 @@ def _start_file(start: Start, seed: int, files: dict[str, Any]) -> str | None:
 def machine(device: torch.device, threads: int) -> dict[str, Any]:
     """What trained: device, threads and versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    versions: dict[str, str | None] = {"python": platform.python_version(), "torch": torch.__version__}
     if device.type == "cuda":
         versions["cuda"] = torch.version.cuda
     return {"device": device.type, "device_name": name, "threads": threads, "versions": versions}
@@ -96,7 +102,7 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def _peak(device: torch.device) -> float:
+def _peak_memory(device: torch.device) -> float:
     """Peak memory in MiB: of the device where it is a GPU, else resident memory of this process."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)

@@ -1,6 +1,8 @@
-"""A prepared data set on the device: uint8 pictures, padded for the network, in their three splits."""
+"""A prepared data set on the device: uint8 images, padded for the network, in their three splits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +14,7 @@ from weight_atlas.vocabulary import SPLITS
 
 @dataclass(frozen=True)
 class Split:
-    """uint8 pictures [N, C, size, size] and int64 labels [N], both on the device."""
+    """uint8 images [N, C, size, size] and int64 labels [N], both on the device."""
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -22,7 +24,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageData:
     """The three splits, and mean and standard deviation as `inputs.normalise` takes them."""
 
     train: Split
@@ -32,18 +34,18 @@ class Pictures:
     std: torch.Tensor | list[float]
 
     def batch(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised float32 pictures, channels last."""
+        """Normalised float32 images, channels last."""
         return inputs.normalise(images, self.mean, self.std).contiguous(memory_format=torch.channels_last)
 
 
-def load(data: str, card: dict[str, Any], channels: int, size: int, device: torch.device) -> Pictures:
-    """The data set in the file `data`, for a network that takes `channels` x `size` x `size`."""
-    tensors = store.load_tensors(data)
+def load(path: str | Path, card: Mapping[str, Any], channels: int, size: int, device: torch.device) -> ImageData:
+    """The data set in a file, for a network that takes `channels` x `size` x `size`."""
+    tensors = store.load_tensors(path)
 
     def split(name: str) -> Split:
-        chosen = (tensors["split"] == SPLITS.index(name)).nonzero().squeeze(1)
-        images = inputs.fit_images(tensors["images"][chosen], card, channels, size, device)
-        return Split(images, tensors["labels"][chosen].to(device))
+        rows = (tensors["split"] == SPLITS.index(name)).nonzero().squeeze(1)
+        images = inputs.fit_images(tensors["images"][rows], card, channels, size, device)
+        return Split(images, tensors["labels"][rows].to(device))
 
     mean, std = (torch.tensor(card[key], device=device) for key in ("mean", "std"))
-    return Pictures(split("train"), split("valid"), split("test"), mean, std)
+    return ImageData(split("train"), split("valid"), split("test"), mean, std)

@@ -11,24 +11,24 @@ def fixed_layers(table: Table, frozen: list[str], training: Training) -> list[st
     `frozen_dropout` is off, each dropout that comes before the first weight layer that learns.
     """
     fixed = training.frozen_batchnorm == "fixed"
-    chosen = [name for name in frozen if fixed or table[name].kind != "BatchNorm2d"]
+    names = [name for name in frozen if fixed or table[name].kind != "BatchNorm2d"]
     if frozen and not training.frozen_dropout:
-        learns = next(layer for layer in table.weight_layers if layer.name not in frozen)
-        before = table.layers[: table.layers.index(learns)]
-        chosen += [layer.name for layer in before if layer.kind == "Dropout"]
-    return chosen
+        first = next(layer for layer in table.weight_layers if layer.name not in frozen)
+        before = table.layers[: table.layers.index(first)]
+        names += [layer.name for layer in before if layer.kind == "Dropout"]
+    return names
 
 
 def same_rows(table: Table, frozen: list[str], training: Training) -> int:
-    """How many rows of the table, from the first one, make the same of a picture whenever they see it, so that what the
+    """How many rows of the table, from the first one, make the same of an image whenever they see it, so that what the
     last of them makes is all that the others need; 0 where there are none.
 
     Such a row has no parameter that learns, and no dropout or statistics of a batch that change it.
     """
     fixed = fixed_layers(table, frozen, training)
     names = [layer.name for layer in table.layers]
-    own = [bool(layer.parameters) or layer.kind == "Dropout" for layer in table.layers]
-    changing = [at for at, name in enumerate(names) if own[at] and name not in fixed]
+    can_change = [bool(layer.parameters) or layer.kind == "Dropout" for layer in table.layers]
+    changing = [row for row, name in enumerate(names) if can_change[row] and name not in fixed]
     for count in range(min(changing, default=0), 0, -1):
         earlier = {"input", *names[: count - 1]}
         if not any(earlier.intersection(layer.inputs) for layer in table.layers[count:]):
@@ -42,4 +42,4 @@ def constant(table: Table, training: Training) -> list[str]:
     stages = [set(table.select(stage.frozen)) for stage in training.stages]
     rows = [table[name] for name in table.select(None) if all(name in frozen for frozen in stages)]
     fixed = training.frozen_batchnorm == "fixed"
-    return [f"{row.name}.{own}" for row in rows for own in (*row.parameters, *(row.buffers if fixed else ()))]
+    return [f"{row.name}.{name}" for row in rows for name in (*row.parameters, *(row.buffers if fixed else ()))]

@@ -17,9 +17,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from weight_atlas import records, store
 from weight_atlas.plan.recipe import Recipe, agrees
@@ -30,14 +31,39 @@ FOLLOW_SECONDS = 30.0
 # glibc gives large blocks back to the system when they are freed, which clears every page again at the next step: this
 # keeps those of up to 64 MiB (https://man7.org/linux/man-pages/man3/mallopt.3.html). Elsewhere it means nothing.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
-FULL = os.strerror(errno.ENOSPC)
-TAIL = 15
-ROOM = 16 << 20  # bytes that must be free before a death without a word counts as the cell's own failure
+DISK_FULL = os.strerror(errno.ENOSPC)
+LAST_LINES = 15
+MIN_FREE = 16 << 20  # bytes that must be free before a death without a message counts as the cell's own failure
 JOURNAL = "attempts.json"
 STOPPED = 143  # what the trainer ends with when it was asked to stop (weight_atlas/training/checkpoint.py)
-# Thinning is started by its path and not imported: measures are no part of the code that training depends on, so that
-# an edit of a measure never trains a cell again. What they leave says by which code it was made.
-THIN = Path(__file__).resolve().parents[2] / "prune_snapshots.py"
+# This command is started by its path and not imported: measures are no part of the code that training depends on, so
+# that an edit of a measure never trains a cell again. What they leave says by which code it was made.
+PRUNE_SNAPSHOTS = Path(__file__).resolve().parents[2] / "prune_snapshots.py"
+
+
+class Exit(NamedTuple):
+    """How a process ended: its exit status (minus the signal that killed it), and its last lines."""
+
+    status: int
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Snakemake asks of a launcher.
+
+    command: that of the trainer; log: where its lines go; attempt: which one this is of `attempts` that train; stop:
+    whether a failure stops the workflow instead of being recorded; gpus: as `slots.devices` names them, each of which
+    takes `jobs_per_gpu` trainings at a time.
+    """
+
+    command: Sequence[str]
+    log: Path
+    attempt: int
+    attempts: int
+    stop: bool
+    gpus: Sequence[str]
+    jobs_per_gpu: int
 
 
 class Block:
@@ -65,7 +91,7 @@ class Block:
         """Hold the block's lock; wait, and say so, while another process trains it."""
         path = store.lock_path(self.directory)
         store.make_folder(path.parent)
-        told = False
+        reported = False
         while True:
             handle = os.open(path, os.O_RDWR | os.O_CREAT)
             try:
@@ -74,9 +100,9 @@ class Block:
                 if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
                     break
             except BlockingIOError:
-                if not told:
+                if not reported:
                     print(f"{self.cell_id}: another process trains {self.directory.name}; waiting for it", flush=True)
-                told = True
+                reported = True
                 time.sleep(1)
             os.close(handle)
         try:
@@ -85,18 +111,16 @@ class Block:
             path.unlink(missing_ok=True)
             os.close(handle)
 
-    def follow(
-        self, command: list[str], log: Path, locks: tuple[int, ...], device: str | None = None
-    ) -> tuple[int, list[str]]:
-        """Run the trainer on a device (None: whatever there is), its output into `log`; (exit status, the last lines).
+    def follow(self, command: Sequence[str], log: Path, locks: tuple[int, ...], device: str | None = None) -> Exit:
+        """Run the trainer on a device (None: whatever there is), its output into `log`.
 
         A line every half minute is shown.
         """
-        last: collections.deque[str] = collections.deque(maxlen=TAIL)
-        told = time.monotonic()
+        last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+        shown = time.monotonic()
         environment = MEMORY | os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         environment |= {"CUDA_VISIBLE_DEVICES": device} if device else {}
-        kept = self.bring_log(log)
+        kept = self.restore_log(log)
         with (
             open(log, "a", encoding="utf-8", buffering=1) as file,
             open(kept, "a", encoding="utf-8", buffering=1) as copy,
@@ -116,31 +140,31 @@ class Block:
                 file.write(line)
                 copy.write(line)
                 last.append(line.rstrip())
-                if line.startswith("seed ") and time.monotonic() - told > FOLLOW_SECONDS:
-                    told = time.monotonic()
+                if line.startswith("seed ") and time.monotonic() - shown > FOLLOW_SECONDS:
+                    shown = time.monotonic()
                     print(f"{self.cell_id}  {line.rstrip()}", flush=True)
-        return child.returncode, list(last)
+        return Exit(child.returncode, list(last))
 
-    def bring_log(self, log: Path) -> Path:
-        """Snakemake removes the log before each attempt: put back what earlier ones said. Where that is kept."""
+    def restore_log(self, log: Path) -> Path:
+        """Put back what earlier attempts wrote, since Snakemake removes the log; returns the file that keeps it."""
         kept = self.scratch / "train.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(kept.read_bytes() if kept.exists() else b"")
         return kept
 
-    def note(self, text: str, log: Path) -> None:
-        """A line in the log, as if the trainer had said it."""
+    def append_log(self, text: str, log: Path) -> None:
+        """Add a line to the log, among those of the trainer."""
         with open(self.scratch / "train.log", "a", encoding="utf-8") as file:
             file.write(f"{text}\n")
-        self.bring_log(log)
+        self.restore_log(log)
 
     def _interrupt(self, number: int, child: subprocess.Popen[str]) -> None:
         self.interrupted = number
         child.terminate()
 
-    def thinning(self) -> list[str]:
-        """The command that measures the snapshots and removes those that are not to stay."""
-        command = [sys.executable, str(THIN), "--block", str(self.scratch), "--cell-id", self.cell_id]
+    def prune_command(self) -> list[str]:
+        """The command that measures the snapshots and removes those that are not kept."""
+        command = [sys.executable, str(PRUNE_SNAPSHOTS), "--block", str(self.scratch), "--cell-id", self.cell_id]
         return [*command, "--cell", json.dumps(self.settings), "--keep", self.keep]
 
     def review(self, again: bool) -> None:
@@ -151,13 +175,13 @@ class Block:
         """
         for folder in sorted((self.directory / "snapshots").glob("seed*")):
             path = folder / "record.json"
-            if why := self._unfit(store.read_json(path) if path.exists() else None, again):
-                print(f"{self.cell_id} {folder.name}: {why}: it is trained again", flush=True)
+            if problem := self._find_problem(store.read_json(path) if path.exists() else None, again):
+                print(f"{self.cell_id} {folder.name}: {problem}: it is trained again", flush=True)
                 path.unlink(missing_ok=True)  # first: what is half removed must not look finished
                 store.flush(folder)
                 shutil.rmtree(folder)
 
-    def _unfit(self, record: dict[str, Any] | None, again: bool) -> str | None:
+    def _find_problem(self, record: dict[str, Any] | None, again: bool) -> str | None:
         """Why a replicate that is in place cannot stay there, or None."""
         if record is None:
             return "it is there in part"
@@ -194,13 +218,13 @@ class Block:
         machine = store.read_json(path) if path.exists() else records.NO_MACHINE
         store.make_folder(self.directory / "snapshots")
         # What a process that was killed was writing.
-        for half in (*self.directory.glob(".part-*"), *self.scratch.rglob(".part-*")):
-            half.unlink()
+        for part in (*self.directory.glob(".part-*"), *self.scratch.rglob(".part-*")):
+            part.unlink()
         for seed in self.unplaced():
-            own, place = (store.replicate_path(where, seed) for where in (self.scratch, self.directory))
+            source, target = (store.replicate_path(where, seed) for where in (self.scratch, self.directory))
             records.seal(self.scratch, seed, self.recipe, machine)
-            os.replace(own, place)
-            store.flush(place.parent)
+            os.replace(source, target)
+            store.flush(target.parent)
         for folder in self.directory.parents[:2]:  # Snakemake makes these, and does not flush them
             store.flush(folder)
         run = records.assemble(self.directory, self.cell_id, self.settings)
@@ -217,159 +241,153 @@ class Block:
 
 
 def cause(status: int, last: list[str]) -> str:
-    """Why a trainer ended, in one line: the signal that killed it, or the last thing that it said."""
+    """Why a trainer ended, in one line: the signal that killed it, or its last line."""
     if status < 0:
         name = signal.Signals(-status).name
         hint = " (out of memory, or killed from outside)" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
-    said = next((line for line in reversed(last) if line.strip()), "nothing")
-    return f"exit status {status}: {said}"
+    message = next((line for line in reversed(last) if line.strip()), "nothing")
+    return f"exit status {status}: {message}"
 
 
 def summary(run: dict[str, Any], metrics: Path, seconds: float) -> str:
-    """The line that a person sees when a block is finished."""
+    """The line on the console when a block is finished."""
     counts = collections.Counter(record["status"] for record in run["replicates"])
     states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     with open(metrics, newline="", encoding="utf-8") as file:
         rows = {(int(row["seed"]), int(row["epoch"])): row["test_accuracy"] for row in csv.DictReader(file)}
     done = [record for record in run["replicates"] if record["status"] == "done"]
-    found = [float(rows[record["seed"], record["best_epoch"]]) for record in done]
-    accuracy = f", test accuracy {sum(found) / len(found):.1%}" if found else ""
+    accuracies = [float(rows[record["seed"], record["best_epoch"]]) for record in done]
+    accuracy = f", test accuracy {sum(accuracies) / len(accuracies):.1%}" if accuracies else ""
     return f"{run['cell_id']}: replicates {states}{accuracy}, {seconds:.0f} s"
 
 
-def launch(
-    block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool, gpus: list[str], jobs: int
-) -> int:
-    """Train a block under its lock, in one of the `jobs` slots of one of the `gpus` where there are any.
+def launch(block: Block, job: Job) -> int:
+    """Train a block under its lock, in a slot of one of the job's GPUs where there are any.
 
-    An `attempt` beyond the `attempts` only records why the last one ended; a full disk is no failure of the cell, and
-    never recorded. Returns the exit status for Snakemake; prints what became of it in one line.
+    An attempt beyond the last one that trains only records why that one ended; a full disk is no failure of the cell,
+    and never recorded. Returns the exit status for Snakemake; prints what became of the block in one line.
     """
+    began = time.monotonic()
     try:
-        return _launch(block, command, log, attempt, attempts, stop, gpus, jobs)
+        with block.lock() as lock:
+            if status := _Launch(block, job, _open_attempts(block), lock).run():
+                return status
+            print(summary(block.finish(), block.directory / "metrics.csv", time.monotonic() - began), flush=True)
+        return 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-    _complain(block, "the disk is full; make room and run the same command again: what is finished stays")
+    _log_problem(block, "the disk is full; make room and run the same command again: what is finished stays")
     return 1
 
 
-def _complain(block: Block, text: str) -> None:
-    """A line on the console about what went wrong with a block."""
+def _log_problem(block: Block, text: str) -> None:
+    """Print what went wrong with a block."""
     print(f"{block.cell_id}: {text}", file=sys.stderr, flush=True)
 
 
-def _check_room(why: str) -> None:
-    """OSError where a trainer ended for want of room on the disk."""
-    if FULL in why:
-        raise OSError(errno.ENOSPC, FULL)
+def _check_disk(why: str) -> None:
+    """OSError where a trainer ended because the disk is full."""
+    if DISK_FULL in why:
+        raise OSError(errno.ENOSPC, DISK_FULL)
 
 
-def _launch(
-    block: Block, command: list[str], log: Path, attempt: int, attempts: int, stop: bool, gpus: list[str], jobs: int
-) -> int:
-    began = time.monotonic()
-    with block.lock() as handle:
-        made = _begin(block)
-        block.review(again=attempt == 1)
-        if not block.unfinished():
-            block.note(f"{block.directory.name}: all replicates are trained already; they are taken as they are", log)
-        elif attempt > attempts:
-            if status := _give_up(block, made, log, attempts, stop):
-                return status
-        elif status := _train(block, made, command, log, handle, (attempt, attempts), stop, gpus, jobs):
-            return status
-        if block.keep != "all" and block.unplaced() and (status := _thin(block, made, log, handle, attempt < attempts)):
-            return status
-        print(summary(block.finish(), block.directory / "metrics.csv", time.monotonic() - began), flush=True)
-    return 0
-
-
-def _begin(block: Block) -> Attempts:
+def _open_attempts(block: Block) -> Attempts:
     """The journal of a block's attempts, in its scratch directory, which is emptied where it is of another recipe."""
     store.make_folder(block.scratch)
-    made = Attempts(block.scratch / JOURNAL)
-    if not made.foreign(block.recipe):
-        return made
+    attempts = Attempts(block.scratch / JOURNAL)
+    if not attempts.is_of_other_recipe(block.recipe):
+        return attempts
     print(f"{block.cell_id}: its code or parent changed since it was interrupted: it begins anew", flush=True)
     block.clear()
     store.make_folder(block.scratch)
     return Attempts(block.scratch / JOURNAL)
 
 
-def _train(
-    block: Block,
-    made: Attempts,
-    command: list[str],
-    log: Path,
-    lock: int,
-    attempt: tuple[int, int],
-    stop: bool,
-    gpus: list[str],
-    jobs: int,
-) -> int:
-    """Run the trainer; 0 where every replicate has its record then, or the exit status for Snakemake.
+@dataclass(frozen=True)
+class _Launch:
+    """One attempt at a block, under its lock (a file descriptor). Its methods return 0, or Snakemake's exit status."""
 
-    attempt: which one of how many; at the last one a failure is recorded, unless it is to `stop` the workflow.
-    """
-    made.begin(attempt[0], block.recipe)
-    with contextlib.ExitStack() as held:
-        device: str | None = None
-        locks: tuple[int, ...] = (lock,)
-        if gpus:
-            device, own = held.enter_context(slots.slot(gpus, jobs, lambda text: print(f"{block.cell_id}: {text}")))
-            locks = (lock, own)
-        status, last = block.follow(command, log, locks, device)
-    stopped, why = _ended(block, made, status, last)
-    if stopped or why is None:
-        return stopped
-    _complain(block, f"attempt {attempt[0]} of {attempt[1]} failed, {why}; see {log}")
-    if stop or attempt[0] < attempt[1]:
-        return 1
-    block.record_failure(why)
-    return 0
+    block: Block
+    job: Job
+    attempts: Attempts
+    lock: int
 
+    def run(self) -> int:
+        """Train what is not trained, or record why it is not; then remove the snapshots that are not kept."""
+        block, job = self.block, self.job
+        block.review(again=job.attempt == 1)
+        if not block.unfinished():
+            text = f"{block.directory.name}: all replicates are trained already; they are taken as they are"
+            block.append_log(text, job.log)
+        elif status := self._record_last_attempt() if job.attempt > job.attempts else self._train():
+            return status
+        return self._prune() if block.keep != "all" and block.unplaced() else 0
 
-def _give_up(block: Block, made: Attempts, log: Path, attempts: int, stop: bool) -> int:
-    """Record why the last attempt failed; 0, or the exit status where that is none of the cell's failures."""
-    block.bring_log(log)
-    why = made.last_words()
-    # A full disk keeps its own cause from being noted.
-    _check_room(FULL if shutil.disk_usage(block.scratch).free < ROOM else why)
-    if made.stopped():
-        _complain(block, f"{why}: the same command goes on where it was")
-        return 1
-    _complain(block, f"{attempts} attempts failed, the last one {why}; see {log}")
-    if not stop:
+    def _train(self) -> int:
+        """Run the trainer; 0 where every replicate has its record then.
+
+        At the last attempt a failure is recorded, unless it stops the workflow.
+        """
+        block, job = self.block, self.job
+        self.attempts.begin(job.attempt, block.recipe)
+        with contextlib.ExitStack() as held:
+            device: str | None = None
+            locks: tuple[int, ...] = (self.lock,)
+            if job.gpus:
+                slot = slots.slot(job.gpus, job.jobs_per_gpu, lambda text: print(f"{block.cell_id}: {text}"))
+                device, slot_lock = held.enter_context(slot)
+                locks = (self.lock, slot_lock)
+            status, last = block.follow(job.command, job.log, locks, device)
+        stopped, why = self._end(status, last)
+        if stopped or why is None:
+            return stopped
+        _log_problem(block, f"attempt {job.attempt} of {job.attempts} failed, {why}; see {job.log}")
+        if job.stop or job.attempt < job.attempts:
+            return 1
         block.record_failure(why)
-    return int(stop)
+        return 0
 
+    def _record_last_attempt(self) -> int:
+        """Record why the last attempt failed; not 0 where that is no failure of the cell."""
+        block, job = self.block, self.job
+        block.restore_log(job.log)
+        why = self.attempts.last_message()
+        # A full disk keeps its own cause from being recorded.
+        _check_disk(DISK_FULL if shutil.disk_usage(block.scratch).free < MIN_FREE else why)
+        if self.attempts.was_stopped():
+            _log_problem(block, f"{why}: the same command goes on where it was")
+            return 1
+        _log_problem(block, f"{job.attempts} attempts failed, the last one {why}; see {job.log}")
+        if not job.stop:
+            block.record_failure(why)
+        return int(job.stop)
 
-def _ended(block: Block, made: Attempts, status: int, last: list[str]) -> tuple[int, str | None]:
-    """(the exit status where somebody stopped the launcher or its child, else 0; why the child failed, or None).
+    def _end(self, status: int, last: list[str]) -> tuple[int, str | None]:
+        """(the exit status where somebody stopped the launcher or its child, else 0; why the child failed, or None).
 
-    Being stopped is no failure of the cell, nor is a full disk: OSError.
-    """
-    if number := block.interrupted or (signal.SIGTERM if status == STOPPED else 0):
-        made.end(f"stopped by {signal.Signals(number).name}", stopped=True)
-        return 128 + number, None
-    if status == 0:
-        return 0, None
-    why = cause(status, last)
-    made.end(why)
-    _check_room(why)
-    return 0, why
+        Being stopped is no failure of the cell, nor is a full disk: OSError.
+        """
+        if number := self.block.interrupted or (signal.SIGTERM if status == STOPPED else 0):
+            self.attempts.end(f"stopped by {signal.Signals(number).name}", stopped=True)
+            return 128 + number, None
+        if status == 0:
+            return 0, None
+        why = cause(status, last)
+        self.attempts.end(why)
+        _check_disk(why)
+        return 0, why
 
+    def _prune(self) -> int:
+        """Remove the snapshots that are not kept; not 0 where the job must be started again, to go on where it was.
 
-def _thin(block: Block, made: Attempts, log: Path, lock: int, again: bool) -> int:
-    """Thin the snapshots of a block that is trained; 0, or the exit status where the job must be started `again`.
-
-    It goes on then where it was. A block that cannot be thinned at all is finished with all of its snapshots.
-    """
-    status, last = block.follow(block.thinning(), log, (lock,))
-    stopped, why = _ended(block, made, status, last)
-    if stopped or why is None:
-        return stopped
-    _complain(block, f"removing snapshots failed{'' if again else ', so they stay'}, {why}; see {log}")
-    return int(again)
+        A block whose snapshots cannot be removed at all is finished with all of them.
+        """
+        block, job = self.block, self.job
+        again = job.attempt < job.attempts
+        stopped, why = self._end(*block.follow(block.prune_command(), job.log, (self.lock,)))
+        if stopped or why is None:
+            return stopped
+        _log_problem(block, f"removing snapshots failed{'' if again else ', so they stay'}, {why}; see {job.log}")
+        return int(again)

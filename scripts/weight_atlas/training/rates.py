@@ -11,20 +11,19 @@ from collections.abc import Sequence
 
 from weight_atlas import settings
 
-LEAST = 1e-8  # ReduceLROnPlateau's `eps`: a rate that would change by no more stays
+SMALLEST_CHANGE = 1e-8  # ReduceLROnPlateau's `eps`: a rate that would change by no more stays
 
 
-def rate(stage: settings.Stage, step: int, steps_per_epoch: int, losses: Sequence[float] = ()) -> float:
+def learning_rate(stage: settings.Stage, step: int, steps_per_epoch: int, losses: Sequence[float] = ()) -> float:
     """The learning rate of the step number `step` (from 0) of a stage.
 
-    `losses` are the validation losses after each
-    of its epochs so far. A warm-up of w epochs multiplies the schedule by (step + 1) / (w * steps_per_epoch) while that
-    is below 1; the schedule's own clock starts with the stage.
+    `losses` are the validation losses after each of its epochs so far. A warm-up of w epochs multiplies the schedule by
+    (step + 1) / (w * steps_per_epoch) while that is below 1; the schedule itself starts with the stage, too.
     """
     schedule, base, total = stage.schedule, stage.lr, stage.epochs * steps_per_epoch
     epoch = step // steps_per_epoch
-    warm = schedule.warmup * steps_per_epoch
-    factor = min(1.0, (step + 1) / warm) if warm else 1.0
+    warmup_steps = schedule.warmup * steps_per_epoch
+    factor = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
     match schedule:
         case settings.Constant():
             return base * factor
@@ -42,7 +41,7 @@ def rate(stage: settings.Stage, step: int, steps_per_epoch: int, losses: Sequenc
             return _one_cycle(schedule, base, step, total)
 
 
-def stopped(rule: settings.EarlyStopping | None, losses: Sequence[float]) -> bool:
+def stops_early(rule: settings.EarlyStopping | None, losses: Sequence[float]) -> bool:
     """Whether a stage with these validation losses is to stop: for `patience` epochs none was below the best by more
     than `min_delta` (Keras's EarlyStopping; without a rule never)."""
     if rule is None:
@@ -53,16 +52,16 @@ def stopped(rule: settings.EarlyStopping | None, losses: Sequence[float]) -> boo
     return waited >= rule.patience
 
 
-def _plateau(schedule: settings.Plateau, rate: float, losses: Sequence[float]) -> float:
+def _plateau(schedule: settings.Plateau, lr: float, losses: Sequence[float]) -> float:
     """torch.optim.lr_scheduler.ReduceLROnPlateau after these losses: the rate times `factor` whenever the loss was for
     more than `patience` epochs not below the best by the share `threshold`; never below `min_lr`."""
     best, waited = math.inf, 0
     for loss in losses:
         best, waited = (loss, 0) if loss < best * (1 - schedule.threshold) else (best, waited + 1)
         if waited > schedule.patience:
-            lower, waited = max(rate * schedule.factor, schedule.min_lr), 0
-            rate = lower if rate - lower > LEAST else rate
-    return rate
+            lower, waited = max(lr * schedule.factor, schedule.min_lr), 0
+            lr = lower if lr - lower > SMALLEST_CHANGE else lr
+    return lr
 
 
 def _one_cycle(schedule: settings.OneCycle, peak: float, step: int, total: int) -> float:

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 POLL_SECONDS = 1.0
@@ -27,43 +27,43 @@ def devices() -> list[str]:
     if command is None:
         return []
     query = [command, "--query-gpu=uuid", "--format=csv,noheader"]
-    listed = subprocess.run(query, capture_output=True, text=True, check=False)
-    return listed.stdout.split() if listed.returncode == 0 else []
+    answer = subprocess.run(query, capture_output=True, text=True, check=False)
+    return answer.stdout.split() if answer.returncode == 0 else []
 
 
 def folder() -> Path:
-    """Where the locks are: one folder a user, of this machine."""
-    found = Path(tempfile.gettempdir()) / f"weight-atlas-{os.getuid()}"
-    found.mkdir(mode=0o700, exist_ok=True)
-    if found.stat().st_uid != os.getuid():
-        raise PermissionError(f"{found}: belongs to somebody else; set TMPDIR to a folder of your own")
-    return found
+    """Where the locks are: one folder per user, on this machine."""
+    path = Path(tempfile.gettempdir()) / f"weight-atlas-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        raise PermissionError(f"{path}: belongs to somebody else; set TMPDIR to a folder of your own")
+    return path
 
 
 @contextlib.contextmanager
-def slot(names: list[str], jobs: int, report: Callable[[str], None] = print) -> Iterator[tuple[str, int]]:
+def slot(names: Sequence[str], jobs: int, report: Callable[[str], None] = print) -> Iterator[tuple[str, int]]:
     """Hold one of `jobs` slots of one of the devices `names`: yields (the device's name, the lock's file descriptor).
 
     The first slots of all devices are taken before the second of any. Where none is free it waits, and says so once.
     """
-    told = False
+    reported = False
     while True:
         for number in range(jobs):
             for name in names:
-                handle = _try(folder() / f"{''.join(c if c.isalnum() else '-' for c in name)}.{number}.lock")
+                handle = _try_lock(folder() / f"{''.join(c if c.isalnum() else '-' for c in name)}.{number}.lock")
                 if handle is not None:
                     try:
                         yield name, handle
                     finally:
                         os.close(handle)
                     return
-        if not told:
+        if not reported:
             report(f"all {jobs * len(names)} slots of {len(names)} GPUs are taken; waiting for one")
-        told = True
+        reported = True
         time.sleep(POLL_SECONDS)
 
 
-def _try(path: Path) -> int | None:
+def _try_lock(path: Path) -> int | None:
     """The descriptor of the locked file, or None where another process holds it. The file stays: removing it could
     leave two processes with a lock each."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -11,37 +11,38 @@ from weight_atlas.plan.identity import digest
 from weight_atlas.plan.study import Plan
 from weight_atlas.settings import Start
 from weight_atlas.training import data, engine
-from weight_atlas.training.data import Pictures, Split
+from weight_atlas.training.data import ImageData, Split
 
 
 def run(plan: Plan) -> int:
-    """Train one step of one cell a network, options and all, and data set; the number of pairs that do not work."""
-    failed, pairs = 0, {}
+    """Train one step of one cell per network, options and all, and data set; the number of pairs that do not work."""
+    failures = 0
+    pairs: dict[str, tuple[str, Cell]] = {}
     for cell_id, cell in plan.cells.items():
         settings = cell.settings
-        if cell.kind == "given":  # nothing to train
+        if settings.is_given:  # nothing to train
             continue
-        key = digest([cell.data.dataset_id, settings.json["network"], settings.json["input"], settings.classes])
+        key = digest([settings.dataset_id, settings.json["network"], settings.json["input"], settings.classes])
         options = ", ".join(f"{name} {value}" for name, value in settings.network.options.items())
         pairs.setdefault(key, (f"{plan.group(cell_id)}{f' ({options})' if options else ''}", cell))
     for name, cell in pairs.values():
         try:
-            loss = _step(cell, f"data/{cell.data.dataset_id}")
+            loss = _first_loss(cell, f"data/{cell.settings.dataset_id}")
             print(f"  works   {name}: loss {loss:.3f} in its first step", flush=True)
         except (RuntimeError, ValueError) as error:
-            failed += 1
+            failures += 1
             print(f"  fails   {name}: {str(error).splitlines()[0]}", flush=True)
-    return failed
+    return failures
 
 
-def _step(cell: Cell, stem: str) -> float:
+def _first_loss(cell: Cell, stem: str) -> float:
     settings = replace(cell.settings, start=Start("init", scheme="kaiming_uniform"))
     card, shape = store.read_json(f"{stem}.json"), settings.input
     full = data.load(f"{stem}.safetensors", card, shape.channels, shape.size, torch.device("cpu"))
     size = settings.training.batch_size
-    few = Pictures(_few(full.train, size), _few(full.valid, size), _few(full.test, size), full.mean, full.std)
-    return engine.Run(cell.cell_id, settings, 0, few, torch.device("cpu"), Path()).try_step()
+    first = ImageData(_head(full.train, size), _head(full.valid, size), _head(full.test, size), full.mean, full.std)
+    return engine.Run(cell.cell_id, settings, 0, first, torch.device("cpu"), Path()).try_step()
 
 
-def _few(split: Split, count: int) -> Split:
+def _head(split: Split, count: int) -> Split:
     return Split(split.images[:count], split.labels[:count])

@@ -1,7 +1,7 @@
-"""Evidence on every parameter while a network trains: had it ever a nonzero gradient, did an update ever change it?
+"""Two bits per parameter while a network trains: had it ever a nonzero gradient, did an update ever change it?
 
-Two bits a parameter. A tensor all of whose bits are set is looked at no more, so that the cost falls to nearly nothing
-after the first steps of a network without dead or structural weights.
+A tensor all of whose bits are set is looked at no more, so that the cost falls to nearly nothing after the first steps
+of a network without dead or structural weights.
 """
 
 from pathlib import Path
@@ -25,9 +25,9 @@ class GradientTracker:
         self,
         model: nn.Module,
         start: dict[str, torch.Tensor] | None = None,
-        found: dict[str, torch.Tensor] | None = None,
+        recorded: dict[str, torch.Tensor] | None = None,
     ):
-        """start, found: the values that training started with and what `found` returned, to go on from there."""
+        """start, recorded: the values that training started with and what `tensors` returned, to go on from there."""
         self.parameters = dict(model.named_parameters())
         self.start = {name: value.detach().clone() for name, value in self.parameters.items()}
         self.bits = {
@@ -36,22 +36,23 @@ class GradientTracker:
         }
         self.open = {bit: list(self.parameters) for bit in self.bits}
         self.steps = 0
-        if start and found:
+        if start and recorded:
             for name, value in self.start.items():
                 value.copy_(start[name])
-                for bit, bits in self.bits.items():
-                    bits[name].copy_(found[name] & bit != 0)
+                for bit, seen in self.bits.items():
+                    seen[name].copy_(recorded[name] & bit != 0)
             self.close()
 
     @torch.no_grad()
-    def gradients(self) -> None:
+    def add_gradients(self) -> None:
         """Note the nonzero gradients of a step, after its backward pass."""
         for name in self.open[GRADIENT]:
-            if self.parameters[name].grad is not None:
-                self.bits[GRADIENT][name] |= self.parameters[name].grad != 0
+            gradient = self.parameters[name].grad
+            if gradient is not None:
+                self.bits[GRADIENT][name] |= gradient != 0
 
     @torch.no_grad()
-    def values(self) -> None:
+    def add_values(self) -> None:
         """Note the changed values, after the optimizer's step."""
         for name in self.open[CHANGED]:
             self.bits[CHANGED][name] |= self.parameters[name] != self.start[name]
@@ -65,7 +66,7 @@ class GradientTracker:
             done = torch.stack([self.bits[bit][name].all() for name in names]).tolist() if names else []
             self.open[bit] = [name for name, whole in zip(names, done, strict=True) if not whole]
 
-    def found(self) -> dict[str, torch.Tensor]:
+    def tensors(self) -> dict[str, torch.Tensor]:
         """uint8 tensors named as the parameters: 1 for a gradient that was not zero, 2 for a changed value."""
         gradient, changed = self.bits[GRADIENT], self.bits[CHANGED]
         return {
@@ -74,5 +75,5 @@ class GradientTracker:
         }
 
     def save(self, path: Path) -> None:
-        """Write what was found as a safetensors file."""
-        store.save_tensors(path, self.found())
+        """Write the bits as a safetensors file."""
+        store.save_tensors(path, self.tensors())
