@@ -130,12 +130,12 @@ def test_the_last_words_are_read_as_the_trainer_says_them(toy, tmp_path, capsys,
     monkeypatch.setattr(engine, "REPORT_SECONDS", -1.0)
     train(toy, tmp_path, settings("lenet1", stages=[stage(epochs=2)]), seed=3)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("seed")]
-    assert progress.last_words(lines, 2) == (0.0, "starting")
-    shares = [progress.last_words(lines[:end], 3)[0] for end in range(1, len(lines) + 1)]
+    assert progress.last_line(lines, 2) == (0.0, "starting")
+    shares = [progress.last_line(lines[:end], 3)[0] for end in range(1, len(lines) + 1)]
     assert shares == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0])
     with open(store.metrics_path(tmp_path, 3), newline="") as file:
         valid = [f"valid {float(row['valid_accuracy']):.2%}" for row in csv.DictReader(file)]
-    first, second, third = (progress.last_words(lines[:end], 3)[1] for end in (3, 9, 13))
+    first, second, third = (progress.last_line(lines[:end], 3)[1] for end in (3, 9, 13))
     assert re.fullmatch(rf"epoch 1/2 40%  {valid[0]}  [\d,]+ images/s  \d+ s left", first)
     assert re.fullmatch(rf"epoch 2/2 40%  {valid[1]}  [\d,]+ images/s  \d+ s left", second)
     assert re.fullmatch(rf"epoch 2/2  {valid[2]}  [\d,]+ images/s  0 s left", third)

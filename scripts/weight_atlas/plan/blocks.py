@@ -23,14 +23,14 @@ def parse(text: str) -> Block:
 
 def on_disk(cells: Path) -> dict[str, list[Block]]:
     """The finished blocks of every cell below `cells` (a directory of cell directories)."""
-    found: dict[str, list[Block]] = {}
+    finished: dict[str, list[Block]] = {}
     if not cells.is_dir():
-        return found
+        return finished
     for cell in os.scandir(cells):
         for entry in os.scandir(cell.path) if cell.is_dir() else ():
             if _BLOCK.match(entry.name) and os.path.exists(os.path.join(entry.path, "run.json")):
-                found.setdefault(cell.name, []).append(parse(entry.name))
-    return {cell: sorted(blocks) for cell, blocks in found.items()}
+                finished.setdefault(cell.name, []).append(parse(entry.name))
+    return {cell: sorted(blocks) for cell, blocks in finished.items()}
 
 
 def cover(replicates: int, per_job: int, finished: list[Block]) -> list[Block]:
@@ -39,11 +39,12 @@ def cover(replicates: int, per_job: int, finished: list[Block]) -> list[Block]:
     With 3 replicates finished as one block, 5 are blocks 0-2 and 3-4: raising the number trains only the new ones.
     A finished block that reaches beyond what is asked serves too; its surplus replicates are not read.
     """
-    chosen, seed = [], 0
+    chosen: list[Block] = []
+    seed = 0
     while seed < replicates:
-        here = [block for block in finished if block[0] == seed]
-        if here:
-            chosen.append(max(here))
+        candidates = [block for block in finished if block[0] == seed]
+        if candidates:
+            chosen.append(max(candidates))
         else:
             later = [block[0] for block in finished if block[0] > seed]
             end = min([replicates, seed + per_job, *later])

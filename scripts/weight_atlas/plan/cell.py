@@ -50,6 +50,13 @@ class Cell:
     files: list[list[Path]] = field(default_factory=list)
 
     @property
+    def trained_on(self) -> Data:
+        """The data set that it is trained on; ValueError for given checkpoints without one."""
+        if self.data is None:
+            raise ValueError(f"{self.cell_id}: has no data set")
+        return self.data
+
+    @property
     def architecture(self) -> str:
         """The file that its network is of."""
         return self.settings.network.architecture
@@ -68,7 +75,7 @@ class StartSpec:
 
 @dataclass(frozen=True)
 class Perturbation:
-    """What is done to a parent's weights before they are trained again; without steps it is a control."""
+    """How a parent's weights are changed before they are trained again; without steps it is a control."""
 
     steps: list[spec.Step]
     take: str | int = "last"

@@ -1,5 +1,6 @@
 """What a config may say: one line for what cannot be run, and the pieces that the plan checks by."""
 
+from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -19,10 +20,11 @@ class ConfigError(ValueError):
     """Something in the config that cannot be run, in one line."""
 
 
-def check(model: type[T], value: Any, where: str) -> T:
+def check(model: type[T] | TypeAdapter[T], value: Any, where: str) -> T:
     """`value` as `model`, or a ConfigError with the one line that says what is wrong."""
+    adapter: TypeAdapter[T] = model if isinstance(model, TypeAdapter) else _adapter(cast(Hashable, model))
     try:
-        return cast(T, _adapter(model).validate_python(value))
+        return adapter.validate_python(value)
     except ValidationError as error:
         raise ConfigError(spec.line(error, where, value)) from None
 
@@ -63,10 +65,10 @@ def step_options(kind: str, where: str) -> dict[str, Option]:
 
 def check_images(data: Data, channels: int, classes: int, where: str) -> None:
     """Refuse a data set that a given network cannot see, or whose classes it has no output for."""
-    have = data.facts["channels"]
-    if have not in (1, channels):
+    image_channels = data.facts["channels"]
+    if image_channels not in (1, channels):
         raise ConfigError(
-            f"{where}.dataset: its pictures have {have} channels, the network takes {channels}; give others"
+            f"{where}.dataset: its images have {image_channels} channels, the network takes {channels}; give others"
         )
     if classes < len(data.facts["classes"]):
         raise ConfigError(
@@ -96,10 +98,10 @@ def check_penalty(penalty: dict[str, Any] | None, table: Table, where: str) -> N
             raise ConfigError(f"{where}.training.penalty.layers: {name!r} has no weights; allowed: {', '.join(names)}")
 
 
-def check_layers(chosen: list[str] | None, table: Table, where: str) -> None:
+def check_layers(layers: list[str] | None, table: Table, where: str) -> None:
     """Refuse names that are of no layer with tensors."""
     names = [layer.name for layer in table.layers if layer.parameters]
-    for name in chosen or []:
+    for name in layers or []:
         if not any(f"{layer}.".startswith(f"{name}.") for layer in names):
             raise ConfigError(f"{where}: {name!r} is no layer; allowed: {', '.join(names)}")
 
@@ -117,6 +119,6 @@ def check_snapshots(snapshots: str | list[int], epochs: int, where: str) -> str 
 def check_take(epoch: int, settings: Settings, where: str) -> None:
     """Refuse an epoch whose snapshot a cell of these settings does not keep."""
     kept, epochs = settings.snapshots, settings.epochs
-    there = epoch <= epochs if kept == "all" else epoch in ((0, epochs) if kept == "ends" else kept)
-    if not there:
+    is_kept = epoch <= epochs if kept == "all" else epoch in ((0, epochs) if kept == "ends" else kept)
+    if not is_kept:
         raise ConfigError(f"{where}: epoch {epoch} of the cell is not kept; allowed: last, best, or a kept epoch")

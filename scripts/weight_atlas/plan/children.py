@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
@@ -12,9 +12,9 @@ from weight_atlas.plan.checks import ConfigError, matches, step_options
 from weight_atlas.plan.resolve import Resolver
 
 CONTROLS = {
-    "same": ("none (same order)", {}),
-    "other": ("none (other order)", {"order": "other"}),
-    "repeat": ("none (repeated)", {"repeat": 1}),
+    "same": ("none (same order)", Perturbation([])),
+    "other": ("none (other order)", Perturbation([], order="other")),
+    "repeat": ("none (repeated)", Perturbation([], repeat=1)),
 }
 
 
@@ -30,104 +30,139 @@ class Parent:
     sets: list[dict[str, Any]]
 
 
-Child = tuple[str, dict[str, str], str]  # role, labels, cell id
+class Child(NamedTuple):
+    """A cell that starts from one of the grid: its role in the study, its labels, its id."""
+
+    role: str
+    labels: dict[str, str]
+    cell_id: str
+
+
+class Change(NamedTuple):
+    """A perturbation, or a control of some, with the role of its cells and the label that tells it apart."""
+
+    role: str
+    label: str
+    perturbation: Perturbation
+
+
+class Level(NamedTuple):
+    """A level of an axis, and the settings that it puts on top."""
+
+    axis: str
+    label: str
+    overrides: spec.Overrides
+
+
+class Rung(NamedTuple):
+    """The steps of a perturbation with one value per option, and the words that tell them from the other rungs'."""
+
+    words: list[str]
+    steps: list[spec.Step]
+
+
+class StepChoice(NamedTuple):
+    """A step with one value per option, and the words that tell it from the other choices."""
+
+    words: list[str]
+    step: spec.Step
 
 
 def perturbed(resolver: Resolver, study: spec.Design, parents: list[Parent], where: str) -> Iterator[Child]:
     """Each chosen parent's perturbed cells, and its controls: the same retraining without a perturbation."""
-    wanted = study.perturb if isinstance(study.perturb, list) else [study.perturb]
-    for number, asked in enumerate(wanted):
-        here = f"{where}.perturb.{number}" if isinstance(study.perturb, list) else f"{where}.perturb"
-        chosen = [parent for parent in parents if matches(asked.where, parent.labels, f"{here}.where")]
+    is_list = isinstance(study.perturb, list)
+    for number, perturb in enumerate(study.perturb if isinstance(study.perturb, list) else [study.perturb]):
+        key = f"{where}.perturb.{number}" if is_list else f"{where}.perturb"
+        chosen = [parent for parent in parents if matches(perturb.where, parent.labels, f"{key}.where")]
         if not chosen:
-            raise ConfigError(f"{here}.where: matches no cell of the grid; allowed: labels that its cells have")
+            raise ConfigError(f"{key}.where: matches no cell of the grid; allowed: labels that its cells have")
         for parent in chosen:
-            changes, sets = [*parent.changes, asked.training], [*parent.sets, asked.set]
-            common = {"take": asked.take, "state": asked.state}
-            for role, label, change in _changes(resolver.config, asked, parent.cell.table, here):
-                change = Perturbation(**change, **common)
-                known = parent.labels | {"network": parent.network}
-                cell = resolver.perturbed(parent.cell, known, change, changes, sets, here)
-                yield role, parent.labels | {"perturbation": label}, cell.cell_id
+            changes, sets = [*parent.changes, perturb.training], [*parent.sets, perturb.set]
+            labels = parent.labels | {"network": parent.network}
+            for role, label, perturbation in _changes(resolver.config, perturb, parent.cell.table, key):
+                perturbation = replace(perturbation, take=perturb.take, state=perturb.state)
+                cell = resolver.perturbed(parent.cell, labels, perturbation, changes, sets, key)
+                yield Child(role, parent.labels | {"perturbation": label}, cell.cell_id)
 
 
-def _changes(config: spec.Config, asked: spec.Perturb, table: Table, where: str) -> Iterator[tuple]:
-    """(role, label, what is done) of the perturbations that are asked for, ladders expanded, then of the controls."""
-    for name in asked.perturbations:
+def _changes(config: spec.Config, perturb: spec.Perturb, table: Table, where: str) -> Iterator[Change]:
+    """The perturbations that a study names, ladders expanded, then the controls."""
+    for name in perturb.perturbations:
         if name not in config.perturbations:
             known = ", ".join(config.perturbations) or "none"
             raise ConfigError(f"{where}.perturbations: {name!r} is not one of the perturbations; allowed: {known}")
         steps = config.perturbations[name]
-        for suffix, chosen in _rungs(steps if isinstance(steps, list) else [steps], table, name):
-            yield "perturbed", "-".join([name, *suffix]), {"steps": chosen}
-    for control in asked.controls:
-        label, settings = CONTROLS[control]
-        yield "control", label, {"steps": [], **settings}
+        for rung in _rungs(steps if isinstance(steps, list) else [steps], table, name):
+            yield Change("perturbed", "-".join([name, *rung.words]), Perturbation(rung.steps))
+    for control in perturb.controls:
+        yield Change("control", *CONTROLS[control])
 
 
-def _rungs(steps: list[spec.Step], table: Table, name: str) -> Iterator[tuple[list[str], list[spec.Step]]]:
-    """(words that tell it from the others, steps with single values) of every rung of a ladder of steps."""
-    for rung in itertools.product(*(list(_values(step, table, f"perturbations.{name}")) for step in steps)):
-        yield [word for words, _ in rung for word in words], [step for _, step in rung]
+def _rungs(steps: list[spec.Step], table: Table, name: str) -> Iterator[Rung]:
+    """Every rung of a ladder of steps."""
+    for rung in itertools.product(*(list(_choices(step, table, f"perturbations.{name}")) for step in steps)):
+        yield Rung([word for choice in rung for word in choice.words], [choice.step for choice in rung])
 
 
-def _values(step: spec.Step, table: Table, where: str) -> Iterator[tuple[list[str], spec.Step]]:
+def _choices(step: spec.Step, table: Table, where: str) -> Iterator[StepChoice]:
     """The step with one value of each of its options that is a list, and with one layer after the other for `each`."""
-    known = step_options(step.type, where)
-    given = {key: value if isinstance(value, list) else [value] for key, value in step.model_extra.items()}
-    layers = [[layer.name] for layer in table.weight_layers] if step.layers == "each" else [step.layers]
-    for chosen, *values in itertools.product(layers, *given.values()):
+    declared = step_options(step.type, where)
+    extra = step.model_extra or {}
+    values = {name: value if isinstance(value, list) else [value] for name, value in extra.items()}
+    each = step.layers == "each"
+    layer_choices = [[layer.name] for layer in table.weight_layers] if step.layers == "each" else [step.layers]
+    for layers, *choice in itertools.product(layer_choices, *values.values()):
         # YAML 1.1 reads 1e-3 as text: what is written as a number is taken as one.
-        numbers = [
-            spec.number(value) if known.get(key, (None,))[0] is float else value
-            for key, value in zip(given, values, strict=True)
-        ]
-        words = chosen if step.layers == "each" else []
-        words = [*words, *(_word(value) for value, of in zip(numbers, given.values(), strict=True) if len(of) > 1)]
-        options = dict(zip(given, numbers, strict=True))
-        yield words, spec.Step(type=step.type, layers=chosen, tensors=step.tensors, **options)
+        options = {
+            name: spec.number(value) if name in declared and declared[name].annotation is float else value
+            for name, value in zip(values, choice, strict=True)
+        }
+        words = list(layers or []) if each else []
+        words += [_word(value) for name, value in options.items() if len(values[name]) > 1]
+        yield StepChoice(words, spec.Step(type=step.type, layers=layers, tensors=step.tensors, **options))
 
 
-def _word(value) -> str:
+def _word(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def transferred(resolver: Resolver, study: spec.Design, parents: list[Parent], where: str) -> Iterator[Child]:
-    """The cells of each experiment: every mode and depth, for every base cell that it names."""
-    for name, asked in study.transfer.items():
-        here = f"{where}.transfer.{name}"
-        bases = [p for p in parents if p.labels["dataset"] == asked.base and matches(asked.where, p.labels, here)]
+    """The cells of each transfer experiment: every mode and depth, for every base cell that it names."""
+    for name, transfer in study.transfer.items():
+        key = f"{where}.transfer.{name}"
+        bases = [p for p in parents if p.labels["dataset"] == transfer.base and matches(transfer.where, p.labels, key)]
         if not bases:
-            raise ConfigError(f"{here}.base: no cell of the grid has the data set {asked.base!r}; add it to the grid")
-        for parent, levels in itertools.product(bases, itertools.product(*_levels(asked))):
-            extra = {axis: level for axis, level, _ in levels}
-            labels = parent.labels | {"dataset": asked.target}
-            for _, _, over in levels:
-                labels |= over.labels
-            own_network = labels["network"] != parent.labels["network"]
-            network = labels["network"] if own_network else parent.network
-            known = labels | {"network": resolver.variant(network, [over.options for _, _, over in levels])}
-            changes = [*parent.changes, asked.training, *(over.training for _, _, over in levels)]
-            sets = [*parent.sets, asked.set, *(over.set for _, _, over in levels)]
-            for mode, depth in itertools.product(asked.modes, _depths(asked, parent.cell.table, here)):
-                cell = resolver.transferred(
-                    parent.cell, known, LayerTransfer(depth, mode, asked.take), changes, sets, here
-                )
-                own = {"experiment": name, "base": asked.base, "mode": mode, "depth": str(depth)}
-                yield "extra" if asked.extra else "transfer", labels | extra | own, cell.cell_id
+            raise ConfigError(f"{key}.base: no cell of the grid has the data set {transfer.base!r}; add it to the grid")
+        for base, levels in itertools.product(bases, itertools.product(*_levels(transfer))):
+            labels = base.labels | {"dataset": transfer.target}
+            for level in levels:
+                labels |= level.overrides.labels
+            has_other_network = labels["network"] != base.labels["network"]
+            network = labels["network"] if has_other_network else base.network
+            network = resolver.variant(network, [level.overrides.options for level in levels])
+            changes = [*base.changes, transfer.training, *(level.overrides.training for level in levels)]
+            sets = [*base.sets, transfer.set, *(level.overrides.set for level in levels)]
+            labels_in_full = labels | {level.axis: level.label for level in levels}
+            for mode, depth in itertools.product(transfer.modes, _depths(transfer, base.cell.table, key)):
+                layers = LayerTransfer(depth, mode, transfer.take)
+                cell = resolver.transferred(base.cell, labels | {"network": network}, layers, changes, sets, key)
+                about = {"experiment": name, "base": transfer.base, "mode": mode, "depth": str(depth)}
+                yield Child("extra" if transfer.extra else "transfer", labels_in_full | about, cell.cell_id)
 
 
-def _levels(asked: spec.Transfer) -> list[list[tuple]]:
-    """For each axis that the experiment varies, its levels as (axis, level, what is put on top)."""
-    return [[(axis, level, over) for level, over in levels.items()] for axis, levels in asked.vary.items()]
+def _levels(transfer: spec.Transfer) -> list[list[Level]]:
+    """The levels of each axis that a transfer varies."""
+    return [
+        [Level(axis, label, overrides) for label, overrides in levels.items()] for axis, levels in transfer.vary.items()
+    ]
 
 
-def _depths(asked: spec.Transfer, table: Table, where: str) -> list[int]:
-    """The numbers of layers to take: those asked for, or from none to all but the last."""
+def _depths(transfer: spec.Transfer, table: Table, where: str) -> list[int]:
+    """The numbers of layers to take: those of the config, or from none to all but the last."""
     last = len(table.weight_layers) - 1
-    if asked.depths == "all":
+    if transfer.depths == "all":
         return list(range(last + 1))
-    for depth in asked.depths:
+    for depth in transfer.depths:
         if depth > last:
             raise ConfigError(f"{where}.depths: {depth} of {last + 1} weight layers; allowed: 0 to {last}")
-    return asked.depths
+    return transfer.depths

@@ -16,41 +16,41 @@ SCRIPTS = Path(__file__).resolve().parents[2]
 @cache
 def closure(*files: str) -> tuple[str, ...]:
     """The given files (relative to `scripts/`) and all that they import from there, sorted, relative to `scripts/`."""
-    found: set[str] = set()
+    closed: set[str] = set()
     waiting = list(files)
     while waiting:
         file = waiting.pop()
-        if file not in found:
-            found.add(file)
+        if file not in closed:
+            closed.add(file)
             waiting.extend(_imports(file))
-    return tuple(sorted(found))
+    return tuple(sorted(closed))
 
 
 @cache
 def _imports(file: str) -> tuple[str, ...]:
     """The files below `scripts/` that `file` imports, at its top or within a function."""
-    found = []
+    imported: list[list[str]] = []
     for node in ast.walk(ast.parse((SCRIPTS / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [_files(alias.name) for alias in node.names]
+            imported += [_files(alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 package = Path(file).parts[: -node.level]
                 base = ".".join([*package, *([node.module] if node.module else [])])
-            found += [_files(base), *(_files(f"{base}.{alias.name}") for alias in node.names)]
-    return tuple(dict.fromkeys(path for paths in found for path in paths))
+            imported += [_files(base), *(_files(f"{base}.{alias.name}") for alias in node.names)]
+    return tuple(dict.fromkeys(path for paths in imported for path in paths))
 
 
 def _files(module: str) -> list[str]:
     """The module's file and the `__init__.py` of each package above it, where they exist below `scripts/`."""
-    parts, found = module.split("."), []
+    parts, files = module.split("."), []
     for end in range(1, len(parts) + 1):
         stem = Path(*parts[:end])
         for path in (stem.with_suffix(".py"), stem / "__init__.py"):
             if parts[0] == "weight_atlas" and (SCRIPTS / path).is_file():
-                found.append(path.as_posix())
-    return found
+                files.append(path.as_posix())
+    return files
 
 
 @cache

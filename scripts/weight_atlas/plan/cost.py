@@ -13,17 +13,17 @@ from weight_atlas.plan.cell import Cell
 from weight_atlas.settings import Optimizer
 from weight_atlas.training.frozen import constant, same_rows
 
-FLOPS = 110e9  # floating-point operations a second and CPU thread
-ACTIVATION = 4e-9  # seconds an activation, forward and backward
-PICTURE = 12e-6  # seconds a picture: gather, augment, normalise
-STEP = 0.9e-3  # seconds an optimizer step, whatever its size
-PARAMETER = 1.2e-9  # seconds a parameter and step: the optimizer's pass over memory
-START = 4.0  # seconds a job: interpreter, torch, data
+FLOPS = 110e9  # floating-point operations per second and CPU thread
+ACTIVATION = 4e-9  # seconds per activation, forward and backward
+IMAGE = 12e-6  # seconds per image: gather, augment, normalise
+STEP = 0.9e-3  # seconds per optimizer step, whatever its size
+PARAMETER = 1.2e-9  # seconds per parameter and step: the optimizer's pass over memory
+START = 4.0  # seconds per job: interpreter, torch, data
 BFLOAT16 = 2.5  # how much faster bfloat16 is than float32, where the processor has the instructions
 GPU = 40.0  # speed of a GPU in CPU threads
 BASE_MB = 900  # resident memory of a process with torch
-DISK = 1e-8  # seconds a byte of a file that is read, hashed and written
-EVALUATED = 500  # pictures at a time
+DISK = 1e-8  # seconds per byte of a file that is read, hashed and written
+EVALUATED = 500  # images at a time
 ENTRY = 75  # bytes of a tensor's entry in a file's header, its name apart
 ROW, COUNTS = 170, 87  # bytes of a row of a table, of one with whole numbers alone
 RECORD = 1400, 430  # bytes of a block's run.json, and of each replicate in it
@@ -53,9 +53,10 @@ def snapshots_written(cell: Cell) -> int:
 
 def _written(cell: Cell) -> list[int]:
     """The epochs, the start apart, whose snapshots a replicate writes."""
-    asked, epochs = cell.settings.snapshots, cell.settings.epochs
-    every = range(1, epochs + 1)
-    return [epoch for epoch in every if epoch == epochs or asked == "all" or asked != "ends" and epoch in asked]
+    kept, last = cell.settings.snapshots, cell.settings.epochs
+    if isinstance(kept, str):
+        return list(range(1, last + 1)) if kept == "all" else [last]
+    return [epoch for epoch in range(1, last + 1) if epoch == last or epoch in kept]
 
 
 def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
@@ -71,11 +72,13 @@ def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
     """
     training, table, written = cell.settings.training, cell.table, _written(cell)
     shapes = {**dict(table.parameters()), **dict(table.buffers())}
-    sizes = {name: (8 if name.endswith(".num_batches_tracked") else 4) * math.prod(at) for name, at in shapes.items()}
-    headed = {name: size + ENTRY + len(name) for name, size in sizes.items()}
-    whole = sum(headed.values())
-    part = whole - sum(headed[name] for name in constant(table, training))
-    track = sum(headed[name] - 3 * sizes[name] / 4 for name, _ in table.parameters()) if training.track else 0
+    sizes = {
+        name: (8 if name.endswith(".num_batches_tracked") else 4) * math.prod(shape) for name, shape in shapes.items()
+    }
+    on_disk = {name: size + ENTRY + len(name) for name, size in sizes.items()}
+    whole = sum(on_disk.values())
+    part = whole - sum(on_disk[name] for name in constant(table, training))
+    track = sum(on_disk[name] - 3 * sizes[name] / 4 for name, _ in table.parameters()) if training.track else 0
     stay = written if kept == "all" else [epoch for epoch in written if epoch in (written[-1], *kept)]
     before = whole + part * (len(written) + _apart(written)) + track
     after = before if kept == "all" else whole + part * (len(stay) - 1 + _apart(stay)) + _tables(cell)
@@ -87,7 +90,7 @@ def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
 def _apart(epochs: list[int]) -> float:
     """The chance that the best epoch is none of these, the last one among them."""
     last = epochs[-1]
-    return (1 - last**-0.5) * (1 - (len(epochs) - 1) / max(1, last - 1))
+    return (1 - math.pow(last, -0.5)) * (1 - (len(epochs) - 1) / max(1, last - 1))
 
 
 def _moments(optimizer: Optimizer) -> int:
@@ -98,22 +101,22 @@ def _moments(optimizer: Optimizer) -> int:
 def _tables(cell: Cell) -> int:
     """Bytes of the tables of a replicate's course: rows of statistics and movement an epoch, of the rest once."""
     layers = [layer for layer in cell.table.layers if layer.parameters]
-    own, moved = sum(len(layer.parameters) + 2 * bool(layer.buffers) for layer in layers), 2 * (len(layers) + 1)
-    return (ROW * (own + moved) + COUNTS) * (len(_written(cell)) + 1) + COUNTS * (own + 21 * (len(layers) + 1))
+    tensors, moved = sum(len(layer.parameters) + 2 * bool(layer.buffers) for layer in layers), 2 * (len(layers) + 1)
+    return (ROW * (tensors + moved) + COUNTS) * (len(_written(cell)) + 1) + COUNTS * (tensors + 21 * (len(layers) + 1))
 
 
 def forward(layers: list[Layer]) -> float:
-    """Seconds that a forward pass of one picture through these layers takes on one CPU thread."""
+    """Seconds that a forward pass of one image through these layers takes on one CPU thread."""
     macs, values = sum(layer.macs for layer in layers), sum(math.prod(layer.out_shape) for layer in layers)
     return 2 * macs / FLOPS + values * ACTIVATION / 3
 
 
-def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
-    """(seconds of all passes through the network, bytes of features that are kept), for so many pictures an epoch.
+def passes(cell: Cell, train_images: int, held_out: int) -> tuple[float, int]:
+    """(seconds of all passes through the network, bytes of features that are kept), for so many images per epoch.
 
-    Frozen first rows are run forward alone; where their features are kept, once a stage instead of in every epoch.
+    Frozen first rows are run forward alone; where their features are kept, once per stage instead of in every epoch.
     """
-    training, layers, found, kept = cell.settings.training, cell.table.layers, 0.0, 0
+    training, layers, seconds, kept = cell.settings.training, cell.table.layers, 0.0, 0
     whole = forward(layers)
     for stage in training.stages:
         frozen = cell.table.select(stage.frozen) if stage.frozen else []
@@ -121,26 +124,27 @@ def passes(cell: Cell, an_epoch: int, held_out: int) -> tuple[float, int]:
         first, times = forward(layers[:rows]), stage.epochs
         if rows and training.cache_features:
             times = 1
-            kept = max(kept, 4 * math.prod(layers[rows - 1].out_shape) * (an_epoch + held_out))
-        found += (whole - first) * stage.epochs * (3 * an_epoch + held_out)
-        found += first * times * (an_epoch + held_out)
-    return found + whole * held_out, kept
+            kept = max(kept, 4 * math.prod(layers[rows - 1].out_shape) * (train_images + held_out))
+        seconds += (whole - first) * stage.epochs * (3 * train_images + held_out)
+        seconds += first * times * (train_images + held_out)
+    return seconds + whole * held_out, kept
 
 
 def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all") -> Need:
     """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time); kept: see `disk`."""
     if cell.kind == "given":
         return reading(cell, replicates)
-    training, counts = cell.settings.training, cell.data.facts["counts"]
+    training, data = cell.settings.training, cell.trained_on
+    counts = data.facts["counts"]
     threads = cell.settings.network.threads
     batch, epochs, parameters = training.batch_size, training.epochs, cell.table.parameter_count
-    an_epoch = counts["train"] * len(training.copies or [1])
-    steps = -(-an_epoch // batch) * epochs
+    train_images = counts["train"] * len(training.copies or [1])
+    steps = -(-train_images // batch) * epochs
     speed = GPU if device == "cuda" else threads
-    seconds, features = passes(cell, an_epoch, counts["valid"] + counts["test"])
+    seconds, features = passes(cell, train_images, counts["valid"] + counts["test"])
     seconds /= BFLOAT16 if training.precision == "bfloat16" else 1.0
-    work = seconds + an_epoch * epochs * PICTURE + steps * (STEP + parameters * PARAMETER)
-    pixels = cell.data.facts["channels"] * cell.data.size**2
+    work = seconds + train_images * epochs * IMAGE + steps * (STEP + parameters * PARAMETER)
+    pixels = data.facts["channels"] * data.size**2
     memory = (
         BASE_MB
         + (10 if training.track else 8) * 4 * parameters / 1e6
@@ -159,7 +163,7 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
 
 
 def reading(cell: Cell, replicates: int) -> Need:
-    """What it takes to read given checkpoints, and to evaluate each on validation and test where there are pictures."""
+    """What it takes to read given checkpoints, and to evaluate each on validation and test where there are images."""
     counts = cell.data.facts["counts"] if cell.data else {"valid": 0, "test": 0}
     pixels = cell.data.facts["channels"] * cell.data.size**2 if cell.data else 0
     threads, snapshots = cell.settings.network.threads, replicates * len(cell.settings.snapshots)
@@ -181,14 +185,14 @@ def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
     """(MB, minutes) that measuring these cells with so many replicates each takes on one CPU thread, generously.
 
     A few snapshots are in memory at a time, in 64 bits where channels are matched. Of a child the line to its parent is
-    walked twice, at 13 points with up to 3,000 pictures each.
+    walked twice, at 13 points with up to 3,000 images each.
     """
     parameters = max(cell.table.parameter_count for cell, _ in cells)
     seconds = 0.0
     for cell, replicates in cells:
-        one = forward(cell.table.layers)
-        walked = 2 * 13 * 3000 * one + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
-        seen = sum(cell.data.facts["counts"].values()) * one if cell.data else 0.0
+        one_image = forward(cell.table.layers)
+        walked = 2 * 13 * 3000 * one_image + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
+        seen = sum(cell.data.facts["counts"].values()) * one_image if cell.data else 0.0
         seconds += replicates * (2.0 + walked + 2 * seen + snapshots_written(cell) * cell.table.parameter_count * 2e-8)
     return int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1)
 
@@ -199,11 +203,11 @@ def urgency(cells: dict[str, Cell], device: str) -> dict[str, float]:
     Jobs are started in this order, the most urgent first, so that what ends last is short. `cells` lists parents
     before their children.
     """
-    found: dict[str, float] = {}
+    chains: dict[str, float] = {}
     after: dict[str, float] = {}
     for cell_id in reversed(list(cells)):
-        found[cell_id] = need(cells[cell_id], 1, device).seconds + after.get(cell_id, 0.0)
+        chains[cell_id] = need(cells[cell_id], 1, device).seconds + after.get(cell_id, 0.0)
         parent = cells[cell_id].parent
         if parent:
-            after[parent] = max(after.get(parent, 0.0), found[cell_id])
-    return found
+            after[parent] = max(after.get(parent, 0.0), chains[cell_id])
+    return chains

@@ -18,9 +18,9 @@ def used(paths: Iterable[Path]) -> tuple[int, float]:
         inside = [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]
         for file in (str(path), *inside):
             try:
-                found = os.lstat(file)
+                status = os.lstat(file)
             except FileNotFoundError:
                 continue
-            sizes[found.st_dev, found.st_ino] = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
-            latest = max(latest, found.st_mtime)
+            sizes[status.st_dev, status.st_ino] = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+            latest = max(latest, status.st_mtime)
     return sum(sizes.values()), latest

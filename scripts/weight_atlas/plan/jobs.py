@@ -48,8 +48,8 @@ class Jobs:
 
     def study_imports(self, wildcards: Wildcards) -> list[str]:
         """The files that draw a study: those of the command, and its chapter's own module where it has one."""
-        own = f"weight_atlas/reporting/chapters/{self.chapter(wildcards).replace('-', '_')}.py"
-        return self.imports("draw.py", *([own] if (code.SCRIPTS / own).exists() else []))
+        chapter = f"weight_atlas/reporting/chapters/{self.chapter(wildcards).replace('-', '_')}.py"
+        return self.imports("draw.py", *([chapter] if (code.SCRIPTS / chapter).exists() else []))
 
     def given_imports(self, wildcards: Wildcards) -> list[str]:
         """The files that lay out given checkpoints, the network's among them."""
@@ -149,11 +149,11 @@ class Jobs:
 
     def memory(self, wildcards: Wildcards, attempt: int) -> int:
         """MB of memory, doubled at each attempt."""
-        return self.need(wildcards).mem_mb * 2 ** (attempt - 1) if attempt <= ATTEMPTS else RECORDING_MB
+        return self.need(wildcards).mem_mb << (attempt - 1) if attempt <= ATTEMPTS else RECORDING_MB
 
     def runtime(self, wildcards: Wildcards, attempt: int) -> int:
         """Minutes, doubled at each attempt."""
-        return self.need(wildcards).runtime * 2 ** (attempt - 1) if attempt <= ATTEMPTS else RECORDING_MINUTES
+        return self.need(wildcards).runtime << (attempt - 1) if attempt <= ATTEMPTS else RECORDING_MINUTES
 
     def gpu(self, wildcards: Wildcards, attempt: int) -> int:
         """GPUs of a training."""
@@ -195,11 +195,11 @@ class Jobs:
 
     def group_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """MB of memory, doubled at each attempt."""
-        return self.group_need(wildcards)[0] * 2 ** (attempt - 1)
+        return self.group_need(wildcards)[0] << (attempt - 1)
 
     def group_runtime(self, wildcards: Wildcards, attempt: int) -> int:
         """Minutes, doubled at each attempt."""
-        return self.group_need(wildcards)[1] * 2 ** (attempt - 1)
+        return self.group_need(wildcards)[1] << (attempt - 1)
 
     def group_layout(self, wildcards: Wildcards) -> str:
         """What of the plan a group's measures depend on, labels apart, as a digest."""
@@ -208,7 +208,7 @@ class Jobs:
             [cell.cell_id, plan.replicates[cell.cell_id], plan.blocks[cell.cell_id], cell.settings.json]
             for cell in cells
         ]
-        return digest(layout + [named for cell in cells for named in plan.checkpoints.get(cell.cell_id, [])])
+        return digest(layout + [epochs for cell in cells for epochs in plan.checkpoints.get(cell.cell_id, [])])
 
     def measures(self) -> list[str]:
         """The directories of all groups' measures."""

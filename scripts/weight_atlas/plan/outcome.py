@@ -1,18 +1,19 @@
-"""What a person reads on the console before, after and instead of a run: cells, jobs, expected time, disk, failures."""
+"""What the console shows before, after and instead of a run: cells, jobs, expected time, disk, failures."""
 
 import collections
 import csv
 import os
 import shlex
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from weight_atlas import records
 from weight_atlas.plan import cost
-from weight_atlas.plan.study import Plan, block_path
+from weight_atlas.plan.blocks import Block
+from weight_atlas.plan.study import Entry, Plan, block_path
 from weight_atlas.vocabulary import Status
 
-# What a study's cells are there for: those of its own, and those that are listed apart from them.
+# Why a study has its cells, by role: those of the document, and those that are listed apart.
 OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
 APART = {"given": "given cells", "source": "source cells", "control": "controls of the perturbed"}
 APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
@@ -21,18 +22,25 @@ APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
 FOLLOWS = "its parent "
 
 
-def missing(plan: Plan, again: Collection[str]) -> list[tuple[str, tuple[int, int]]]:
-    """The blocks that are to be trained, as (cell id, block); again: those (and data) as `outdated` gives them."""
-    return [(cell_id, block) for cell_id, block in trained(plan) if block_path(cell_id, block) in again]
+class CellBlock(NamedTuple):
+    """A block of a cell."""
+
+    cell_id: str
+    block: Block
 
 
-def trained(plan: Plan) -> list[tuple[str, tuple[int, int]]]:
+def missing(plan: Plan, again: Collection[str]) -> list[CellBlock]:
+    """The blocks that are to be trained; again: those (and data) as `outdated` gives them."""
+    return [one for one in trained(plan) if block_path(*one) in again]
+
+
+def trained(plan: Plan) -> list[CellBlock]:
     """The blocks that are trained here, done or not: all but those of given checkpoints."""
-    cells = ((cell_id, found) for cell_id, found in plan.blocks.items() if plan.cells[cell_id].kind != "given")
-    return [(cell_id, block) for cell_id, found in cells for block in found]
+    cells = ((cell_id, blocks) for cell_id, blocks in plan.blocks.items() if plan.cells[cell_id].kind != "given")
+    return [CellBlock(cell_id, block) for cell_id, blocks in cells for block in blocks]
 
 
-def wall_seconds(plan: Plan, jobs: list, cores: int | None = None) -> float:
+def wall_seconds(plan: Plan, jobs: list[CellBlock], cores: int | None = None) -> float:
     """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores."""
     needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
     return shared([(need.seconds, need.threads) for need in needs], cores or os.cpu_count() or 1)
@@ -40,7 +48,9 @@ def wall_seconds(plan: Plan, jobs: list, cores: int | None = None) -> float:
 
 def shared(jobs: list[tuple[float, int]], cores: int) -> float:
     """Seconds that jobs of so many (seconds, threads) take: the longest one, or all of them shared by the cores."""
-    return max(max((seconds for seconds, _ in jobs), default=0.0), sum(one * threads for one, threads in jobs) / cores)
+    return max(
+        max((seconds for seconds, _ in jobs), default=0.0), sum(seconds * threads for seconds, threads in jobs) / cores
+    )
 
 
 def before(plan: Plan, again: Collection[str]) -> str:
@@ -62,7 +72,7 @@ def table(plan: Plan, again: Collection[str]) -> str:
     lines = []
     for study in plan.config.asked:
         entries = [entry for entry in plan.entries if entry.study == study]
-        lines.append(f"\nstudy {study}: {counted(entries)}")
+        lines.append(f"\nstudy {study}: {count_cells(entries)}")
         for entry in entries:
             cell, seeds = plan.cells[entry.cell_id], entry.replicates
             need = cost.need(cell, seeds, plan.config.device, plan.kept[entry.cell_id])
@@ -87,28 +97,31 @@ def table(plan: Plan, again: Collection[str]) -> str:
 
 def disk_bytes(plan: Plan) -> int:
     """What the cells of a plan are expected to take on disk once they are trained."""
-    device, asked = plan.config.device, plan.replicates.items()
-    return sum(cost.need(plan.cells[cell], count, device, plan.kept[cell]).disk_bytes for cell, count in asked)
+    needs = (
+        cost.need(plan.cells[cell], count, plan.config.device, plan.kept[cell])
+        for cell, count in plan.replicates.items()
+    )
+    return sum(need.disk_bytes for need in needs)
 
 
-def working_bytes(plan: Plan, jobs: list) -> int:
+def working_bytes(plan: Plan, jobs: list[CellBlock]) -> int:
     """What the largest of these jobs is expected to take beyond that until it is finished."""
     needs = (cost.need(plan.cells[cell], last - first + 1, "cpu", plan.kept[cell]) for cell, (first, last) in jobs)
     return max((need.working_bytes for need in needs), default=0)
 
 
-def counted(entries: list) -> str:
-    """How many cells a study has: those that its document has, added up, and what is listed apart from them."""
+def count_cells(entries: list[Entry]) -> str:
+    """How many cells a study has: those that its document has, added up, and those that are listed apart."""
     cells = {(_part(entry), entry.cell_id) for entry in entries}
     roles = collections.Counter(role for role, _ in cells)
-    own = [f"{roles[role]} {words}" for role, words in OWN.items() if roles[role]]
+    counts = [f"{roles[role]} {words}" for role, words in OWN.items() if roles[role]]
     total = sum(roles[role] for role in OWN)
-    text = " + ".join(own) + (f" = {total} trainings a replicate" if len(own) > 1 else "")
+    text = " + ".join(counts) + (f" = {total} trainings a replicate" if len(counts) > 1 else "")
     apart = ", ".join(f"{roles[role]} {words}" for role, words in APART.items() if roles[role])
     return "; apart: ".join(filter(None, [text, apart]))
 
 
-def _part(entry) -> str:
+def _part(entry: Entry) -> str:
     """The role of an entry; in the grid those apart that no grid makes, or that the document does not have."""
     if "given" in entry.labels:
         return "given"
@@ -118,14 +131,15 @@ def _part(entry) -> str:
 def troubles(plan: Plan) -> list[dict[str, Any]]:
     """The replicates that failed or diverged, or were not whole when they were last measured: cell_id, block, seed,
     status, cause."""
-    found, missing = [], _missing(plan)
+    troubled: list[dict[str, Any]] = []
+    missing = _missing(plan)
     for cell_id, block, run in _recorded(plan):
         for record in run["replicates"]:
             if cause := missing.get((cell_id, record["seed"])):
                 record |= {"status": Status.MISSING, "cause": cause}
             if record["status"] != Status.DONE and record["seed"] < plan.replicates[cell_id]:
-                found.append({"cell_id": cell_id, "block": block} | record)
-    return found
+                troubled.append({"cell_id": cell_id, "block": block} | record)
+    return troubled
 
 
 def _recorded(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -137,7 +151,7 @@ def _recorded(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def _missing(plan: Plan) -> dict[tuple[str, int], str]:
-    """{(cell, seed): why} of the replicates whose files were not as recorded when they were last measured."""
+    """{(cell, seed): cause} of the replicates whose files were not as recorded when they were last measured."""
     path = plan.root / f"results/{plan.config.name}/tables/missing.csv"
     if not path.exists():
         return {}
@@ -145,17 +159,17 @@ def _missing(plan: Plan) -> dict[tuple[str, int], str]:
         return {(row["cell_id"], int(row["seed"])): row["cause"] for row in csv.DictReader(file)}
 
 
-def retried(plan: Plan, found: list[dict[str, Any]] | None = None) -> list[str]:
+def retried(plan: Plan, known: list[dict[str, Any]] | None = None) -> list[str]:
     """The blocks that `retry_failed` trains again: those with a replicate that failed of itself, or is not whole.
 
-    found: what `troubles` gives, where it is at hand.
+    known: what `troubles` gives, where it is at hand.
 
     Not those that only failed for want of their parent's replicate: what starts from a block that is trained again
     follows it anyway, and where the parent diverged another try would end as the first. But the parent itself, where
     it is not whole.
     """
-    again = []
-    for trouble in troubles(plan) if found is None else found:
+    again: list[str] = []
+    for trouble in troubles(plan) if known is None else known:
         if trouble["status"] == Status.FAILED and (trouble["cause"] or "").startswith(FOLLOWS):
             again += _damaged_parent(plan, trouble)
         elif trouble["status"] in (Status.FAILED, Status.MISSING):
@@ -166,12 +180,14 @@ def retried(plan: Plan, found: list[dict[str, Any]] | None = None) -> list[str]:
 def _damaged_parent(plan: Plan, trouble: dict[str, Any]) -> list[str]:
     """The block of the replicate that a failed one starts from, in a list, where it is not whole; else []."""
     parent, seed = plan.cells[trouble["cell_id"]].parent, trouble["seed"]
-    names = [block_path(parent, block) for block in plan.blocks.get(parent, []) if block[0] <= seed <= block[1]]
+    if parent is None:
+        return []
+    names = [block_path(parent, block) for block in plan.blocks[parent] if block[0] <= seed <= block[1]]
     return [
         name
         for name in names
         if (plan.root / name / "run.json").exists()
-        and records.replicates([plan.root / name], [seed])[0][-1]["status"] == Status.MISSING
+        and records.replicates([plan.root / name], [seed])[0].record["status"] == Status.MISSING
     ]
 
 
@@ -185,13 +201,11 @@ def command(files: list[str], settings: list[str], *target: str) -> str:
 
 def after(plan: Plan, again: str) -> str:
     """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
-    found = troubles(plan)
-    lines = [
-        f"  {trouble['status']}: {trouble['cell_id']} seed {trouble['seed']}: {trouble['cause']}" for trouble in found
-    ]
+    troubled = troubles(plan)
+    lines = [f"  {one['status']}: {one['cell_id']} seed {one['seed']}: {one['cause']}" for one in troubled]
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
-    if retried(plan, found):
+    if retried(plan, troubled):
         lines.append(f"To train what failed or is not whole again:\n  {again}")
     report = f"results/{plan.config.name}/report/report.html"
     if (plan.root / report).exists():
@@ -200,7 +214,7 @@ def after(plan: Plan, again: str) -> str:
 
 
 def spoken(seconds: float) -> str:
-    """Seconds as a person would say them."""
+    """Seconds for a reader: 30 s, 2.5 min, 3.0 h."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.1f} {unit}"
@@ -208,7 +222,7 @@ def spoken(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as a person would say them."""
+    """Bytes for a reader: 12 kB, 3.4 MB."""
     for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= length:
             return f"{count / length:.1f} {unit}"

@@ -11,7 +11,7 @@ from typing import Any
 from weight_atlas import schema
 from weight_atlas.plan import blocks, children, spec
 from weight_atlas.plan.blocks import Block
-from weight_atlas.plan.cell import Cell
+from weight_atlas.plan.cell import Cell, Data
 from weight_atlas.plan.checks import ConfigError, check, check_take, matches
 from weight_atlas.plan.identity import digest, slug
 from weight_atlas.plan.resolve import Resolver
@@ -57,7 +57,7 @@ class Plan:
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
 
     def chapter(self, study: str) -> str:
-        """Which chapter tells a study: the one that the config names, or that of its own name."""
+        """Which chapter reports a study: the one that the config names, or the one called as the study."""
         return self.config.definitions[study].chapter or study
 
     # --------------------------------------------------------------------------------------- expansion
@@ -69,19 +69,19 @@ class Plan:
         if study.grid:
             yield from self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
         for label, part in study.experiments.items():
-            here = f"definitions.{name}.experiments.{label}"
-            yield from self._experiment(name, part, replicates, here, {"experiment": label}, [study.training])
+            where = f"definitions.{name}.experiments.{label}"
+            yield from self._experiment(name, part, replicates, where, {"experiment": label}, [study.training])
 
     def _given(self, study: str, name: str) -> Entry:
-        """The entry of given checkpoints: one replicate a series, with the first and the last of its files named."""
+        """The entry of given checkpoints: one replicate per series, with the first and the last of its files named."""
         if name not in self.config.given:
             known = ", ".join(self.config.given) or "none"
             raise ConfigError(f"definitions.{study}.given: {name!r} is not one of the given; allowed: {known}")
-        asked, cell = self.config.given[name], self._resolver.given(name)
-        labels = {"dataset": asked.dataset or NO_DATA, "network": asked.network, "init": "", "optimizer": ""}
+        given, cell = self.config.given[name], self._resolver.given(name)
+        labels = {"dataset": given.dataset or NO_DATA, "network": given.network, "init": "", "optimizer": ""}
         epochs = cell.settings.snapshots
-        named = {"first": epochs[0]} | ({"last": epochs[-1]} if len(epochs) > 1 else {})
-        return Entry(study, "grid", labels | {"given": name}, cell.cell_id, len(cell.files), named)
+        checkpoints = {"first": epochs[0]} | ({"last": epochs[-1]} if len(epochs) > 1 else {})
+        return Entry(study, "grid", labels | {"given": name}, cell.cell_id, len(cell.files), checkpoints)
 
     def _experiment(
         self,
@@ -89,33 +89,35 @@ class Plan:
         part: spec.Design,
         replicates: int,
         where: str,
-        named: dict[str, Any],
-        above: list[dict[str, Any]],
+        extra_labels: dict[str, str],
+        changes_above: list[dict[str, Any]],
     ) -> Iterator[Entry]:
         """The entries of one grid: what its cells start from, its cells, and what starts from them.
 
-        named: the label that its cells have beside those of the grid; above: training that the part's is laid over.
+        extra_labels: what its cells have beside those of the grid; changes_above: training that the part's overrides.
         """
-        found: dict[str, Entry] = {}
+        grid: dict[str, Entry] = {}
         parents: list[children.Parent] = []
         for labels, levels in self._combinations(part, where):
             if any(matches(rule, labels, f"{where}.exclude") for rule in part.exclude):
                 continue
             adjust = [rule for rule in part.adjust if matches(rule.where, labels, f"{where}.adjust.where")]
-            changes = [*above, part.training, *(own.training for own in (*levels, *adjust))]
-            sets = [own.set for own in (*levels, *adjust)]
+            overrides: list[spec.Overrides | spec.Adjust] = [*levels, *adjust]
+            changes = [*changes_above, part.training, *(one.training for one in overrides)]
+            sets = [one.set for one in overrides]
             network = self._resolver.variant(labels["network"], [level.options for level in levels])
             cell = self._resolver.cell(labels | {"network": network}, changes, sets, where)
-            if cell.cell_id not in found:
+            if cell.cell_id not in grid:
                 beyond = any(matches(rule, labels, f"{where}.beyond") for rule in part.beyond)
-                found[cell.cell_id] = Entry(study, "grid", labels | named, cell.cell_id, replicates, beyond=beyond)
-                parents.append(children.Parent(cell, labels | named, network, changes, sets))
-        if not found:
+                labels |= extra_labels
+                grid[cell.cell_id] = Entry(study, "grid", labels, cell.cell_id, replicates, beyond=beyond)
+                parents.append(children.Parent(cell, labels, network, changes, sets))
+        if not grid:
             raise ConfigError(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
-        yield from self._sources(study, found, replicates)
-        yield from self._checkpoints(part, list(found.values()), where)
+        yield from self._sources(study, grid, replicates)
+        yield from self._checkpoints(part, list(grid.values()), where)
         for children_of in (children.perturbed, children.transferred):
-            listed = {}
+            listed: dict[tuple[Any, ...], Entry] = {}
             for role, labels, cell_id in children_of(self._resolver, part, parents, where):
                 # One cell may stand under several labels: without a layer of a base, all transfers are the same.
                 entry = Entry(study, role, labels, cell_id, replicates)
@@ -124,37 +126,36 @@ class Plan:
 
     def _checkpoints(self, study: spec.Design, entries: list[Entry], where: str) -> Iterator[Entry]:
         """The entries with their checkpoints: those of the first rule that fits a cell."""
-        rules = list(enumerate(study.checkpoints))
-        named: dict[str, dict[str, Any]] = {}
-        for number, rule in rules:
-            here = f"{where}.checkpoints.{number}"
+        checkpoints: dict[str, dict[str, Any]] = {}
+        for number, rule in enumerate(study.checkpoints):
+            key = f"{where}.checkpoints.{number}"
             for entry in entries:
-                if entry.cell_id not in named and matches(rule.where, entry.labels, f"{here}.where"):
-                    named[entry.cell_id] = self._epochs(rule, entry, entries, named, here)
-        yield from (replace(entry, checkpoints=named.get(entry.cell_id, {})) for entry in entries)
+                if entry.cell_id not in checkpoints and matches(rule.where, entry.labels, f"{key}.where"):
+                    checkpoints[entry.cell_id] = self._epochs(rule, entry, entries, checkpoints, key)
+        yield from (replace(entry, checkpoints=checkpoints.get(entry.cell_id, {})) for entry in entries)
 
     def _epochs(
-        self, rule: spec.Checkpoints, entry: Entry, entries: list[Entry], named: dict[str, Any], where: str
+        self, rule: spec.Checkpoints, entry: Entry, entries: list[Entry], earlier: dict[str, dict[str, Any]], where: str
     ) -> dict[str, Any]:
         """The checkpoints of one cell by one rule; ConfigError where an epoch is not kept, or nothing is to match."""
         if rule.epochs is not None:
             for epoch in rule.epochs.values():
                 check_take(epoch, self._resolver.cells[entry.cell_id].settings, f"{where}.epochs")
-            return rule.epochs
-        alike = [
-            other
-            for other in entries
-            if matches(rule.match.to, other.labels, f"{where}.match.to")
-            and all(other.labels[axis] == label for axis, label in entry.labels.items() if axis not in rule.match.to)
-        ]
-        if not alike or "match" in (found := named.get(alike[0].cell_id, {"match": None})):
-            raise ConfigError(f"{where}.match.to: names no cell with epochs above; give its checkpoints first")
-        return {"match": alike[0].cell_id, "by": rule.match.by, "epochs": found}
+            return dict(rule.epochs)
+        assert rule.match is not None, "the spec asks for one of the two"
+        to, key = rule.match.to, f"{where}.match.to"
+        shared = {axis: label for axis, label in entry.labels.items() if axis not in to}
+        same = (other for other in entries if matches(to, other.labels, key) and shared.items() <= other.labels.items())
+        target = next((other.cell_id for other in same), "")
+        epochs = earlier.get(target)
+        if epochs is None or "match" in epochs:
+            raise ConfigError(f"{key}: names no cell with epochs above; give its checkpoints first")
+        return {"match": target, "by": rule.match.by, "epochs": epochs}
 
-    def _combinations(self, study: spec.Design, where: str) -> Iterator[tuple[dict[str, Any], list]]:
+    def _combinations(self, study: spec.Design, where: str) -> Iterator[tuple[dict[str, str], list[spec.Overrides]]]:
         """The labels of each combination, and the overrides of its levels on the extra axes."""
-        experiments = (axis for transfer in study.transfer.values() for axis in transfer.vary)
-        for axis in (*study.vary, *experiments):
+        transfer_axes = (axis for transfer in study.transfer.values() for axis in transfer.vary)
+        for axis in (*study.vary, *transfer_axes):
             if axis in RESERVED:
                 raise ConfigError(f"{where}.vary: {axis!r} is an axis already; allowed: another name")
         grid = [getattr(study.grid, axis) for axis in AXES]
@@ -166,13 +167,13 @@ class Plan:
                 labels |= level.labels
             yield labels | extra, levels
 
-    def _sources(self, study: str, found: dict[str, Entry], replicates: int) -> Iterator[Entry]:
+    def _sources(self, study: str, grid: dict[str, Entry], replicates: int) -> Iterator[Entry]:
         """The cells that the study's cells start from and that its grid does not hold, parents first."""
         listed: dict[str, Entry] = {}
-        for entry in list(found.values()):
+        for entry in grid.values():
             parent = self._resolver.cells[entry.cell_id].parent
             while parent:
-                if parent not in found:
+                if parent not in grid:
                     labels = self._resolver.source_labels[parent]
                     listed.setdefault(parent, Entry(study, "source", labels, parent, replicates))
                 parent = self._resolver.cells[parent].parent
@@ -182,7 +183,7 @@ class Plan:
 
     @cached_property
     def replicates(self) -> dict[str, int]:
-        """How many replicates of each cell are asked for: the most that any study wants."""
+        """How many replicates each cell has: the most that any study asks for."""
         most: dict[str, int] = {}
         for entry in self.entries:
             most[entry.cell_id] = max(most.get(entry.cell_id, 0), entry.replicates)
@@ -205,17 +206,19 @@ class Plan:
     def parent_blocks(self, cell_id: str, block: Block) -> list[str]:
         """The directories of the parent's blocks that hold the replicates of a block."""
         parent = self.cells[cell_id].parent
-        held = [one for one in self.blocks.get(parent or "", []) if one[0] <= block[1] and one[1] >= block[0]]
-        return [block_path(parent, one) for one in held]
+        if parent is None:
+            return []
+        first, last = block
+        return [block_path(parent, other) for other in self.blocks[parent] if other[0] <= last and other[1] >= first]
 
     @cached_property
     def checkpoints(self) -> dict[str, list[dict[str, Any]]]:
         """The checkpoints of each cell that has some, as each study that gives some names them."""
-        found: dict[str, list[dict[str, Any]]] = {}
+        by_cell: dict[str, list[dict[str, Any]]] = {}
         for entry in self.entries:
             if entry.checkpoints:
-                found.setdefault(entry.cell_id, []).append(entry.checkpoints)
-        return found
+                by_cell.setdefault(entry.cell_id, []).append(entry.checkpoints)
+        return by_cell
 
     @cached_property
     def kept(self) -> dict[str, str | list[int]]:
@@ -224,11 +227,11 @@ class Plan:
         every: set[str] = set()
         epochs: dict[str, set[int]] = {cell_id: set() for cell_id in self.cells}
         for entry in self.entries:
-            keep, named = self.config.definitions[entry.study].keep, entry.checkpoints
-            if keep == "all" or keep == "checkpoints" and "match" in named:  # which chooses among all
+            keep, checkpoints = self.config.definitions[entry.study].keep, entry.checkpoints
+            if keep == "all" or keep == "checkpoints" and "match" in checkpoints:  # which chooses among all
                 every.add(entry.cell_id)
             elif keep == "checkpoints":
-                epochs[entry.cell_id].update(named.values())
+                epochs[entry.cell_id].update(checkpoints.values())
         for cell in self.cells.values():
             take = cell.settings.start.take
             if cell.parent and isinstance(take, int):
@@ -241,10 +244,10 @@ class Plan:
 
         Cells that only serve others as a start are not measured.
         """
-        found: dict[str, list[str]] = {}
+        groups: dict[str, list[str]] = {}
         for cell_id in dict.fromkeys(entry.cell_id for entry in self.entries if entry.role != "source"):
-            found.setdefault(self.group(cell_id), []).append(cell_id)
-        return found
+            groups.setdefault(self.group(cell_id), []).append(cell_id)
+        return groups
 
     def group(self, cell_id: str) -> str:
         """The name of the cell's measure group."""
@@ -254,7 +257,7 @@ class Plan:
         return f"{slug(dataset.rsplit('-', 1)[0] or NO_DATA, cell.architecture)}-{digest(shared, 8)}"
 
     @cached_property
-    def datasets(self) -> dict[str, Any]:
+    def datasets(self) -> dict[str, Data]:
         """The data sets in use, by id."""
         return {cell.data.dataset_id: cell.data for cell in self.cells.values() if cell.data}
 
@@ -264,7 +267,7 @@ class Plan:
         return {cell.weights.weights_id: cell.weights.spec for cell in self.cells.values() if cell.weights}
 
     def rows(self) -> list[dict[str, Any]]:
-        """`cells.csv`: one row a study and cell."""
+        """`cells.csv`: one row per study and cell."""
         rows = []
         for entry in self.entries:
             cell = self.cells[entry.cell_id]

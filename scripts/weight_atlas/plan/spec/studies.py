@@ -164,6 +164,7 @@ class Study(Design):
             raise ValueError(f"names `{alone[0]}` without `grid`; allowed: with a grid to train")
         if self.experiments and alone:
             raise ValueError(f"names `experiments` and `{alone[0]}`; allowed: `{alone[0]}` within each experiment")
-        if self.keep == "ends" and any(part.checkpoints for part in (self, *self.experiments.values())):
+        designs: list[Design] = [self, *self.experiments.values()]
+        if self.keep == "ends" and any(design.checkpoints for design in designs):
             raise ValueError("has `checkpoints` and `keep: ends`; allowed: keep: checkpoints, or all")
         return self

@@ -1,0 +1,230 @@
+"""What the cells of a config are made of: data sets, networks and their layer tables, trainings, perturbations."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+
+from weight_atlas import networks
+from weight_atlas.datasets import source_info
+from weight_atlas.datasets.card import Facts
+from weight_atlas.networks.table import Table
+from weight_atlas.plan import spec
+from weight_atlas.plan.cell import Data
+from weight_atlas.plan.checks import ConfigError, check, check_layers, merge, step_options
+from weight_atlas.plan.identity import digest, slug
+from weight_atlas.plugins import check_options
+
+T = TypeVar("T")
+Json = dict[str, Any]
+OPTIMIZER: TypeAdapter[spec.SGD | spec.Adam] = TypeAdapter(spec.Optimizer)
+
+
+class InFull(NamedTuple):
+    """A part of a cell with its defaults filled in, and what of it counts for the cell's id."""
+
+    full: Json
+    identity: Json
+
+
+class Steps(NamedTuple):
+    """The steps of a perturbation: in full, what counts for the id, and a word for each."""
+
+    full: list[Json]
+    identities: list[Json]
+    words: list[str]
+
+
+class Parts:
+    """The parts of a config's cells, so that each data set is looked at and each layer table built once."""
+
+    def __init__(self, config: spec.Config, root: Path = Path()):
+        self.config, self.root = config, root
+        self.networks = dict(config.networks)  # and variants of them, which no config names
+        self._data: dict[str, Data] = {}
+        self._tables: dict[tuple[str, int, int, int], Table] = {}
+        self._networks: dict[str, Json] = {}
+
+    def data(self, label: str, key: str = "dataset") -> Data:
+        """The data set called `label`; ConfigError where there is none, or where its files are not there."""
+        if label not in self._data:
+            chosen = self.look_up(self.config.datasets, label, key, "datasets")
+            full, identity = _dataset(chosen, Path(self.config.data_root))
+            dataset_id = f"{slug(_source_name(chosen))}-{digest(identity)}"
+            card = self.root / "data" / f"{dataset_id}.json"
+            try:
+                facts = _card_facts(card) if card.exists() else source_info.facts(full, Path(self.config.data_root))
+            except ValueError as error:
+                raise ConfigError(f"datasets.{label}: {error}") from None
+            self._data[label] = Data(label, dataset_id, full, facts)
+        return self._data[label]
+
+    def network(self, label: str) -> Json:
+        """The network called `label`: architecture, width, options and threads."""
+        if label not in self._networks:
+            chosen = self.look_up(self.networks, label, "network", "networks")
+            architecture, options = chosen.architecture or label, dict(chosen.model_extra or {})
+            try:
+                networks.check_options(architecture, options)
+            except ValueError as error:
+                raise ConfigError(f"networks.{label}: {error}") from None
+            defaults = {name: option.default for name, option in networks.options(architecture).items()}
+            self._networks[label] = {
+                "architecture": architecture,
+                "width": chosen.width,
+                "options": defaults | options,
+                "threads": chosen.threads,
+            }
+        return self._networks[label]
+
+    def variant(self, label: str, options: list[Json]) -> str:
+        """The name of the network called `label` with other options laid over its own; `label` itself without any."""
+        changed = merge(*options)
+        if not changed:
+            return label
+        name = f"{label} with {', '.join(f'{key} {value}' for key, value in sorted(changed.items()))}"
+        if name not in self.networks:
+            base = self.look_up(self.networks, label, "network", "networks").model_dump()
+            full = base | {"architecture": base["architecture"] or label} | changed
+            self.networks[name] = check(spec.Network, full, f"networks.{name}")
+        return name
+
+    def table(self, network: Json, channels: int, size: int, classes: int, label: str) -> Table:
+        """The layer table for an input of `channels` x `size` x `size`; ConfigError where the input is too small."""
+        key = (digest(network), channels, size, classes)
+        if key not in self._tables:
+            try:
+                self._tables[key] = networks.layer_table(network, channels, size, classes)
+            except ValueError as error:
+                raise ConfigError(f"networks.{label}: {error}") from None
+        return self._tables[key]
+
+    def training(self, optimizer: str, changes: list[Json], sets: list[Json], where: str) -> InFull:
+        """The training: the optimizer called so, with the changes put on top in order."""
+        chosen = self.look_up(self.config.optimizers, optimizer, "optimizer", "optimizers")
+        training = check(spec.Training, merge(_explicit(self.config.training), *changes), f"{where}.training")
+        chosen = check(OPTIMIZER, merge(_explicit(chosen), *sets), f"{where}.set")
+        stages = training.stages or [spec.Stage(epochs=training.epochs)]
+        full = training.model_dump() | {
+            "optimizer": chosen.model_dump(),
+            "epochs": sum(stage.epochs for stage in stages),
+            "stages": [_stage(stage, training.schedule, chosen.lr, where) for stage in stages],
+        }
+        del full["schedule"]
+        identity = _identity(training) | {"optimizer": _identity(chosen)}
+        if training.stages:
+            identity.pop("epochs", None)
+        return InFull(full, identity)
+
+    def steps(self, chosen: list[spec.Step], table: Table, where: str) -> Steps:
+        """The steps of a perturbation; their options are single values."""
+        full, identities, words = [], [], []
+        for step in chosen:
+            known, options = step_options(step.type, f"{where}.perturbations"), step.model_extra or {}
+            try:
+                check_options(known, options, f"type '{step.type}'")
+            except ValueError as error:
+                raise ConfigError(f"{where}.perturbations: {error}") from None
+            if step.layers == "each":
+                raise ConfigError(f"{where}.perturbations: layers: 'each' is a ladder; allowed here: names of layers")
+            check_layers(step.layers, table, f"{where}.perturbations: layers")
+            fixed = {"type": step.type, "layers": step.layers, "tensors": step.tensors}
+            full.append(fixed | {name: option.default for name, option in known.items()} | options)
+            changed = {name: value for name, value in options.items() if value != known[name].default}
+            defaults = {"layers": None, "tensors": "all"}
+            identities.append({key: value for key, value in fixed.items() if value != defaults.get(key)} | changed)
+            words.append(step.type)
+        return Steps(full, identities, words)
+
+    def given_outputs(self, label: str) -> int | None:
+        """How many outputs the config gives the network, where it does."""
+        return self.networks[label].outputs
+
+    def outputs(self, label: str, classes: int) -> int:
+        """How many outputs the network has for a data set of so many classes."""
+        outputs = self.given_outputs(label) or classes
+        if outputs < classes:
+            raise ConfigError(f"networks.{label}.outputs: {outputs} for {classes} classes; allowed: {classes} or more")
+        return outputs
+
+    def look_up(self, named: Mapping[str, T], label: str, key: str, section: str) -> T:
+        """The entry of a section called `label`; ConfigError, which begins with `key`, where there is none."""
+        if label not in named:
+            raise ConfigError(f"{key}: {label!r} is not one of the {section}; allowed: {', '.join(named) or 'none'}")
+        return named[label]
+
+
+def _card_facts(path: Path) -> Facts:
+    """What a prepared data set holds, from its card."""
+    card = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        "classes": card["classes"],
+        "channels": card["channels"],
+        "size": card["size"],
+        "counts": {split: sum(counts) for split, counts in card["counts"].items()},
+    }
+
+
+def _explicit(model: BaseModel) -> Json:
+    """The settings that the config gives, defaults apart."""
+    return model.model_dump(exclude_unset=True)
+
+
+def _identity(model: BaseModel) -> Json:
+    """What of a model's settings differs from the defaults, and which branch of a union it is."""
+    identity = model.model_dump(exclude_defaults=True)
+    for name in ("type", "source"):
+        if hasattr(model, name):
+            identity[name] = getattr(model, name)
+    return identity
+
+
+def _dataset(chosen: spec.Dataset, data_root: Path) -> InFull:
+    """A data set; what of it changes the images counts for its id. `instead` is taken where its files exist."""
+    instead = getattr(chosen, "instead", None)
+    if instead and all((data_root / path).exists() for path in _paths(instead)):
+        common = {key: value for key, value in _explicit(chosen).items() if key in spec.ImageSource.model_fields}
+        chosen = spec.Folder(**merge(common, _explicit(instead)))
+    identity = _identity(chosen)
+    for key in ("title", "download", "archive", "instead"):
+        identity.pop(key, None)
+    full = chosen.model_dump()
+    for key in ("title", "instead"):
+        full.pop(key, None)
+    return InFull(full, identity)
+
+
+def _paths(folder: spec.Folder) -> list[str]:
+    return [folder.path] if folder.path else [*(folder.train or []), *(folder.valid or []), *(folder.test or [])]
+
+
+def _source_name(chosen: spec.Dataset) -> str:
+    """What a data set is called in the names of files: by where it comes from, not by its label."""
+    if isinstance(chosen, spec.Folder):
+        return Path(_paths(chosen)[0]).name.split(".")[0]
+    return chosen.dataset if isinstance(chosen, spec.Torchvision) else chosen.source
+
+
+def network_identity(network: Json) -> Json:
+    """What of a network differs from its defaults."""
+    defaults = {name: option.default for name, option in networks.options(network["architecture"]).items()}
+    options = {name: value for name, value in network["options"].items() if value != defaults[name]}
+    identity: Json = {"architecture": network["architecture"]} | ({"options": options} if options else {})
+    return identity | {key: network[key] for key in ("width", "threads") if network[key] != 1}
+
+
+def _stage(stage: spec.Stage, schedule: spec.Schedule, lr: float, where: str) -> Json:
+    """A stage in full: its own rate and schedule, or those of the training."""
+    chosen = stage.schedule or schedule
+    if isinstance(chosen, spec.RateTable) and len(chosen.rates) < stage.epochs:
+        raise ConfigError(
+            f"{where}.training.schedule.rates: {len(chosen.rates)} rates for {stage.epochs} epochs; allowed: one each"
+        )
+    return {
+        "epochs": stage.epochs,
+        "lr": stage.lr or lr,
+        "schedule": chosen.model_dump(),
+        "frozen": stage.frozen,
+    }
