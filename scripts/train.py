@@ -14,6 +14,7 @@ from weight_atlas import records, store
 from weight_atlas.plan import recipe
 from weight_atlas.settings import Settings
 from weight_atlas.training import launcher, slots
+from weight_atlas.training.block_files import Block
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -50,7 +51,7 @@ def train(args: argparse.Namespace) -> None:
     """Train in this process what the block lacks."""
     from weight_atlas.training import block as trainer
 
-    block = launcher.Block(args.output, args.cell_id, args.cell)
+    block = Block(args.output, args.cell_id, args.cell)
     files: trainer.Files = {
         "data": args.data,
         "card": args.card,
@@ -68,7 +69,7 @@ def main() -> int:
     gpus = [] if args.device == "cpu" else slots.devices()
     if args.device == "cuda" and not gpus:
         sys.exit(f"{args.cell_id}: the config says `device: cuda`, but there is no GPU here; set it to auto or cpu")
-    block = launcher.Block(args.output, args.cell_id, args.cell, find_recipe(args), args.keep, args.adopt)
+    block = Block(args.output, args.cell_id, args.cell, find_recipe(args), args.keep, args.adopt)
     job = launcher.Job(
         command=[sys.executable, *sys.argv, "--child"],
         log=args.log,

@@ -177,7 +177,7 @@ WRONG = {
     "a file beside folders": (
         lambda root: write(root / "run", "a1"),
         {"files": ["run", "run/a1.safetensors"]},
-        ["a1.safetensors", "folder a replicate"],
+        ["a1.safetensors", "folder per replicate"],
     ),
     "replicates of other epochs": (
         lambda root: [write(root / "run/0", "epoch_1"), write(root / "run/1", "epoch_2")],

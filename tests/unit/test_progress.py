@@ -73,7 +73,7 @@ def test_every_replicate_has_its_state(halfway):
     assert found.counts(plan.replicates) == {"done": 3, "running": 1, "failed": 1, "diverged": 1, "waiting": 6}
     (running,) = found.running
     assert (running.cell_id, running.seed, running.trained) == (now, 1, pytest.approx(1.5 / 6))
-    assert running.said == "epoch 2/6 50%  valid 13.70%  1,064 images/s  1 min 02 s left"
+    assert running.line == "epoch 2/6 50%  valid 13.70%  1,064 images/s  1 min 02 s left"
     assert not progress.Progress(plan).running, "whose lock is free is not running"
 
 
@@ -127,7 +127,7 @@ def test_what_is_trained_of_a_running_replicate_is_not_left(halfway):
 
 def test_the_last_words_are_read_as_the_trainer_says_them(toy, tmp_path, capsys, monkeypatch):
     """80 pictures in batches of 16, two epochs: a line at each of the five steps, and one at the end of each epoch."""
-    monkeypatch.setattr(engine, "REPORT_SECONDS", -1.0)
+    monkeypatch.setattr(engine, "LOG_SECONDS", -1.0)
     train(toy, tmp_path, settings("lenet1", stages=[stage(epochs=2)]), seed=3)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("seed")]
     assert progress.last_line(lines, 2) == (0.0, "starting")

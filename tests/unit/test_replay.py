@@ -93,7 +93,7 @@ class Bench:
             return found
 
         with (
-            mock.patch.object(launcher.Block, "follow", follow),
+            mock.patch.object(launcher.Launch, "follow", follow),
             contextlib.redirect_stdout(said),
             contextlib.redirect_stderr(said),
         ):

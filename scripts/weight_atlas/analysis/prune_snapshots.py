@@ -50,7 +50,7 @@ def thin(block: Path, cell_id: str, settings: Settings, kept: Collection[int]) -
 def _can_be_made_again(settings: Settings, block: Path, record: Record) -> bool:
     """Whether the start can be made again, to the last bit."""
     try:
-        starts.made_again(settings, record, block)
+        starts.recreate(settings, record, block)
     except (ValueError, KeyError, OSError, starts.Missing) as error:
         print(f"seed {record['seed']}  its start stays, since it cannot be made again: {error}", flush=True)
         return False

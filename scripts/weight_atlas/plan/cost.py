@@ -7,6 +7,7 @@ multiple. They choose limits for a scheduler and tell a person what to expect; t
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from weight_atlas.networks.table import Layer
 from weight_atlas.plan.cell import Cell
@@ -46,6 +47,27 @@ class Need:
         return max(10, int(self.seconds * 3 / 60) + 1)
 
 
+class DiskUse(NamedTuple):
+    """Expected bytes of a replicate: what it leaves on disk, and what it takes beyond that until its block is done."""
+
+    kept: float
+    temporary: float
+
+
+class Passes(NamedTuple):
+    """Seconds of all passes through a network, and bytes of the features that are kept."""
+
+    seconds: float
+    feature_bytes: int
+
+
+class MeasureNeed(NamedTuple):
+    """What measuring takes on one CPU thread, generously."""
+
+    mem_mb: int
+    minutes: int
+
+
 def snapshots_written(cell: Cell) -> int:
     """How many snapshots a replicate writes, `best` included."""
     return 2 + len(_written(cell))
@@ -59,8 +81,8 @@ def _written(cell: Cell) -> list[int]:
     return [epoch for epoch in range(1, last + 1) if epoch == last or epoch in kept]
 
 
-def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
-    """(bytes that a replicate leaves on disk, bytes beyond that until its block is finished), both expected.
+def disk(cell: Cell, kept: str | list[int] = "all") -> DiskUse:
+    """What a replicate is expected to take on disk.
 
     kept: as `weight_atlas.plan.study.Plan.kept` has it. What is left are
     - the start, whole, and later snapshots without the tensors that stay those of the start; or, where snapshots are
@@ -84,7 +106,10 @@ def disk(cell: Cell, kept: str | list[int] = "all") -> tuple[float, float]:
     after = before if kept == "all" else whole + part * (len(stay) - 1 + _apart(stay)) + _tables(cell)
     state = _moments(training.optimizer) * 4 * table.parameter_count
     rows = ROW * (training.epochs + 1) + RECORD[1]
-    return after + rows + state * training.keep_optimizer, max(0, before - after) + whole + state + track
+    return DiskUse(
+        kept=after + rows + state * training.keep_optimizer,
+        temporary=max(0, before - after) + whole + state + track,
+    )
 
 
 def _apart(epochs: list[int]) -> float:
@@ -111,8 +136,8 @@ def forward(layers: list[Layer]) -> float:
     return 2 * macs / FLOPS + values * ACTIVATION / 3
 
 
-def passes(cell: Cell, train_images: int, held_out: int) -> tuple[float, int]:
-    """(seconds of all passes through the network, bytes of features that are kept), for so many images per epoch.
+def passes(cell: Cell, train_images: int, held_out: int) -> Passes:
+    """All passes through the network, for so many images per epoch.
 
     Frozen first rows are run forward alone; where their features are kept, once per stage instead of in every epoch.
     """
@@ -127,7 +152,7 @@ def passes(cell: Cell, train_images: int, held_out: int) -> tuple[float, int]:
             kept = max(kept, 4 * math.prod(layers[rows - 1].out_shape) * (train_images + held_out))
         seconds += (whole - first) * stage.epochs * (3 * train_images + held_out)
         seconds += first * times * (train_images + held_out)
-    return seconds + whole * held_out, kept
+    return Passes(seconds + whole * held_out, kept)
 
 
 def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all") -> Need:
@@ -181,8 +206,8 @@ def reading(cell: Cell, replicates: int) -> Need:
     )
 
 
-def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
-    """(MB, minutes) that measuring these cells with so many replicates each takes on one CPU thread, generously.
+def measuring(cells: list[tuple[Cell, int]]) -> MeasureNeed:
+    """What measuring these cells with so many replicates each takes.
 
     A few snapshots are in memory at a time, in 64 bits where channels are matched. Of a child the line to its parent is
     walked twice, at 13 points with up to 3,000 images each.
@@ -194,7 +219,7 @@ def measuring(cells: list[tuple[Cell, int]]) -> tuple[int, int]:
         walked = 2 * 13 * 3000 * one_image + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
         seen = sum(cell.data.facts["counts"].values()) * one_image if cell.data else 0.0
         seconds += replicates * (2.0 + walked + 2 * seen + snapshots_written(cell) * cell.table.parameter_count * 2e-8)
-    return int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1)
+    return MeasureNeed(int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1))
 
 
 def urgency(cells: dict[str, Cell], device: str) -> dict[str, float]:

@@ -4,10 +4,18 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 
-def used(paths: Iterable[Path]) -> tuple[int, float]:
-    """(bytes, latest modification in seconds since 1970) of these files and of all files below these directories.
+class Usage(NamedTuple):
+    """Bytes on the disk, and the latest modification in seconds since 1970."""
+
+    size: int
+    modified: float
+
+
+def used(paths: Iterable[Path]) -> Usage:
+    """What these files and all files below these directories take.
 
     A file with several names counts once, as `best.safetensors` beside its epoch does; symbolic links are not followed.
     What vanishes meanwhile, since a run works beside, counts nothing.
@@ -23,4 +31,4 @@ def used(paths: Iterable[Path]) -> tuple[int, float]:
                 continue
             sizes[status.st_dev, status.st_ino] = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
             latest = max(latest, status.st_mtime)
-    return sum(sizes.values()), latest
+    return Usage(sum(sizes.values()), latest)

@@ -11,27 +11,44 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from weight_atlas import networks, store
 from weight_atlas.networks.table import Layer, Shape, Table
 
 SUFFIX = ".safetensors"
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # never opened
-ASIDE = ("best", "track", "optimizer")  # what this workflow leaves beside the epochs of a replicate
+OTHER_STEMS = ("best", "track", "optimizer")  # the other files of a replicate that this workflow trained
 FLOATS = ("F32", "F64", "F16", "BF16")  # kept as float32
 WHOLE = ("I64", "I32", "I16", "U8", "I8")  # of BatchNorm's counter of batches
-LARGEST = 512  # pixels a side
+LARGEST = 512  # pixels of an image's side
 SAMPLE = 65536  # bytes of a file's end that its fingerprint looks at
 
 
 # ------------------------------------------------------------------------------------------------ the files
 
 
-def series(files: str | list[str], root: Path) -> tuple[list[list[Path]], list[int]]:
-    """(the files of each replicate in order, the epochs that all replicates have).
+class Tensor(NamedTuple):
+    """A tensor of a file: its dtype as safetensors calls it, and its shape."""
 
-    files: a folder below `root`, a list of files, or a list of folders, one a replicate. The epoch of a file is the
+    dtype: str
+    shape: Shape
+
+
+Tensors = dict[str, Tensor]
+
+
+class Series(NamedTuple):
+    """The files of each replicate in order, and the epochs that all replicates have."""
+
+    files: list[list[Path]]
+    epochs: list[int]
+
+
+def series(files: str | list[str], root: Path) -> Series:
+    """The given files in order.
+
+    files: a folder below `root`, a list of files, or a list of folders, one per replicate. The epoch of a file is the
     number after "epoch" in its name, else the last number there; where no name has one they are 0, 1, 2 ..
     """
     paths = [root / file for file in ([files] if isinstance(files, str) else files)]
@@ -40,33 +57,36 @@ def series(files: str | list[str], root: Path) -> tuple[list[list[Path]], list[i
             raise ValueError(f"{path} is not there{_beside(path)}; correct files: or data_root")
     folders = [path.is_dir() for path in paths]
     if any(folders) and not all(folders):
-        raise ValueError(f"{paths[folders.index(False)]} is a file beside folders; give files, or a folder a replicate")
-    found = [_folder(path) for path in paths] if all(folders) else [(paths, _epochs(paths))]
-    for path, (_, epochs) in zip(paths, found, strict=False):
-        if epochs != found[0][1]:
+        raise ValueError(
+            f"{paths[folders.index(False)]} is a file beside folders; give files, or a folder per replicate"
+        )
+    replicates = [_folder(path) for path in paths] if all(folders) else [(paths, _epochs(paths))]
+    first = replicates[0][1]
+    for path, (_, epochs) in zip(paths, replicates, strict=False):
+        if epochs != first:
             raise ValueError(
-                f"{path} has the epochs {_few(epochs)}, {paths[0]} {_few(found[0][1])}; give each replicate the same"
+                f"{path} has the epochs {_few(epochs)}, {paths[0]} {_few(first)}; give each replicate the same"
             )
-    return [own for own, _ in found], found[0][1]
+    return Series([in_order for in_order, _ in replicates], first)
 
 
 def _folder(path: Path) -> tuple[list[Path], list[int]]:
     """The safetensors files of a folder in order, and their epochs."""
     every = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
     every.sort(key=lambda file: _natural(file.name))
-    found = [file for file in every if file.suffix == SUFFIX and file.stem not in ASIDE]
-    if not found:
+    checkpoints = [file for file in every if file.suffix == SUFFIX and file.stem not in OTHER_STEMS]
+    if not checkpoints:
         pickle = next((file for file in every if file.suffix in PICKLES), None)
         names = _few([file.name for file in every]) or "nothing"
         raise ValueError(
             _convert(pickle) if pickle else f"{path} has no *{SUFFIX} file (it has {names}); put them there"
         )
-    numbers = {file: _number(file.stem) for file in found}
+    numbers = {file: _number(file.stem) for file in checkpoints}
     if set(numbers.values()) == {None}:
-        return found, list(range(len(found)))
-    without = [file for file in found if numbers[file] is None]
+        return checkpoints, list(range(len(checkpoints)))
+    without = [file for file in checkpoints if numbers[file] is None]
     counts = collections.Counter(numbers.values())
-    twice = sorted((file for file in found if counts[numbers[file]] > 1), key=lambda file: numbers[file] or 0)
+    twice = sorted((file for file in checkpoints if counts[numbers[file]] > 1), key=lambda file: numbers[file] or 0)
     if without or twice:
         why = f"{without[0].name} has no number" if without else f"{twice[0].name} and {twice[1].name} are one epoch"
         raise ValueError(f"{path}: the order of its files is not clear ({why}); give files: as a list, in order")
@@ -83,8 +103,8 @@ def _epochs(paths: list[Path]) -> list[int]:
 
 
 def _number(stem: str) -> int | None:
-    found = re.search(r"epoch[^0-9a-z]*(\d+)", stem, re.IGNORECASE) or re.search(r"(\d+)\D*$", stem)
-    return int(found[1]) if found else None
+    match = re.search(r"epoch[^0-9a-z]*(\d+)", stem, re.IGNORECASE) or re.search(r"(\d+)\D*$", stem)
+    return int(match[1]) if match else None
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
@@ -117,32 +137,32 @@ def _convert(path: Path) -> str:
 
 def fingerprint(paths: list[Path]) -> str:
     """16 hex digits that change with the files' names, sizes and last bytes, which training changes; quick."""
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size
         with open(path, "rb") as file:
             file.seek(max(0, size - SAMPLE))
-            found.update(f"{path.name} {size} ".encode() + file.read())
-    return found.hexdigest()[:16]
+            sha.update(f"{path.name} {size} ".encode() + file.read())
+    return sha.hexdigest()[:16]
 
 
 # --------------------------------------------------------------------------------------------- do they fit?
 
 
-def header(path: Path) -> dict[str, tuple[str, Shape]]:
-    """{name: (dtype as safetensors calls it, shape)} of the tensors of a file; ValueError where it is none."""
+def header(path: Path) -> Tensors:
+    """The tensors of a file by name; ValueError where it is no safetensors file."""
     if path.suffix in PICKLES:
         raise ValueError(_convert(path))
     try:
         _, entries = store.tensor_entries(path)
     except ValueError as error:
         raise ValueError(f"{str(error).split(';')[0]}; replace it, or leave it out") from None
-    return {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
+    return {name: Tensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
 
 
-def table(network: dict[str, Any], tensors: dict[str, Any], size: int | None, outputs: int | None) -> Table:
+def table(network: dict[str, Any], tensors: Tensors, size: int | None, outputs: int | None) -> Table:
     """The layer table of a network as the tensors of a file (see `header`) say it: channels, classes, and the size of
-    the pictures where it is None.
+    the images where it is None.
 
     outputs: what the config says of the last layer, or None. ValueError where the size cannot be told from the shapes.
     """
@@ -151,8 +171,8 @@ def table(network: dict[str, Any], tensors: dict[str, Any], size: int | None, ou
     channels = [_shape(tensors, first.name, 4)[1] or 3] if first.kind == "Conv2d" else [1, 3]
     if size is not None:
         size = networks.input_size(network["architecture"], size)
-        made = [networks.layer_table(network, count, size, classes) for count in channels]
-        return next((one for one in made if _misfit(one, tensors) is None), made[-1])
+        candidates = [networks.layer_table(network, count, size, classes) for count in channels]
+        return next((layers for layers in candidates if _misfit(layers, tensors) is None), candidates[-1])
     for count in channels:
         sizes = _sizes(network, tensors, count, classes)
         if sizes:
@@ -161,19 +181,19 @@ def table(network: dict[str, Any], tensors: dict[str, Any], size: int | None, ou
 
 
 def _ends(network: dict[str, Any]) -> tuple[Layer, Layer]:
-    """The first and the last layer with weights; their names and kinds do not depend on the pictures."""
+    """The first and the last layer with weights; their names and kinds do not depend on the images."""
     layers = networks.layer_table(network, 3, networks.input_size(network["architecture"], LARGEST), 10).weight_layers
     return layers[0], layers[-1]
 
 
-def _shape(tensors: dict[str, Any], layer: str, dimensions: int) -> tuple[int | None, ...]:
+def _shape(tensors: Tensors, layer: str, dimensions: int) -> tuple[int | None, ...]:
     """The shape of a layer's weight; as many None where there is no weight of so many dimensions."""
-    shape = tensors.get(f"{layer}.weight", ("", ()))[1]
+    shape = tensors.get(f"{layer}.weight", Tensor("", ())).shape
     return shape if len(shape) == dimensions else (None,) * dimensions
 
 
-def _sizes(network: dict[str, Any], tensors: dict[str, Any], channels: int, classes: int) -> range:
-    """The sizes of pictures with which a network has as many parameters as the file: these rise with the size."""
+def _sizes(network: dict[str, Any], tensors: Tensors, channels: int, classes: int) -> range:
+    """The sizes of images with which a network has as many parameters as the file: these rise with the size."""
 
     def parameters(size: int) -> dict[str, Shape]:
         try:
@@ -181,10 +201,10 @@ def _sizes(network: dict[str, Any], tensors: dict[str, Any], channels: int, clas
         except ValueError:  # too small
             return {}
 
-    wanted = sum(math.prod(tensors[name][1]) for name in parameters(LARGEST) if name in tensors)
+    count = sum(math.prod(tensors[name].shape) for name in parameters(LARGEST) if name in tensors)
     sizes = range(networks.input_size(network["architecture"], 1), LARGEST + 1)
     low, high = (
-        side(sizes, wanted, key=lambda size: sum(math.prod(shape) for shape in parameters(size).values()))
+        side(sizes, count, key=lambda size: sum(math.prod(shape) for shape in parameters(size).values()))
         for side in (bisect.bisect_left, bisect.bisect_right)
     )
     return sizes[low:high]
@@ -192,38 +212,39 @@ def _sizes(network: dict[str, Any], tensors: dict[str, Any], channels: int, clas
 
 def _only(network: dict[str, Any], sizes: range, channels: int, classes: int) -> Table:
     """The table for the smallest of the sizes; ValueError where another leaves other weights without a part to play."""
-    made = [networks.layer_table(network, channels, size, classes) for size in (sizes[0], sizes[-1])]
+    ends = [networks.layer_table(network, channels, size, classes) for size in (sizes[0], sizes[-1])]
     idle = [
-        [(one.padding_weight_count(layer), one.tied_weight_count(layer)) for layer in one.weight_layers] for one in made
+        [(table.padding_weight_count(layer), table.tied_weight_count(layer)) for layer in table.weight_layers]
+        for table in ends
     ]
     if idle[0] != idle[1]:
         raise ValueError(
-            f"size: is missing; {network['architecture']} has the same tensors for pictures of {sizes[0]} to "
-            f"{sizes[-1]} pixels, but not the same weights at work: give the size of the pictures, or a dataset"
+            f"size: is missing; {network['architecture']} has the same tensors for images of {sizes[0]} to "
+            f"{sizes[-1]} pixels, but not the same weights at work: give the size of the images, or a dataset"
         )
-    return made[0]
+    return ends[0]
 
 
 def check(path: Path, layers: Table, architecture: str) -> None:
     """ValueError with the first difference where the tensors of a file are not those of a network."""
-    why = _misfit(layers, header(path))
-    if why:
-        raise ValueError(f"{path} is not of {architecture}: {why}")
+    difference = _misfit(layers, header(path))
+    if difference:
+        raise ValueError(f"{path} is not of {architecture}: {difference}")
 
 
-def _misfit(layers: Table, tensors: dict[str, Any]) -> str | None:
+def _misfit(layers: Table, tensors: Tensors) -> str | None:
     """The first tensor that a file lacks, has otherwise or has too much, and what to do; None where all fit."""
-    wanted = dict(layers.parameters()) | dict(layers.buffers())
-    for name, shape in wanted.items():
+    shapes = dict(layers.parameters()) | dict(layers.buffers())
+    for name, shape in shapes.items():
         if name not in tensors:
-            spare = [other for other in tensors if other not in wanted]
-            own = f"has {_few(spare)} instead" if spare else "has no other in its place"
-            return f"it has no tensor {name} (and {own}); rename its tensors, or name another network"
-        dtype, found = tensors[name]
-        if found != tuple(shape):
-            return f"{name} has the shape {list(found)}, not {list(shape)}; correct the network's options, or the size"
+            spare = [other for other in tensors if other not in shapes]
+            instead = f"has {_few(spare)} instead" if spare else "has no other in its place"
+            return f"it has no tensor {name} (and {instead}); rename its tensors, or name another network"
+        dtype, actual = tensors[name]
+        if actual != tuple(shape):
+            return f"{name} has the shape {list(actual)}, not {list(shape)}; correct the network's options, or the size"
         allowed = WHOLE if name.endswith(".num_batches_tracked") else FLOATS
         if dtype not in allowed:
             return f"{name} is of the type {dtype}, allowed: {', '.join(allowed)}; save it as one of these"
-    spare = [name for name in tensors if name not in wanted]
+    spare = [name for name in tensors if name not in shapes]
     return f"it has a tensor {spare[0]} too many; leave it out, or name another network" if spare else None

@@ -189,17 +189,17 @@ class Jobs:
         """The card of a group's data set, where it has one."""
         return _data(self._group(wildcards)[0], "json")
 
-    def group_need(self, wildcards: Wildcards) -> tuple[int, int]:
-        """(MB, minutes) that measuring a group takes at the first attempt."""
+    def group_need(self, wildcards: Wildcards) -> cost.MeasureNeed:
+        """What measuring a group takes at the first attempt."""
         return cost.measuring([(cell, self.plan.replicates[cell.cell_id]) for cell in self._group(wildcards)])
 
     def group_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """MB of memory, doubled at each attempt."""
-        return self.group_need(wildcards)[0] << (attempt - 1)
+        return self.group_need(wildcards).mem_mb << (attempt - 1)
 
     def group_runtime(self, wildcards: Wildcards, attempt: int) -> int:
         """Minutes, doubled at each attempt."""
-        return self.group_need(wildcards)[1] << (attempt - 1)
+        return self.group_need(wildcards).minutes << (attempt - 1)
 
     def group_layout(self, wildcards: Wildcards) -> str:
         """What of the plan a group's measures depend on, labels apart, as a digest."""

@@ -1,4 +1,4 @@
-"""What has to be made again, and the stamp files by which Snakemake learns it.
+"""What must be made again, and the stamp files that tell Snakemake.
 
 A finished block holds its recipe, and so do a data set's card and a file of weights. When the workflow starts, these
 are compared with what each would be made from today. A stamp is older than the results where they agree and newer where
@@ -24,15 +24,15 @@ FOLLOWS, RETRIED = "what it is made from is made again", "it failed, or is not w
 
 
 def outdated(plan: Plan) -> dict[str, str]:
-    """{what is to be made (again): why}, by its path without suffix; with `retry_failed` what failed too.
+    """{path without suffix: why} of all that must be made (again); with `retry_failed` what failed too.
 
     ValueError, in one line, where a run.json is no record of its block.
     """
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for dataset_id in plan.datasets:
-        found |= _entry(data_path(dataset_id), _dataset(plan, dataset_id))
+        reasons |= _entry(data_path(dataset_id), _why_dataset(plan, dataset_id))
     for weights_id in plan.weights:
-        found |= _entry(weights_path(weights_id), _weights(plan, weights_id))
+        reasons |= _entry(weights_path(weights_id), _why_weights(plan, weights_id))
     retried = set(outcome.retried(plan)) if plan.config.retry_failed else set()
     parents = {cell.parent for cell in plan.cells.values()}
     runs: dict[str, list[dict[str, Any]]] = {}  # of parents alone: they come before what starts from them
@@ -43,8 +43,9 @@ def outdated(plan: Plan) -> dict[str, str]:
             if run and cell_id in parents:
                 runs.setdefault(cell_id, []).extend(run["replicates"])
             if plan.cells[cell_id].kind != "given":
-                found |= _entry(name, RETRIED if name in retried else _block(plan, cell_id, block, run, found, runs))
-    return found
+                why = RETRIED if name in retried else _why_block(plan, cell_id, block, run, reasons, runs)
+                reasons |= _entry(name, why)
+    return reasons
 
 
 def maker(path: str) -> str:
@@ -66,14 +67,14 @@ def _entry(name: str, why: str | None) -> dict[str, str]:
     return {name: why} if why else {}
 
 
-def _dataset(plan: Plan, dataset_id: str) -> str | None:
-    """Why a data set is to be prepared, or None."""
+def _why_dataset(plan: Plan, dataset_id: str) -> str | None:
+    """Why a data set must be prepared, or None."""
     path = plan.root / data_path(dataset_id)
     card = path.with_name(f"{path.name}.json")
     if not (card.exists() and path.with_name(f"{path.name}.safetensors").exists()):
         return ABSENT
-    wanted = recipe.dataset(plan.datasets[dataset_id].spec, fingerprint(plan, dataset_id))
-    return None if store.read_json(card).get("recipe") == wanted else OTHER
+    today = recipe.dataset(plan.datasets[dataset_id].spec, fingerprint(plan, dataset_id))
+    return None if store.read_json(card).get("recipe") == today else OTHER
 
 
 def fingerprint(plan: Plan, dataset_id: str) -> str | None:
@@ -86,45 +87,45 @@ def fingerprint(plan: Plan, dataset_id: str) -> str | None:
         return store.read_json(card)["fingerprint"] if card.exists() else None
 
 
-def _weights(plan: Plan, weights_id: str) -> str | None:
-    """Why a file of weights is to be prepared, or None."""
+def _why_weights(plan: Plan, weights_id: str) -> str | None:
+    """Why a file of weights must be prepared, or None."""
     path = plan.root / f"{weights_path(weights_id)}.safetensors"
     if not path.exists():
         return ABSENT
-    wanted = recipe.weights(plan.weights[weights_id])
-    return None if store.tensor_header(path)[0].get("recipe") == wanted else OTHER
+    today = recipe.weights(plan.weights[weights_id])
+    return None if store.tensor_header(path)[0].get("recipe") == today else OTHER
 
 
-def _block(
+def _why_block(
     plan: Plan,
     cell_id: str,
     block: Block,
     run: dict[str, Any] | None,
-    found: dict[str, str],
+    reasons: dict[str, str],
     runs: dict[str, list[dict[str, Any]]],
 ) -> str | None:
-    """Why a block is to be trained, or None; found: what is outdated so far; runs: the records of parents."""
+    """Why a block must be trained, or None; reasons: what is outdated so far; runs: the records of parents."""
     if run is None:
         return ABSENT
     cell = plan.cells[cell_id]
     data, weights = data_path(cell.settings.dataset_id), cell.weights and weights_path(cell.weights.weights_id)
-    if any(name in found for name in (data, weights, *plan.parent_blocks(cell_id, block))):
+    if any(name in reasons for name in (data, weights, *plan.parent_blocks(cell_id, block))):
         return FOLLOWS
-    wanted = recipe.block(
+    today = recipe.block(
         cell.settings,
         plan.root / f"{data}.json",
         plan.root / f"{weights}.safetensors" if weights else None,
         runs.get(cell.parent or "", []),
         range(block[0], block[1] + 1),
     )
-    agree = (recipe.agrees(record["recipe"], wanted, plan.config.adopt) for record in run["replicates"])
+    agree = (recipe.agrees(record["recipe"], today, plan.config.adopt) for record in run["replicates"])
     return None if all(agree) else OTHER
 
 
 def stamp(plan: Plan, again: Collection[str]) -> None:
     """Write the stamp of everything that the plan prepares or trains; again: what is made (again), as in `outdated`."""
-    files = {data_path(one): [f"{data_path(one)}.safetensors", f"{data_path(one)}.json"] for one in plan.datasets}
-    files |= {weights_path(one): [f"{weights_path(one)}.safetensors"] for one in plan.weights}
+    files = {path: [f"{path}.safetensors", f"{path}.json"] for path in map(data_path, plan.datasets)}
+    files |= {path: [f"{path}.safetensors"] for path in map(weights_path, plan.weights)}
     for path in (block_path(cell_id, block) for cell_id, blocks in plan.blocks.items() for block in blocks):
         files[path] = [f"{path}/run.json", f"{path}/metrics.csv"]
     for name, results in files.items():

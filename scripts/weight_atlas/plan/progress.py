@@ -211,8 +211,8 @@ def _time_lines(progress: Progress) -> list[str]:
 def _disk_lines(plan: Plan) -> list[str]:
     """What the snapshots of this config take, what all cells and all data do, and what is free."""
     blocks = [plan.root / block_path(cell_id, block) for cell_id, blocks in plan.blocks.items() for block in blocks]
-    current, expected = used([*blocks, *map(store.scratch_path, blocks)])[0], outcome.disk_bytes(plan)
-    cells, data = (used([plan.root / path])[0] for path in ("results/cells", "data"))
+    current, expected = used([*blocks, *map(store.scratch_path, blocks)]).size, outcome.disk_bytes(plan)
+    cells, data = (used([plan.root / path]).size for path in ("results/cells", "data"))
     free = shutil.disk_usage(plan.root).free
     return [
         f"disk      {outcome.size(current)} of about {outcome.size(expected)} of this config's cells; all cells "

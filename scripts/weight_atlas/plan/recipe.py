@@ -52,7 +52,7 @@ def block(
     Digests of the settings, of the content of the data, of the files that the start is taken from, of the code that all
     trainings run, and of its own (see `own_files`).
     """
-    start = store.tensor_header(weights)[0]["sha256"] if weights else _taken(settings.start, parents, seeds)
+    start = store.tensor_header(weights)[0]["sha256"] if weights else _parent_digest(settings.start, parents, seeds)
     return {
         "settings": digest(settings.json, LENGTH),
         "data": store.read_json(card)["sha256"] if card else None,
@@ -75,7 +75,7 @@ def own_files(settings: Settings) -> list[str]:
     return [f"weight_atlas/{module}.py" for module in modules]
 
 
-def _taken(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[int]) -> str | None:
+def _parent_digest(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[int]) -> str | None:
     """The digest of the parent's files that each replicate starts from, or None without a parent.
 
     Of a parent that was not trained to its end it is that of its status.
@@ -83,7 +83,7 @@ def _taken(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[i
     by_seed = {record["seed"]: record for record in parents}
     if not by_seed:
         return None
-    taken = []
+    taken: list[list[Any]] = []
     for seed in seeds:
         record = by_seed.get(seed, {"status": None})
         if record["status"] == "done":
@@ -95,6 +95,6 @@ def _taken(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[i
     return digest(taken, LENGTH)
 
 
-def agrees(recorded: Mapping[str, str | None], wanted: Recipe, adopt: bool) -> bool:
+def agrees(recorded: Mapping[str, str | None], today: Recipe, adopt: bool) -> bool:
     """Whether what was made is what would be made today; with `adopt`, whatever code made it."""
-    return all(recorded.get(part) == wanted[part] for part in wanted if not (adopt and part in CODE))
+    return all(recorded.get(part) == today[part] for part in today if not (adopt and part in CODE))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -28,9 +29,9 @@ WEIGHTS = re.compile(r".+-[0-9a-f]{10}")
 
 
 @dataclass(frozen=True)
-class Found:
-    """Something that lies there: its path below the working directory, its files and directories, and, of trained
-    cells, the blocks, each of which a process may be training."""
+class Item:
+    """Something on the disk: its path below the working directory, its files and directories, and, of trained cells,
+    the blocks, each of which a process may be training."""
 
     path: str
     files: list[Path]
@@ -65,37 +66,46 @@ def shown_by(results: Path) -> set[str]:
     return paths
 
 
-def others(plan: Plan) -> Iterator[tuple[str, set[str] | None, str]]:
-    """Who else asks for something: (file or results, what it asks for, ""), or (file, None, why it cannot be read)."""
+class Demand(NamedTuple):
+    """What a config file or results ask for; paths is None where that cannot be read, as `problem` says."""
+
+    name: str
+    paths: set[str] | None
+    problem: str = ""
+
+
+def others(plan: Plan) -> Iterator[Demand]:
+    """What the other configs and results ask for."""
     for path in sorted((plan.root / "config").glob("*.yaml")):
         try:
-            yield f"config/{path.name}", asked_by(Plan(yaml.safe_load(path.read_text(encoding="utf-8")), plan.root)), ""
+            other = Plan(yaml.safe_load(path.read_text(encoding="utf-8")), plan.root)
+            yield Demand(f"config/{path.name}", asked_by(other))
         except (ConfigError, yaml.YAMLError, ValueError, OSError) as error:
-            yield f"config/{path.name}", None, str(error).splitlines()[0]
+            yield Demand(f"config/{path.name}", None, str(error).splitlines()[0])
     for path in sorted((plan.root / "results").glob("*/cells.csv")):
         if path.parent.name != plan.config.name:
-            yield f"results/{path.parent.name}", shown_by(path.parent), ""
+            yield Demand(f"results/{path.parent.name}", shown_by(path.parent))
 
 
 # ----------------------------------------------------------------------------------------------- what is there
 
 
-def there(root: Path) -> Iterator[Found]:
+def stored(root: Path) -> Iterator[Item]:
     """What runs have left in results/cells, data and results/<name>/measures; nothing that a user put there."""
     for cell in _folders(root / "results/cells"):
         if CELL.fullmatch(cell.name):
             blocks = sorted({match[1] for entry in _folders(cell) if (match := BLOCK.fullmatch(entry.name))})
             for block in (cell / name for name in blocks):
-                yield Found(f"results/cells/{cell.name}/{block.name}", [block, store.scratch_path(block)], [block])
+                yield Item(f"results/cells/{cell.name}/{block.name}", [block, store.scratch_path(block)], [block])
     for card in sorted((root / "data").glob("*.json")):
         if _is_card(card):
-            yield Found(f"data/{card.stem}", [card, card.with_suffix(".safetensors")])
+            yield Item(f"data/{card.stem}", [card, card.with_suffix(".safetensors")])
     for weights in sorted((root / "data/weights").glob("*.safetensors")):
         if WEIGHTS.fullmatch(weights.stem) and {"source", "sha256"} <= store.tensor_header(weights)[0].keys():
-            yield Found(f"data/weights/{weights.stem}", [weights])
+            yield Item(f"data/weights/{weights.stem}", [weights])
     for cells in sorted((root / "results").glob("*/cells.csv")):
         for group in _folders(cells.parent / "measures"):
-            yield Found(f"results/{cells.parent.name}/measures/{group.name}", [group])
+            yield Item(f"results/{cells.parent.name}/measures/{group.name}", [group])
 
 
 def _folders(path: Path) -> list[Path]:
@@ -113,68 +123,71 @@ def _is_card(path: Path) -> bool:
     return isinstance(card, dict) and card.get("dataset_id") == path.stem and "fingerprint" in card
 
 
-def unwanted(root: Path, wanted: set[str]) -> list[Found]:
+def unwanted(root: Path, wanted: set[str]) -> list[Item]:
     """What is there and not wanted; a cell as a whole where none of its blocks is."""
-    cells: dict[str, list[Found]] = {}
-    rest = []
-    for one in there(root):
-        cells.setdefault(os.path.dirname(one.path), []).append(one) if one.blocks else rest.append(one)
-    trained = []
-    for path, blocks in cells.items():
-        left = [block for block in blocks if block.path not in wanted]
-        whole = Found(path, [root / path], [block for one in blocks for block in one.blocks])
-        trained += [whole] if len(left) == len(blocks) else left
-    return trained + [one for one in rest if one.path not in wanted]
+    cells: dict[str, list[Item]] = {}
+    rest: list[Item] = []
+    for item in stored(root):
+        if item.blocks:
+            cells.setdefault(os.path.dirname(item.path), []).append(item)
+        else:
+            rest.append(item)
+    trained: list[Item] = []
+    for path, items in cells.items():
+        left = [item for item in items if item.path not in wanted]
+        cell = Item(path, [root / path], [block for item in items for block in item.blocks])
+        trained += [cell] if len(left) == len(items) else left
+    return trained + [item for item in rest if item.path not in wanted]
 
 
 # ------------------------------------------------------------------------------------------ listed and removed
 
 
 def table(plan: Plan, remove: bool, command: str) -> str:
-    """What `snakemake prune` prints: who asks for something, and what nobody asks for; removed where told so.
+    """What `snakemake prune` prints: who asks for something, and what nobody asks for.
 
-    command: what a user types to remove it.
+    remove: whether the latter is removed; command: what a user types to remove it.
     """
-    own = plan.root / "results" / plan.config.name
-    shown = shown_by(own) if (own / "cells.csv").exists() else set()
-    names, silent, wanted = [f"this config ({plan.config.name})"], [], asked_by(plan)
-    for name, asked, why in others(plan):
-        if asked is None:
-            silent.append(f"cannot say: {name}: {why}")
+    results = plan.root / "results" / plan.config.name
+    shown = shown_by(results) if (results / "cells.csv").exists() else set()
+    names, unreadable, wanted = [f"this config ({plan.config.name})"], [], asked_by(plan)
+    for name, paths, problem in others(plan):
+        if paths is None:
+            unreadable.append(f"cannot say: {name}: {problem}")
         else:
             names.append(name)
-            wanted |= asked
-    lines, total, count = ["", f"wanted by: {', '.join(names)}", *silent, ""], 0, 0
-    for one in unwanted(plan.root, wanted):
-        size, latest = used(one.files)
-        told = f"{outcome.size(size):>9}  {outcome.spoken(time.time() - latest):>9} old  {one.path}"
-        told += f"  (still shown in results/{plan.config.name})" if _shown(one, shown) else ""
-        stays = remove and not _remove(one)
+            wanted |= paths
+    lines, total, count = ["", f"wanted by: {', '.join(names)}", *unreadable, ""], 0, 0
+    for item in unwanted(plan.root, wanted):
+        size, latest = used(item.files)
+        line = f"{outcome.size(size):>9}  {outcome.spoken(time.time() - latest):>9} old  {item.path}"
+        line += f"  (still shown in results/{plan.config.name})" if _shown(item, shown) else ""
+        stays = remove and not _remove(item)
         total, count = total + size * (not stays), count + (not stays)
-        lines.append(f"{told}  (stays: it is being trained)" if stays else told)
+        lines.append(f"{line}  (stays: it is being trained)" if stays else line)
     lines += [f"{'removed' if remove else 'wanted by none of them'}: {count} in all, {outcome.size(total)}"]
     return "\n".join([*lines, f"To remove them:\n  {command}"] if count and not remove else lines)
 
 
-def _shown(one: Found, shown: set[str]) -> bool:
+def _shown(item: Item, shown: set[str]) -> bool:
     """Whether the results that this config's last run left are made from it."""
-    return any(path == one.path or path.startswith(f"{one.path}/") for path in shown)
+    return any(path == item.path or path.startswith(f"{item.path}/") for path in shown)
 
 
-def _remove(one: Found) -> bool:
+def _remove(item: Item) -> bool:
     """Remove it, unless a process trains one of its blocks; whether it is gone."""
-    handles = []
+    handles: list[int] = []
     try:
-        for block in one.blocks:
+        for block in item.blocks:
             handles.append(lock.hold(store.lock_path(block)))
-        for block in one.blocks:
+        for block in item.blocks:
             (block / "run.json").unlink(missing_ok=True)  # first: what is half removed must not look finished
-        for path in one.files:
+        for path in item.files:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     except lock.Busy:
         return False
     finally:
-        for block, handle in zip(one.blocks, handles, strict=False):
+        for block, handle in zip(item.blocks, handles, strict=False):
             store.lock_path(block).unlink(missing_ok=True)
             os.close(handle)
     return True

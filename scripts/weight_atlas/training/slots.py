@@ -13,8 +13,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 POLL_SECONDS = 1.0
+
+
+class Slot(NamedTuple):
+    """A slot that is held: its device, and the file descriptor of its lock."""
+
+    device: str
+    lock: int
 
 
 def devices() -> list[str]:
@@ -41,8 +49,8 @@ def folder() -> Path:
 
 
 @contextlib.contextmanager
-def slot(names: Sequence[str], jobs: int, report: Callable[[str], None] = print) -> Iterator[tuple[str, int]]:
-    """Hold one of `jobs` slots of one of the devices `names`: yields (the device's name, the lock's file descriptor).
+def slot(names: Sequence[str], jobs: int, report: Callable[[str], None] = print) -> Iterator[Slot]:
+    """Hold one of `jobs` slots of one of the devices `names`.
 
     The first slots of all devices are taken before the second of any. Where none is free it waits, and says so once.
     """
@@ -53,7 +61,7 @@ def slot(names: Sequence[str], jobs: int, report: Callable[[str], None] = print)
                 handle = _try_lock(folder() / f"{''.join(c if c.isalnum() else '-' for c in name)}.{number}.lock")
                 if handle is not None:
                     try:
-                        yield name, handle
+                        yield Slot(name, handle)
                     finally:
                         os.close(handle)
                     return
