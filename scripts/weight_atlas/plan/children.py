@@ -9,7 +9,7 @@ from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
 from weight_atlas.plan.cell import Cell, LayerTransfer, Perturbation
 from weight_atlas.plan.checks import ConfigError, matches, step_options
-from weight_atlas.plan.resolve import Resolver
+from weight_atlas.plan.resolve import Combination, Resolver
 
 CONTROLS = {
     "same": ("none (same order)", Perturbation([])),
@@ -78,10 +78,10 @@ def perturbed(resolver: Resolver, study: spec.Design, parents: list[Parent], whe
             raise ConfigError(f"{key}.where: matches no cell of the grid; allowed: labels that its cells have")
         for parent in chosen:
             changes, sets = [*parent.changes, perturb.training], [*parent.sets, perturb.set]
-            labels = parent.labels | {"network": parent.network}
+            combination = Combination(parent.labels | {"network": parent.network}, changes, sets, key)
             for role, label, perturbation in _changes(resolver.config, perturb, parent.cell.table, key):
                 perturbation = replace(perturbation, take=perturb.take, state=perturb.state)
-                cell = resolver.perturbed(parent.cell, labels, perturbation, changes, sets, key)
+                cell = resolver.perturbed(parent.cell, combination, perturbation)
                 yield Child(role, parent.labels | {"perturbation": label}, cell.cell_id)
 
 
@@ -142,10 +142,11 @@ def transferred(resolver: Resolver, study: spec.Design, parents: list[Parent], w
             network = resolver.variant(network, [level.overrides.options for level in levels])
             changes = [*base.changes, transfer.training, *(level.overrides.training for level in levels)]
             sets = [*base.sets, transfer.set, *(level.overrides.set for level in levels)]
+            combination = Combination(labels | {"network": network}, changes, sets, key)
             labels_in_full = labels | {level.axis: level.label for level in levels}
             for mode, depth in itertools.product(transfer.modes, _depths(transfer, base.cell.table, key)):
                 layers = LayerTransfer(depth, mode, transfer.take)
-                cell = resolver.transferred(base.cell, labels | {"network": network}, layers, changes, sets, key)
+                cell = resolver.transferred(base.cell, combination, layers)
                 about = {"experiment": name, "base": transfer.base, "mode": mode, "depth": str(depth)}
                 yield Child("extra" if transfer.extra else "transfer", labels_in_full | about, cell.cell_id)
 

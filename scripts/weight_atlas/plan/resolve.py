@@ -1,6 +1,6 @@
 """From the labels of one cell to its settings in full, its id, and the cell that it starts from."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weight_atlas import networks
@@ -24,6 +24,20 @@ from weight_atlas.settings import Settings, Start
 Labels = dict[str, str]  # axis -> label
 
 
+@dataclass(frozen=True)
+class Combination:
+    """What a cell combines.
+
+    labels: its label on each axis; changes: what is put on top of the config's training, in order; sets: the same for
+    the optimizer; where: the key of the config, for errors.
+    """
+
+    labels: Labels
+    changes: list[Json]
+    sets: list[Json]
+    where: str
+
+
 class Resolver(Parts):
     """Turns labels into cells; one per config."""
 
@@ -32,35 +46,27 @@ class Resolver(Parts):
         self.cells: dict[str, Cell] = {}
         self.source_labels: dict[str, Labels] = {}
 
-    def cell(
-        self,
-        labels: Labels,
-        changes: list[Json],
-        sets: list[Json],
-        where: str,
-        ancestors: tuple[str, ...] = (),
-    ) -> Cell:
-        """The cell of these labels, with everything it starts from; ConfigError with one line where it cannot be."""
+    def cell(self, combination: Combination, ancestors: tuple[str, ...] = ()) -> Cell:
+        """The cell of a combination, with everything it starts from; ConfigError with one line where it cannot be.
+
+        ancestors: the names of the sources that start from it.
+        """
+        labels, where = combination.labels, combination.where
         data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
         init = self._init(labels, where)
         start_spec = self._start(init, data, network, labels, where, ancestors)
         if init.perturb:
             start_spec = self._perturb_start(init, start_spec, data, network, labels)
         scheme = init.weights or ("file" if init.file else "source" if init.source else init.scheme)
-        return self._add_cell(
-            "base", scheme, start_spec, labels, self.training(labels["optimizer"], changes, sets, where), where
-        )
+        return self._add_cell("base", scheme, start_spec, combination, self._training(combination))
 
-    def perturbed(
-        self,
-        parent: Cell,
-        labels: Labels,
-        change: Perturbation,
-        changes: list[Json],
-        sets: list[Json],
-        where: str,
-    ) -> Cell:
+    def _training(self, combination: Combination) -> InFull:
+        optimizer = combination.labels["optimizer"]
+        return self.training(optimizer, combination.changes, combination.sets, combination.where)
+
+    def perturbed(self, parent: Cell, combination: Combination, change: Perturbation) -> Cell:
         """The cell that starts from the parent's trained weights, changed, and is trained as the parent was."""
+        where = combination.where
         if isinstance(change.take, int):
             check_take(change.take, parent.settings, f"{where}.take")
         if change.state == "carried" and not parent.settings.training.keep_optimizer:
@@ -73,7 +79,7 @@ class Resolver(Parts):
             "kind": "perturb",
             "cell": parent.cell_id,
             "take": change.take,
-            "scheme": self._init(labels, where).scheme,
+            "scheme": self._init(combination.labels, where).scheme,
             "steps": steps,
             "order": change.order,
             "repeat": change.repeat,
@@ -83,28 +89,18 @@ class Resolver(Parts):
         defaults = {"order": "same", "repeat": 0, "state": "fresh"}
         identity |= {key: start[key] for key in defaults if start[key] != defaults[key]}
         start_spec = StartSpec(start, identity, parent.settings.input.channels, parent.cell_id)
-        training = self.training(labels["optimizer"], changes, sets, where)
-        return self._add_cell(
-            "perturb", "-".join(words) or f"control-{change.order}", start_spec, labels, training, where
-        )
+        word = "-".join(words) or f"control-{change.order}"
+        return self._add_cell("perturb", word, start_spec, combination, self._training(combination))
 
-    def transferred(
-        self,
-        base: Cell,
-        labels: Labels,
-        transfer: LayerTransfer,
-        changes: list[Json],
-        sets: list[Json],
-        where: str,
-    ) -> Cell:
-        """The cell that has the base's first layers and a fresh rest, trained on the data set of `labels`.
+    def transferred(self, base: Cell, combination: Combination, transfer: LayerTransfer) -> Cell:
+        """The cell that has the base's first layers and a fresh rest, trained on the data set of the combination.
 
         Without layers there is nothing of a base in it, and random layers are nobody's: such cells have no parent.
         """
         parent = base.cell_id if transfer.depth and transfer.mode != "random" else None
         if parent and isinstance(transfer.take, int):
-            check_take(transfer.take, base.settings, f"{where}.take")
-        scheme = self._init(labels, where).scheme
+            check_take(transfer.take, base.settings, f"{combination.where}.take")
+        scheme = self._init(combination.labels, combination.where).scheme
         start: Json = {
             "kind": "graft",
             "scheme": scheme,
@@ -114,14 +110,14 @@ class Resolver(Parts):
         }
         identity: Json = {"kind": "graft", "scheme": scheme, "layers": transfer.depth}
         identity |= {"cell": parent, "take": transfer.take} if parent else {}
-        training, training_identity = self.training(labels["optimizer"], changes, sets, where)
+        training, training_identity = self._training(combination)
         frozen = 0 if transfer.mode == "tuned" else transfer.depth
         for stage in training["stages"]:
             stage["frozen"] = frozen
         training_identity |= {"frozen": frozen} if frozen else {}
         start_spec = StartSpec(start, identity, base.settings.input.channels, parent)
         word = f"{transfer.mode}-{transfer.depth}" if transfer.depth else "fresh"
-        return self._add_cell("transfer", word, start_spec, labels, InFull(training, training_identity), where)
+        return self._add_cell("transfer", word, start_spec, combination, InFull(training, training_identity))
 
     def given(self, name: str) -> Cell:
         """The cell of some checkpoints of the config's section `given`; ConfigError where a file does not fit."""
@@ -165,11 +161,11 @@ class Resolver(Parts):
         kind: str,
         word: str,
         start_spec: StartSpec,
-        labels: Labels,
+        combination: Combination,
         training: InFull,
-        where: str,
     ) -> Cell:
         """The cell of a start and a training; `word` stands for the start in its id."""
+        labels, where = combination.labels, combination.where
         data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
         full = dict(training.full)
         snapshots = check_snapshots(full.pop("snapshots"), full["epochs"], where)
@@ -283,7 +279,7 @@ class Resolver(Parts):
             "init": source.init,
             "optimizer": source.optimizer,
         }
-        parent = self.cell(inner, [source.training], [], where, (*ancestors, name))
+        parent = self.cell(Combination(inner, [source.training], [], where), (*ancestors, name))
         self.source_labels[parent.cell_id] = inner
         if isinstance(init.take, int):
             check_take(init.take, parent.settings, f"inits.{labels['init']}.take")
@@ -312,5 +308,6 @@ class Resolver(Parts):
 
 
 def _copied(init: spec.Init) -> Json:
-    chosen = {"layers": init.layers} if init.layers else {}
-    return {"scheme": init.scheme, "head": init.head, "grey": init.grey} | chosen
+    """What a start takes from a file."""
+    layers = {"layers": init.layers} if init.layers else {}
+    return {"scheme": init.scheme, "head": init.head, "grey": init.grey} | layers

@@ -14,7 +14,7 @@ from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Data
 from weight_atlas.plan.checks import ConfigError, check, check_take, matches
 from weight_atlas.plan.identity import digest, slug
-from weight_atlas.plan.resolve import Resolver
+from weight_atlas.plan.resolve import Combination, Resolver
 from weight_atlas.vocabulary import AXES, OTHER_AXES
 
 # What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
@@ -106,7 +106,7 @@ class Plan:
             changes = [*changes_above, part.training, *(one.training for one in overrides)]
             sets = [one.set for one in overrides]
             network = self._resolver.variant(labels["network"], [level.options for level in levels])
-            cell = self._resolver.cell(labels | {"network": network}, changes, sets, where)
+            cell = self._resolver.cell(Combination(labels | {"network": network}, changes, sets, where))
             if cell.cell_id not in grid:
                 beyond = any(matches(rule, labels, f"{where}.beyond") for rule in part.beyond)
                 labels |= extra_labels
@@ -116,13 +116,13 @@ class Plan:
             raise ConfigError(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
         yield from self._sources(study, grid, replicates)
         yield from self._checkpoints(part, list(grid.values()), where)
-        for children_of in (children.perturbed, children.transferred):
-            listed: dict[tuple[Any, ...], Entry] = {}
-            for role, labels, cell_id in children_of(self._resolver, part, parents, where):
-                # One cell may stand under several labels: without a layer of a base, all transfers are the same.
-                entry = Entry(study, role, labels, cell_id, replicates)
-                listed.setdefault((cell_id, role, *labels.items()), entry)
-            yield from listed.values()
+        for kind in (children.perturbed, children.transferred):
+            # One cell may have several labels: without a layer of a base, all transfers are the same.
+            unique = {
+                (child.cell_id, child.role, *child.labels.items()): child
+                for child in kind(self._resolver, part, parents, where)
+            }
+            yield from (Entry(study, child.role, child.labels, child.cell_id, replicates) for child in unique.values())
 
     def _checkpoints(self, study: spec.Design, entries: list[Entry], where: str) -> Iterator[Entry]:
         """The entries with their checkpoints: those of the first rule that fits a cell."""
