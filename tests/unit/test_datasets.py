@@ -22,6 +22,7 @@ import prepare
 from weight_atlas.datasets import digits, facts, resize, split, torchvision_datasets
 from weight_atlas.datasets import files as source_files
 from weight_atlas.datasets.prepare import mean_std
+from weight_atlas.plan import recipe
 from weight_atlas.store import load_arrays, load_tensors, save_tensors, tensor_header
 from weight_atlas.vocabulary import SPLITS
 
@@ -716,12 +717,14 @@ def sha256(path):
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
 def test_weights_are_converted_with_their_hash(tmp_path, state, name):
     tensors, hashes = state
-    code, output = weights(tmp_path, {"file": name, "sha256": hashes[name].upper()})
+    spec = {"file": name, "sha256": hashes[name].upper()}
+    code, output = weights(tmp_path, spec)
     assert code == 0
     read = load_tensors(output)
     assert read.keys() == tensors.keys()
     assert all(torch.equal(read[key], tensors[key]) for key in tensors)
-    assert tensor_header(output)[0] == {"source": "file", "file": name, "sha256": hashes[name]}
+    origin = {"source": "file", "file": name, "sha256": hashes[name]}
+    assert tensor_header(output)[0] == origin | {"recipe": recipe.weights(spec)}, "what the plan compares with"
     assert source_files({"file": name, "sha256": None}, tmp_path) == [tmp_path / name]
 
 
@@ -777,6 +780,7 @@ def test_published_weights(tmp_path, state, monkeypatch, capsys):
             "url": url,
             "file": url.rsplit("/", 1)[1],
             "sha256": hashes["w.pth"],
+            "recipe": recipe.weights(wanted),
         }
         (folder / url.rsplit("/", 1)[1]).replace(tmp_path / "data" / "w.pth")
     assert weights(tmp_path, {"published": "lenet7", "sha256": None})[0] == 1

@@ -19,7 +19,7 @@ BY_HAND = {1.96, 1.645, 2.576}  # quantiles of the normal distribution
 
 # (module, what): why it is none of an estimate, an interval or a test.
 EXCEPTIONS = {
-    ("weight_atlas.analysis.features.features", "quantile"): "describes all pairs of features of one network",
+    ("weight_atlas.analysis.features.feature_correlations", "quantile"): "describes pairs of features of one network",
     ("weight_atlas.reporting.grammar.style", "quantile"): "chooses the scale of an axis from what is drawn",
 }
 
