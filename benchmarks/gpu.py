@@ -164,7 +164,7 @@ def together(made: list[engine.Run], graph: bool):
     """A call that trains the replicates at once, as often as an epoch has batches, and how many pictures that is."""
     step, _ = batched(made)
     step = captured(step) if graph else step
-    return lambda: [step() for _ in range(EPOCH_BATCHES)], EPOCH_BATCHES * made[0].training["batch_size"] * len(made)
+    return lambda: [step() for _ in range(EPOCH_BATCHES)], EPOCH_BATCHES * made[0].training.batch_size * len(made)
 
 
 def deviation(made: list[engine.Run]) -> float:

@@ -60,6 +60,7 @@ def run(network: dict, channels: int, size: int, count: int = 8 * BATCH) -> engi
         "keep_optimizer": False,
     }
     settings = {
+        "dataset_id": "",
         "classes": 10,
         "start": {"kind": "init", "scheme": "kaiming_uniform"},
         "input": {"channels": channels, "size": size},
