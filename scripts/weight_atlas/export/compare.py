@@ -251,7 +251,7 @@ def settings(a: Result, b: Result, paired: list[Pair]) -> list[Row]:
     for cell_a, cell_b in ((pair.a, pair.b) for pair in paired):
         if cell_a is None or cell_b is None or cell_a == cell_b:
             continue
-        cells = {"a": a.cells[cell_a]["cell"].json, "b": b.cells[cell_b]["cell"].json}
+        cells = {"a": a.cells[cell_a]["cell"], "b": b.cells[cell_b]["cell"]}
         _, differing = render.settings([{"cell_id": side, "settings": cell} for side, cell in cells.items()])
         rows += [
             {"cell_a": cell_a, "cell_b": cell_b, "setting": name, "a": value, "b": differing["b"][name]}
