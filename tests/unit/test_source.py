@@ -59,7 +59,7 @@ def test_an_exhibit_has_the_tables_that_it_read_however_often(tables):
     for _ in range(2):  # what was read before is read no more, and is a source nevertheless
         (made,) = exhibit.build({"norms": norms.norms}, tables)
         assert made.source.functions == ["weight_atlas.reporting.exhibits.weights.norms.norms"]
-        assert made.source.files == ["cells.csv", "movement.csv", "runs.csv"]
+        assert made.source.files == ["cells.csv", "movement.csv", "runs.csv", "summary.csv"]
 
 
 def test_a_claim_has_those_of_its_test_though_there_is_nothing_to_show(tables):
