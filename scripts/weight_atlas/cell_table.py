@@ -80,17 +80,22 @@ def read(path: str | Path) -> dict[str, Cell]:
     """The cells of a cells.csv by their ids, in the file's order.
 
     A cell that several studies ask for is there once, with the most replicates: seeds are 0 .. replicates - 1.
-    Its checkpoints are those of the first study that gives some.
+    Its checkpoints are those of the first study that gives some. Raises ValueError, in one line, for settings of
+    another version.
     """
     cells: dict[str, Cell] = {}
     with open(path, newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
+            try:
+                settings = Settings.parse(json.loads(row["cell"]))
+            except ValueError as error:
+                raise ValueError(f"{path}: {row['cell_id']}: {error}") from None
             new: Cell = {
                 "blocks": [],
                 "seeds": [],
                 "card": row["card"],
                 "group": row["group"],
-                "cell": Settings.parse(json.loads(row["cell"])),
+                "cell": settings,
                 "checkpoints": {},
                 "named": [],
             }

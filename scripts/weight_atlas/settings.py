@@ -266,17 +266,20 @@ class Settings:
 
         Raises
         ------
-        KeyError, TypeError
-            Where a setting is missing or unknown: the results are of another version.
+        ValueError
+            In one line, where a setting is missing or unknown: the results are of another version.
         """
-        return cls(
-            dataset_id=record["dataset_id"],
-            classes=record["classes"],
-            input=Input(**record["input"]),
-            network=Network(**record["network"]),
-            start=Start(**record["start"]),
-            epochs=record["training"]["epochs"],
-            snapshots=record["snapshots"],
-            json=dict(record),
-            _training=None if record["start"]["kind"] == "given" else Training.parse(record["training"]),
-        )
+        try:
+            return cls(
+                dataset_id=record["dataset_id"],
+                classes=record["classes"],
+                input=Input(**record["input"]),
+                network=Network(**record["network"]),
+                start=Start(**record["start"]),
+                epochs=record["training"]["epochs"],
+                snapshots=record["snapshots"],
+                json=dict(record),
+                _training=None if record["start"]["kind"] == "given" else Training.parse(record["training"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"the settings are of another version of Weight Atlas: {error}") from None
