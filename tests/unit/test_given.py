@@ -367,7 +367,7 @@ def block(root, series, **asked):
         save_torch({key: torch.as_tensor(value) for key, value in found.items()}, folder / f"{name}.safetensors")
     cell = only(planned(root, **asked))
     made = root / "cells/seeds_0-0"
-    laid.lay_out(cell.cell_id, cell.settings.json, cell.files[0], None, None, made)
+    laid.lay_out(cell.cell_id, cell.settings, cell.files[0], None, None, made)
     return made, json.loads((made / "run.json").read_text())
 
 

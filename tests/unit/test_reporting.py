@@ -1077,7 +1077,7 @@ def test_no_matrix_and_no_row(small):
 
 
 def test_a_table_that_is_absent_is_an_error_that_names_it(small):
-    path = small / "tables" / "statistics.csv"
+    path = small / "tables" / "metrics.csv"
     path.unlink()
     with pytest.raises(ValueError, match=re.escape(f"{path}: is not there; run the workflow again")):
         dynamics.exhibits(opened(small))

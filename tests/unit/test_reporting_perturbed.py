@@ -266,8 +266,8 @@ def test_an_addition_that_is_a_rung_too_and_one_that_is_the_lowest(tmp_path):
     """A ladder of the same noise takes it in; without another addition the lowest rung stands for all."""
     steps = [{"type": "flip", "layers": None, "tensors": "all"}]
     assert families.done(Start("perturb", steps=steps)) == "flip"
-    assert families.done({"steps": [steps[0] | {"tensors": "weights"}]}) == "else"
-    assert families.done({"steps": [steps[0] | {"layers": ["fc1"]}]}) == "layers"
+    assert families.done(Start("perturb", steps=[steps[0] | {"tensors": "weights"}])) == "else"
+    assert families.done(Start("perturb", steps=[steps[0] | {"layers": ["fc1"]}])) == "layers"
     kind = {"networks": ("lenet5",), "optimizers": ("sgd",), "seeds": 2}
     sample(tmp_path, perturbations=("noise-0.01", "noise-1e-06"), **kind)
     shown = families.shown(families.family(opened(tmp_path)))

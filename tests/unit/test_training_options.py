@@ -270,11 +270,11 @@ def test_a_stage_ends_early_and_its_last_snapshot_is_kept(toy, tmp_path):
         "best",
     }
     cell = stopping(stage(9), snapshots="ends")
-    assert course.available(cell, tmp_path, record) == ([0, 3], None)
+    assert course.available(Settings.parse(cell), tmp_path, record) == ([0, 3], None)
 
     listed = stopping(stage(9), snapshots=[0, 2, 5, 9])
     _, record = train(toy, tmp_path / "listed", listed)
-    assert course.available(listed, tmp_path / "listed", record) == ([0, 2, 3], None)
+    assert course.available(Settings.parse(listed), tmp_path / "listed", record) == ([0, 2, 3], None)
 
     run, record = train(toy, tmp_path / "stages", stopping(stage(9, 0.01, 1), stage(2, 0.02), stage(9, 0.03)))
     assert [row["stage"] for row in run.state.rows[1:]] == [0, 0, 0, 1, 1, 2, 2, 2] and record["stopped_early"]

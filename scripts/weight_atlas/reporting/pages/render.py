@@ -48,7 +48,7 @@ def report(cells, tables, figures, cards, config, templates, output, code=None):
     training code of today, where replicates that others trained are adopted. ValueError, in one line, where a
     file does not hold what it should, or where the document does not render without a fault.
     """
-    context = gather(cells, tables, figures, cards, config) | {"today": code and code[: recipe.SHOWN]}
+    context = gather(cells, tables, figures, cards, config, code)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         folder = Path(folder)
         _copy(context, templates, folder)
@@ -64,7 +64,7 @@ def report(cells, tables, figures, cards, config, templates, output, code=None):
 # ------------------------------------------------------------------------------------------- what is told
 
 
-def gather(cells, tables, figures, cards, config):
+def gather(cells, tables, figures, cards, config, code=None):
     """Everything that the templates may use, as a dict, read from the files that :func:`report` is given."""
     runs_path = Path(tables) / "runs.csv"
     config, rows, runs = read_json(config), _rows(cells), _rows(runs_path)
@@ -87,6 +87,7 @@ def gather(cells, tables, figures, cards, config):
         "troubles": troubles,
         "ends": _ends(troubles),
         "machines": _machines(unique),
+        "today": code and code[: recipe.SHOWN],
         "wall_seconds": sum(_numbers([run for cell in unique for run in cell["runs"]], "wall_seconds")),
         "datasets": _datasets(cards, told, data, config.get("titles") or {}),
         "data": data,
