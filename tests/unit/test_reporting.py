@@ -1077,10 +1077,10 @@ def test_no_matrix_and_no_row(small):
 
 
 def test_a_table_that_is_absent_is_an_error_that_names_it(small):
-    path = small / "tables" / "metrics.csv"
+    tables, path = opened(small), small / "tables" / "statistics.csv"
     path.unlink()
     with pytest.raises(ValueError, match=re.escape(f"{path}: is not there; run the workflow again")):
-        dynamics.exhibits(opened(small))
+        dynamics.exhibits(tables)
 
 
 def test_nothing_finished(small):
