@@ -81,5 +81,4 @@ rule render:
     shell:
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --figures $(dirname {input.data:q}) "
         "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} {params.code} "
-        "--output {output.page:q}"
-        + LOGGED
+        "--output {output.page:q}" + LOGGED

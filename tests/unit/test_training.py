@@ -10,6 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.unit import blocks
+from tests.unit.cells import record
 from weight_atlas import networks, starts, store, streams
 from weight_atlas.networks import build
 from weight_atlas.settings import Settings, Stage, Start
@@ -26,31 +27,18 @@ def stage(epochs=2, lr=0.05, frozen=0, **schedule):
 
 def settings(architecture="lenet5", *, width=0.5, stages=None, optimizer=SGD, augment=PLAIN, **changes):
     stages = stages or [stage()]
-    return {
-        "dataset_id": "toy",
-        "classes": 4,
-        "input": {"channels": 1, "size": 32},
-        "network": {"architecture": architecture, "width": width, "options": {}, "threads": 1},
-        "start": {"kind": "init", "scheme": "kaiming_uniform"},
-        "training": {
-            "optimizer": optimizer,
-            "epochs": sum(part["epochs"] for part in stages),
-            "batch_size": 16,
-            "stages": stages,
-            "augment": augment,
-            "copies": None,
-            "redraw": True,
-            "precision": "float32",
-            "early_stopping": None,
-            "penalty": None,
-            "frozen_batchnorm": "fixed",
-            "frozen_dropout": True,
-            "cache_features": False,
-            "track": False,
-            "keep_optimizer": False,
-        },
-        "snapshots": "all",
-    } | changes
+    training = {"optimizer": optimizer, "stages": stages, "epochs": sum(part["epochs"] for part in stages)}
+    return (
+        record(
+            dataset_id="toy",
+            classes=4,
+            input={"size": 32},
+            network={"architecture": architecture, "width": width},
+            start={"kind": "init", "scheme": "kaiming_uniform"},
+            training=training | {"augment": augment},
+        )
+        | changes
+    )
 
 
 def load(toy, channels=1, size=32):
