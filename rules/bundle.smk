@@ -42,5 +42,6 @@ rule bundle:
     message:
         "bundling {output}"
     shell:
+        "logged {log:q} "
         "python {input.script:q} --results $(dirname {output:q}) --commit {params.commit:q} "
-        "--snakemake {params.snakemake} --output {output:q}" + LOGGED
+        "--snakemake {params.snakemake} --output {output:q}"

@@ -15,13 +15,11 @@ from weight_atlas.export import commit, result
 from weight_atlas.plan import checks, jobs, lock, outcome, outdated, recipe, snakemake_internals, spec, study
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
-# What a command says goes to its log; at a failure its last lines go to the console too, or all of it always does.
-LOGGED = " > {log:q} 2>&1 || {{ tail -n 20 {log:q} >&2; exit 1; }}"
-SHOWN = " 2>&1 | tee {log:q}"
-
-# Jobs use the Python that runs Snakemake, whether or not its environment is activated.
-if not snakemake_internals.deployed(workflow):
-    shell.prefix(f'set -euo pipefail; export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; ')
+# Bash for all rules. It is strict, and `logged FILE COMMAND` keeps what a command says in a file, whose last lines go
+# to the console where it fails. Jobs use the Python that runs Snakemake, whether or not its environment is activated.
+STRICT = 'set -euo pipefail; logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 20 "$1" >&2; return 1; }}; }}; '
+PYTHON = f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
+shell.prefix(STRICT + ("" if snakemake_internals.deployed(workflow) else PYTHON))
 
 AGAIN = {}
 try:

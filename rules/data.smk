@@ -18,13 +18,15 @@ rule prepare:
         mem_mb=4000,
         runtime=120,
         root=PLAN.config.data_root,
+        scripts=SCRIPTS,
     params:
         spec=JOBS.dataset_spec,
     message:
         "preparing the data set {wildcards.dataset}"
     shell:
-        "python {SCRIPTS:q}/prepare.py dataset --spec {params.spec:q} --dataset-id {wildcards.dataset} "
-        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q}" + LOGGED
+        "logged {log:q} "
+        "python {resources.scripts:q}/prepare.py dataset --spec {params.spec:q} --dataset-id {wildcards.dataset} "
+        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q}"
 
 
 rule weights:
@@ -43,10 +45,12 @@ rule weights:
         mem_mb=4000,
         runtime=60,
         root=PLAN.config.data_root,
+        scripts=SCRIPTS,
     params:
         spec=JOBS.weights_spec,
     message:
         "preparing the weights {wildcards.weights}"
     shell:
-        "python {SCRIPTS:q}/prepare.py weights --spec {params.spec:q} --data-root {resources.root:q} "
-        "--output {output:q}" + LOGGED
+        "logged {log:q} "
+        "python {resources.scripts:q}/prepare.py weights --spec {params.spec:q} --data-root {resources.root:q} "
+        "--output {output:q}"

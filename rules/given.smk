@@ -31,5 +31,6 @@ rule given:
     message:
         "reading {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
+        "logged {log:q} "
         "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --files {input.files:q} "
-        "--data {input.data:q} --card {input.card:q} --output $(dirname {output.run:q})" + LOGGED
+        "--data {input.data:q} --card {input.card:q} --output $(dirname {output.run:q})"

@@ -14,7 +14,7 @@ rule plan:
     message:
         "planning"
     shell:
-        "python {input.script:q} --config {params.config:q}" + SHOWN
+        "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
 
 
 rule smoke:
@@ -30,7 +30,7 @@ rule smoke:
     message:
         "training each pair of network and data for one step"
     shell:
-        "python {input.script:q} --config {params.config:q} --smoke" + SHOWN
+        "python {input.script:q} --config {params.config:q} --smoke 2>&1 | tee {log:q}"
 
 
 rule status:
@@ -46,7 +46,7 @@ rule status:
     message:
         "looking at what has become of it"
     shell:
-        "python {input.script:q} --config {params.config:q}" + SHOWN
+        "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
 
 
 rule prune:
@@ -63,4 +63,4 @@ rule prune:
     message:
         "looking for what no config asks for any more"
     shell:
-        "python {input.script:q} --config {params.config:q} --command {params.command:q}" + SHOWN
+        "python {input.script:q} --config {params.config:q} --command {params.command:q} 2>&1 | tee {log:q}"

@@ -26,8 +26,9 @@ checkpoint cells:
     message:
         "listing the cells"
     shell:
+        "logged {log:q} "
         "python {input.script:q} --config {params.config:q} --command {params.command:q} --retry {params.retry:q} "
-        "--cells {output.cells:q} --resolved {output.config:q}" + LOGGED
+        "--cells {output.cells:q} --resolved {output.config:q}"
 
 
 rule measure:
@@ -54,8 +55,9 @@ rule measure:
     message:
         "measuring {wildcards.group}"
     shell:
+        "logged {log:q} "
         "python {input.script:q} --cells {input.cells:q} --group {wildcards.group} --data {input.data:q} "
-        "--card {input.card:q} --threads {threads} --output {output:q}" + LOGGED
+        "--card {input.card:q} --threads {threads} --output {output:q}"
 
 
 rule collect:
@@ -78,5 +80,6 @@ rule collect:
     message:
         "joining the tables"
     shell:
+        "logged {log:q} "
         "python {input.script:q} --cells {input.cells:q} --measures {input.measures:q} --cards {input.cards:q} "
-        "--output {output:q}" + LOGGED
+        "--output {output:q}"

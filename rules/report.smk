@@ -19,8 +19,9 @@ rule draw_data:
     message:
         "drawing the data sets"
     shell:
+        "logged {log:q} "
         "python {input.script:q} data --cards {input.cards:q} --data {input.data:q} --config {input.config:q} "
-        "--output {output:q}" + LOGGED
+        "--output {output:q}"
 
 
 rule draw:
@@ -47,10 +48,11 @@ rule draw:
     message:
         "drawing the study {wildcards.study}"
     shell:
+        "logged {log:q} "
         "python {input.script:q} study --study {wildcards.study} --chapter {params.chapter} "
         "--cells {input.cells:q} --tables {input.tables:q} "
         "--measures $(dirname {input.tables:q})/measures --claims {input.claims:q} --documents {input.documents:q} "
-        "--cards {input.cards:q} --form {params.form} --output {output:q}" + LOGGED
+        "--cards {input.cards:q} --form {params.form} --output {output:q}"
 
 
 rule render:
@@ -79,6 +81,7 @@ rule render:
     message:
         "rendering the report"
     shell:
+        "logged {log:q} "
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --figures $(dirname {input.data:q}) "
         "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} {params.code} "
-        "--output {output.page:q}" + LOGGED
+        "--output {output.page:q}"

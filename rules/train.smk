@@ -36,6 +36,7 @@ rule train:
         jobs=PLAN.config.jobs_per_gpu,
         failures=PLAN.config.failures,
         keep=JOBS.cell_keep,
+        scripts=SCRIPTS,
         adopt="--adopt" if PLAN.config.adopt else "",
     params:
         cell=JOBS.cell_settings,
@@ -45,7 +46,7 @@ rule train:
     message:
         "training {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
-        "python {SCRIPTS:q}/train.py --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
+        "python {resources.scripts:q}/train.py --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
         "--card {input.card:q} {params.weights} --parents {params.parents:q} {resources.adopt} "
         "--output $(dirname {output.run:q}) --log {log:q} --device {resources.device} "
         "--jobs-per-gpu {resources.jobs} --keep {resources.keep} "
