@@ -19,7 +19,7 @@ from weight_atlas.schema.column import (
     string,
 )
 
-MADE_BY = "weight_atlas.analysis.transfer.transfer"
+ROOM = "weight_atlas.analysis.transfer"
 CURVE = (
     STUDY,
     NETWORK,
@@ -48,7 +48,7 @@ TABLES = (
     Table(
         "curves",
         "The accuracy of a replicate of a transfer, or of a base network, at its best validation epoch.",
-        MADE_BY,
+        f"{ROOM}.curves",
         (
             *CURVE,
             BASE_DEPTH,
@@ -65,7 +65,7 @@ TABLES = (
     Table(
         "drops",
         "What transfer costs at a depth: D the drop below the base, of which C co-adaptation and S specificity.",
-        MADE_BY,
+        f"{ROOM}.drops",
         (
             *CURVE,
             DEPTH,
@@ -81,7 +81,7 @@ TABLES = (
     Table(
         "segments",
         "What the layers up to a depth are: generic, a transition, specific, or undecided.",
-        MADE_BY,
+        f"{ROOM}.drops",
         (
             *CURVE,
             DEPTH,
@@ -95,7 +95,7 @@ TABLES = (
     Table(
         "breakpoints",
         "Where a curve bends: the best continuous function of three straight pieces.",
-        MADE_BY,
+        f"{ROOM}.shapes",
         (
             *CURVE,
             integer("depths", "Number of depths of the curve."),
@@ -111,7 +111,7 @@ TABLES = (
     Table(
         "trends",
         "The slope of a curve over a stretch of depths, fitted by seed.",
-        MADE_BY,
+        f"{ROOM}.shapes",
         (
             *CURVE,
             string("quantity", "Accuracy on test or on training.", ("accuracy", "train_accuracy")),
@@ -127,7 +127,7 @@ TABLES = (
     Table(
         "effects",
         "What changes at a depth when one other thing does, level b less level a, paired by seed.",
-        MADE_BY,
+        f"{ROOM}.effects",
         (
             *CURVE,
             DEPTH,
@@ -146,7 +146,7 @@ TABLES = (
     Table(
         "reach",
         "The epochs until the test accuracy is first at a level, and how many a transfer saves.",
-        MADE_BY,
+        f"{ROOM}.reach",
         (
             *CURVE,
             BASE_DEPTH,
