@@ -6,11 +6,13 @@ for what takes hours to make: comments, docstrings, annotations and line breaks 
 
 import ast
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+# Fields of a syntax tree that change no result, or that only some versions of Python have.
+IGNORED = ("annotation", "returns", "type_params", "type_comment", "kind")
 
 
 @cache
@@ -64,41 +66,30 @@ def digest(*files: str) -> str:
 
 @cache
 def _behaviour(file: str) -> str:
-    """The syntax tree of a file without docstrings, annotations and what only these need."""
-    return ast.dump(_Bare().visit(ast.parse((SCRIPTS / file).read_text(encoding="utf-8"))))
+    """The syntax tree of a file as JSON, without docstrings, annotations and what only these need.
+
+    `ast.dump` would differ from one Python to the next.
+    """
+    return json.dumps(_canonical(ast.parse((SCRIPTS / file).read_text(encoding="utf-8"))))
 
 
-class _Bare(ast.NodeTransformer):
-    """Drops from a syntax tree what changes no result."""
-
-    def visit_body(self, node: ast.AST) -> ast.AST:
-        """A module, class or function without its docstring."""
-        node = self.generic_visit(node)
-        body = cast(ast.Module, node).body
-        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            del body[0]
-        return node
-
-    visit_Module = visit_ClassDef = visit_body
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.visit_body(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        """`x: int = 1` as `x = 1`; the field `x: int` of a class as `x`."""
-        if node.value is None:
-            return ast.Expr(node.target)
-        return self.generic_visit(ast.Assign([node.target], node.value))
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
-        return None if node.module in ("typing", "collections.abc") else node
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+def _canonical(node: object) -> object:
+    """A syntax tree as nested lists; None for what changes no result."""
+    match node:
+        case list():
+            return [kept for item in node if (kept := _canonical(item)) is not None]
+        case ast.ImportFrom(module="typing" | "collections.abc") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return None
-        return self.generic_visit(node)
+        case ast.AnnAssign(target=target, value=None):  # the field `x: int` of a class, as `x`
+            return _canonical(ast.Expr(target))
+        case ast.AnnAssign(target=target, value=ast.expr() as value):  # `x: int = 1` as `x = 1`
+            return _canonical(ast.Assign([target], value))
+        case ast.AST():
+            fields = {name: value for name, value in ast.iter_fields(node) if name not in IGNORED}
+            match fields.get("body"):
+                case [ast.Expr(value=ast.Constant()), *rest]:  # a docstring
+                    fields["body"] = rest
+            named = [[name, _canonical(value)] for name, value in fields.items() if value not in (None, [])]
+            return [type(node).__name__, *named]
+        case _:
+            return repr(node)
