@@ -84,6 +84,8 @@ def _canonical(node: object) -> object:
             return _canonical(ast.Expr(target))
         case ast.AnnAssign(target=target, value=ast.expr() as value):  # `x: int = 1` as `x = 1`
             return _canonical(ast.Assign([target], value))
+        case ast.JoinedStr(values=pieces):  # of an f-string, to which some Pythons add empty ones
+            return ["JoinedStr", *(_canonical(one) for one in pieces if ast.unparse(one) != "''")]
         case ast.AST():
             fields = {name: value for name, value in ast.iter_fields(node) if name not in IGNORED}
             match fields.get("body"):
