@@ -374,30 +374,32 @@ def test_colours_have_contrast_and_figures_stay_on_white(opened, scheme):
 
 
 def test_light_or_dark_is_the_systems_until_the_reader_says_otherwise(opened):
-    def settled():
-        """Whether the page is dark, once it has drawn itself; its switch and its paper agree."""
+    def is_dark():
+        """Whether the page's paper is dark, and whether its switch says so."""
         drawn(opened)
         paper, pressed = opened.execute_script(
             "return [getComputedStyle(document.body).backgroundColor,"
             " document.querySelector('.switcher').getAttribute('aria-pressed')]"
         )
-        assert (luminance(paper) < 0.05) == (pressed == "true")
-        return pressed == "true"
+        return luminance(paper) < 0.05, pressed == "true"
+
+    def becomes(dark):
+        until(lambda: is_dark() == (dark, dark), 60, lambda: f"(dark, says so) is {is_dark()}, and not {dark}")
 
     for scheme in ("dark", "light"):
         prefer(opened, scheme)
-        assert settled() is (scheme == "dark")
+        becomes(dark=scheme == "dark")
     opened.find_element("css selector", ".switcher").send_keys(" ")
-    assert settled()
+    becomes(dark=True)
     opened.refresh()
-    assert settled()
+    becomes(dark=True)
     opened.find_element("css selector", ".switcher").click()
-    assert not settled()
+    becomes(dark=False)
     prefer(opened, "dark")
-    assert not settled()
+    becomes(dark=False)
     opened.execute_script("localStorage.clear()")
     opened.refresh()
-    assert settled()
+    becomes(dark=True)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

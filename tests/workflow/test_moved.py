@@ -94,10 +94,8 @@ def blocks_made_in_parts(finished: Workflow, folder: Path) -> set[str]:
 def comments_and_annotations(finished: Workflow, folder: Path) -> set[str]:
     there = clone(finished, folder / "copy", *STATE)
     file = there.root / ENGINE
-    text = file.read_text().replace(
-        "    def _losses(self, stage: int) -> list[float]:", "    def _losses(self, stage):"
-    )
-    assert text != file.read_text()
+    text = re.sub(r"\) -> [\w\[\], |.]+:$", "):", file.read_text(), flags=re.M)
+    assert text.count("->") < file.read_text().count("->") / 2
     file.write_text('"""Another docstring."""\n# and a comment\n' + text.split('"""', 2)[2])
     return there.jobs()
 

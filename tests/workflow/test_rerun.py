@@ -77,7 +77,7 @@ EDITS = {
     "scripts/weight_atlas/training/engine.py": TRAIN | MEASURE | TELL,
     "scripts/train.py": set(),
     "scripts/weight_atlas/training/launcher.py": set(),
-    "scripts/weight_atlas/datasets/digits.py": {"preparing"} | TRAIN | MEASURE | TELL,
+    "scripts/weight_atlas/datasets/digits.py": {"preparing", "listing"} | TRAIN | MEASURE | TELL,
     "scripts/weight_atlas/plan/resolve.py": {"listing"},
     "scripts/weight_atlas/plan/cost.py": set(),
     "scripts/plan.py": set(),

@@ -45,7 +45,7 @@ def test_the_source_of_the_norms(tour):
     """One that is known beforehand: the function's own text says what it reads."""
     assert sources(tour, "dynamics")["exhibit norms"] == {
         "functions": ["weight_atlas.reporting.exhibits.weights.norms.norms"],
-        "files": ["cells.csv", "movement.csv", "runs.csv"],
+        "files": ["cells.csv", "movement.csv", "runs.csv", "summary.csv"],
     }
 
 

@@ -19,6 +19,7 @@ from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.study import Plan, block_path
 
 STAMPS = Path(".snakemake/atlas")
+LONG_AGO = 86400.0  # 2 January 1970: no result is as old
 ABSENT, OTHER = "it is not there", "it was made from something else"
 FOLLOWS, RETRIED = "what it is made from is made again", "it failed, or is not whole"
 
@@ -133,11 +134,13 @@ def stamp(plan: Plan, again: Collection[str]) -> None:
 
 
 def _set(path: Path, results: list[Path], again: bool) -> None:
-    """A stamp that is newer than the results, and never had this content, or older than they are."""
-    times = [file.stat().st_mtime for file in results if file.exists()]
+    """A stamp that is newer than the results, with a content that it never had; or one of long ago.
+
+    Snakemake takes the time of a job's benchmark, which stays behind, for that of its results where it is older.
+    """
     if again or not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{time.time_ns()}\n", encoding="utf-8")
-    if times:
-        second = max(time.time(), max(times) + 1) if again else min(times) - 1
-        os.utime(path, (second, second))
+    newest = max((file.stat().st_mtime for file in results if file.exists()), default=0.0)
+    second = max(time.time(), newest + 1) if again else LONG_AGO
+    os.utime(path, (second, second))
