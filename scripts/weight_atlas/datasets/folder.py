@@ -1,14 +1,13 @@
 """Images in folders or zips: one directory per class, or train|valid|test directories above the classes."""
 
-import io
 import os
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from weight_atlas.datasets.resize import resize, upright_8_bit
+from weight_atlas.datasets.image import open_zip, opener
+from weight_atlas.datasets.resize import resize
 from weight_atlas.datasets.source import (
     Changes,
     ClassReader,
@@ -22,9 +21,6 @@ from weight_atlas.datasets.source import (
 )
 from weight_atlas.datasets.split import select_labels
 from weight_atlas.vocabulary import SPLITS
-
-if TYPE_CHECKING:
-    from PIL import Image as Pillow
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp")
 SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
@@ -177,7 +173,7 @@ def _contents(container: Path) -> Contents:
             directories.update((*trail, name) for name in inner)
             names += ["/".join((*trail, name)) for name in sorted(entries)]
     else:
-        with _zip(container) as file:
+        with open_zip(container) as file:
             members = [name for name in file.namelist() if all(_visible(piece) for piece in name.split("/"))]
         names = [name for name in members if not name.endswith("/")]
         directories = {tuple(name.rstrip("/").split("/")) for name in members if name.endswith("/")}
@@ -187,13 +183,6 @@ def _contents(container: Path) -> Contents:
 
 def _visible(name: str) -> bool:
     return not name.startswith(".") and name != "__MACOSX"
-
-
-def _zip(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"{path}: neither a directory nor a readable zip ({error}); replace it") from None
 
 
 def _first_format(spec: Spec, names: list[str], images: dict[str, list[list[ImageFile]]]) -> ImageFormat:
@@ -221,38 +210,6 @@ def _mixed_sizes(file: ImageFile, size: tuple[int, int], other: str, other_size:
         f"{file}: is {size[0]} x {size[1]} pixels and {other} is {other_size[0]} x {other_size[1]}; set size: to "
         "bring them to one"
     )
-
-
-@contextmanager
-def opener() -> "Iterator[Callable[[ImageFile], Pillow.Image]]":
-    """Yields a function that reads an image, upright, of mode "L" or "RGB"; zips stay open until the end.
-
-    It raises ValueError in one line naming the file where an image cannot be read.
-    """
-    from PIL import Image
-
-    with ExitStack() as stack:
-        zips: dict[Path, zipfile.ZipFile | None] = {}
-
-        def content(file: ImageFile) -> bytes:
-            if file.container not in zips:
-                is_file = file.container.is_file()
-                zips[file.container] = stack.enter_context(_zip(file.container)) if is_file else None
-            archive = zips[file.container]
-            return archive.read(file.name) if archive else (file.container / file.name).read_bytes()
-
-        def read(file: ImageFile) -> "Pillow.Image":
-            try:
-                image = Image.open(io.BytesIO(content(file)))
-                image.load()
-                return upright_8_bit(image)
-            except Exception as error:  # Pillow's plugins and zipfile raise many kinds for damaged data
-                reason = " ".join(str(error).split()) or type(error).__name__
-                if "cannot identify image file" in reason:
-                    reason = "no image format that Pillow knows"
-                raise ValueError(f"{file}: cannot be read as an image ({reason}); replace or remove it") from None
-
-        yield read
 
 
 @contextmanager
