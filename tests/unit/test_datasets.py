@@ -51,6 +51,8 @@ def make(tmp_path, wanted, data_root=None, name="set"):
         "channels": card["channels"],
         "size": card["size"],
         "counts": {part: sum(counts) for part, counts in card["counts"].items()},
+        "per_class": card["counts"],
+        "warnings": card["warnings"][: len(known["warnings"])],
     }
     images, labels, parts = arrays["images"], arrays["labels"], arrays["split"]
     assert (images.dtype, labels.dtype, parts.dtype) == (np.uint8, np.int64, np.uint8)

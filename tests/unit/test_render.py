@@ -193,6 +193,7 @@ def sample(root, troubles=True):
             "mean": [0.30412],
             "std": [0.32756],
             "notes": [f"How it was made: {NASTY}"],
+            "warnings": [f"Look at {NASTY}"] if name == "digits" else [],
             "sha256": "ab" * 32,
         }
         cards.append(root / "data" / f"{name}-1a2b3c.json")
@@ -712,6 +713,7 @@ def test_report_shows_text_literally_and_no_markers(made):
     text = reader.text
     assert text.count(f"A title with {NASTY}") == 2  # title and heading
     assert text.count(f"How it was made: {NASTY}") == 2
+    assert text.count(f"Look at {NASTY}") == 1
     assert f"Traceback: RuntimeError: {NASTY}" in text
     assert "1. Do they move?" in text and "- At all?" in text and "And *more* of it." in text
     assert "The digits | <i>set</i>" in text and "<no> rows." in text

@@ -4,19 +4,23 @@ from typing import TypedDict
 
 
 class Facts(TypedDict):
-    """classes: names by label; size: [height, width] in pixels; counts: images per split."""
+    """classes: names by label; size: [height, width] in pixels; counts: images per split; per_class: {split: images
+    per label}; warnings: those of the card that are known before an image is read."""
 
     classes: list[str]
     channels: int
     size: list[int]
     counts: dict[str, int]
+    per_class: dict[str, list[int]]
+    warnings: list[str]
 
 
 class Card(TypedDict):
     """classes: names by label; size: [height, width] in pixels; counts: {split: images per label}.
 
     mean, std: of the training images per channel, on the scale 0 to 1; sha256: of the tensors' bytes; fingerprint: of
-    the source (see `source_info.fingerprint`); notes: sentences on how the data set was made.
+    the source (see `source_info.fingerprint`); notes: sentences on how the data set was made; warnings:
+    sentences on what a user should look at.
     """
 
     dataset_id: str
@@ -31,3 +35,4 @@ class Card(TypedDict):
     sha256: str
     fingerprint: str
     notes: list[str]
+    warnings: list[str]

@@ -69,6 +69,7 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
         "sha256": _digest(images, labels, split),
         "fingerprint": fingerprint(source),
         "notes": source.notes + _notes(spec, source, images, Changes(resized, recoloured)),
+        "warnings": source.warnings,
     }
     tensors: dict[str, npt.NDArray[Any]] = {"images": images, "labels": labels, "split": split}
     save_tensors(output, tensors, {"dataset_id": dataset_id})

@@ -30,8 +30,9 @@ class Source:
     """A source of images, in parts: "all", or "train" and "test" (or "valid"), or the three splits.
 
     classes: all names, by original label; channels, size (height, width): the source's own, None where they were not
-    looked for since the data set sets them; counts: {part: images per class}; notes: sentences for the card; images:
-    {part: the files per class}, for folders only.
+    looked for since the data set sets them; counts: {part: images per class}; notes: sentences for the card; warnings:
+    sentences on what a user should look at, for the console, the card and the report; images: {part: the files per
+    class}, for folders only.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Source:
     counts: dict[str, list[int]]
     notes: list[str] = field(default_factory=list)
     images: dict[str, list[list[ImageFile]]] | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 class Changes(NamedTuple):

@@ -58,9 +58,16 @@ def facts(spec: Spec, data_root: DataRoot) -> Facts:
     source = describe(spec, data_root)
     picks = choose(spec, source.classes, source.counts)
     channels, height, width = shape(spec, source)
+    labels = file_labels(spec, source.classes)
+    per_class = {split: [0] * len(labels.names) for split in SPLITS}
+    for split in SPLITS:
+        for label, pick in picks[split].items():
+            per_class[split][labels.numbers[label]] = len(pick.positions)
     return {
-        "classes": file_labels(spec, source.classes).names,
+        "classes": labels.names,
         "channels": channels,
         "size": [height, width],
-        "counts": {split: sum(len(pick.positions) for pick in picks[split].values()) for split in SPLITS},
+        "counts": {split: sum(per_class[split]) for split in SPLITS},
+        "per_class": per_class,
+        "warnings": source.warnings,
     }

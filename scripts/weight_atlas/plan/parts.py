@@ -164,6 +164,8 @@ def _card_facts(path: Path) -> Facts:
         "channels": card["channels"],
         "size": card["size"],
         "counts": {split: sum(counts) for split, counts in card["counts"].items()},
+        "per_class": card["counts"],
+        "warnings": card.get("warnings", []),
     }
 
 
