@@ -59,7 +59,7 @@ def facts(spec: Spec, data_root: DataRoot) -> Facts:
     picks = choose(spec, source.classes, source.counts)
     channels, height, width = shape(spec, source)
     labels = file_labels(spec, source.classes)
-    per_class = {split: [0] * len(labels.names) for split in SPLITS}
+    per_class: dict[str, list[int]] = {split: [0] * len(labels.names) for split in SPLITS}
     for split in SPLITS:
         for label, pick in picks[split].items():
             per_class[split][labels.numbers[label]] = len(pick.positions)
