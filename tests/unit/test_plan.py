@@ -74,7 +74,7 @@ WRONG = {
         ["datasets.digits", "MNIST", "download: true"],
     ),
     "folder without a place": ([(("datasets", "digits", "source"), "folder")], ["datasets.digits", "`path`"]),
-    "unknown class": ([(("datasets", "digits", "classes"), ["11"])], ["datasets.digits", "'11'", "0 to 9"]),
+    "unknown class": ([(("datasets", "digits", "classes"), ["11"])], ["datasets.digits", "'11'", "the names 0, 1"]),
     "a path outside": (
         [(("datasets", "digits"), {"source": "folder", "path": "../x", "size": 28})],
         ["datasets.digits.path", "data_root"],

@@ -1,12 +1,14 @@
 """Images in folders or zips: one directory per class, or train|valid|test directories above the classes."""
 
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from weight_atlas.datasets.image import open_zip, opener
+from weight_atlas.datasets.layout import Layout, Trail, arrange
 from weight_atlas.datasets.resize import resize
 from weight_atlas.datasets.source import (
     Changes,
@@ -23,9 +25,9 @@ from weight_atlas.datasets.split import select_labels
 from weight_atlas.vocabulary import SPLITS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp")
-SPLIT_NAMES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
+KINDS = 5  # of suffixes that are named
+JUNK = ("thumbs.db", "desktop.ini")  # what a file manager leaves behind
 
-Trail = tuple[str, ...]  # of a directory or file below a container, name by name
 Classes = dict[str, list[tuple[str, ImageFile]]]  # by class: (name within the class, image)
 
 
@@ -37,10 +39,19 @@ class Container(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """Names of the images in a container, with slashes, and its directories."""
+    """Names of the images in a container, with slashes, its directories, and the names of other files."""
 
     names: list[str]
     directories: set[Trail]
+    others: list[str]
+
+
+class Looked(NamedTuple):
+    """A container, what is in it, and how the images lie in it."""
+
+    container: Container
+    contents: Contents
+    layout: Layout
 
 
 class ImageFormat(NamedTuple):
@@ -72,17 +83,8 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     containers = _containers(spec, data_root)
     if not containers:
         raise ValueError("dataset folder: names no images; set path:, or train: and test:")
-    parts: dict[str, Classes] = {}
-    for part, path in containers:
-        if not path.exists():
-            raise ValueError(
-                f"dataset folder: {path} not found (data_root is {data_root}); set data_root to the folder that "
-                "holds it, or correct its name"
-            )
-        for split, classes in _list_classes(path, part).items():
-            for name, entries in classes.items():
-                parts.setdefault(part or split, {}).setdefault(name, []).extend(entries)
-    parts = _check_parts(parts, containers)
+    looked = [_look(container, data_root) for container in containers]
+    parts = _parts(looked)
     names = sorted({name for classes in parts.values() for name in classes})
     images = {part: [_sorted(classes.get(name, [])) for name in names] for part, classes in parts.items()}
     channels, size = _first_format(spec, names, images)
@@ -92,21 +94,80 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
         channels=channels,
         size=size,
         counts={part: [len(files) for files in classes] for part, classes in images.items()},
-        notes=[f"Images from {', '.join(path.name for _, path in containers)}, one directory per class."],
+        notes=[
+            f"Images from {', '.join(path.name for _, path in containers)}, one directory per class.",
+            *(note for one in looked for note in one.layout.notes),
+        ],
+        warnings=_passed_over(looked),
         images=images,
     )
 
 
-def _check_parts(parts: dict[str, Classes], containers: list[Container]) -> dict[str, Classes]:
-    """The parts, where they hold images and make sense together; "train" alone counts as no split at all."""
-    where = ", ".join(str(path) for _, path in containers)
-    if not any(entries for classes in parts.values() for entries in classes.values()):
-        raise ValueError(f"{where}: no images found in class directories; allowed are {' '.join(SUFFIXES)}")
-    if set(parts) == {"train"}:
-        return {"all": parts["train"]}
-    if set(parts) != {"all"} and ("train" not in parts or "all" in parts):
+def _look(container: Container, data_root: DataRoot) -> Looked:
+    """What is in a container; ValueError where it is not there, or has no image in a class folder."""
+    part, path = container
+    if not path.exists():
+        raise ValueError(
+            f"dataset folder: {path} not found (data_root is {data_root}); set data_root to the folder that holds it, "
+            "or correct its name"
+        )
+    contents = _contents(path)
+    layout = arrange(str(path), contents.names, contents.directories, part)
+    if not layout.folders:
+        found = ", ".join(f"{len(names):,} {suffix or 'without a suffix'}" for suffix, names in _kinds(contents.others))
+        raise ValueError(
+            f"{path}: no images found in class directories{f' (found: {found})' if found else ''}; put those of each "
+            f"class in a folder; allowed are {' '.join(SUFFIXES)}"
+        )
+    return Looked(container, contents, layout)
+
+
+def _parts(looked: list[Looked]) -> dict[str, Classes]:
+    """The images of all containers by part and class, where they make sense together."""
+    parts: dict[str, Classes] = {}
+    for (part, path), _, layout in looked:
+        for split, classes in layout.parts.items():
+            for name, entries in classes.items():
+                images = [(inner, ImageFile(path, full)) for inner, full in entries]
+                parts.setdefault(part or split, {}).setdefault(name, []).extend(images)
+    if set(parts) not in ({"all"}, {"train"}) and ("train" not in parts or "all" in parts):
+        where = ", ".join(str(one.container.path) for one in looked)
         raise ValueError(f"{where}: has {' and '.join(sorted(parts))}; train is needed, with test (or valid) or both")
-    return parts
+    _check_once(parts)
+    return {"all": parts["train"]} if set(parts) == {"train"} else parts  # train alone is no split
+
+
+def _check_once(parts: dict[str, Classes]) -> None:
+    """ValueError where an image is in the source twice, since two of the paths lead to it."""
+    real = functools.cache(os.path.realpath)
+    seen: dict[str, str] = {}
+    for part, classes in parts.items():
+        for _, image in (entry for entries in classes.values() for entry in entries):
+            place = f"{real(image.container)}/{image.name}"
+            if place in seen:
+                both = f"{seen[place]} and {part}" if seen[place] != part else f"{part} twice"
+                raise ValueError(f"{image}: is in {both}, since two paths lead to it; name each path once")
+            seen[place] = part
+
+
+def _passed_over(looked: list[Looked]) -> list[str]:
+    """Sentences on images in no class folder, and on files in class folders that are none."""
+    loose = [str(ImageFile(path, name)) for (_, path), _, layout in looked for name in layout.loose]
+    others = [
+        str(ImageFile(path, name))
+        for (_, path), contents, layout in looked
+        for name in contents.others
+        if any(tuple(name.split("/")[:level]) in layout.folders for level in range(name.count("/") + 1))
+    ]
+    sentences = [_passed(loose, "image", "in no class folder")] if loose else []
+    for suffix, names in _kinds(others):
+        kind = f"with the suffix {suffix}" if suffix else "without a suffix"
+        sentences.append(_passed(names, "file", f"{kind} in class folders"))
+    return sentences
+
+
+def _passed(names: list[str], noun: str, where: str) -> str:
+    return f"Passed over: {len(names):,} {noun}{'s' * (len(names) > 1)} {where}, such as {names[0]}."
 
 
 def _sorted(entries: list[tuple[str, ImageFile]]) -> list[ImageFile]:
@@ -114,52 +175,12 @@ def _sorted(entries: list[tuple[str, ImageFile]]) -> list[ImageFile]:
     return [image for _, image in sorted(entries, key=lambda entry: entry[0])]
 
 
-def _list_classes(container: Path, part: str | None) -> dict[str, Classes]:
-    """{split or "all": the images by class} of one directory or zip."""
-    names, directories = _contents(container)
-    trails = [tuple(name.split("/")) for name in names]
-    result = {}
-    for split, branch in _branches(container, part, trails, directories).items():
-        level = len(branch)
-        classes: Classes = {trail[level]: [] for trail in directories if len(trail) > level and trail[:level] == branch}
-        for name, trail in zip(names, trails, strict=True):
-            if len(trail) > level + 1 and trail[:level] == branch:
-                inner = "/".join(trail[level + 1 :])
-                classes.setdefault(trail[level], []).append((inner, ImageFile(container, name)))
-        result[split] = classes
-    return result
-
-
-def _branches(container: Path, part: str | None, trails: list[Trail], directories: set[Trail]) -> dict[str, Trail]:
-    """{split or "all": trail of the directory above the classes}.
-
-    A single directory above everything is skipped. Directories named train, valid (val, validation) or test above the
-    classes are splits, unless there are other directories with images beside them. A container that is listed for one
-    `part` may have its classes at the top, below one split directory of any name, or below that of its part.
-    """
-    base: Trail = ()
-    while True:
-        level = len(base)
-        inside = [trail for trail in trails if trail[:level] == base and len(trail) > level + 1]
-        tops = {trail[level] for trail in inside}
-        splits = {top for top in tops if top.lower() in SPLIT_NAMES}
-        if len(tops) != 1 or splits or any(len(trail) == level + 2 for trail in inside):
-            break
-        base = (*base, *tops)
-    if not splits or splits != tops:
-        return {"all": base}
-    beside = {trail[level] for trail in directories if len(trail) == level + 1 and trail[:level] == base}
-    for top in sorted(beside - tops):
-        if top.lower() in SPLIT_NAMES:
-            raise ValueError(f"{container}: {'/'.join((*base, top))} holds no images; add some or remove it")
-    if part and len(splits) > 1:
-        splits = {top for top in splits if SPLIT_NAMES[top.lower()] == part}
-        if not splits:
-            raise ValueError(f"{container}: is listed for {part} but has no {part} directory; correct {part}:")
-    branches = {SPLIT_NAMES[top.lower()]: (*base, top) for top in splits}
-    if len(branches) < len(splits):
-        raise ValueError(f"{container}: two of {', '.join(sorted(splits))} mean the same split; join them")
-    return branches
+def _kinds(names: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """[(suffix, names)], the most frequent first, and no more than KINDS of them."""
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        kinds.setdefault(PurePosixPath(name).suffix.lower(), []).append(name)
+    return sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))[:KINDS]
 
 
 def _contents(container: Path) -> Contents:
@@ -177,8 +198,10 @@ def _contents(container: Path) -> Contents:
             members = [name for name in file.namelist() if all(_visible(piece) for piece in name.split("/"))]
         names = [name for name in members if not name.endswith("/")]
         directories = {tuple(name.rstrip("/").split("/")) for name in members if name.endswith("/")}
-    images = [name for name in names if name.lower().endswith(SUFFIXES) and _visible(name.split("/")[-1])]
-    return Contents(images, directories)
+    seen = [name for name in names if _visible(name.split("/")[-1])]
+    images = [name for name in seen if name.lower().endswith(SUFFIXES)]
+    others = [name for name in seen if not name.lower().endswith((*SUFFIXES, *JUNK))]
+    return Contents(images, directories, others)
 
 
 def _visible(name: str) -> bool:

@@ -4,6 +4,7 @@ Every draw has its own random stream, keyed by the seed, its purpose and the nam
 out, or capping one split, thus never changes which images of another class or split are chosen.
 """
 
+import difflib
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -41,8 +42,9 @@ def generator(seed: int, *purpose: str) -> np.random.Generator:
 def select_labels(spec: Spec, classes: Sequence[str]) -> list[int]:
     """The original labels (ascending) that `spec["classes"]` selects: all where it is null.
 
-    Entries are names or indices; {"count", "seed", "group"} instead asks for one of the groups of `count` classes that
-    a permutation drawn by `seed` is cut into. Those of `without` are left out.
+    Entries are names, or numbers: those of the class whose name reads so, else a label (see `_numbered`).
+    {"count", "seed", "group"} instead asks for one of the groups of `count` classes that a permutation drawn by `seed`
+    is cut into. Those of `without` are left out.
 
     Raises
     ------
@@ -59,8 +61,9 @@ def select_labels(spec: Spec, classes: Sequence[str]) -> list[int]:
         labels = _labels(entries, classes, "classes")
     labels = sorted(label for label in labels if label not in excluded)
     if not labels:
-        names = ", ".join(classes)
-        raise ValueError(f"classes: the list is empty, or `without` leaves none of it; name some of {names}, or null")
+        raise ValueError(
+            f"classes: the list is empty, or `without` leaves none of it; name some of {listed(classes)}, or null"
+        )
     return labels
 
 
@@ -68,19 +71,51 @@ def _labels(entries: Sequence[str | int], classes: Sequence[str], key: str) -> l
     """The labels of classes that are named or numbered."""
     labels: list[int] = []
     for entry in entries:
-        if isinstance(entry, str) and entry in classes:
-            label = classes.index(entry)
-        elif isinstance(entry, int) and 0 <= entry < len(classes):
-            label = entry
-        else:
-            raise ValueError(
-                f"{key}: {entry!r} is no class of this data set; allowed are 0 to {len(classes) - 1} and "
-                f"the names {', '.join(classes)}"
-            )
+        label = classes.index(entry) if entry in classes else None
+        label = _numbered(entry, classes, key) if isinstance(entry, int) else label
+        if label is None:
+            near = [] if _is_number(str(entry)) else difflib.get_close_matches(str(entry), classes, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            allowed = f"{_numbers(classes)}the names {listed(classes)}"
+            raise ValueError(f"{key}: {entry!r} is no class of this data set{hint}; allowed are {allowed}")
         if label in labels:
             raise ValueError(f"{key}: {classes[label]!r} (label {label}) is listed twice; list each class once")
         labels.append(label)
     return labels
+
+
+def _numbered(number: int, classes: Sequence[str], key: str) -> int | None:
+    """The label that a number means: that of the class whose name reads so, where all names are numbers; or the number.
+
+    ValueError where it means two classes: where two names read so ("1" and "01"), or some names are numbers and others
+    are not, and the number is the name of one class and the label of another.
+    """
+    named = [label for label, name in enumerate(classes) if _reads_as(name) == number]
+    numbered = [number] if 0 <= number < len(classes) and not all(map(_is_number, classes)) else []
+    meant = dict.fromkeys(named + numbered)
+    if len(meant) > 1:
+        names = " and ".join(f"{classes[label]!r} (label {label})" for label in meant)
+        raise ValueError(f"{key}: {number} may mean {names}; write the name in quotes")
+    return next(iter(meant), None)
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _reads_as(name: str) -> int | None:
+    return int(name) if _is_number(name) else None
+
+
+def _numbers(classes: Sequence[str]) -> str:
+    """The labels that may stand for classes, for a message; nothing where numbers are names."""
+    return "" if all(map(_is_number, classes)) else f"0 to {len(classes) - 1} and "
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names for a message; of many the first ones, and how many there are."""
+    more = f" .. ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _draw_group(draw: Mapping[str, int], classes: Sequence[str]) -> list[int]:
@@ -118,10 +153,13 @@ def choose(spec: Spec, classes: Sequence[str], counts: Mapping[str, Sequence[int
     Raises
     ------
     ValueError
-        Where a class of a split is left without an image.
+        Where there is one class alone, or a class of a split is left without an image.
     """
     picks: dict[str, dict[int, Pick]] = {split: {} for split in SPLITS}
     labels = select_labels(spec, classes)
+    if len(labels) == 1:
+        others = "name more with classes:" if len(classes) > 1 else "put images of others in folders beside it"
+        raise ValueError(f"class {classes[labels[0]]!r} is the only one, and there is nothing to tell apart; {others}")
     for label, part in ((label, part) for label in labels for part in counts):
         if counts[part][label] == 0:
             where = "" if part == "all" else f" in {part}"
