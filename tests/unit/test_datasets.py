@@ -19,8 +19,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import prepare
-from weight_atlas.datasets import digits, facts, resize, split, torchvision_datasets
+from weight_atlas.datasets import digits, facts, pixels, resize, split, torchvision_datasets
 from weight_atlas.datasets import files as source_files
+from weight_atlas.datasets.image import decode
 from weight_atlas.datasets.prepare import mean_std
 from weight_atlas.plan import recipe
 from weight_atlas.store import load_arrays, load_tensors, save_tensors, tensor_header
@@ -591,25 +592,36 @@ def test_unusual_modes_and_orientation(tmp_path):
     colour, grey = picture(1), picture(2, mode="L")
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 256 + 99)
     palette = colour.quantize(16)
-    clear = colour.copy()
-    clear.putalpha(grey)
     turned = Image.Exif()
     turned[0x0112] = 6  # to be turned by 90 degrees clockwise
     cases = [
         (grey, {}, grey),
         (deep, {}, grey),
         (palette, {}, palette.convert("RGB")),
-        (clear, {}, colour),
         (colour, {"exif": turned, "format": "TIFF"}, colour.transpose(Image.Transpose.ROTATE_270)),
     ]
     for number, (image, how, expected) in enumerate(cases):
         path = tmp_path / f"{number}.png"
         image.save(path, **how)
-        mine = resize.upright_8_bit(Image.open(path))
+        opened = decode(path.read_bytes())
+        mine = pixels.to_8_bits(opened.image, opened.bits or 16)
         assert mine.mode == expected.mode
         np.testing.assert_array_equal(np.asarray(mine), np.asarray(expected))
+    Image.new("F", (3, 3)).save(path, format="TIFF")
     with pytest.raises(ValueError, match="32 bits"):
-        resize.upright_8_bit(Image.new("F", (3, 3)))
+        decode(path.read_bytes())
+
+
+def test_an_image_is_cut_before_it_is_enlarged_to_the_same_bits(monkeypatch):
+    draw = np.random.default_rng(0)
+    for number in range(150):
+        sides = [int(draw.integers(1, 7)), int(draw.integers(7, 200))][:: 1 if number % 2 else -1]
+        image = picture(number, *sides, mode="L" if number % 3 else "RGB")
+        size = int(draw.choice([8, 28, 31]))
+        monkeypatch.setattr(resize, "MOST_ENLARGED", 2**30)
+        whole = resize.resize(image, 3, size)
+        monkeypatch.setattr(resize, "MOST_ENLARGED", 0)
+        np.testing.assert_array_equal(resize.resize(image, 3, size), whole)
 
 
 def test_bad_folders_are_one_line(tmp_path, capsys):
@@ -652,7 +664,7 @@ def test_a_cut_picture_in_a_zip_is_named(tmp_path, capsys):
     (root / "damaged.zip").write_bytes(damaged)
     assert "damaged.zip: cat/002.png" in refused(tmp_path, capsys, spec("folder", path="damaged.zip", size=8), root)
     (root / "no.zip").write_text("no zip")
-    assert "no.zip: neither a directory nor" in refused(tmp_path, capsys, spec("folder", path="no.zip", size=8), root)
+    assert "no.zip: neither a folder nor" in refused(tmp_path, capsys, spec("folder", path="no.zip", size=8), root)
 
 
 def test_an_empty_class_of_one_split_is_named(tmp_path, capsys):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from weight_atlas.datasets.changes import Changes
 from weight_atlas.datasets.resize import resize_all
-from weight_atlas.datasets.source import Changes, ClassReader, DataRoot, Images, Positions, Source, Spec
+from weight_atlas.datasets.source import ClassReader, DataRoot, Images, Positions, Source, Spec
 
 # Scans of each digit in sklearn.datasets.load_digits (the test set of the UCI "Optical Recognition of Handwritten
 # Digits" data); a test holds them against the package.

@@ -2,16 +2,17 @@
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from weight_atlas.datasets.changes import BLANK, RECOLOURED, RESIZED, Changes
 from weight_atlas.datasets.image import open_zip, opener
 from weight_atlas.datasets.layout import Layout, Trail, arrange
+from weight_atlas.datasets.pixels import Plain, to_8_bits
 from weight_atlas.datasets.resize import resize
 from weight_atlas.datasets.source import (
-    Changes,
     ClassReader,
     DataRoot,
     ImageFile,
@@ -21,8 +22,11 @@ from weight_atlas.datasets.source import (
     Spec,
     under_data_root,
 )
-from weight_atlas.datasets.split import select_labels
+from weight_atlas.datasets.split import chosen, select_labels
 from weight_atlas.vocabulary import SPLITS
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp")
 KINDS = 5  # of suffixes that are named
@@ -219,7 +223,7 @@ def _first_format(spec: Spec, names: list[str], images: dict[str, list[list[Imag
     with opener() as read:
         for label in select_labels(spec, names):
             for file in (classes[label][0] for classes in images.values() if classes[label]):
-                image = read(file)
+                image = read(file).image
                 channels = max(channels, len(image.getbands()))
                 if size is None:
                     first, size = file, image.size
@@ -243,20 +247,55 @@ def reader(spec: Spec, data_root: DataRoot, source: Source) -> Iterator[ClassRea
     where the first images of all classes are grey and `channels` is null.
     """
     with opener() as read:
+        used = functools.cache(lambda: _used_bits(spec, source, read))
 
         def read_class(out: Images, part: str, label: int, positions: Positions) -> Changes:
             files = (source.images or {})[part][label]
             channels, size, expected = out.shape[1], spec.get("size"), (out.shape[3], out.shape[2])
-            resized = recoloured = 0
+            changes = Changes()
             for i, file in enumerate(files[position] for position in positions):
-                image = read(file)
+                image, kinds, bits = read(file)
+                if bits:
+                    changes.bits = used().checked(file, image)
+                    image = to_8_bits(image, changes.bits)
                 if spec.get("channels") is None and len(image.getbands()) > channels:
                     raise ValueError(f"{file}: has colour, the first image of each class has none; set channels:")
                 if size is None and image.size != expected:
                     raise ValueError(_mixed_sizes(file, image.size, "the first", expected))
                 out[i] = resize(image, channels, size)
-                resized += image.size != expected
-                recoloured += len(image.getbands()) != channels
-            return Changes(resized, recoloured)
+                kinds += [RESIZED] * (image.size != expected) + [RECOLOURED] * (len(image.getbands()) != channels)
+                for kind in kinds + [BLANK] * bool((out[i] == out[i, :, :1, :1]).all()):
+                    changes.add(kind, file)
+            return changes
 
         yield read_class
+
+
+class UsedBits(NamedTuple):
+    """How many of 16 bits the values of a data set's images use, in grey and in colour."""
+
+    grey: int
+    colour: int
+
+    def checked(self, file: ImageFile, image: "Pillow.Image") -> int:
+        """Those of an image's kind; ValueError for colour that does not use all, of which Pillow drops the lower 8."""
+        if image.mode.startswith("I;16"):
+            return self.grey
+        if self.colour < 16:
+            raise ValueError(
+                f"{file}: has 16 bits per channel, and no colour image of the data set uses more than {self.colour} of "
+                "them, so that they would be dark; save them with 8 bits per channel"
+            )
+        return 16
+
+
+def _used_bits(spec: Spec, source: Source, read: Callable[[ImageFile], Plain]) -> UsedBits:
+    """Those of all images that are chosen: one rule for a data set, and none for each image."""
+    grey, colour = 8, 8
+    for file in chosen(spec, source):
+        image, _, bits = read(file)
+        if bits and image.mode.startswith("I;16"):
+            grey = max(grey, bits)
+        elif bits:
+            colour = max(colour, bits)
+    return UsedBits(grey, colour)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from weight_atlas.datasets.card import Card
-from weight_atlas.datasets.source import Changes, DataRoot, Images, Source, Spec
+from weight_atlas.datasets.changes import Changes
+from weight_atlas.datasets.source import DataRoot, Images, Source, Spec
 from weight_atlas.datasets.source_info import SOURCES, describe, fingerprint, shape
 from weight_atlas.datasets.split import choose, describe_split, file_labels, select_labels
 from weight_atlas.store import save_tensors
@@ -46,13 +47,12 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
     total = sum(len(pick.positions) for classes in picks.values() for pick in classes.values())
     images = np.empty((total, *shape(spec, source)), np.uint8)
     labels, split = np.empty(total, np.int64), np.empty(total, np.uint8)
-    start, resized, recoloured = 0, 0, 0
+    start, changes = 0, Changes()
     with SOURCES[spec["source"]].reader(spec, data_root, source) as read:
         for split_number, name in enumerate(SPLITS):
             for label, (part, positions) in picks[name].items():
                 end = start + len(positions)
-                changes = read(images[start:end], part, label, positions)
-                resized, recoloured = resized + changes.resized, recoloured + changes.recoloured
+                changes.join(read(images[start:end], part, label, positions))
                 labels[start:end], split[start:end] = numbers[label], split_number
                 start = end
     mean, std = mean_std(images[: np.count_nonzero(split == 0)])  # train comes first
@@ -68,8 +68,8 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
         "std": std,
         "sha256": _digest(images, labels, split),
         "fingerprint": fingerprint(source),
-        "notes": source.notes + _notes(spec, source, images, Changes(resized, recoloured)),
-        "warnings": source.warnings,
+        "notes": source.notes + _notes(spec, source, images, changes),
+        "warnings": source.warnings + changes.warnings(total),
     }
     tensors: dict[str, npt.NDArray[Any]] = {"images": images, "labels": labels, "split": split}
     save_tensors(output, tensors, {"dataset_id": dataset_id})
@@ -111,20 +111,7 @@ def mean_std(images: Images, chunk: int = 1024) -> MeanStd:
 def _notes(spec: Spec, source: Source, images: Images, changes: Changes) -> list[str]:
     """Sentences on channels, size, classes, split and caps, as far as they changed something."""
     total, channels, height, width = images.shape
-    resized, recoloured = changes
-    notes = []
-    if recoloured and channels == 3:
-        notes.append(f"{recoloured:,} of {total:,} images were grey and were given three equal channels.")
-    if recoloured and channels == 1:
-        notes.append(
-            f"{recoloured:,} of {total:,} images had colour and were turned to grey by ITU-R 601 luma "
-            "(0.299 R + 0.587 G + 0.114 B)."
-        )
-    if resized:
-        notes.append(
-            f"{resized:,} of {total:,} images were not {width} x {height} pixels: they were resized so that their "
-            f"shorter side is {width} pixels (Pillow's antialiased bilinear filter), and their centre was cut out."
-        )
+    notes = changes.notes(total, channels, min(width, height), f"{width} x {height}")
     if spec.get("classes") is not None:
         labels = select_labels(spec, source.classes)
         names = ", ".join(source.classes[label] for label in labels)

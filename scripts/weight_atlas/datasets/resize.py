@@ -1,40 +1,17 @@
 """Bring one image to the channels and the size of a data set."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from weight_atlas.datasets.source import Changes, Images
+from weight_atlas.datasets.changes import RECOLOURED, RESIZED, Changes, alike
+from weight_atlas.datasets.source import Images, Positions
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
-# Pillow's modes without colour. 16-bit grey is brought to 8 bits first, everything else to RGB.
-GREY = ("1", "L", "LA")
-
-
-def upright_8_bit(image: "Pillow.Image") -> "Pillow.Image":
-    """The image turned upright (EXIF orientation) and in mode "L" (grey) or "RGB".
-
-    Transparency is ignored; 16-bit grey keeps its upper 8 bits. ValueError for pixels of 32 bits.
-    """
-    if image.format in ("JPEG", "MPO", "TIFF", "WEBP"):
-        from PIL import ImageOps
-
-        image = ImageOps.exif_transpose(image)
-    if image.mode in ("L", "RGB"):
-        return image
-    if image.mode.startswith("I;16"):
-        from PIL import Image
-
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} (32 bits); save it with 8 bits per channel")
-    if image.mode in GREY:
-        return image.convert("L")
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert("RGB")
+MOST_ENLARGED = 2**24  # pixels of an image that is enlarged whole before its centre is cut out
+PRECISION = 22  # bits behind the point of Pillow's weights for 8-bit pixels
 
 
 def resize(image: "Pillow.Image", channels: int, size: int | None) -> Images:
@@ -50,15 +27,56 @@ def resize(image: "Pillow.Image", channels: int, size: int | None) -> Images:
     if channels == 1 and image.mode != "L":
         image = image.convert("L")
     width, height = image.size
-    if size is not None and (width, height) != (size, size):
+    if size is None or (width, height) == (size, size):
+        array = np.asarray(image)
+    else:
         short = min(width, height)
         width, height = int(size * width / short), int(size * height / short)
-        left, top = round((width - size) / 2), round((height - size) / 2)
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-        image = image.crop((left, top, left + size, top + size))
-    array = np.asarray(image)
+        if short < size and width * height > MOST_ENLARGED:
+            array = _enlarged_centre(np.asarray(image), width, height, size)
+        else:
+            left, top = round((width - size) / 2), round((height - size) / 2)
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+            array = np.asarray(image.crop((left, top, left + size, top + size)))
     array = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
     return np.broadcast_to(array, (channels, *array.shape[1:]))
+
+
+class Taps(NamedTuple):
+    """Which rows or columns each new one is summed from, and with which weights (fixed point); int64 [new, 3]."""
+
+    places: Positions
+    weights: Positions
+
+
+def _enlarged_centre(image: Images, width: int, height: int, size: int) -> Images:
+    """The centre, `size` x `size`, of an image (uint8 [h, w] or [h, w, 3]) enlarged to `width` x `height`.
+
+    To the bit what Pillow's bilinear filter gives, without what is cut away: of a strip one pixel wide, which has no
+    other bound, that is nearly everything.
+    """
+    across = _taps(image.shape[1], width, round((width - size) / 2), size)
+    down = _taps(image.shape[0], height, round((height - size) / 2), size)
+    first = down.places.min()
+    rows = image[first : down.places.max() + 1]
+    return _summed(_summed(rows, across, 1), down._replace(places=down.places - first), 0)
+
+
+def _taps(known: int, length: int, start: int, count: int) -> Taps:
+    """Those of `count` rows or columns, from `start` on, where `known` of them are enlarged to `length`."""
+    centres = (np.arange(start, start + count) + 0.5) * (known / length)
+    places = np.maximum((centres - 0.5).astype(np.int64), 0)[:, None] + np.arange(3)
+    weights = np.maximum(1 - np.abs(places - centres[:, None] + 0.5), 0)
+    weights[places >= np.minimum((centres + 1.5).astype(np.int64), known)[:, None]] = 0
+    weights /= weights.sum(1, keepdims=True)
+    return Taps(np.minimum(places, known - 1), (weights * (1 << PRECISION) + 0.5).astype(np.int64))
+
+
+def _summed(image: Images, taps: Taps, axis: int) -> Images:
+    """An image with new columns (axis 1) or rows (axis 0)."""
+    taken = np.moveaxis(image, axis, -1)[..., taps.places].astype(np.int64)
+    summed = (taken * taps.weights).sum(-1) + (1 << (PRECISION - 1)) >> PRECISION
+    return np.moveaxis(summed.clip(0, 255).astype(np.uint8), -1, axis)
 
 
 def resize_all(images: Images, out: Images) -> Changes:
@@ -72,4 +90,4 @@ def resize_all(images: Images, out: Images) -> Changes:
             out[i] = resize(Image.fromarray(image), out.shape[1], out.shape[2])
     else:
         out[:] = planes
-    return Changes(len(images) * resized, len(images) * recoloured)
+    return alike(len(images), **{RESIZED: resized, RECOLOURED: recoloured})

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from weight_atlas.datasets.changes import Changes
+
 Spec = Mapping[str, Any]  # a data set or a file of weights, as the config describes it
 DataRoot = str | Path | None
 Images = npt.NDArray[np.uint8]
@@ -22,7 +24,15 @@ class ImageFile(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.container}: {self.name}" if self.container.is_file() else str(self.container / self.name)
+        is_folder = self.container.is_dir()
+        return printable(self.container / self.name if is_folder else f"{self.container}: {self.name}")
+
+
+def printable(text: object) -> str:
+    """A text as one line: line breaks, controls, marks that turn the direction, and what is no text, escaped."""
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape", "surrogatepass").decode() for mark in str(text)
+    )
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,6 @@ class Source:
     notes: list[str] = field(default_factory=list)
     images: dict[str, list[list[ImageFile]]] | None = None
     warnings: list[str] = field(default_factory=list)
-
-
-class Changes(NamedTuple):
-    """How many images were resized, and how many changed from grey to colour or back."""
-
-    resized: int
-    recoloured: int
 
 
 class ClassReader(Protocol):

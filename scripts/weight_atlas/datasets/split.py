@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from weight_atlas.datasets.source import Positions, Spec
+from weight_atlas.datasets.source import ImageFile, Positions, Source, Spec
 from weight_atlas.vocabulary import SPLITS
 
 FRACTIONS = {"train": 0.7, "valid": 0.15, "test": 0.15}
@@ -179,6 +179,17 @@ def choose(spec: Spec, classes: Sequence[str], counts: Mapping[str, Sequence[int
                 )
             picks[split][label] = Pick(part, positions)
     return picks
+
+
+def chosen(spec: Spec, source: Source) -> list[ImageFile]:
+    """The images of a source that a data set is made from, split by split and class by class."""
+    picks = choose(spec, source.classes, source.counts)
+    return [
+        (source.images or {})[pick.part][label][position]
+        for split in SPLITS
+        for label, pick in picks[split].items()
+        for position in pick.positions
+    ]
 
 
 def describe_split(spec: Spec, parts: Collection[str]) -> str:

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from weight_atlas.datasets.changes import Changes
 from weight_atlas.datasets.resize import resize_all
 from weight_atlas.datasets.source import (
-    Changes,
     ClassReader,
     DataRoot,
     Images,
