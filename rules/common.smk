@@ -12,19 +12,25 @@ SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
 from weight_atlas.export import commit, result
-from weight_atlas.plan import checks, jobs, lock, outcome, outdated, recipe, snakemake_internals, spec, study
+from weight_atlas.plan import checks, clock, jobs, lock, outcome, outdated, recipe, snakemake_internals, spec, study
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 # Bash for all rules. It is strict, and `logged FILE COMMAND` keeps what a command says in a file, whose last lines go
 # to the console where it fails. Jobs use the Python that runs Snakemake, whether or not its environment is activated.
 STRICT = 'set -euo pipefail; logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 20 "$1" >&2; return 1; }}; }}; '
 PYTHON = f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
+snakemake_internals.ignore_dates(BASE)
 shell.prefix(STRICT + ("" if snakemake_internals.deployed(workflow) else PYTHON))
 
 AGAIN = {}
 try:
     PLAN = study.Plan(config)
     if snakemake_internals.is_main(workflow):
+        if future := clock.set_right(PLAN):
+            print(
+                f"{future} results were dated in the future (is a clock wrong?) and are now dated today",
+                file=sys.stderr,
+            )
         AGAIN = outdated.outdated(PLAN)
         outdated.stamp(PLAN, AGAIN)
 except checks.ConfigError as problem:

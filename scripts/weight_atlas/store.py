@@ -9,31 +9,19 @@ import json
 import os
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from weight_atlas import tensor_entries
+from weight_atlas.tensor_entries import DTYPES, Entry
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
 T = TypeVar("T")
-
-# Names of numpy and torch dtypes in the safetensors format (https://huggingface.co/docs/safetensors), widest first:
-# tensors are written in this order, so that each starts at a multiple of its item size.
-DTYPES = {
-    "float64": "F64",
-    "int64": "I64",
-    "float32": "F32",
-    "int32": "I32",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "int16": "I16",
-    "uint8": "U8",
-    "int8": "I8",
-    "bool": "BOOL",
-}
 
 REST = "rest"  # in the metadata of a snapshot: the file beside it that has the tensors that it leaves out
 
@@ -42,21 +30,6 @@ METRICS = (
     *("cell_id", "seed", "epoch", "stage", "rate", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy"),
     *("test_loss", "test_accuracy", "seconds", "images_per_second"),
 )
-
-
-class Entry(TypedDict):
-    """A tensor in the header of a safetensors file; data_offsets: its first byte, and the one behind its last."""
-
-    dtype: str
-    shape: Sequence[int]
-    data_offsets: Sequence[int]
-
-
-class Entries(NamedTuple):
-    """The header of a safetensors file: its metadata, and its tensors by name."""
-
-    metadata: dict[str, str]
-    tensors: dict[str, Entry]
 
 
 class Header(NamedTuple):
@@ -140,7 +113,7 @@ def save_tensors(
 
     The values of `metadata` are written as strings. The same tensors and metadata give the same bytes, which the
     safetensors library does not promise (it writes metadata in an order that changes from run to run). ValueError for a
-    dtype outside :data:`DTYPES`.
+    dtype outside :data:`tensor_entries.DTYPES`.
     """
     entries = layout(path, tensors)
     header = {"__metadata__": {str(key): str(value) for key, value in sorted((metadata or {}).items())}} | entries
@@ -204,60 +177,30 @@ def _load(path: str | Path, load_file: Callable[[Path], dict[str, T]]) -> dict[s
     return tensors
 
 
-def tensor_files(path: str | Path) -> list[Path]:
+def tensor_files(path: str | Path, remedy: str = tensor_entries.MAKE_AGAIN) -> list[Path]:
     """The files that together hold the tensors of a safetensors file: itself, and the one that its metadata names as
     `rest`, where it has the others. FileNotFoundError, in one line, where that one is missing.
 
     A snapshot does not repeat the tensors that training never changes: its metadata name the snapshot beside it that
-    has them (`rest`), which is whole.
+    has them (`rest`), which is whole. remedy: as for `tensor_entries.read`, which raises ValueError.
     """
     path = Path(path)
-    rest = tensor_header(path)[0].get(REST)
+    rest = tensor_entries.read(path, remedy).metadata.get(REST)
     if rest is None:
         return [path]
-    other = path.with_name(Path(rest).name)
-    if not other.exists():
+    other = path.parent / Path(rest).name
+    if not other.is_file():
         raise FileNotFoundError(
-            f"{path}: the tensors that it shares with {rest} are gone with it; train the cell again"
+            f"{path}: the tensors that it shares with {rest!r} are gone with it; train the cell again"
         )
-    tensor_header(other)
+    tensor_entries.read(other, remedy)
     return [path, other]
 
 
 def tensor_header(path: str | Path) -> Header:
-    """Metadata and shapes of a safetensors file. Reads the header only; ValueError as `tensor_entries`."""
-    metadata, entries = tensor_entries(path)
+    """Metadata and shapes of a safetensors file. Reads the header only; ValueError as `tensor_entries.read`."""
+    metadata, entries = tensor_entries.read(path)
     return Header(metadata, {name: tuple(entry["shape"]) for name, entry in entries.items()})
-
-
-def tensor_entries(path: str | Path) -> Entries:
-    """The header of a safetensors file; shapes are tuples.
-
-    The format: 8 bytes, little-endian, the length of a JSON header; the header; the tensors' bytes. ValueError in one
-    line where the file is cut short or is no safetensors file.
-    """
-    path = Path(path)
-    size = path.stat().st_size
-    problem = ValueError(
-        f"{path}: not a whole safetensors file ({size} bytes); remove it (to be made again) or replace it"
-    )
-    with open(path, "rb") as file:
-        first = file.read(8)
-        length = struct.unpack("<Q", first)[0] if len(first) == 8 else size
-        if 8 + length > size:
-            raise problem
-        try:
-            header = json.loads(file.read(length))
-            metadata = header.pop("__metadata__", {})
-            entries: dict[str, Entry] = {
-                name: entry | {"shape": tuple(entry["shape"])} for name, entry in header.items()
-            }
-            data = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-        except (ValueError, AttributeError, KeyError, TypeError):
-            raise problem from None
-    if 8 + length + data != size:
-        raise problem
-    return Entries(metadata, entries)
 
 
 def replicate_path(block: str | Path, seed: int | str) -> Path:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import headers
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,7 @@ import yaml
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from weight_atlas import networks
+from weight_atlas import networks, store
 from weight_atlas.analysis.runs import given as laid
 from weight_atlas.plan import checks, cost, given, outcome, study
 
@@ -115,6 +116,15 @@ def spoiled(root, change):
     save_file(found, path)
 
 
+def renumbered(root):
+    """A file of which the metadata hold a number, which the safetensors library refuses."""
+    write(root / "run", "epoch_0")
+    path = root / "run/epoch_0.safetensors"
+    length = int.from_bytes(path.read_bytes()[:8], "little")
+    header = json.loads(path.read_bytes()[8 : 8 + length]) | {"__metadata__": {"epoch": 3}}
+    path.write_bytes(headers.of(header, path.read_bytes()[8 + length :]))
+
+
 def lacking(found):
     found["module.conv1.bias"] = found.pop("conv1.bias")
 
@@ -163,6 +173,29 @@ WRONG = {
         lambda root: [(root / "run").mkdir(), (root / "run/1.safetensors").write_bytes(b"something else")],
         {},
         ["1.safetensors", "not a whole safetensors file"],
+    ),
+    "a number in the metadata": (
+        renumbered,
+        {},
+        [
+            "given.run: ",
+            "epoch_0.safetensors",
+            "(__metadata__: epoch is 3; allowed: texts); replace it, or leave it out",
+        ],
+    ),
+    "a tensor of an odd name": (
+        lambda root: spoiled(root, lambda found: found.update({"a\nb": np.zeros(3, np.float32)})),
+        {},
+        ["it has a tensor 'a\\nb' too many"],
+    ),
+    "an odd digit": (lambda root: write(root / "run", "²", "epoch_1"), {}, ["²", "has no number"]),
+    "a part of a snapshot": (
+        lambda root: [
+            (root / "run").mkdir(),
+            store.save_tensors(root / "run/epoch_1.safetensors", {}, {"rest": "epoch_0.safetensors"}),
+        ],
+        {},
+        ["the tensors that it shares with 'epoch_0.safetensors' are gone with it; put that file beside it"],
     ),
     "some without a number": (
         lambda root: write(root / "run", "start", "epoch_1"),
@@ -229,6 +262,19 @@ def test_what_does_not_fit_is_said_in_one_line(tmp_path, case):
         study.Plan(wrong, Path("nowhere"))
     said = str(error.value)
     assert "\n" not in said and all(word in said for word in words), said
+
+
+def test_a_snapshot_that_leaves_tensors_to_the_start_is_whole_with_it(tmp_path):
+    """As training writes them where layers are frozen."""
+    whole, trained = tensors(seed=0), tensors(seed=1)
+    own = {name: trained[name] for name in list(trained)[2:]}
+    store.save_tensors(tmp_path / "run/epoch_0.safetensors", whole)
+    store.save_tensors(tmp_path / "run/epoch_1.safetensors", own, {"rest": "epoch_0.safetensors"})
+    cell = only(planned(tmp_path))
+    block = tmp_path / "results" / cell.cell_id / "seeds_0-0"
+    laid.lay_out(cell.cell_id, cell.settings, cell.files[0], None, None, block)
+    read = store.load_arrays(store.snapshot_path(block, 0, 1))
+    assert all(np.array_equal(read[name], (whole | own)[name]) for name in whole)
 
 
 def test_the_line_on_pickles_converts_one(tmp_path):

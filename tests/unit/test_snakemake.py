@@ -1,9 +1,12 @@
 """What the rules take from Snakemake that it does not document, and the version that it was seen in."""
 
 import ast
+import asyncio
+import inspect
 import re
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 from weight_atlas.plan import snakemake_internals
 
@@ -35,3 +38,25 @@ def test_every_attribute_is_one_of_the_installed_snakemake():
     fields = set(Workflow.__dataclass_fields__)
     assert used and used <= fields | set(dir(Workflow))
     assert "job_rate_limiter" in JobScheduler.__init__.__code__.co_names
+    from snakemake.dag import DAG
+    from snakemake.rules import Rule
+
+    assert list(inspect.signature(DAG.check_output_mtime).parameters) == ["self", "job", "expanded_output"]
+    assert "snakefile" in Rule.__dict__
+
+
+def test_dates_are_ignored_for_these_rules_alone(monkeypatch, tmp_path):
+    import snakemake.api  # noqa: F401
+    from snakemake import dag
+
+    checked = []
+
+    async def check(self, job, outputs):
+        checked.append(job.rule.snakefile)
+
+    monkeypatch.setattr(dag.DAG, "check_output_mtime", check)
+    snakemake_internals.ignore_dates(tmp_path)
+    for file in (tmp_path / "rules/train.smk", tmp_path.parent / "Snakefile"):
+        job = SimpleNamespace(rule=SimpleNamespace(snakefile=str(file)))
+        asyncio.run(dag.DAG.check_output_mtime(None, job, []))
+    assert checked == [str(tmp_path.parent / "Snakefile")]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from weight_atlas.datasets.source import DataRoot, Spec, under_data_root
-from weight_atlas.store import load_tensors, save_tensors
+from weight_atlas.store import load_tensors, save_tensors, tensor_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,15 +53,32 @@ def prepare_weights(spec: Spec, data_root: DataRoot, output: str | Path, recipe:
         expected = spec.get("sha256") or _hash_prefix(path.name)
         origin = {"source": f"torchvision {spec['published']} IMAGENET1K_V1", "url": url}
     else:
-        path = under_data_root(data_root, spec["file"], "weights")
+        path = source_file(spec, data_root)
         expected = spec.get("sha256")
         origin = {"source": "file"}
-        if not path.is_file():
-            raise ValueError(f"weights: {path} not found (data_root is {data_root}); set data_root or correct file:")
-        if path.suffix != ".safetensors" and not expected:
-            raise ValueError(f"weights: {path} is a pickle and not opened without its sha256:; set it (see sha256sum)")
     digest, tensors = _load(path, expected)
     save_tensors(output, tensors, {**origin, "file": path.name, "sha256": digest, "recipe": recipe})
+
+
+def source_file(spec: Spec, data_root: DataRoot) -> Path:
+    """The file that a spec with `file` names. Only the header of a safetensors file is read, and no other is opened.
+
+    Raises
+    ------
+    ValueError
+        In one line, where it is missing, a pickle without a hash, or not a whole safetensors file.
+    """
+    path = under_data_root(data_root, spec["file"], "weights")
+    if not path.is_file():
+        raise ValueError(f"weights: {path} not found (data_root is {data_root}); set data_root or correct file:")
+    if path.suffix != ".safetensors" and not spec.get("sha256"):
+        raise ValueError(f"weights: {path} is a pickle and not opened without its sha256:; set it (see sha256sum)")
+    if path.suffix == ".safetensors":
+        try:
+            tensor_files(path, "replace it, or correct file:")
+        except (ValueError, FileNotFoundError) as error:
+            raise ValueError(f"weights: {error}") from None
+    return path
 
 
 def _hash_prefix(filename: str) -> str:

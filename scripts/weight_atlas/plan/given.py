@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from weight_atlas import networks, store
+from weight_atlas import networks, store, tensor_entries
 from weight_atlas.networks.table import Layer, Shape, Table
 
 SUFFIX = ".safetensors"
@@ -104,12 +104,12 @@ def _epochs(paths: list[Path]) -> list[int]:
 
 def _number(stem: str) -> int | None:
     match = re.search(r"epoch[^0-9a-z]*(\d+)", stem, re.IGNORECASE) or re.search(r"(\d+)\D*$", stem)
-    return int(match[1]) if match else None
+    return int(match[1]) if match and int(match[1]) < 2**63 else None  # beyond that no table has it
 
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """A key that sorts epoch_2 before epoch_10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def _beside(path: Path) -> str:
@@ -122,7 +122,7 @@ def _beside(path: Path) -> str:
 
 def _few(values: Sequence[object]) -> str:
     """ "a, b, c", or "a, b, c .. z" of many."""
-    some = [str(value) for value in values]
+    some = [tensor_entries.shown(value) for value in values]
     return ", ".join(some) if len(some) <= 5 else f"{', '.join(some[:3])} .. {some[-1]}"
 
 
@@ -154,10 +154,14 @@ def header(path: Path) -> Tensors:
     if path.suffix in PICKLES:
         raise ValueError(_convert(path))
     try:
-        _, entries = store.tensor_entries(path)
-    except ValueError as error:
-        raise ValueError(f"{str(error).split(';')[0]}; replace it, or leave it out") from None
-    return {name: Tensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries.items()}
+        parts = store.tensor_files(path, "replace it, or leave it out")
+    except FileNotFoundError as error:
+        raise ValueError(str(error).replace("train the cell again", "put that file beside it")) from None
+    tensors: Tensors = {}
+    for part in parts:
+        entries = tensor_entries.read(part).tensors.items()
+        tensors = {name: Tensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries} | tensors
+    return tensors
 
 
 def table(network: dict[str, Any], tensors: Tensors, size: int | None, outputs: int | None) -> Table:
@@ -247,4 +251,4 @@ def _misfit(layers: Table, tensors: Tensors) -> str | None:
         if dtype not in allowed:
             return f"{name} is of the type {dtype}, allowed: {', '.join(allowed)}; save it as one of these"
     spare = [name for name in tensors if name not in shapes]
-    return f"it has a tensor {spare[0]} too many; leave it out, or name another network" if spare else None
+    return f"it has a tensor {_few(spare[:1])} too many; leave it out, or name another network" if spare else None

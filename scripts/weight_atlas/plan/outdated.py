@@ -14,7 +14,7 @@ from typing import Any
 
 from weight_atlas import records, store
 from weight_atlas.datasets import source_info
-from weight_atlas.plan import outcome, recipe
+from weight_atlas.plan import outcome, recipe, weights
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.study import Plan, block_path
 
@@ -27,7 +27,8 @@ FOLLOWS, RETRIED = "what it is made from is made again", "it failed, or is not w
 def outdated(plan: Plan) -> dict[str, str]:
     """{path without suffix: why} of all that must be made (again); with `retry_failed` what failed too.
 
-    ValueError, in one line, where a run.json is no record of its block.
+    ValueError, in one line, where a run.json is no record of its block, or where weights do not fit what starts from
+    them.
     """
     reasons: dict[str, str] = {}
     for dataset_id in plan.datasets:
@@ -46,6 +47,7 @@ def outdated(plan: Plan) -> dict[str, str]:
             if plan.cells[cell_id].kind != "given":
                 why = RETRIED if name in retried else _why_block(plan, cell_id, block, run, reasons, runs)
                 reasons |= _entry(name, why)
+    _check_weights(plan, reasons)
     return reasons
 
 
@@ -97,6 +99,14 @@ def _why_weights(plan: Plan, weights_id: str) -> str | None:
     return None if store.tensor_header(path)[0].get("recipe") == today else OTHER
 
 
+def _check_weights(plan: Plan, reasons: Collection[str]) -> None:
+    """Refuse weights that do not fit the cells that are to be trained from them."""
+    cells = (plan.cells[cell_id] for cell_id, _ in outcome.missing(plan, reasons))
+    files = {name: plan.root / f"{weights_path(name)}.safetensors" for name in plan.weights}
+    again = [name for name in plan.weights if weights_path(name) in reasons]
+    weights.check(cells, files, again, Path(plan.config.data_root))
+
+
 def _why_block(
     plan: Plan,
     cell_id: str,
@@ -109,13 +119,13 @@ def _why_block(
     if run is None:
         return ABSENT
     cell = plan.cells[cell_id]
-    data, weights = data_path(cell.settings.dataset_id), cell.weights and weights_path(cell.weights.weights_id)
-    if any(name in reasons for name in (data, weights, *plan.parent_blocks(cell_id, block))):
+    data, start = data_path(cell.settings.dataset_id), cell.weights and weights_path(cell.weights.weights_id)
+    if any(name in reasons for name in (data, start, *plan.parent_blocks(cell_id, block))):
         return FOLLOWS
     today = recipe.block(
         cell.settings,
         plan.root / f"{data}.json",
-        plan.root / f"{weights}.safetensors" if weights else None,
+        plan.root / f"{start}.safetensors" if start else None,
         runs.get(cell.parent or "", []),
         range(block[0], block[1] + 1),
     )
