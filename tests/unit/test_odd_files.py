@@ -1,8 +1,13 @@
 """Odd files in folders and zips, one after the other: the line that each gets, or what is read of it."""
 
+import copy
 import io
+import os
+import socket
 import struct
 import time
+import warnings
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -297,3 +302,226 @@ def test_an_odd_image_is_read_right_or_refused_in_a_line(root, name):
     assert any(odd.said in note for note in notes), notes
     if not odd.said:
         assert not any("1 of 25" in note for note in notes), notes
+
+
+# ------------------------------------------------------------------------------------------- folders, links and names
+
+REMOVE = "cannot be read as an image ("
+
+
+def link(path: Path, to: Path | str) -> None:
+    path.symlink_to(to, target_is_directory=True)
+
+
+def listen(path: Path) -> None:
+    """Leave a socket."""
+    here = os.getcwd()
+    os.chdir(path.parent)  # the path of a socket is short
+    try:
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+def nested(pets: Path) -> None:
+    """An image below 60 folders in its class."""
+    folder = pets.joinpath("a", *("deeper" for _ in range(60)))
+    folder.mkdir(parents=True)
+    (folder / "x.png").write_bytes(png(GREY))
+
+
+def image(*names: str) -> Callable[[Path], None]:
+    """A grey image under each of these names."""
+
+    def put(pets: Path) -> None:
+        for name in names:
+            path = os.fsencode(pets) + b"/" + os.fsencode(name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            Path(os.fsdecode(path)).write_bytes(png(GREY))
+
+    return put
+
+
+def several(*builders: Callable[[Path], Any]) -> Callable[[Path], None]:
+    return lambda pets: [builder(pets) for builder in builders] and None
+
+
+class Place(NamedTuple):
+    """What is done to the folder of the data set; how many images it has then, or what is said (or both)."""
+
+    build: Callable[[Path], Any]
+    images: int | None = None
+    said: str = ""
+
+
+PLACES = {
+    "a link to the parent": Place(
+        lambda pets: link(pets / "a/up", ".."), 24, "Passed over: a link to a folder that is read already, pets/a/up."
+    ),
+    "a link to the class": Place(lambda pets: link(pets / "b/self", "."), 24, "pets/b/self."),
+    "two links to one folder": Place(
+        several(
+            lambda pets: good(pets.parent / "c", 3),
+            lambda pets: link(pets / "a/c", "../../c"),
+            lambda pets: link(pets / "b/c", "../../c"),
+        ),
+        36,
+        "Passed over: a link to a folder that is read already, pets/b/c.",
+    ),
+    "a class that is a link": Place(
+        lambda pets: (pets / "b").rename(pets.parent / "c") and link(pets / "b", "../c"), 24
+    ),
+    "a link before the folder that it leads to": Place(lambda pets: link(pets / "Aa", "b"), 24, "pets/Aa."),
+    "a link to itself": Place(lambda pets: link(pets / "a/x.png", "x.png"), None, "a/x.png: " + REMOVE + "a link"),
+    "a link to nothing": Place(
+        lambda pets: link(pets / "a/x.png", "none.png"), None, "(a link that leads nowhere: No such file or directory)"
+    ),
+    "a link to an image": Place(lambda pets: link(pets / "a/x.png", "../b/00.png"), 25),
+    "a pipe": Place(lambda pets: os.mkfifo(pets / "a/x.png"), None, "a/x.png: " + REMOVE + "it is a pipe, not a file)"),
+    "a socket": Place(lambda pets: listen(pets / "a/x.png"), None, REMOVE + "it is a socket, not a file); remove it"),
+    "a device": Place(lambda pets: link(pets / "a/x.png", "/dev/zero"), None, REMOVE + "it is a device, not a file)"),
+    "a pipe that is called otherwise": Place(lambda pets: os.mkfifo(pets / "a/x"), 24, "Passed over: 1 file without a"),
+    "a folder called as an image": Place(image("a/x.png/y.png"), 25),
+    "60 folders deep": Place(nested, 25),
+    "hidden": Place(image("a/.x.png", ".c/x.png", "__MACOSX/a/x.png"), 24),
+    "accents and other scripts": Place(image("a/été 図 🦜.png", "a/%s.png" % ("ä" * 100)), 26),
+    "spaces": Place(image("a/ x .png"), 25),
+    "a line break in a file": Place(image("a/x\ny.png"), 25),
+    "a line break in a damaged file": Place(
+        lambda pets: (pets / "a/x\ny.png").write_bytes(b"no"), None, "pets/a/x\\ny.png: cannot be read as an image"
+    ),
+    "a turn of direction in a damaged file": Place(
+        lambda pets: (pets / "a/x\u202egnp.png").write_bytes(b"no"), None, "pets/a/x\\u202egnp.png: cannot be read"
+    ),
+    "bytes that are no text in a file": Place(image("a/x\udcff.png"), 25),
+    "a line break in a class": Place(
+        image("c\nd/x.png"),
+        None,
+        "the class 'c\\\\nd' has a line break, another control character, or bytes that are no",
+    ),
+    "bytes that are no text in a class": Place(image("c\udcff/x.png"), None, "the class 'c\\\\udcff' has a line break"),
+    "a class of another script": Place(image(*(f"鳥/{number}.png" for number in range(9))), 33),
+    "classes that differ in case": Place(image(*(f"A/{number}.png" for number in range(9))), 33),
+    "suffixes in capitals": Place(image("a/x.PNG", "a/x.Jpg"), 26),
+    "no suffix": Place(image("a/x"), 24, "Passed over: 1 file without a suffix in class folders, such as "),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_odd_folders_are_read_right_or_refused_in_a_line(root, name):
+    place = PLACES[name]
+    place.build(root / "pets")
+    if place.images is None:
+        assert place.said in line(root)
+        return
+    notes, images = prepared(root)
+    assert len(images) == place.images
+    assert any(place.said in note for note in notes), notes
+
+
+def test_a_folder_that_cannot_be_read_is_named(root, monkeypatch):
+    scandir = os.scandir
+
+    def closed(path):
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)  # as root no folder is closed
+    assert line(root).endswith("pets/b: cannot be read (Permission denied); allow it or take it out")
+
+
+# ------------------------------------------------------------------------------------------------------------- zips
+
+TINY = png(GREY)
+GOOD = {f"{name}/{number}.png": TINY for name in "ab" for number in range(9)}
+
+
+def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, **changes: Any) -> bytes:
+    """A zip; changes: attributes of its last member, in its list and before its content."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive, warnings.catch_warnings(action="ignore"):
+        for name, content in members.items():
+            archive.writestr(name, content)
+        for key, value in changes.items():
+            setattr(archive.infolist()[-1], key, value)
+    return file.getvalue()
+
+
+def twice() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings(action="ignore"):
+        for name, content in (GOOD | {"a/x.png": TINY}).items():
+            archive.writestr(name, content)
+        archive.writestr("a/x.png", png(COLOUR))
+    return file.getvalue()
+
+
+def overlapping() -> bytes:
+    """A zip whose list names the bytes of one large member many times."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/x.png", b"\0" * 2**22)
+        first = archive.infolist()[0]
+        for number in range(50):
+            other = copy.copy(first)
+            other.filename = f"b/{number:03}.png"
+            archive.filelist.append(other)
+            archive.NameToInfo[other.filename] = other
+    return file.getvalue()
+
+
+ZIPS = {
+    "folders in it": Odd(packed(GOOD | {"a/": b"", "b/": b""}), GREY),
+    "one folder above": Odd(packed({f"pets/{name}": content for name, content in GOOD.items()}), GREY),
+    "a comment before it": Odd(b"#!/bin/sh\n" + packed(GOOD), GREY),
+    "stored": Odd(packed(GOOD, zipfile.ZIP_STORED), GREY),
+    "of what a Mac adds": Odd(packed(GOOD | {"__MACOSX/a/._1.png": b"no", "a/.DS_Store": b"no"}), GREY),
+    "empty": Odd(packed({}), said="z.zip: no images found in class directories"),
+    "of nothing": Odd(b"", said="z.zip: neither a folder nor a readable zip (File is not a zip file); replace it"),
+    "a tar": Odd(b"a/1.png" + bytes(10240), said="z.zip: neither a folder nor a readable zip"),
+    "cut": Odd(packed(GOOD)[:-30], said="z.zip: neither a folder nor a readable zip"),
+    "cut in front": Odd(packed(GOOD)[300:], said="z.zip"),
+    "a damaged member": Odd(
+        packed(GOOD | {"b/x.png": TINY}, CRC=1), said="z.zip: b/x.png: cannot be read as an image (Bad CRC-32 for file"
+    ),
+    "a member that is larger than it says": Odd(
+        packed(GOOD | {"b/x.png": TINY}, file_size=50), said="z.zip: b/x.png: cannot be read as an image ("
+    ),
+    "a bomb": Odd(
+        packed(GOOD | {"b/x.png": b""}, file_size=2**31), said="(its 2,147,483,648 bytes are more than the 268,435,456"
+    ),
+    "members that overlap": Odd(overlapping(), said="z.zip: its members overlap, as no honest zip's do; replace it"),
+    "an encrypted member": Odd(
+        packed(GOOD | {"b/x.png": TINY}, flag_bits=1), said="z.zip: its member b/x.png is encrypted; make the zip anew"
+    ),
+    "BZip2": Odd(
+        packed(GOOD, zipfile.ZIP_BZIP2),
+        said="z.zip: a/0.png: cannot be read as an image (it is compressed by method",
+    ),
+    "a member twice": Odd(twice(), said="z.zip: its member a/x.png is there twice; make the zip anew, or unpack it"),
+    "a member outside": Odd(packed(GOOD | {"../c/x.png": TINY}), said="its member ../c/x.png lies outside of it"),
+    "an absolute member": Odd(packed(GOOD | {"/c/x.png": TINY}), said="its member /c/x.png lies outside of it"),
+    "backslashes": Odd(packed({"a\\1.png": TINY}), said="z.zip: its member a\\1.png has backslashes for slashes"),
+    "a link": Odd(packed(GOOD | {"b/x.png": b"../a/1.png"}, external_attr=0o120777 << 16), said=f"b/x.png: {NONE}"),
+    "a line break in a damaged member": Odd(packed(GOOD | {"a/x\ny.png": b"no"}), said="z.zip: a/x\\ny.png: cannot"),
+    "a zip in it": Odd(packed(GOOD | {"a/x.png": packed(GOOD)}), said=f"z.zip: a/x.png: {NONE}"),
+}
+
+
+@pytest.mark.parametrize("name", ZIPS)
+def test_an_odd_zip_is_read_right_or_refused_in_a_line(root, name):
+    odd = ZIPS[name]
+    (root / "z.zip").write_bytes(odd.content)
+    if odd.read is None:
+        assert odd.said in line(root, path="z.zip")
+    else:
+        _, images = prepared(root, path="z.zip")
+        assert len(images) == len(GOOD) and (images == odd.read).all()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, listen], ids=["pipe", "socket"])
+def test_a_pipe_for_a_zip_is_not_opened(root, make):
+    make(root / "z.zip")
+    assert "z.zip: neither a folder nor a readable zip (it is a " in line(root, path="z.zip")

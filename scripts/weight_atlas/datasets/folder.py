@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import category
 
 from weight_atlas.datasets.changes import BLANK, RECOLOURED, RESIZED, Changes
-from weight_atlas.datasets.image import open_zip, opener
-from weight_atlas.datasets.layout import Layout, Trail, arrange
+from weight_atlas.datasets.contents import SUFFIXES, Contents, contents
+from weight_atlas.datasets.image import opener
+from weight_atlas.datasets.layout import Layout, arrange
 from weight_atlas.datasets.pixels import Plain, to_8_bits
 from weight_atlas.datasets.resize import resize
 from weight_atlas.datasets.source import (
@@ -20,6 +22,7 @@ from weight_atlas.datasets.source import (
     Positions,
     Source,
     Spec,
+    printable,
     under_data_root,
 )
 from weight_atlas.datasets.split import chosen, select_labels
@@ -28,9 +31,7 @@ from weight_atlas.vocabulary import SPLITS
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp")
 KINDS = 5  # of suffixes that are named
-JUNK = ("thumbs.db", "desktop.ini")  # what a file manager leaves behind
 
 Classes = dict[str, list[tuple[str, ImageFile]]]  # by class: (name within the class, image)
 
@@ -40,14 +41,6 @@ class Container(NamedTuple):
 
     part: str | None
     path: Path
-
-
-class Contents(NamedTuple):
-    """Names of the images in a container, with slashes, its directories, and the names of other files."""
-
-    names: list[str]
-    directories: set[Trail]
-    others: list[str]
 
 
 class Looked(NamedTuple):
@@ -90,6 +83,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     looked = [_look(container, data_root) for container in containers]
     parts = _parts(looked)
     names = sorted({name for classes in parts.values() for name in classes})
+    _check_names(names)
     images = {part: [_sorted(classes.get(name, [])) for name in names] for part, classes in parts.items()}
     channels, size = _first_format(spec, names, images)
     return Source(
@@ -102,9 +96,19 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
             f"Images from {', '.join(path.name for _, path in containers)}, one directory per class.",
             *(note for one in looked for note in one.layout.notes),
         ],
-        warnings=_passed_over(looked),
+        warnings=[*(warning for one in looked for warning in one.contents.warnings), *_passed_over(looked)],
         images=images,
     )
+
+
+def _check_names(names: list[str]) -> None:
+    """ValueError for a class whose name cannot be written into a table, or ends the line that it is in."""
+    for name in names:
+        if any(category(mark) in ("Cc", "Cs", "Zl", "Zp") for mark in name):
+            raise ValueError(
+                f"the class {printable(name)!r} has a line break, another control character, or bytes that are no text "
+                "in its name; rename its folder"
+            )
 
 
 def _look(container: Container, data_root: DataRoot) -> Looked:
@@ -115,24 +119,24 @@ def _look(container: Container, data_root: DataRoot) -> Looked:
             f"dataset folder: {path} not found (data_root is {data_root}); set data_root to the folder that holds it, "
             "or correct its name"
         )
-    contents = _contents(path)
-    layout = arrange(str(path), contents.names, contents.directories, part)
+    found = contents(path)
+    layout = arrange(str(path), found.names, found.directories, part)
     if not layout.folders:
-        found = ", ".join(f"{len(names):,} {suffix or 'without a suffix'}" for suffix, names in _kinds(contents.others))
+        kinds = ", ".join(f"{len(names):,} {suffix or 'without a suffix'}" for suffix, names in _kinds(found.others))
         raise ValueError(
-            f"{path}: no images found in class directories{f' (found: {found})' if found else ''}; put those of each "
+            f"{path}: no images found in class directories{f' (found: {kinds})' if kinds else ''}; put those of each "
             f"class in a folder; allowed are {' '.join(SUFFIXES)}"
         )
-    return Looked(container, contents, layout)
+    return Looked(container, found, layout)
 
 
 def _parts(looked: list[Looked]) -> dict[str, Classes]:
     """The images of all containers by part and class, where they make sense together."""
     parts: dict[str, Classes] = {}
-    for (part, path), _, layout in looked:
+    for (part, path), found, layout in looked:
         for split, classes in layout.parts.items():
             for name, entries in classes.items():
-                images = [(inner, ImageFile(path, full)) for inner, full in entries]
+                images = [(inner, ImageFile(path, full, found.checksums.get(full, ""))) for inner, full in entries]
                 parts.setdefault(part or split, {}).setdefault(name, []).extend(images)
     if set(parts) not in ({"all"}, {"train"}) and ("train" not in parts or "all" in parts):
         where = ", ".join(str(one.container.path) for one in looked)
@@ -159,8 +163,8 @@ def _passed_over(looked: list[Looked]) -> list[str]:
     loose = [str(ImageFile(path, name)) for (_, path), _, layout in looked for name in layout.loose]
     others = [
         str(ImageFile(path, name))
-        for (_, path), contents, layout in looked
-        for name in contents.others
+        for (_, path), found, layout in looked
+        for name in found.others
         if any(tuple(name.split("/")[:level]) in layout.folders for level in range(name.count("/") + 1))
     ]
     sentences = [_passed(loose, "image", "in no class folder")] if loose else []
@@ -185,31 +189,6 @@ def _kinds(names: Iterable[str]) -> list[tuple[str, list[str]]]:
     for name in names:
         kinds.setdefault(PurePosixPath(name).suffix.lower(), []).append(name)
     return sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))[:KINDS]
-
-
-def _contents(container: Path) -> Contents:
-    """The images and directories of a directory or zip; hidden files and __MACOSX are left out."""
-    if container.is_dir():
-        names: list[str] = []
-        directories: set[Trail] = set()
-        for folder, inner, entries in os.walk(container, followlinks=True):
-            inner[:] = sorted(name for name in inner if _visible(name))
-            trail = Path(folder).relative_to(container).parts
-            directories.update((*trail, name) for name in inner)
-            names += ["/".join((*trail, name)) for name in sorted(entries)]
-    else:
-        with open_zip(container) as file:
-            members = [name for name in file.namelist() if all(_visible(piece) for piece in name.split("/"))]
-        names = [name for name in members if not name.endswith("/")]
-        directories = {tuple(name.rstrip("/").split("/")) for name in members if name.endswith("/")}
-    seen = [name for name in names if _visible(name.split("/")[-1])]
-    images = [name for name in seen if name.lower().endswith(SUFFIXES)]
-    others = [name for name in seen if not name.lower().endswith((*SUFFIXES, *JUNK))]
-    return Contents(images, directories, others)
-
-
-def _visible(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
 
 
 def _first_format(spec: Spec, names: list[str], images: dict[str, list[list[ImageFile]]]) -> ImageFormat:

@@ -18,10 +18,12 @@ Positions = npt.NDArray[np.int64]
 
 
 class ImageFile(NamedTuple):
-    """One image: the directory or zip that holds it, and its name in there (with slashes)."""
+    """One image: the directory or zip that holds it, its name in there (with slashes), and what a zip says of it: its
+    CRC-32 and size."""
 
     container: Path
     name: str
+    checksum: str = ""
 
     def __str__(self) -> str:
         is_folder = self.container.is_dir()

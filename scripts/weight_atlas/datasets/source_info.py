@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weight_atlas.datasets import digits, folder, torchvision_datasets
 from weight_atlas.datasets.card import Facts
-from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, under_data_root
+from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, printable, under_data_root
 from weight_atlas.datasets.split import choose, file_labels
 from weight_atlas.vocabulary import SPLITS
 
@@ -24,8 +24,11 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
 
 
 def describe(spec: Spec, data_root: DataRoot) -> Source:
-    """The source that a data set's spec names."""
-    return SOURCES[spec["source"]].describe(spec, data_root)
+    """The source that a data set's spec names; ValueError in one line, whatever files are called."""
+    try:
+        return SOURCES[spec["source"]].describe(spec, data_root)
+    except ValueError as error:
+        raise type(error)(printable(error)) from None
 
 
 def fingerprint(source: Source) -> str:
