@@ -6,6 +6,7 @@ python scripts/prune.py --config JSON --command "snakemake prune --cores all --c
 import argparse
 import json
 import sys
+from functools import partial
 
 from weight_atlas.plan import checks, study, unwanted
 
@@ -17,12 +18,14 @@ def main() -> int:
     args = parser.parse_args()
     try:
         plan = study.Plan(args.config)
-        print(unwanted.table(plan, plan.config.prune == "remove", args.command))
+        failed = unwanted.table(plan, plan.config.prune == "remove", args.command, partial(print, end="", flush=True))
     except checks.ConfigError as problem:
         sys.exit(f"config: {problem}")
     except (ValueError, OSError) as error:
         sys.exit(f"prune: {error}")
-    return 0
+    except KeyboardInterrupt:
+        sys.exit("\nprune: stopped; of the last line something may be left, the same command goes on")
+    return min(failed, 1)
 
 
 if __name__ == "__main__":

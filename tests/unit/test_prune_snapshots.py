@@ -1,10 +1,12 @@
 """Blocks of which only some snapshots stay: what is measured of them, their starts made again, and what they share."""
 
+import errno
 import json
 import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
@@ -339,6 +341,31 @@ def test_killed_before_and_after_every_change_of_a_file(trained, tmp_path):
     assert kills > 12
 
 
+def test_what_is_gone_is_said_where_another_cannot_go(trained, monkeypatch, capsys):
+    unlink, first = Path.unlink, store.snapshot_path(trained, 0, 0)
+
+    def denied(path, **named):
+        if path == first:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path, **named)
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    with pytest.raises(PermissionError):
+        prune_snapshots.thin(trained, "base-frozen", CELLS["base-frozen"], [])
+    assert capsys.readouterr().out == "seed 0  measured 4 snapshots, removed 2 (epochs 2, 1)\n"
+    assert first.exists()
+
+
+@pytest.mark.parametrize("linked", ["snapshots", "snapshots/seed0"])
+def test_a_link_below_the_block_is_not_followed(trained, tmp_path, capsys, linked):
+    (trained / linked).rename(tmp_path / "disk")
+    (trained / linked).symlink_to(tmp_path / "disk")
+    before = set((tmp_path / "disk").rglob("*"))
+    prune_snapshots.thin(trained, "base-frozen", CELLS["base-frozen"], [])
+    assert capsys.readouterr().out == f"seed 0  not thinned: {trained / linked} is a link, which is not followed\n"
+    assert before and set((tmp_path / "disk").rglob("*")) == before
+
+
 # ------------------------------------------------------------------------------------------------ the launcher
 
 
@@ -370,7 +397,7 @@ def test_the_launcher_thins_before_it_puts_the_files_into_place(job):
     said = (job.directory.parents[1] / "train.log").read_text().splitlines()
     assert said == [
         "seeds_0-0: all replicates are trained already; they are taken as they are",
-        "seed 0  measured 3 snapshots, removed 2",
+        "seed 0  measured 3 snapshots, removed 2 (epochs 1, 0)",
     ]
 
 

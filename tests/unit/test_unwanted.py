@@ -1,8 +1,12 @@
 """What `snakemake prune` lists, what it removes, and what it never touches."""
 
 import csv
+import errno
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ import yaml
 
 from tests.conftest import tiny
 from weight_atlas import store
-from weight_atlas.plan import study, unwanted
+from weight_atlas.plan import lock, removal, study, unwanted
 from weight_atlas.training import launcher
 
 
@@ -48,8 +52,15 @@ def write(root, plan):
         writer.writerows(rows)
 
 
+def table(plan, remove):
+    """What is said."""
+    said = []
+    unwanted.table(plan, remove, "the command", said.append)
+    return "".join(said).removesuffix("\n")
+
+
 def listed(plan):
-    found = unwanted.table(plan, False, "the command")
+    found = table(plan, False)
     return [line.split(" old  ")[1] for line in found.splitlines() if " old  " in line]
 
 
@@ -67,7 +78,7 @@ def place(tmp_path):
 
 def test_what_the_config_asks_for_is_not_listed(place):
     root, plan, _ = place
-    text = unwanted.table(plan, False, "the command")
+    text = table(plan, False)
     assert listed(plan) == [] and "wanted by none of them: 0 in all" in text and "the command" not in text
 
 
@@ -81,7 +92,7 @@ def test_what_nobody_asks_for_is_listed_with_its_size_and_age_and_stays(place):
     store.save_tensors(root / "data/weights/vgg16-0123456789.safetensors", {}, {"source": "x", "sha256": "y"})
     (root / "results/mine/measures/digits-old-01234567").mkdir()
     os.utime(root / gone[0] / "run.json", (0, 0))
-    text = unwanted.table(plan, False, "the command")
+    text = table(plan, False)
     assert set(listed(plan)) == {
         "results/cells/base-old-0123456789",
         f"{cell}/seeds_3-4",
@@ -102,7 +113,7 @@ def test_told_so_it_removes_what_it_listed_and_no_more(place):
     (root / f"{os.path.dirname(block)}/.seeds_3-4").mkdir()
     prepare(root, "digits-0000000000")
     (root / "results/mine/measures/digits-old-01234567").mkdir()
-    text = unwanted.table(plan, True, "the command")
+    text = table(plan, True)
     assert "removed: 4 in all, 2.0 MB" in text and "the command" not in text
     assert [path.name for path in (root / "results/cells").iterdir()] == [os.path.basename(os.path.dirname(block))]
     assert [path.name for path in (root / block).parent.iterdir()] == ["seeds_0-2"]
@@ -115,7 +126,7 @@ def test_what_is_being_trained_stays(place):
     gone = ["results/cells/base-old-0123456789/seeds_0-2", "results/cells/base-old-0123456789/seeds_3-4"]
     train(root, *gone)
     with launcher.Block(root / gone[1], "base-old-0123456789", {}).lock():
-        text = unwanted.table(plan, True, "the command")
+        text = table(plan, True)
     assert "(stays: it is being trained)" in text and "removed: 0 in all" in text
     assert all((root / path / "run.json").exists() for path in gone)
     assert not store.lock_path(root / gone[0]).exists(), "no lock file is left"
@@ -133,7 +144,7 @@ def test_what_other_results_and_configs_ask_for_is_theirs(place):
     (root / "config/planned.yaml").write_text(yaml.safe_dump(planned))
     (root / "config/lost.yaml").write_text(yaml.safe_dump(small() | {"epochz": 3}))
     assert listed(plan) == []
-    text = unwanted.table(plan, False, "the command")
+    text = table(plan, False)
     assert "wanted by: this config (mine), config/planned.yaml, results/theirs\n" in text
     assert "cannot say: config/lost.yaml: unknown key 'epochz'" in text
 
@@ -163,7 +174,7 @@ def test_a_broken_list_of_cells_ends_in_one_line(place):
     (root / "results/theirs").mkdir()
     (root / "results/theirs/cells.csv").write_text("cell_id,study\na,b\n")
     with pytest.raises(ValueError, match="theirs/cells.csv: no list of cells; remove .*, or run its config again"):
-        unwanted.table(plan, False, "the command")
+        table(plan, False)
 
 
 def test_what_a_user_put_there_is_never_listed(place):
@@ -181,3 +192,194 @@ def test_what_a_user_put_there_is_never_listed(place):
     (root / "data/downloads").mkdir()
     (root / "results/other/measures/kept").mkdir(parents=True)
     assert listed(plan) == []
+
+
+# ------------------------------------------------------------------------------------------------- links and errors
+
+OLD = "results/cells/base-old-0123456789"
+
+
+def everything(root):
+    """All files and links below a folder, with what they hold or name."""
+    return {
+        path: os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.mark.parametrize("linked", ["results", "results/cells", "data", "data/weights", "results/mine/measures"])
+def test_what_lies_behind_a_link_is_listed_and_stays(place, tmp_path_factory, linked):
+    """Results on a large disk: other folders may use them as well, and what these ask for nobody here knows."""
+    root, plan, block = place
+    train(root, f"{OLD}/seeds_0-2")
+    prepare(root, "digits-0000000000")
+    store.save_tensors(root / "data/weights/vgg16-0123456789.safetensors", {}, {"source": "x", "sha256": "y"})
+    (root / "results/mine/measures/digits-old-01234567").mkdir()
+    every = {OLD, "data/digits-0000000000", "data/weights/vgg16-0123456789"}
+    every |= {"results/mine/measures/digits-old-01234567"}
+    assert set(listed(plan)) == every
+    disk = tmp_path_factory.mktemp("disk") / "there"
+    (root / linked).rename(disk)
+    (root / linked).symlink_to(disk)
+    behind = {path for path in every if path.startswith(f"{linked}/")}
+    before, text = everything(disk), table(plan, True)
+    assert everything(disk) == before and (root / linked).is_symlink()
+    assert f"removed: {len(every - behind)} in all" in text
+    for path in every:
+        (line,) = [line for line in text.splitlines() if f"old  {path}" in line]
+        why = f"  (stays: {linked} is a link, to {disk}; remove it there)"
+        assert line.endswith(f"old  {path}{why if path in behind else ''}")
+
+
+def test_a_link_inside_goes_and_what_it_names_stays(place, tmp_path_factory):
+    root, plan, _ = place
+    train(root, f"{OLD}/seeds_0-2")
+    disk = tmp_path_factory.mktemp("disk")
+    (disk / "mine.txt").write_text("mine")
+    (root / OLD / "seeds_0-2/snapshots/seed0").symlink_to(disk)
+    (root / OLD / "seeds_0-2/snapshots/file").symlink_to(disk / "mine.txt")
+    assert "removed: 1 in all" in table(plan, True)
+    assert not (root / OLD).exists() and (disk / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["digits-0000000000.safetensors", "digits-0000000000.json"])
+def test_a_file_that_is_a_link_stays(place, tmp_path_factory, name):
+    root, plan, _ = place
+    prepare(root, "digits-0000000000")
+    there = tmp_path_factory.mktemp("disk") / name
+    (root / "data" / name).rename(there)
+    (root / "data" / name).symlink_to(there)
+    assert f"(stays: data/{name} is a link, to {there}; remove it there)" in table(plan, True)
+    assert there.exists() and (root / "data" / name).is_symlink()
+
+
+def test_a_wanted_block_that_is_a_link_stays_with_its_cell(place, tmp_path_factory):
+    root, plan, block = place
+    train(root, f"{os.path.dirname(block)}/seeds_3-4")
+    disk = tmp_path_factory.mktemp("disk") / "there"
+    (root / block).rename(disk)
+    (root / block).symlink_to(disk)
+    assert listed(plan) == [f"{os.path.dirname(block)}/seeds_3-4"]
+    table(plan, True)
+    assert (root / block / "run.json").exists()
+
+
+def test_a_lock_that_is_a_link_overwrites_nothing(place, tmp_path_factory):
+    root, plan, _ = place
+    train(root, f"{OLD}/seeds_0-2")
+    theirs = tmp_path_factory.mktemp("disk") / "theirs"
+    theirs.write_text("theirs")
+    path = store.lock_path(root / OLD / "seeds_0-2")
+    path.symlink_to(theirs)
+    assert "seeds_0-2.lock is a link, to " in table(plan, True)
+    with pytest.raises(lock.Busy, match="is a link, and no lock file; remove it"):
+        lock.hold(path)
+    assert theirs.read_text() == "theirs"
+
+
+def test_an_error_at_the_third_of_ten_stops_no_other_and_is_told(place, monkeypatch):
+    root, plan, _ = place
+    cells = [f"results/cells/base-old-{number:010d}" for number in range(10)]
+    train(root, *(f"{cell}/seeds_0-2" for cell in cells))
+    rmtree = removal.shutil.rmtree
+
+    def denied(name, **named):
+        if name == cells[2].rpartition("/")[2]:
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        rmtree(name, **named)
+
+    monkeypatch.setattr(removal.shutil, "rmtree", denied)
+    said = []
+    assert unwanted.table(plan, True, "the command", said.append) == 1
+    text = "".join(said)
+    for cell in cells:
+        (line,) = [line for line in text.splitlines() if f"old  {cell}" in line]
+        stays = "  (stays: not all of it could be removed: Permission denied: base-old-0000000002)"
+        assert line.endswith(stays if cell == cells[2] else cell)
+        assert (root / cell).exists() == (cell == cells[2])
+    assert "removed: 9 in all" in text
+    assert not (root / cells[2] / "seeds_0-2/run.json").exists(), "what may be half removed must not look finished"
+
+
+def test_a_line_is_said_before_its_files_go(place):
+    """Whatever ends the process: nothing is gone that was not listed."""
+    root, plan, _ = place
+    cells = [f"results/cells/base-old-{number:010d}" for number in range(4)]
+    train(root, *(f"{cell}/seeds_0-2" for cell in cells))
+    told = ""
+
+    def say(text):
+        nonlocal told
+        told += text
+        assert all((root / cell).exists() or cell in told for cell in cells)
+        if cells[1] in told:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        unwanted.table(plan, True, "the command", say)
+    assert [(root / cell).exists() for cell in cells] == [False, True, True, True]
+
+
+def test_what_vanishes_meanwhile_is_as_good_as_removed(place, monkeypatch):
+    root, plan, _ = place
+    train(root, f"{OLD}/seeds_0-2")
+    unlink = os.unlink
+
+    def late(name, **named):
+        unlink(name, **named)
+        unlink(name, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", late)
+        removal.remove(root, root / OLD / "seeds_0-2/snapshots")
+    assert not (root / OLD / "seeds_0-2/snapshots").exists()
+    removal.remove(root, root / "results/none/none")
+
+
+def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(place, tmp_path_factory):
+    root, _, block = place
+    disk = tmp_path_factory.mktemp("disk") / "there"
+    (root / "results/cells").rename(disk)
+    (root / "results/cells").symlink_to(disk)
+    before = everything(disk)
+    with pytest.raises(OSError):
+        removal.remove(root, root / block)
+    with pytest.raises(OSError):
+        removal.remove(root, root / block / "run.json")
+    assert everything(disk) == before
+    removal.remove(root, root / "results/cells")
+    assert everything(disk) == before and not (root / "results/cells").is_symlink(), "the link itself goes"
+
+
+def test_odd_names_are_escaped_and_odd_files_pass(place):
+    root, plan, _ = place
+    name = "a\x1b[31m\u202e\nb"
+    prepare(root, name)
+    (root / "results/cells/base-\x1b[2J").mkdir()
+    train(root, "results/cells/base-\x1b[2J/seeds_0-1")
+    os.mkfifo(root / "data/pipe.json")
+    (root / "data/weights").mkdir()
+    os.mkfifo(root / "data/weights/pipe-0123456789.safetensors")
+    (root / "data/weights/half-0123456789.safetensors").write_bytes(b"half")
+    (root / "data/deep.json").write_text("[" * 100_000)
+    (root / "data/folder.json").mkdir()
+    assert listed(plan) == ["results/cells/base-\\x1b[2J", "data/a\\x1b[31m\\u202e\\nb"]
+    assert "removed: 2 in all" in table(plan, True)
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_the_command_ends_with_an_error_where_something_stays(place, denied):
+    root, _, _ = place
+    train(root, f"{OLD}/seeds_0-2")
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); import os, prune\n"
+    code += "def no(*given, **named): raise PermissionError(13, 'Permission denied', 'x')\n"
+    code += "prune.unwanted.removal.os.unlink = no\n" if denied else ""
+    words = ["--config", json.dumps(small() | {"prune": "remove"}), "--command", "x"]
+    command = [sys.executable, "-c", f"{code}sys.exit(prune.main())", Path(__file__).parents[2] / "scripts", *words]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (int(denied), ""), done.stderr
+    stays = "  (stays: not all of it could be removed: Permission denied: x)" if denied else ""
+    assert done.stdout.splitlines()[-2].endswith(f"old  {OLD}{stays}")
+    assert done.stdout.splitlines()[-1].startswith(f"removed: {int(not denied)} in all")
+    assert (root / OLD).exists() == denied

@@ -6,7 +6,7 @@ first.
 """
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from weight_atlas import networks, starts, store
@@ -18,6 +18,8 @@ from weight_atlas.settings import Settings
 
 def thin(block: Path, cell_id: str, settings: Settings, kept: Collection[int]) -> None:
     """Thin the replicates of a block that have ended (done or diverged). Prints a line per replicate.
+
+    A link below the block is not followed: its replicate stays as it is.
 
     May be killed at any moment, and called again.
 
@@ -35,6 +37,9 @@ def thin(block: Path, cell_id: str, settings: Settings, kept: Collection[int]) -
     table = networks.layer_table(*settings.network_arguments)
     for file in sorted(block.glob("snapshots/seed*/record.json")):
         record = store.read_json(file)
+        if link := next((path for path in (file.parents[1], file.parent) if path.is_symlink()), None):
+            print(f"seed {record['seed']}  not thinned: {link} is a link, which is not followed", flush=True)
+            continue
         epochs, why = course.available(settings, block, record)
         if epochs is None:
             print(f"seed {record['seed']}  not thinned: {why}", flush=True)
@@ -42,9 +47,14 @@ def thin(block: Path, cell_id: str, settings: Settings, kept: Collection[int]) -
         replicate = Replicate(table, block, record)
         if not store.course_path(replicate.folder).exists():
             course.write(replicate.folder, cell_id, replicate.seed, course.measured(replicate, epochs), epochs)
-        removed = prune(replicate.folder, kept, _can_be_made_again(settings, block, record))
-        store.track_path(block, replicate.seed).unlink(missing_ok=True)  # its counts are in unchanged.csv
-        print(f"seed {replicate.seed}  measured {len(epochs)} snapshots, removed {removed}", flush=True)
+        removed: list[int] = []
+        try:
+            removed.extend(prune(replicate.folder, kept, _can_be_made_again(settings, block, record)))
+            store.track_path(block, replicate.seed).unlink(missing_ok=True)  # its counts are in unchanged.csv
+        finally:  # also where it fails at one of them: what is gone is said
+            epochs_removed = f" (epochs {', '.join(map(str, removed))})" if removed else ""
+            told = f"measured {len(epochs)} snapshots, removed {len(removed)}{epochs_removed}"
+            print(f"seed {replicate.seed}  {told}", flush=True)
 
 
 def _can_be_made_again(settings: Settings, block: Path, record: Record) -> bool:
@@ -57,8 +67,8 @@ def _can_be_made_again(settings: Settings, block: Path, record: Record) -> bool:
     return True
 
 
-def prune(folder: Path, kept: Collection[int], start_can_be_made_again: bool) -> int:
-    """Remove the snapshots in a replicate's folder that are not to stay; how many.
+def prune(folder: Path, kept: Collection[int], start_can_be_made_again: bool) -> Iterator[int]:
+    """Remove the snapshots in a replicate's folder that are not to stay, and give the epoch of each once it is gone.
 
     What snapshots leave out because the start has it is put into the last one before the start is removed, and the
     others then name that one.
@@ -71,7 +81,7 @@ def prune(folder: Path, kept: Collection[int], start_can_be_made_again: bool) ->
     gone = sorted((epoch for epoch in existing if epoch not in staying), reverse=True)
     for epoch in gone:
         store.snapshot_file(folder, epoch).unlink()
-    return len(gone)
+        yield epoch
 
 
 def _complete_last(folder: Path, last: int, staying: Sequence[int]) -> None:

@@ -18,7 +18,7 @@ def used(paths: Iterable[Path]) -> Usage:
     """What these files and all files below these directories take.
 
     A file with several names counts once, as `best.safetensors` beside its epoch does; symbolic links are not followed.
-    What vanishes meanwhile, since a run works beside, counts nothing.
+    What vanishes meanwhile, since a run works beside, or may not be looked at, counts nothing.
     """
     sizes: dict[tuple[int, int], int] = {}
     latest = 0.0
@@ -27,7 +27,7 @@ def used(paths: Iterable[Path]) -> Usage:
         for file in (str(path), *inside):
             try:
                 status = os.lstat(file)
-            except FileNotFoundError:
+            except OSError:
                 continue
             sizes[status.st_dev, status.st_ino] = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
             latest = max(latest, status.st_mtime)

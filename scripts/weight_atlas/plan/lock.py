@@ -16,7 +16,9 @@ def hold(path: Path) -> int:
     Where the file system knows no locks there is none, and nothing is refused.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT)
+    if path.is_symlink():  # what it names would be written over
+        raise Busy(f"{path} is a link, and no lock file; remove it")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,9 +8,8 @@ import csv
 import json
 import os
 import re
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +17,11 @@ from typing import NamedTuple
 import yaml
 
 from weight_atlas import store
-from weight_atlas.plan import lock, outcome
+from weight_atlas.plan import lock, outcome, removal
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.disk import used
 from weight_atlas.plan.study import Plan, block_path
+from weight_atlas.text import printable
 
 BLOCK = re.compile(r"\.?(seeds_\d+-\d+)")
 CELL = re.compile(r"(base|given|perturb|transfer)-.+")
@@ -91,7 +91,11 @@ def others(plan: Plan) -> Iterator[Demand]:
 
 
 def stored(root: Path) -> Iterator[Item]:
-    """What runs have left in results/cells, data and results/<name>/measures; nothing that a user put there."""
+    """What runs have left in results/cells, data and results/<name>/measures; nothing that a user put there.
+
+    A link of a cell, block or measure is the user's. Where results or data are links themselves, what lies behind them
+    is found, and stays (see `table`): it may be others' too.
+    """
     for cell in _folders(root / "results/cells"):
         if CELL.fullmatch(cell.name):
             blocks = sorted({match[1] for entry in _folders(cell) if (match := BLOCK.fullmatch(entry.name))})
@@ -101,7 +105,7 @@ def stored(root: Path) -> Iterator[Item]:
         if _is_card(card):
             yield Item(f"data/{card.stem}", [card, card.with_suffix(".safetensors")])
     for weights in sorted((root / "data/weights").glob("*.safetensors")):
-        if WEIGHTS.fullmatch(weights.stem) and {"source", "sha256"} <= store.tensor_header(weights)[0].keys():
+        if WEIGHTS.fullmatch(weights.stem) and _is_weights(weights):
             yield Item(f"data/weights/{weights.stem}", [weights])
     for cells in sorted((root / "results").glob("*/cells.csv")):
         for group in _folders(cells.parent / "measures"):
@@ -115,16 +119,24 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _is_card(path: Path) -> bool:
-    """Whether a JSON file is the card that `prepare` wrote of a data set of this name."""
+    """Whether a file (no pipe, which would wait for a writer) is the card that `prepare` wrote of this data set."""
     try:
-        card = store.read_json(path)
-    except ValueError:
+        card = store.read_json(path) if path.is_file() else None
+    except (ValueError, OSError, RecursionError):
         return False
     return isinstance(card, dict) and card.get("dataset_id") == path.stem and "fingerprint" in card
 
 
+def _is_weights(path: Path) -> bool:
+    """Whether a file is one of the weights that `weights` wrote."""
+    try:
+        return path.is_file() and {"source", "sha256"} <= store.tensor_header(path)[0].keys()
+    except (ValueError, OSError, RecursionError):
+        return False
+
+
 def unwanted(root: Path, wanted: set[str]) -> list[Item]:
-    """What is there and not wanted; a cell as a whole where none of its blocks is."""
+    """What is there and not wanted; a cell as a whole where none of its blocks is, a linked one among them."""
     cells: dict[str, list[Item]] = {}
     rest: list[Item] = []
     for item in stored(root):
@@ -136,37 +148,50 @@ def unwanted(root: Path, wanted: set[str]) -> list[Item]:
     for path, items in cells.items():
         left = [item for item in items if item.path not in wanted]
         cell = Item(path, [root / path], [block for item in items for block in item.blocks])
-        trained += [cell] if len(left) == len(items) else left
+        trained += left if any(name.startswith(f"{path}/") for name in wanted) else [cell]
     return trained + [item for item in rest if item.path not in wanted]
 
 
 # ------------------------------------------------------------------------------------------ listed and removed
 
 
-def table(plan: Plan, remove: bool, command: str) -> str:
-    """What `snakemake prune` prints: who asks for something, and what nobody asks for.
+def table(plan: Plan, remove: bool, command: str, say: Callable[[str], object]) -> int:
+    """Say what `snakemake prune` prints: who asks for something, and what nobody asks for; how much of that failed.
 
-    remove: whether the latter is removed; command: what a user types to remove it.
+    Parameters
+    ----------
+    remove : bool
+        Whether the latter is removed. Each line is said before its files go, so that whatever stops this, nothing is
+        gone that was not listed. What cannot be removed stays, with the reason in its line.
+    command : str
+        What a user types to remove it.
+    say : callable
+        Is given pieces of text, with their line ends.
     """
     results = plan.root / "results" / plan.config.name
     shown = shown_by(results) if (results / "cells.csv").exists() else set()
-    names, unreadable, wanted = [f"this config ({plan.config.name})"], [], asked_by(plan)
+    names, wanted, sums, failed = [f"this config ({plan.config.name})"], asked_by(plan), [0, 0], 0
+    unreadable = []
     for name, paths, problem in others(plan):
         if paths is None:
-            unreadable.append(f"cannot say: {name}: {problem}")
+            unreadable.append(printable(f"cannot say: {name}: {problem}"))
         else:
-            names.append(name)
+            names.append(printable(name))
             wanted |= paths
-    lines, total, count = ["", f"wanted by: {', '.join(names)}", *unreadable, ""], 0, 0
+    say("\n".join(["", f"wanted by: {', '.join(names)}", *unreadable, "", ""]))
     for item in unwanted(plan.root, wanted):
         size, latest = used(item.files)
-        line = f"{outcome.size(size):>9}  {outcome.spoken(time.time() - latest):>9} old  {item.path}"
-        line += f"  (still shown in results/{plan.config.name})" if _shown(item, shown) else ""
-        stays = remove and not _remove(item)
-        total, count = total + size * (not stays), count + (not stays)
-        lines.append(f"{line}  (stays: it is being trained)" if stays else line)
-    lines += [f"{'removed' if remove else 'wanted by none of them'}: {count} in all, {outcome.size(total)}"]
-    return "\n".join([*lines, f"To remove them:\n  {command}"] if count and not remove else lines)
+        say(f"{outcome.size(size):>9}  {outcome.spoken(time.time() - latest):>9} old  {printable(item.path)}")
+        say(f"  (still shown in results/{plan.config.name})" if _shown(item, shown) else "")
+        try:
+            why = _stays(plan.root, item) or (remove and _remove(plan.root, item)) or ""
+        except OSError as error:
+            why, failed = f"not all of it could be removed: {removal.reason(error)}", failed + 1
+        say(f"  (stays: {why})\n" if why else "\n")
+        sums = sums if why else [sums[0] + 1, sums[1] + size]
+    say(f"{'removed' if remove else 'wanted by none of them'}: {sums[0]} in all, {outcome.size(sums[1])}\n")
+    say(f"To remove them:\n  {command}\n" if sums[0] and not remove else "")
+    return failed
 
 
 def _shown(item: Item, shown: set[str]) -> bool:
@@ -174,20 +199,29 @@ def _shown(item: Item, shown: set[str]) -> bool:
     return any(path == item.path or path.startswith(f"{item.path}/") for path in shown)
 
 
-def _remove(item: Item) -> bool:
-    """Remove it, unless a process trains one of its blocks; whether it is gone."""
+def _stays(root: Path, item: Item) -> str | None:
+    """Why prune leaves it, where it does: it is a link, or lies behind one."""
+    places = [*item.files, *map(store.lock_path, item.blocks)]
+    link = next((link for path in places if (link := removal.link_to(root, path))), None)
+    if link is None:
+        return None
+    return f"{printable(link.relative_to(root))} is a link, to {printable(os.readlink(link))}; remove it there"
+
+
+def _remove(root: Path, item: Item) -> str | None:
+    """Remove it, unless a process trains one of its blocks: then the reason. OSError where something stays."""
     handles: list[int] = []
     try:
         for block in item.blocks:
             handles.append(lock.hold(store.lock_path(block)))
         for block in item.blocks:
-            (block / "run.json").unlink(missing_ok=True)  # first: what is half removed must not look finished
+            removal.remove(root, block / "run.json")  # first: what is half removed must not look finished
         for path in item.files:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            removal.remove(root, path)
     except lock.Busy:
-        return False
+        return "it is being trained"
     finally:
         for block, handle in zip(item.blocks, handles, strict=False):
-            store.lock_path(block).unlink(missing_ok=True)
+            removal.remove(root, store.lock_path(block))
             os.close(handle)
-    return True
+    return None
