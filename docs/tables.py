@@ -21,6 +21,8 @@ A run leaves its tables in `results/<name>/tables/`, `cells.csv` beside that fol
 - An empty field is a missing or undefined value, but in the columns that say *may be empty*: there it is an empty text.
   Nothing else is missing: a label may be `NA`, `None` or `nan`.
 - `wa.table("accuracy")` reads a table with the types given here. A whole number that may be missing is a float there.
+- A text that a spreadsheet would run as a formula (it begins with `=`, `+`, `-` or `@`) has an apostrophe before it, in
+  every CSV file, also of the page and of a bundle. `wa.table` takes it away again. Numbers have none.
 - *share*: a fraction from 0 to 1. Without a unit: text, a ratio, or in the units of the parameters themselves.
 - *key*: the columns that no two rows share.
 - *made by*: the module that computes the numbers. On the report's page the fold below an exhibit names the function

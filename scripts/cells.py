@@ -4,7 +4,6 @@ python scripts/cells.py --config JSON --cells results/tour/cells.csv --resolved 
 """
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -28,10 +27,7 @@ def main() -> int:
         sys.exit(f"config: {problem}")
     rows = plan.rows()
     columns = schema.header("cells", list(dict.fromkeys(key for row in rows for key in row)))
-    with store.atomic_write(args.cells) as path, open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    schema.write(args.cells, "cells", ([row.get(name, "") for name in columns] for row in rows), header=columns)
     store.write_json(args.resolved, describe(plan) | {"command": args.command, "retry": args.retry})
     return 0
 

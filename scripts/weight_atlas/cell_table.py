@@ -1,6 +1,5 @@
 """The cells of a config, from its cells.csv. No torch, no pandas."""
 
-import csv
 import json
 from collections.abc import Mapping
 from itertools import combinations
@@ -9,6 +8,11 @@ from typing import Any, NamedTuple, TypedDict
 
 from weight_atlas import schema
 from weight_atlas.settings import Settings
+from weight_atlas.text import printable
+
+# The columns of cells.csv that are read here, and the most replicates that a cell has.
+NEEDED = ("cell_id", "study", "kind", "role", "replicates", "blocks", "card", "group", "cell")
+MOST = 1_000_000
 
 # The keys of a cell's training that say what is recorded, and change nothing else.
 RECORDED = ("track", "keep_optimizer")
@@ -81,31 +85,44 @@ def read(path: str | Path) -> dict[str, Cell]:
 
     A cell that several studies ask for is there once, with the most replicates: seeds are 0 .. replicates - 1.
     Its checkpoints are those of the first study that gives some. Raises ValueError, in one line, for settings of
-    another version.
+    another version, and where it is not such a table: it may be a stranger's.
     """
     cells: dict[str, Cell] = {}
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                settings = Settings.parse(json.loads(row["cell"]))
-            except ValueError as error:
-                raise ValueError(f"{path}: {row['cell_id']}: {error}") from None
-            new: Cell = {
-                "blocks": [],
-                "seeds": [],
-                "card": row["card"],
-                "group": row["group"],
-                "cell": settings,
-                "checkpoints": {},
-                "named": [],
-            }
-            cell = cells.setdefault(row["cell_id"], new)
-            cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
-            cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
-            cell["checkpoints"] = cell["checkpoints"] or json.loads(row.get("checkpoints") or "{}")
-            labels = {axis: row[axis] for axis in schema.axes(row)}
-            cell["named"].append(Named(study=row["study"], kind=row["kind"], role=row["role"], labels=labels))
+    for row in schema.dicts(path, NEEDED):
+        try:
+            _check(row)
+            settings = Settings.parse(json.loads(row["cell"]))
+            checkpoints = json.loads(row.get("checkpoints") or "{}")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path}: {printable(row['cell_id'])}: {printable(error)}") from None
+        new: Cell = {
+            "blocks": [],
+            "seeds": [],
+            "card": row["card"],
+            "group": row["group"],
+            "cell": settings,
+            "checkpoints": {},
+            "named": [],
+        }
+        cell = cells.setdefault(row["cell_id"], new)
+        cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
+        cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
+        cell["checkpoints"] = cell["checkpoints"] or checkpoints
+        labels = {axis: row[axis] for axis in schema.axes(row)}
+        cell["named"].append(Named(study=row["study"], kind=row["kind"], role=row["role"], labels=labels))
     return cells
+
+
+def _check(row: Mapping[str, str]) -> None:
+    """ValueError where a row names files that are not below the folder that it speaks of, or no number of replicates.
+
+    Blocks of given cells and of tests may be anywhere below it.
+    """
+    for name in [*row["blocks"].split(";"), row["card"]]:
+        if name.startswith("/") or {"..", "\\"} & {*name.split("/"), *name} or "\0" in name:
+            raise ValueError(f"{printable(name)} is not a path below the folder of the workflow")
+    if not (row["replicates"].isascii() and row["replicates"].isdigit() and int(row["replicates"][:9]) <= MOST):
+        raise ValueError(f"replicates {printable(row['replicates'])}; allowed: 0 to {MOST}")
 
 
 def grouped(path: str | Path, group: str) -> list[GroupedCell]:

@@ -1,6 +1,5 @@
 """Results in a notebook: `wa.cells`, `table`, `load` and `images`, the README's example and the notebook."""
 
-import csv
 import json
 import math
 import os
@@ -31,8 +30,7 @@ RESNET = {"network": "resnet18-small", "optimizer": "adam"}
 
 
 def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return list(schema.dicts(path))
 
 
 def listed(root, **labels):

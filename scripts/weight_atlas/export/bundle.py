@@ -4,7 +4,6 @@ The same results give the same bytes: names are sorted, and no time of day and n
 """
 
 import base64
-import csv
 import json
 import tempfile
 import zipfile
@@ -98,8 +97,7 @@ def _dictionary(
     """The data package of all tables, and of the numbers of all exhibits."""
     resources = []
     for name in (name for name in _names(folder) if name.endswith(".csv")):
-        with open(folder / name, newline="", encoding="utf-8") as file:
-            header = next(csv.reader(file))
+        header = schema.columns(folder / name)
         if name in titles:
             resources.append(dictionary.figure(name, titles[name], header, sources[name]))
         else:

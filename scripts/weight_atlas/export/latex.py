@@ -1,12 +1,12 @@
 """The report's tables for LaTeX, by Pandoc from the tables of the page: escaped, with captions and labels."""
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pypandoc
 
+from weight_atlas import schema
 from weight_atlas.reporting.pages import render
 
 PREAMBLE = "% In the preamble: \\usepackage{booktabs,longtable,array}\n"
@@ -22,8 +22,7 @@ SIGNS = re.compile(f"[{''.join(MATHS)}]+")
 
 def longtable(path: Path, columns: Sequence[str], caption: str, label: str) -> str:
     """These columns of a CSV file as a LaTeX longtable, as the page prints them."""
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [[row[name] for name in columns] for row in csv.DictReader(file)]
+    rows = [[row[name] for name in columns] for row in schema.dicts(path)]
     markdown = render.table([name.replace("_", " ") for name in columns], rows, caption, label)
     # Without a limit on columns Pandoc would guess widths from the lengths of lines.
     options = ["--wrap=none", "--columns=1000000"]

@@ -1,6 +1,5 @@
 """A folder of results, as a run leaves it in results/<name> or as a bundle holds it, and the snapshots of its cells."""
 
-import csv
 import hashlib
 import json
 import os
@@ -10,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weight_atlas import cell_table, records, store
+from weight_atlas import cell_table, records, schema, store
 from weight_atlas.vocabulary import Status
 
 REQUIRED = ("cells.csv", "config.json", "tables/runs.csv", "tables/accuracy.csv", "tables/movement.csv")
@@ -37,8 +36,7 @@ class Result:
     def rows(self, table: str) -> Iterator[dict[str, str]]:
         """The rows of tables/<table>.csv as dicts of text."""
         # Not by the schema: results of another version, which may have other columns, are compared too.
-        with open(self.folder / "tables" / f"{table}.csv", newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)
+        yield from schema.dicts(self.folder / "tables" / f"{table}.csv")
 
     @cached_property
     def runs(self) -> dict[tuple[str, int], dict[str, str]]:

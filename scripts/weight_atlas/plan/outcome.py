@@ -1,13 +1,12 @@
 """What the console shows before, after and instead of a run: cells, jobs, expected time, disk, failures."""
 
 import collections
-import csv
 import os
 import shlex
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-from weight_atlas import records
+from weight_atlas import records, schema
 from weight_atlas.plan import cost
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.study import Entry, Plan, block_path
@@ -155,8 +154,8 @@ def _missing(plan: Plan) -> dict[tuple[str, int], str]:
     path = plan.root / f"results/{plan.config.name}/tables/missing.csv"
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
-        return {(row["cell_id"], int(row["seed"])): row["cause"] for row in csv.DictReader(file)}
+    rows = schema.dicts(path, ("cell_id", "seed", "cause"))
+    return {(row["cell_id"], int(row["seed"])): row["cause"] for row in rows}
 
 
 def retried(plan: Plan, known: list[dict[str, Any]] | None = None) -> list[str]:

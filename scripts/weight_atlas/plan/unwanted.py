@@ -4,7 +4,6 @@ What is asked for is a set of paths below the working directory: blocks (`result
 and weights (`data/<dataset>`, `data/weights/<weights>`, no suffix), measures (`results/<name>/measures/<group>`).
 """
 
-import csv
 import json
 import os
 import re
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 import yaml
 
-from weight_atlas import store
+from weight_atlas import schema, store
 from weight_atlas.plan import lock, outcome, removal
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.disk import used
@@ -54,15 +53,15 @@ def asked_by(plan: Plan) -> set[str]:
 def shown_by(results: Path) -> set[str]:
     """What the results of a config were made from, by their cells.csv; ValueError in one line where it has no such."""
     paths: set[str] = set()
-    with open(results / "cells.csv", newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                weights = json.loads(row["cell"])["start"].get("weights_id")
-                paths |= {*row["blocks"].split(";"), f"data/{row['dataset_id']}"}
-                paths |= {f"results/{results.name}/measures/{row['group']}"}
-            except (KeyError, TypeError, ValueError):
-                raise ValueError(f"{file.name}: no list of cells; remove {results}, or run its config again") from None
+    try:
+        for row in schema.dicts(results / "cells.csv"):
+            weights = json.loads(row["cell"])["start"].get("weights_id")
+            paths |= {*row["blocks"].split(";"), f"data/{row['dataset_id']}"}
+            paths |= {f"results/{results.name}/measures/{row['group']}"}
             paths |= {f"data/weights/{weights}"} if weights else set()
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        what = f"{results}/cells.csv: no list of cells; remove {results}, or run its config again"
+        raise ValueError(printable(what, 9999)) from None
     return paths
 
 

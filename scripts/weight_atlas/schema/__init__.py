@@ -5,7 +5,22 @@ Training imports none of it, so that an edited sentence trains nothing again. No
 """
 
 from weight_atlas.schema.column import Column, Table
-from weight_atlas.schema.files import read, rows, write
+from weight_atlas.schema.files import columns, dicts, frame_text, read, rows, write
 from weight_atlas.schema.tables import COLLECTED, MEASURES, TABLES, axes, header, names
 
-__all__ = ["COLLECTED", "MEASURES", "TABLES", "Column", "Table", "axes", "header", "names", "read", "rows", "write"]
+__all__ = [
+    "COLLECTED",
+    "MEASURES",
+    "TABLES",
+    "Column",
+    "Table",
+    "axes",
+    "columns",
+    "dicts",
+    "frame_text",
+    "header",
+    "names",
+    "read",
+    "rows",
+    "write",
+]

@@ -7,6 +7,7 @@ from typing import Any
 
 from weight_atlas import store
 from weight_atlas.schema.column import CELL, DATASET, INIT, NETWORK, OPTIMIZER, STUDY, Column, Table
+from weight_atlas.schema.spreadsheet import neutralise
 from weight_atlas.schema.tables import TABLES
 
 NAME = "datapackage.json"
@@ -59,7 +60,7 @@ def _field(column: Column) -> dict[str, Any]:
         field["missingValues"] = []
     constraints: dict[str, Any] = {"required": True} if column.empty == "never" else {}
     if column.values:
-        constraints["enum"] = list(column.values)
+        constraints["enum"] = [neutralise(value) for value in column.values]  # as they stand in the file
     return field | ({"constraints": constraints} if constraints else {})
 
 

@@ -1,12 +1,14 @@
 """Tables as CSV files: the writer, and the reader. No torch; pandas inside the reader alone."""
 
 import csv
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from weight_atlas import store
 from weight_atlas.schema import tables
+from weight_atlas.schema.spreadsheet import neutralise, restore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,31 +16,97 @@ if TYPE_CHECKING:
 AGAIN = "remove the file, so that it is made again"
 
 
-def write(path: Path, table: str, rows: Iterable[Sequence[Any]], digits: int | None = None) -> None:
+def write(
+    path: Path, table: str, rows: Iterable[Sequence[Any]], digits: int | None = None, header: Sequence[str] = ()
+) -> None:
     """Write rows (values in the order of the table's columns) as CSV, whole.
 
     Floats are written so that they read back the same, or with `digits` significant digits; NaN and None are empty.
+    Text that a spreadsheet would run is neutralised. header: all columns, of a table that has free ones.
     """
+    names = header or tables.names(table)
     with store.atomic_write(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(tables.names(table))
-        writer.writerows([_text(value, digits) for value in row] for row in rows)
+        file.write(_line(names))
+        for row in rows:
+            file.write(_line(_text(value, digits) for value in row))
 
 
-def _text(value: Any, digits: int | None) -> Any:
+def _text(value: Any, digits: int | None) -> str:
     if value is None or value != value:
         return ""
     if isinstance(value, float):
-        return f"{value:.{digits}g}" if digits else repr(float(value))
-    return value
+        value = f"{value:.{digits}g}" if digits else repr(float(value))
+    return str(value)
+
+
+def frame_text(frame: "pd.DataFrame") -> str:
+    """The numbers of an exhibit as CSV text: ten significant digits, empty cells for what is undefined, the same bytes
+    every time, and text that a spreadsheet would run neutralised."""
+    columns = [
+        ["" if gone else f"{value:.10g}" if frame[name].dtype.kind == "f" else str(value) for value, gone in pairs]
+        for name in frame
+        for pairs in [zip(frame[name], frame[name].isna(), strict=True)]
+    ]
+    return "".join(map(_line, [map(str, frame.columns), *zip(*columns, strict=True)]))
+
+
+def _line(fields: Iterable[str]) -> str:
+    """Fields as a line of CSV; numbers stay numbers, text that a spreadsheet would run is neutralised.
+
+    Python's csv writer leaves a carriage return unquoted, which readers take for the end of the line.
+    """
+    return (",".join(map(_field, fields)) or '""') + "\n"
+
+
+def _field(text: str) -> str:
+    text = neutralise(text)
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+
+_QUOTED = re.compile('[,"\r\n]')
 
 
 def rows(path: Path, table: str) -> list[list[str]]:
-    """The rows of a table as lists of text, as they stand in the file; ValueError where its columns are others."""
+    """The rows of a table as lists of text; ValueError where its columns are others, or where it is no CSV file."""
+    lines = _lines(path)
+    _header(path, table, next(lines, []))
+    return list(lines)
+
+
+def dicts(path: str | Path, needed: Iterable[str] = ()) -> Iterator[dict[str, str]]:
+    """The rows of any table as dicts of text, also of another version's.
+
+    Raises
+    ------
+    ValueError
+        In one line, where it is no CSV file, or has none of the columns `needed`.
+    """
+    lines = _lines(path)
+    header = next(lines, [])
+    if missing := [name for name in needed if name not in header]:
+        raise ValueError(f"{path}: has no column {missing[0]!r}; {AGAIN}")
+    for line in lines:
+        yield dict(zip(header, line, strict=True))
+
+
+def columns(path: str | Path) -> list[str]:
+    """The header of any table; ValueError where it is no CSV file."""
+    return next(_lines(path), [])
+
+
+def _lines(path: str | Path) -> Iterator[list[str]]:
+    """The header and the rows of a CSV file, as they were before the writer neutralised them."""
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
-        _header(path, table, next(reader, []))
-        return list(reader)
+        count = None
+        try:
+            for line in filter(None, reader):
+                count = count or len(line)
+                if len(line) != count:
+                    raise ValueError(f"{path}: line {reader.line_num} has {len(line)} fields and the header {count}")
+                yield [restore(field) for field in line]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: line {reader.line_num + 1}: {error}; {AGAIN}") from None
 
 
 def read(path: str | Path, table: str) -> "pd.DataFrame":
@@ -61,15 +129,20 @@ def read(path: str | Path, table: str) -> "pd.DataFrame":
 
     if not Path(path).is_file():
         raise ValueError(f"{path}: is not there; run the workflow again, which makes it")
-    with open(path, newline="", encoding="utf-8") as file:
-        header = _header(path, table, next(csv.reader(file), []))
-    columns = [tables.TABLES[table].column(name) for name in header]
-    dtypes = {column.name: column.dtype for column in columns}
-    missing = {column.name: [""] for column in columns if column.empty != "text"}
+    header = _header(path, table, columns(path))
+    declared = [tables.TABLES[table].column(name) for name in header]
+    dtypes = {column.name: column.dtype for column in declared}
+    missing = {column.name: [""] for column in declared if column.empty != "text"}
     try:
-        return pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=missing, encoding="utf-8")
+        frame = pd.read_csv(
+            path, header=0, names=header, dtype=dtypes, keep_default_na=False, na_values=missing, encoding="utf-8"
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}; {AGAIN}") from None
+    for column in declared:
+        if column.dtype == "str" and frame[column.name].str.contains("'", regex=False).any():
+            frame[column.name] = frame[column.name].map(restore, na_action="ignore").astype("str")
+    return frame
 
 
 def _header(path: str | Path, table: str, found: list[str]) -> list[str]:

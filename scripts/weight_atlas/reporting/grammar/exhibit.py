@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from weight_atlas import schema
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.source import Source, recorded
 from weight_atlas.store import atomic_write, write_json
@@ -76,7 +77,7 @@ def write(folder, chapter, title, exhibits, facts):
     entries = []
     for exhibit in exhibits:
         with atomic_write(folder / f"{exhibit.name}.csv") as path:
-            path.write_text(csv_text(exhibit.data), encoding="utf-8")
+            path.write_text(schema.frame_text(exhibit.data), encoding="utf-8")
         if exhibit.figure is not None:
             with atomic_write(folder / exhibit.file) as path:
                 path.write_bytes(picture(exhibit))
@@ -105,11 +106,6 @@ def write_png(folder, exhibits):
         if exhibit.figure is not None and not exhibit.raster:
             with atomic_write(Path(folder) / f"{exhibit.name}.png") as path:
                 path.write_bytes(picture(replace(exhibit, raster=True)))
-
-
-def csv_text(data):
-    """The table as CSV text: ten significant digits, empty cells for what is undefined, the same bytes every time."""
-    return data.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
 def picture(exhibit):

@@ -5,7 +5,6 @@ whatever it holds, and only what a filter here marks as Markdown is let through 
 `quarto` is on PATH and by Pandoc otherwise, in a temporary folder of its own.
 """
 
-import csv
 import datetime
 import itertools
 import json
@@ -109,8 +108,7 @@ _NOTHING = {"exhibits": [], "facts": {}, "claims": [], "sentences": [], "left_ou
 def _rows(path, limit=None):
     """The rows of a CSV file as dicts of str; at most `limit`."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return list(itertools.islice(csv.DictReader(file), limit))
+        return list(itertools.islice(schema.dicts(path), limit))
     except FileNotFoundError:
         raise ValueError(f"{path}: is not there; the report needs it, run the rule that makes it") from None
 
