@@ -55,8 +55,8 @@ onstart:
 
 
 onsuccess:
-    print(outcome.after(PLAN, RETRY), file=sys.stderr)
+    print(warned(outcome.after(PLAN, RETRY)), file=sys.stderr)
 
 
 onerror:
-    print(outcome.after(PLAN, RETRY), file=sys.stderr)
+    print(warned(outcome.after(PLAN, RETRY)), file=sys.stderr)

@@ -12,7 +12,19 @@ SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
 from weight_atlas.export import commit, result
-from weight_atlas.plan import checks, clock, jobs, lock, outcome, outdated, recipe, snakemake_internals, spec, study
+from weight_atlas.plan import (
+    checks,
+    clock,
+    data_lines,
+    jobs,
+    lock,
+    outcome,
+    outdated,
+    recipe,
+    snakemake_internals,
+    spec,
+    study,
+)
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 # Bash for all rules. It is strict, and `logged FILE COMMAND` keeps what a command says in a file, whose last lines go
@@ -81,7 +93,14 @@ def before():
             lock.hold(Path(".snakemake/atlas.lock"))
         except lock.Busy as busy:
             sys.exit(str(busy))
-    return outcome.before(PLAN, AGAIN)
+    return warned(outcome.before(PLAN, AGAIN), AGAIN)
+
+
+def warned(text, again=()):
+    """The text below what a user should look at in the data, unless the target prints that by itself."""
+    targets = snakemake_internals.targets(workflow)
+    quiet = targets and targets <= READING | {"smoke", "prune"}
+    return "\n".join([*([] if quiet else data_lines.warnings(PLAN, again)), text])
 
 
 def workflow_files(*names):

@@ -26,7 +26,8 @@ rule prepare:
     shell:
         "logged {log:q} "
         "python {resources.scripts:q}/prepare.py dataset --spec {params.spec:q} --dataset-id {wildcards.dataset} "
-        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q}"
+        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q}; "
+        "grep '^warning: ' {log:q} >&2 || true"
 
 
 rule weights:

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import checks, outcome, outdated, spec, study
+from weight_atlas.plan import checks, data_lines, outcome, outdated, spec, study
 
 
 def main() -> int:
@@ -25,11 +25,13 @@ def main() -> int:
         plan = study.Plan(args.config)
     except checks.ConfigError as problem:
         sys.exit(f"config: {problem}")
-    print(outcome.table(plan, outdated.outdated(plan)))
+    again = outdated.outdated(plan)
+    print(outcome.table(plan, again))
+    print("\n".join(["", *data_lines.found(plan), *data_lines.warnings(plan, again)]))
     if args.smoke:
         from weight_atlas.training import smoke
 
-        return smoke.run(plan)
+        return 1 if smoke.run(plan) else 0
     return 0
 
 

@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             facts = prepare_dataset(options.spec, options.dataset_id, options.data_root, options.output)
             made_from = recipe.dataset(options.spec, facts["fingerprint"])
             store.write_json(options.card, facts | {"recipe": made_from})
+            for warning in facts["warnings"]:
+                print(f"warning: {options.dataset_id}: {warning}")
         else:
             from weight_atlas.datasets.weights import prepare_weights
 

@@ -194,6 +194,7 @@ def sample(root, troubles=True):
             "std": [0.32756],
             "notes": [f"How it was made: {NASTY}"],
             "warnings": [f"Look at {NASTY}"] if name == "digits" else [],
+            "repeats": {"test_in_train": 12 if name == "digits" else 0, "test_in_valid": 0},
             "sha256": "ab" * 32,
         }
         cards.append(root / "data" / f"{name}-1a2b3c.json")
@@ -725,6 +726,16 @@ def test_report_shows_text_literally_and_no_markers(made):
         reader.all("img")[-1]["alt"].startswith('A picture of "')
         and "<b>bold</b> & more." in reader.all("img")[-1]["alt"]
     )
+
+
+def test_first_page_says_which_test_images_are_training_images(made):
+    text = Reader(made[2]).text.replace("\xa0", " ")
+    short = text[text.index("replicates done") : text.index("Each question leads")]
+    assert "The digits | <i>set</i>: its test images are not all new" in short
+    assert "12 of 61 test images (19.7 %) are training images too, equal in every pixel." in short
+    assert "validation images too" not in short
+    assert "The fashion | <i>set</i>: its test images" not in short
+    assert "There are warnings on 1 data set, listed with the data: The digits | <i>set</i>." in short
 
 
 def test_report_counts_replicates(made):

@@ -363,6 +363,31 @@ def test_accuracy_table_prints_the_same_numbers(folder, exhibits):
     assert exhibits["accuracy-table"].columns == list(table.columns)
 
 
+def test_accuracy_stands_beside_the_largest_class_and_beside_leaks(folder):
+    tables = Tables("dynamics", folder / "cells.csv", folder / "tables", folder / "measures")
+    tables.cards = {
+        name: {"counts": {"test": [30, 10]}, "repeats": {"test_in_train": 10 * place, "test_in_valid": 4 * place}}
+        for place, name in enumerate(sorted(set(tables.cells["dataset_id"])))
+    }
+    label = dict(zip(tables.cells["dataset_id"], tables.cells["dataset"], strict=True))
+    clean, leaky = (label[name] for name in tables.cards)
+    (figure,), (table,) = runs.accuracy(tables), runs.accuracy_table(tables)
+    for text in (figure.caption, table.caption):
+        for name in (clean, leaky):
+            assert f"75.0 % on {name}" in text
+        assert (
+            f"Not all of this is about new images: 10 of 40 test images of {leaky} (25.0 %) are training images too "
+            f"and 4 of 40 test images of {leaky} (10.0 %) are validation images too."
+        ) in text
+        assert f"test images of {clean}" not in text
+    assert "untouched" not in figure.caption
+    for card in tables.cards.values():
+        card["repeats"] = {"test_in_train": 0, "test_in_valid": 0, "within": 3}
+    (figure,) = runs.accuracy(tables)
+    assert "both on the untouched test set" in figure.caption
+    assert "new images" not in figure.caption
+
+
 def test_training_numbers_keep_what_a_diverged_replicate_reached(folder, exhibits):
     metrics = pd.read_csv(folder / "tables" / "metrics.csv")
     data = exhibits["training-curves-digits"].data

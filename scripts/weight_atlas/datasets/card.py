@@ -15,10 +15,22 @@ class Facts(TypedDict):
     warnings: list[str]
 
 
+class Repeats(TypedDict):
+    """How many images of the test split are in train too, of valid in train, of test in valid; how many equal one of
+    another class; and how many equal an earlier one of their class and split."""
+
+    test_in_train: int
+    valid_in_train: int
+    test_in_valid: int
+    two_classes: int
+    within: int
+
+
 class Card(TypedDict):
     """classes: names by label; size: [height, width] in pixels; counts: {split: images per label}.
 
-    mean, std: of the training images per channel, on the scale 0 to 1; sha256: of the tensors' bytes; fingerprint: of
+    mean, std: of the training images per channel, on the scale 0 to 1, a std of 0 replaced by 1; repeats: equal images;
+    sha256: of the tensors' bytes; fingerprint: of
     the source (see `source_info.fingerprint`); notes: sentences on how the data set was made; warnings:
     sentences on what a user should look at.
     """
@@ -32,6 +44,7 @@ class Card(TypedDict):
     counts: dict[str, list[int]]
     mean: list[float]
     std: list[float]
+    repeats: Repeats
     sha256: str
     fingerprint: str
     notes: list[str]

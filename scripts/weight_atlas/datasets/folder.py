@@ -160,9 +160,9 @@ def _check_once(parts: dict[str, Classes]) -> None:
 
 def _passed_over(looked: list[Looked]) -> list[str]:
     """Sentences on images in no class folder, and on files in class folders that are none."""
-    loose = [str(ImageFile(path, name)) for (_, path), _, layout in looked for name in layout.loose]
+    loose = [ImageFile(path, name).short for (_, path), _, layout in looked for name in layout.loose]
     others = [
-        str(ImageFile(path, name))
+        ImageFile(path, name).short
         for (_, path), found, layout in looked
         for name in found.others
         if any(tuple(name.split("/")[:level]) in layout.folders for level in range(name.count("/") + 1))

@@ -1,15 +1,18 @@
 """Prepare a data set: read the chosen images into one tensor file, and say on its card what it holds."""
 
+import bisect
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from weight_atlas.datasets import remarks, repeats
 from weight_atlas.datasets.card import Card
 from weight_atlas.datasets.changes import Changes
-from weight_atlas.datasets.source import DataRoot, Images, Source, Spec
+from weight_atlas.datasets.source import DataRoot, Images, Positions, Source, Spec
 from weight_atlas.datasets.source_info import SOURCES, describe, fingerprint, shape
 from weight_atlas.datasets.split import choose, describe_split, file_labels, select_labels
 from weight_atlas.store import save_tensors
@@ -21,6 +24,15 @@ class MeanStd(NamedTuple):
 
     mean: list[float]
     std: list[float]
+
+
+class Origin(NamedTuple):
+    """Where the images from position `start` on are from: a class (its original label) in a part of the source."""
+
+    start: int
+    label: int
+    part: str
+    positions: Positions
 
 
 def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: str | Path) -> Card:
@@ -48,14 +60,18 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
     images = np.empty((total, *shape(spec, source)), np.uint8)
     labels, split = np.empty(total, np.int64), np.empty(total, np.uint8)
     start, changes = 0, Changes()
+    origins: list[Origin] = []
     with SOURCES[spec["source"]].reader(spec, data_root, source) as read:
         for split_number, name in enumerate(SPLITS):
             for label, (part, positions) in picks[name].items():
                 end = start + len(positions)
                 changes.join(read(images[start:end], part, label, positions))
                 labels[start:end], split[start:end] = numbers[label], split_number
+                origins.append(Origin(start, label, part, positions))
                 start = end
     mean, std = mean_std(images[: np.count_nonzero(split == 0)])  # train comes first
+    counts = _counts(labels, split, len(names))
+    repeated, repeats_told = repeats.find(images, labels, split, lambda at: _name(source, origins, at))
     card: Card = {
         "dataset_id": dataset_id,
         "title": source.title,
@@ -63,13 +79,20 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
         "classes": names,
         "channels": images.shape[1],
         "size": list(images.shape[2:]),
-        "counts": _counts(labels, split, len(names)),
+        "counts": counts,
         "mean": mean,
-        "std": std,
+        "std": [value or 1.0 for value in std],
+        "repeats": repeated,
         "sha256": _digest(images, labels, split),
         "fingerprint": fingerprint(source),
         "notes": source.notes + _notes(spec, source, images, changes),
-        "warnings": source.warnings + changes.warnings(total),
+        "warnings": [
+            *source.warnings,
+            *remarks.imbalance(names, counts),
+            *remarks.without_variance(std),
+            *changes.warnings(total),
+            *repeats_told,
+        ],
     }
     tensors: dict[str, npt.NDArray[Any]] = {"images": images, "labels": labels, "split": split}
     save_tensors(output, tensors, {"dataset_id": dataset_id})
@@ -79,6 +102,16 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
 def _counts(labels: npt.NDArray[np.int64], split: npt.NDArray[np.uint8], classes: int) -> dict[str, list[int]]:
     """{split: images per label}."""
     return {name: np.bincount(labels[split == i], minlength=classes).tolist() for i, name in enumerate(SPLITS)}
+
+
+def _name(source: Source, origins: Sequence[Origin], at: int) -> str:
+    """The file of the image at a position of the data set; of a source without files its place there."""
+    origin = origins[bisect.bisect_right(origins, at, key=lambda origin: origin.start) - 1]
+    position = int(origin.positions[at - origin.start])
+    if source.images:
+        return source.images[origin.part][origin.label][position].short
+    part = "" if origin.part == "all" else f"{origin.part} "
+    return f"{part}image {position} of class {source.classes[origin.label]}"
 
 
 def _digest(*arrays: npt.NDArray[np.generic]) -> str:

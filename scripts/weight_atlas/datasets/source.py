@@ -25,6 +25,13 @@ class ImageFile(NamedTuple):
     name: str
     checksum: str = ""
 
+    @property
+    def short(self) -> str:
+        """Its name without the folders above the container, for what others may read."""
+        return (
+            f"{self.container.name}: {self.name}" if self.container.is_file() else f"{self.container.name}/{self.name}"
+        )
+
     def __str__(self) -> str:
         is_folder = self.container.is_dir()
         return printable(self.container / self.name if is_folder else f"{self.container}: {self.name}")

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from weight_atlas.datasets import digits, folder, torchvision_datasets
+from weight_atlas.datasets import digits, folder, remarks, torchvision_datasets
 from weight_atlas.datasets.card import Facts
 from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, printable, under_data_root
 from weight_atlas.datasets.split import choose, file_labels
@@ -72,5 +72,5 @@ def facts(spec: Spec, data_root: DataRoot) -> Facts:
         "size": [height, width],
         "counts": {split: sum(per_class[split]) for split in SPLITS},
         "per_class": per_class,
-        "warnings": source.warnings,
+        "warnings": source.warnings + remarks.imbalance(labels.names, per_class),
     }

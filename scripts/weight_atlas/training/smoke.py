@@ -1,5 +1,6 @@
 """One step of every pair of network and data, so that what cannot work is found in seconds."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def run(plan: Plan) -> int:
     for name, cell in pairs.values():
         try:
             loss = _first_loss(cell, f"data/{cell.settings.dataset_id}")
+            if not math.isfinite(loss):
+                raise ValueError(f"loss {loss} in its first step; see the data, the learning rate and the precision")
             print(f"  works   {name}: loss {loss:.3f} in its first step", flush=True)
         except (RuntimeError, ValueError) as error:
             failures += 1

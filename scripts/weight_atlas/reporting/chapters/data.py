@@ -133,7 +133,11 @@ def counts(cards):
             rows.append((card["title"], f"each of {len(card['classes'])}", *each))
         rows.append((card["title"], "all classes", *(str(sum(row)) for row in numbers)))
     table = pd.DataFrame(rows, columns=["data set", "class", *SPLITS])
-    caption = "Pictures by data set, class and split. Training sees train; valid chooses epochs; test only ever judges."
+    seen = [card["title"] for card in cards if any(card.get("repeats", {}).get(f"test_in_{part}") for part in SPLITS)]
+    but = f" But images of test are in train or valid too in {' and '.join(seen)}." if seen else ""
+    caption = (
+        "Pictures by data set, class and split. Training sees train; valid chooses epochs; test only ever judges." + but
+    )
     alt = f"Table of the numbers of pictures of {', '.join(card['title'] for card in cards)}."
     return Exhibit("class-counts", "Pictures by class and split", caption, alt, table)
 

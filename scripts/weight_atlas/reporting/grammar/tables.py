@@ -94,6 +94,9 @@ class Tables:
     @cards.setter
     def cards(self, cards):
         self._cards = cards
+        for others in (self.sources, self.children):
+            if others is not None:
+                others.cards = cards
 
     def _differing(self):
         """The axes in which the cells differ, data set and network apart."""

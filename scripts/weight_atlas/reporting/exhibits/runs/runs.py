@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from weight_atlas.reporting.exhibits.runs import beside
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.vocabulary import Protocol
@@ -63,17 +64,18 @@ def accuracy(tables):
     rows.align()
     rows.counts()
     rows.legend(fig)
+    on = f"both on the {beside.test_set(tables)}"
     caption = (
         "Test accuracy of every cell. Dots are means over the finished replicates; n/N beside a row counts finished "
         f"and requested replicates. {intervals('Lines', data)} The dots of a row are one set of runs told in three "
-        "ways: the last epoch and the best validation epoch, both on the untouched test set, and the best epoch on "
+        f"ways: the last epoch and the best validation epoch, {on}, and the best epoch on "
         "valid and test together, which flatters, since it is chosen on the very pictures that it reports (many "
         "documents do so). "
         + ("Each data set has its own scale. " if tables.cells["dataset"].nunique() > 1 else "")
         + ("An interval that would pass 100 % is cut there. " if (data["high"] == 1).any() else "")
-        + shortfall(tables)
+        + f"{beside.majority(tables)} {beside.repeated(tables)} {shortfall(tables)}"
     )
-    return [Exhibit("accuracy", "Test accuracy", caption.strip(), accuracy_alt(tables, data), data, fig)]
+    return [Exhibit("accuracy", "Test accuracy", " ".join(caption.split()), accuracy_alt(tables, data), data, fig)]
 
 
 def accuracy_alt(tables, data):
@@ -103,10 +105,10 @@ def accuracy_table(tables, name="accuracy-table", title="Test accuracy in number
     caption = (
         f"Accuracy in percent{everywhere(tables)}: mean over the finished replicates{counted(columns)} at the last "
         "epoch and at the best validation epoch, both on test, and at the epoch that is best on valid and test "
-        f"together, as many documents report it. {half(data)} "
+        f"together, as many documents report it. {half(data)} {beside.majority(tables)} {beside.repeated(tables)} "
     )
     alt = f"Table of accuracies of {plural(len(table), 'cell')} by three protocols."
-    return [Exhibit(name, title, (caption + shortfall(tables)).strip(), alt, table, columns=columns)]
+    return [Exhibit(name, title, " ".join((caption + shortfall(tables)).split()), alt, table, columns=columns)]
 
 
 def labels(tables, cell):
