@@ -46,16 +46,19 @@ def plan(*changes, root=Path("nowhere")):
 
 
 WRONG = {
-    "unknown key": ([(("epochz",), 3)], ["epochz", "3", "datasets"]),
+    "unknown key": ([(("epochz",), 3)], ["'epochz'", "datasets"]),
     "unknown nested key": ([(("training", "epoch"), 3)], ["training", "'epoch'", "epochs"]),
-    "wrong type": ([(("replicates",), "three")], ["replicates", "'three'", "integer"]),
-    "zero replicates": ([(("replicates",), 0)], ["replicates", "0", "greater than 0"]),
-    "negative epochs": ([(("training", "epochs"), -3)], ["training.epochs", "-3", "greater than 0"]),
-    "a flag as text": ([(("optimizers", "sgd", "nesterov"), "yes")], ["optimizers.sgd.nesterov", "'yes'", "boolean"]),
-    "unknown network": ([(("networks", "lenet5"), {"architecture": "lenet9"})], ["lenet9", "resnet18"]),
+    "wrong type": ([(("replicates",), "three")], ["replicates", "'three'", "whole number"]),
+    "zero replicates": ([(("replicates",), 0)], ["replicates", "0", "above 0"]),
+    "negative epochs": ([(("training", "epochs"), -3)], ["training.epochs", "-3", "above 0"]),
+    "a flag as text": (
+        [(("optimizers", "sgd", "nesterov"), "yes")],
+        ["optimizers.sgd.nesterov", "'yes'", "true or false"],
+    ),
+    "unknown network": ([(("networks", "lenet5"), {"architecture": "lenet9"})], ["lenet9", "lenet5"]),
     "unknown stem": ([(("networks", "resnet18-quarter", "stem"), "big")], ["'big'", "'imagenet'", "'cifar'"]),
-    "unknown option": ([(("networks", "lenet5", "depth"), 3)], ["networks.lenet5", "depth", "3"]),
-    "unknown optimizer": ([(("optimizers", "sgd", "type"), "adagrad")], ["optimizers.sgd", "adagrad", "'adam'"]),
+    "unknown option": ([(("networks", "lenet5", "depth"), 3)], ["networks.lenet5", "'depth'", "width"]),
+    "unknown optimizer": ([(("optimizers", "sgd", "type"), "adagrad")], ["optimizers.sgd", "adagrad", "adam"]),
     "text for a number": ([(("optimizers", "sgd", "momentum"), "fast")], ["optimizers.sgd.momentum", "'fast'"]),
     "nesterov alone": (
         [(("optimizers", "sgd"), {"type": "sgd", "nesterov": True})],
@@ -81,7 +84,7 @@ WRONG = {
     ),
     "unknown data set": ([((*D, "grid", "dataset"), ["mnist"])], ["'mnist'", "digits, digits-0-4"]),
     "unknown init": ([((*D, "grid", "init"), ["kaiming"])], ["'kaiming'", "kaiming_uniform"]),
-    "empty axis": ([((*D, "grid", "network"), [])], ["grid.network", "[]", "at least 1"]),
+    "empty axis": ([((*D, "grid", "network"), [])], ["grid.network", "is empty", "at least 1"]),
     "unknown axis": ([((*D, "grid", "inits"), ["default"])], ["grid", "'inits'", "init"]),
     "nothing left": ([((*D, "exclude"), [{"dataset": "digits"}])], ["exclude", "at least one"]),
     "exclude by no axis": ([((*D, "exclude"), [{"datset": "digits"}])], ["exclude", "'datset'", "dataset"]),
@@ -103,7 +106,7 @@ WRONG = {
     ),
     "frozen beyond the end": (
         [(("training", "stages"), [{"epochs": 3, "frozen": 9}])],
-        ["stages.frozen", "9", "0 to 4"],
+        ["stages.0.frozen", "9", "0 to 4"],
     ),
     "a table too short": ([(("training", "schedule"), {"type": "table", "rates": [0.1]})], ["rates", "8 epochs"]),
     "unknown schedule": ([(("training", "schedule"), {"type": "cosin"})], ["training.schedule", "cosin", "'cosine'"]),
@@ -132,7 +135,7 @@ WRONG = {
     ),
     "a layer to perturb unknown": (
         [(("perturbations", "flip"), {"type": "flip", "layers": ["conv9"]})],
-        ["layers", "'conv9'", "conv1"],
+        ["perturbations.flip.layers", "'conv9'", "conv2"],
     ),
     "neither a grid nor experiments": ([((*D, "grid"), None)], ["definitions.dynamics", "experiments"]),
     "a grid beside experiments": (
@@ -148,7 +151,7 @@ WRONG = {
         ["checkpoints.0.match.to", "first"],
     ),
     "checkpoints of neither kind": ([((*D, "checkpoints"), [{}])], ["checkpoints.0", "exactly one"]),
-    "nobody to perturb": ([((*D, "perturb", 0, "where", "init"), "default")], ["perturb.0.where", "matches no cell"]),
+    "nobody to perturb": ([((*D, "perturb", 0, "where", "init"), "default")], ["perturb.0.where.init", "no cell here"]),
     "a state that nobody keeps": ([((*D, "perturb", 0, "state"), "carried")], ["perturb.0.state", "keep_optimizer"]),
     "a kept epoch for the children": ([((*D, "perturb", 0, "take"), 99)], ["perturb.0.take", "epoch 99"]),
     "an init perturbed by nothing known": (

@@ -82,6 +82,7 @@ class Perturbation:
     order: str = "same"
     repeat: int = 0
     state: str = "fresh"
+    place: str = ""  # where it is written, for errors
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,19 @@
-"""What a config may say: one line for what cannot be run, and the pieces that the plan checks by."""
+"""Settings that are put on top of each other, and the one line for what cannot be run: it names the place where the
+user wrote it."""
 
 from collections.abc import Hashable
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from weight_atlas import perturbations
-from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
-from weight_atlas.plan.cell import Data
-from weight_atlas.plugins import Option
-from weight_atlas.settings import Settings
 
 T = TypeVar("T")
+
+
+DEEPEST = 20  # levels of a config
+VALUES = 100_000  # in a config, aliases written out
 
 
 class ConfigError(ValueError):
@@ -22,16 +22,47 @@ class ConfigError(ValueError):
 
 def check(model: type[T] | TypeAdapter[T], value: Any, where: str) -> T:
     """`value` as `model`, or a ConfigError with the one line that says what is wrong."""
-    adapter: TypeAdapter[T] = model if isinstance(model, TypeAdapter) else _adapter(cast(Hashable, model))
     try:
-        return adapter.validate_python(value)
+        return _validated(model, value)
     except ValidationError as error:
         raise ConfigError(spec.line(error, where, value)) from None
+
+
+def _validated(model: type[T] | TypeAdapter[T], value: Any) -> T:
+    adapter: TypeAdapter[T] = model if isinstance(model, TypeAdapter) else _adapter(cast(Hashable, model))
+    return adapter.validate_python(value)
 
 
 @cache  # making one takes longer than what it checks
 def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
+
+
+def check_extent(config: Any) -> None:
+    """Refuse a config that is nested deeper, or whose aliases stand for more values, than anybody writes; and what is
+    no plain value, or no text as a key."""
+    waiting, count = [(config, "", 0)], 0
+    while waiting:
+        value, where, depth = waiting.pop()
+        count += 1
+        if depth > DEEPEST:
+            raise ConfigError(f"{where.split('.')[0]}: is nested deeper than {DEEPEST} levels; write it flatter")
+        if count > VALUES:
+            raise ConfigError(f"{where.split('.')[0]}: the config has more than {VALUES:,} values; allowed: fewer")
+        if isinstance(value, dict):
+            for key in value:
+                if isinstance(key, str) and len(key) > 200:
+                    raise ConfigError(f"{where or 'config'}: the name {spec.shown(key)} is too long")
+                if not isinstance(key, str):
+                    shown = spec.shown(key)
+                    raise ConfigError(
+                        f"{where or 'config'}: the name {shown} is no text; write it in quotes: '{shown}'"
+                    )
+            waiting += [(inner, f"{where}.{key}".lstrip("."), depth + 1) for key, inner in reversed(value.items())]
+        elif isinstance(value, list):
+            waiting += [(inner, f"{where}.{place}", depth + 1) for place, inner in reversed(list(enumerate(value)))]
+        elif not isinstance(value, str | int | float | None):
+            raise ConfigError(f"{where or 'config'}: {spec.shown(value)} is no text; write it in quotes")
 
 
 def merge(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -45,80 +76,44 @@ def merge(*parts: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def matches(where: dict[str, Any], labels: dict[str, Any], key: str) -> bool:
-    """Whether the labels are those that `where` names (one or several a key)."""
-    for axis, allowed in where.items():
-        if axis not in labels:
-            raise ConfigError(f"{key}: {axis!r} is not an axis; allowed: {', '.join(labels)}")
-        if labels[axis] not in (allowed if isinstance(allowed, list) else [allowed]):
-            return False
-    return True
+class Overlay(NamedTuple):
+    """Settings that are put on top of others, and where in the config they are written."""
+
+    place: str
+    settings: dict[str, Any]
 
 
-def step_options(kind: str, where: str) -> dict[str, Option]:
-    """The options of a type of perturbation; ConfigError where there is none of that name."""
+def check_overlaid(model: type[T] | TypeAdapter[T], overlays: list[Overlay]) -> T:
+    """The overlays on top of each other as `model`, or a ConfigError that names the place where it was written."""
+    merged = merge(*(overlay.settings for overlay in overlays))
     try:
-        return perturbations.options(kind)
-    except ValueError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        return _validated(model, merged)
+    except ValidationError as error:
+        wrong = spec.first(error, merged)
+        deepest = written(overlays, *wrong.keys, *([wrong.key] if wrong.key else []))
+        raise ConfigError(f"{'.'.join([deepest.place, *wrong.keys])}: {wrong.message}") from None
 
 
-def check_images(data: Data, channels: int, classes: int, where: str) -> None:
-    """Refuse a data set that a given network cannot see, or whose classes it has no output for."""
-    image_channels = data.facts["channels"]
-    if image_channels not in (1, channels):
-        raise ConfigError(
-            f"{where}.dataset: its images have {image_channels} channels, the network takes {channels}; give others"
-        )
-    if classes < len(data.facts["classes"]):
-        raise ConfigError(
-            f"{where}.dataset: has {len(data.facts['classes'])} classes, and the network {classes} outputs; give "
-            "another data set, or leave it out"
-        )
+def written(overlays: list[Overlay], *keys: str) -> Overlay:
+    """The overlay that has the last word on the value of these keys, or on what lies above it; the first where none
+    has."""
+    depths = [_depth(overlay.settings, keys) for overlay in overlays]
+    last = len(overlays) - 1 - depths[::-1].index(max(depths))
+    return overlays[last if max(depths) or not keys else 0]
 
 
-def check_frozen(stages: list[dict[str, Any]], table: Table, where: str) -> None:
-    """Refuse stages that freeze all layers, or layers that are not there."""
-    names = [layer.name for layer in table.weight_layers]
-    for stage in stages:
-        frozen = stage["frozen"]
-        if isinstance(frozen, int) and frozen >= len(names):
-            raise ConfigError(
-                f"{where}.training.stages.frozen: {frozen} of {len(names)} weight layers leaves nothing to train; "
-                f"allowed: 0 to {len(names) - 1}"
-            )
-        check_layers(frozen if isinstance(frozen, list) else None, table, f"{where}.training.stages.frozen")
+def place(overlays: list[Overlay], *keys: str) -> str:
+    """Where the user wrote the value of these keys."""
+    return ".".join([written(overlays, *keys).place, *keys])
 
 
-def check_penalty(penalty: dict[str, Any] | None, table: Table, where: str) -> None:
-    """Refuse a penalty on layers without weights."""
-    names = [layer.name for layer in table.weight_layers]
-    for name in (penalty["layers"] or []) if penalty else []:
-        if not any(f"{layer}.".startswith(f"{name}.") for layer in names):
-            raise ConfigError(f"{where}.training.penalty.layers: {name!r} has no weights; allowed: {', '.join(names)}")
-
-
-def check_layers(layers: list[str] | None, table: Table, where: str) -> None:
-    """Refuse names that are of no layer with tensors."""
-    names = [layer.name for layer in table.layers if layer.parameters]
-    for name in layers or []:
-        if not any(f"{layer}.".startswith(f"{name}.") for layer in names):
-            raise ConfigError(f"{where}: {name!r} is no layer; allowed: {', '.join(names)}")
-
-
-def check_snapshots(snapshots: str | list[int], epochs: int, where: str) -> str | list[int]:
-    """The epochs whose snapshots are kept, the ends among them; ConfigError where there is no such epoch."""
-    if isinstance(snapshots, list):
-        for epoch in snapshots:
-            if epoch > epochs:
-                raise ConfigError(f"{where}.training.snapshots: there is no epoch {epoch}; allowed: 0 to {epochs}")
-        return sorted({0, *snapshots, epochs})
-    return snapshots
-
-
-def check_take(epoch: int, settings: Settings, where: str) -> None:
-    """Refuse an epoch whose snapshot a cell of these settings does not keep."""
-    kept, epochs = settings.snapshots, settings.epochs
-    is_kept = epoch <= epochs if kept == "all" else epoch in ((0, epochs) if kept == "ends" else kept)
-    if not is_kept:
-        raise ConfigError(f"{where}: epoch {epoch} of the cell is not kept; allowed: last, best, or a kept epoch")
+def _depth(settings: Any, keys: tuple[str, ...]) -> int:
+    """How many of the keys lead into the settings, one within the other."""
+    for depth, key in enumerate(keys):
+        if isinstance(settings, list) and key.isdigit() and int(key) < len(settings):
+            settings = settings[int(key)]
+        elif isinstance(settings, dict) and key in settings:
+            settings = settings[key]
+        else:
+            return depth
+    return len(keys)

@@ -1,14 +1,17 @@
 """The cells that start from cells of a study's grid: perturbed and trained again, or grafted onto another task."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
 from weight_atlas.plan.cell import Cell, LayerTransfer, Perturbation
-from weight_atlas.plan.checks import ConfigError, matches, step_options
+from weight_atlas.plan.checks import ConfigError, Overlay
+from weight_atlas.plan.fits import step_options
+from weight_atlas.plan.labels import check_count, check_rule, matches
 from weight_atlas.plan.resolve import Combination, Resolver
 
 CONTROLS = {
@@ -26,8 +29,8 @@ class Parent:
     cell: Cell
     labels: dict[str, str]
     network: str
-    changes: list[dict[str, Any]]
-    sets: list[dict[str, Any]]
+    changes: list[Overlay]
+    sets: list[Overlay]
 
 
 class Child(NamedTuple):
@@ -47,11 +50,16 @@ class Change(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A level of an axis, and the settings that it puts on top."""
+    """A level of an axis, the settings that it puts on top, and where it is written."""
 
     axis: str
     label: str
     overrides: spec.Overrides
+    place: str
+
+    def overlay(self, key: Literal["training", "set", "options"]) -> Overlay:
+        """One part of its settings."""
+        return Overlay(f"{self.place}.{key}", getattr(self.overrides, key))
 
 
 class Rung(NamedTuple):
@@ -73,11 +81,12 @@ def perturbed(resolver: Resolver, study: spec.Design, parents: list[Parent], whe
     is_list = isinstance(study.perturb, list)
     for number, perturb in enumerate(study.perturb if isinstance(study.perturb, list) else [study.perturb]):
         key = f"{where}.perturb.{number}" if is_list else f"{where}.perturb"
-        chosen = [parent for parent in parents if matches(perturb.where, parent.labels, f"{key}.where")]
-        if not chosen:
-            raise ConfigError(f"{key}.where: matches no cell of the grid; allowed: labels that its cells have")
-        for parent in chosen:
-            changes, sets = [*parent.changes, perturb.training], [*parent.sets, perturb.set]
+        check_rule(perturb.where, [parent.labels for parent in parents], f"{key}.where")
+        for parent in parents:
+            if not matches(perturb.where, parent.labels):
+                continue
+            changes = [*parent.changes, Overlay(f"{key}.training", perturb.training)]
+            sets = [*parent.sets, Overlay(f"{key}.set", perturb.set)]
             combination = Combination(parent.labels | {"network": parent.network}, changes, sets, key)
             for role, label, perturbation in _changes(resolver.config, perturb, parent.cell.table, key):
                 perturbation = replace(perturbation, take=perturb.take, state=perturb.state)
@@ -89,18 +98,24 @@ def _changes(config: spec.Config, perturb: spec.Perturb, table: Table, where: st
     """The perturbations that a study names, ladders expanded, then the controls."""
     for name in perturb.perturbations:
         if name not in config.perturbations:
-            known = ", ".join(config.perturbations) or "none"
-            raise ConfigError(f"{where}.perturbations: {name!r} is not one of the perturbations; allowed: {known}")
+            near = spec.near(name, config.perturbations)
+            raise ConfigError(f"{where}.perturbations: {name!r} is not one of the perturbations; {near}")
         steps = config.perturbations[name]
         for rung in _rungs(steps if isinstance(steps, list) else [steps], table, name):
-            yield Change("perturbed", "-".join([name, *rung.words]), Perturbation(rung.steps))
+            change = Perturbation(rung.steps, place=f"perturbations.{name}")
+            yield Change("perturbed", "-".join([name, *rung.words]), change)
     for control in perturb.controls:
         yield Change("control", *CONTROLS[control])
 
 
 def _rungs(steps: list[spec.Step], table: Table, name: str) -> Iterator[Rung]:
     """Every rung of a ladder of steps."""
-    for rung in itertools.product(*(list(_choices(step, table, f"perturbations.{name}")) for step in steps)):
+    places = [
+        f"perturbations.{name}.{number}" if len(steps) > 1 else f"perturbations.{name}" for number in range(len(steps))
+    ]
+    choices = [list(_choices(step, table, place)) for step, place in zip(steps, places, strict=True)]
+    check_count(math.prod(map(len, choices)), f"perturbations.{name}", "perturbations")
+    for rung in itertools.product(*choices):
         yield Rung([word for choice in rung for word in choice.words], [choice.step for choice in rung])
 
 
@@ -109,6 +124,10 @@ def _choices(step: spec.Step, table: Table, where: str) -> Iterator[StepChoice]:
     declared = step_options(step.type, where)
     extra = step.model_extra or {}
     values = {name: value if isinstance(value, list) else [value] for name, value in extra.items()}
+    for name, listed in values.items():
+        if not listed or any(value in listed[:place] for place, value in enumerate(listed)):
+            raise ConfigError(f"{where}.{name}: {spec.shown(listed)} is empty or has a value twice; give each once")
+    check_count(math.prod(map(len, values.values())), where, "values of its options")
     each = step.layers == "each"
     layer_choices = [[layer.name] for layer in table.weight_layers] if step.layers == "each" else [step.layers]
     for layers, *choice in itertools.product(layer_choices, *values.values()):
@@ -130,18 +149,24 @@ def transferred(resolver: Resolver, study: spec.Design, parents: list[Parent], w
     """The cells of each transfer experiment: every mode and depth, for every base cell that it names."""
     for name, transfer in study.transfer.items():
         key = f"{where}.transfer.{name}"
-        bases = [p for p in parents if p.labels["dataset"] == transfer.base and matches(transfer.where, p.labels, key)]
-        if not bases:
-            raise ConfigError(f"{key}.base: no cell of the grid has the data set {transfer.base!r}; add it to the grid")
-        for base, levels in itertools.product(bases, itertools.product(*_levels(transfer))):
+        own = [parent for parent in parents if parent.labels["dataset"] == transfer.base]
+        if not own:
+            known = dict.fromkeys(parent.labels["dataset"] for parent in parents)
+            raise ConfigError(
+                f"{key}.base: no cell of the grid has the data set {transfer.base!r}; {spec.near(transfer.base, known)}"
+            )
+        check_rule(transfer.where, [parent.labels for parent in own], f"{key}.where")
+        bases = [parent for parent in own if matches(transfer.where, parent.labels)]
+        for base, levels in itertools.product(bases, combined(transfer.vary, key)):
             labels = base.labels | {"dataset": transfer.target}
             for level in levels:
                 labels |= level.overrides.labels
             has_other_network = labels["network"] != base.labels["network"]
             network = labels["network"] if has_other_network else base.network
-            network = resolver.variant(network, [level.overrides.options for level in levels])
-            changes = [*base.changes, transfer.training, *(level.overrides.training for level in levels)]
-            sets = [*base.sets, transfer.set, *(level.overrides.set for level in levels)]
+            network = resolver.variant(network, [level.overlay("options") for level in levels], key)
+            own_training = Overlay(f"{key}.training", transfer.training)
+            changes = [*base.changes, own_training, *(level.overlay("training") for level in levels)]
+            sets = [*base.sets, Overlay(f"{key}.set", transfer.set), *(level.overlay("set") for level in levels)]
             combination = Combination(labels | {"network": network}, changes, sets, key)
             labels_in_full = labels | {level.axis: level.label for level in levels}
             for mode, depth in itertools.product(transfer.modes, _depths(transfer, base.cell.table, key)):
@@ -151,11 +176,14 @@ def transferred(resolver: Resolver, study: spec.Design, parents: list[Parent], w
                 yield Child("extra" if transfer.extra else "transfer", labels_in_full | about, cell.cell_id)
 
 
-def _levels(transfer: spec.Transfer) -> list[list[Level]]:
-    """The levels of each axis that a transfer varies."""
-    return [
-        [Level(axis, label, overrides) for label, overrides in levels.items()] for axis, levels in transfer.vary.items()
+def combined(vary: dict[str, dict[str, spec.Overrides]], where: str) -> list[tuple[Level, ...]]:
+    """Every combination of the levels of some further axes."""
+    check_count(math.prod(map(len, vary.values())), f"{where}.vary", "combinations")
+    axes = [
+        [Level(axis, label, overrides, f"{where}.vary.{axis}.{label}") for label, overrides in levels.items()]
+        for axis, levels in vary.items()
     ]
+    return list(itertools.product(*axes))
 
 
 def _depths(transfer: spec.Transfer, table: Table, where: str) -> list[int]:

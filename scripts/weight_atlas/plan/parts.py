@@ -13,8 +13,10 @@ from weight_atlas.datasets.card import Facts
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
 from weight_atlas.plan.cell import Data
-from weight_atlas.plan.checks import ConfigError, check, check_layers, merge, step_options
+from weight_atlas.plan.checks import ConfigError, Overlay, check_overlaid, merge
+from weight_atlas.plan.fits import check_known, check_layers, check_schedules, check_size, step_options
 from weight_atlas.plan.identity import digest, slug
+from weight_atlas.plan.plugin_errors import in_one_line
 from weight_atlas.plugins import check_options
 
 T = TypeVar("T")
@@ -27,6 +29,14 @@ class InFull(NamedTuple):
 
     full: Json
     identity: Json
+
+
+class TrainingInFull(NamedTuple):
+    """The training of a cell, as InFull has it, and what was put on top of what for it."""
+
+    full: Json
+    identity: Json
+    overlays: list[Overlay]
 
 
 class Steps(NamedTuple):
@@ -46,6 +56,7 @@ class Parts:
         self._data: dict[str, Data] = {}
         self._tables: dict[tuple[str, int, int, int], Table] = {}
         self._networks: dict[str, Json] = {}
+        self._places: dict[str, str] = {}  # where the options of a variant are written
 
     def data(self, label: str, key: str = "dataset") -> Data:
         """The data set called `label`; ConfigError where there is none, or where its files are not there."""
@@ -61,16 +72,22 @@ class Parts:
             self._data[label] = Data(label, dataset_id, full, facts)
         return self._data[label]
 
-    def network(self, label: str) -> Json:
-        """The network called `label`: architecture, width, options and threads."""
+    def network(self, label: str, where: str = "network") -> Json:
+        """The network called `label`: architecture, width, options and threads; `where` is for errors."""
         if label not in self._networks:
-            chosen = self.look_up(self.networks, label, "network", "networks")
+            chosen = self.look_up(self.networks, label, where, "networks")
             architecture, options = chosen.architecture or label, dict(chosen.model_extra or {})
-            try:
+            place = self._places.get(label, f"networks.{label}")
+            if architecture not in networks.names():
+                raise ConfigError(
+                    f"{place}: there is no architecture {architecture!r}; {spec.near(architecture, networks.names())}"
+                )
+            with in_one_line(f"{place}: architecture {architecture!r}"):
+                declared = networks.options(architecture)
+            check_known(options, declared, place, list(spec.Network.model_fields))
+            with in_one_line(place):
                 networks.check_options(architecture, options)
-            except ValueError as error:
-                raise ConfigError(f"networks.{label}: {error}") from None
-            defaults = {name: option.default for name, option in networks.options(architecture).items()}
+            defaults = {name: option.default for name, option in declared.items()}
             self._networks[label] = {
                 "architecture": architecture,
                 "width": chosen.width,
@@ -79,57 +96,61 @@ class Parts:
             }
         return self._networks[label]
 
-    def variant(self, label: str, options: list[Json]) -> str:
+    def variant(self, label: str, options: list[Overlay], where: str) -> str:
         """The name of the network called `label` with other options laid over its own; `label` itself without any."""
-        changed = merge(*options)
+        changed = merge(*(overlay.settings for overlay in options))
         if not changed:
             return label
         name = f"{label} with {', '.join(f'{key} {value}' for key, value in sorted(changed.items()))}"
         if name not in self.networks:
-            base = self.look_up(self.networks, label, "network", "networks").model_dump()
-            full = base | {"architecture": base["architecture"] or label} | changed
-            self.networks[name] = check(spec.Network, full, f"networks.{name}")
+            base = self.look_up(self.networks, label, f"{where}.network", "networks").model_dump()
+            full = base | {"architecture": base["architecture"] or label}
+            self.networks[name] = check_overlaid(spec.Network, [Overlay(f"networks.{label}", full), *options])
+            self._places[name] = options[-1].place
         return name
 
     def table(self, network: Json, channels: int, size: int, classes: int, label: str) -> Table:
         """The layer table for an input of `channels` x `size` x `size`; ConfigError where the input is too small."""
         key = (digest(network), channels, size, classes)
         if key not in self._tables:
-            try:
-                self._tables[key] = networks.layer_table(network, channels, size, classes)
-            except ValueError as error:
-                raise ConfigError(f"networks.{label}: {error}") from None
+            place = self._places.get(label, f"networks.{label}")
+            with in_one_line(place):
+                table = networks.layer_table(network, channels, size, classes)
+            check_size(table, network["architecture"], place)
+            self._tables[key] = table
         return self._tables[key]
 
-    def training(self, optimizer: str, changes: list[Json], sets: list[Json], where: str) -> InFull:
-        """The training: the optimizer called so, with the changes put on top in order."""
-        chosen = self.look_up(self.config.optimizers, optimizer, "optimizer", "optimizers")
-        training = check(spec.Training, merge(_explicit(self.config.training), *changes), f"{where}.training")
-        chosen = check(OPTIMIZER, merge(_explicit(chosen), *sets), f"{where}.set")
+    def training(self, optimizer: str, changes: list[Overlay], sets: list[Overlay], where: str) -> TrainingInFull:
+        """The training: the optimizer called so, with the changes put on top in order; `where` is for errors."""
+        chosen = self.look_up(self.config.optimizers, optimizer, f"{where}.optimizer", "optimizers")
+        overlays = [Overlay("training", _explicit(self.config.training)), *changes]
+        training = check_overlaid(spec.Training, overlays)
+        chosen = check_overlaid(OPTIMIZER, [Overlay(f"optimizers.{optimizer}", _explicit(chosen)), *sets])
+        check_schedules(training, overlays)
         stages = training.stages or [spec.Stage(epochs=training.epochs)]
         full = training.model_dump() | {
             "optimizer": chosen.model_dump(),
             "epochs": sum(stage.epochs for stage in stages),
-            "stages": [_stage(stage, training.schedule, chosen.lr, where) for stage in stages],
+            "stages": [_stage(stage, training.schedule, chosen.lr) for stage in stages],
         }
         del full["schedule"]
         identity = _identity(training) | {"optimizer": _identity(chosen)}
         if training.stages:
             identity.pop("epochs", None)
-        return InFull(full, identity)
+        return TrainingInFull(full, identity, overlays)
 
-    def steps(self, chosen: list[spec.Step], table: Table, where: str) -> Steps:
-        """The steps of a perturbation; their options are single values."""
+    def steps(self, chosen: list[spec.Step], table: Table, place: str) -> Steps:
+        """The steps of a perturbation, which is written at `place`; their options are single values."""
         full, identities, words = [], [], []
-        for step in chosen:
-            known, options = step_options(step.type, f"{where}.perturbations"), step.model_extra or {}
-            try:
+        for number, step in enumerate(chosen):
+            where = f"{place}.{number}" if len(chosen) > 1 else place
+            known, options = step_options(step.type, where), step.model_extra or {}
+            check_known(options, known, where, list(spec.Step.model_fields))
+            with in_one_line(where):
                 check_options(known, options, f"type '{step.type}'")
-            except ValueError as error:
-                raise ConfigError(f"{where}.perturbations: {error}") from None
             if step.layers == "each":
-                raise ConfigError(f"{where}.perturbations: layers: 'each' is a ladder; allowed here: names of layers")
-            check_layers(step.layers, table, f"{where}.perturbations: layers")
+                raise ConfigError(f"{where}.layers: 'each' is a ladder; give names of layers here")
+            check_layers(step.layers, table, f"{where}.layers")
             fixed = {"type": step.type, "layers": step.layers, "tensors": step.tensors}
             full.append(fixed | {name: option.default for name, option in known.items()} | options)
             changed = {name: value for name, value in options.items() if value != known[name].default}
@@ -152,7 +173,7 @@ class Parts:
     def look_up(self, named: Mapping[str, T], label: str, key: str, section: str) -> T:
         """The entry of a section called `label`; ConfigError, which begins with `key`, where there is none."""
         if label not in named:
-            raise ConfigError(f"{key}: {label!r} is not one of the {section}; allowed: {', '.join(named) or 'none'}")
+            raise ConfigError(f"{key}: {label!r} is not one of the {section}; {spec.near(label, named)}")
         return named[label]
 
 
@@ -217,16 +238,11 @@ def network_identity(network: Json) -> Json:
     return identity | {key: network[key] for key in ("width", "threads") if network[key] != 1}
 
 
-def _stage(stage: spec.Stage, schedule: spec.Schedule, lr: float, where: str) -> Json:
+def _stage(stage: spec.Stage, schedule: spec.Schedule, lr: float) -> Json:
     """A stage in full: its own rate and schedule, or those of the training."""
-    chosen = stage.schedule or schedule
-    if isinstance(chosen, spec.RateTable) and len(chosen.rates) < stage.epochs:
-        raise ConfigError(
-            f"{where}.training.schedule.rates: {len(chosen.rates)} rates for {stage.epochs} epochs; allowed: one each"
-        )
     return {
         "epochs": stage.epochs,
         "lr": stage.lr or lr,
-        "schedule": chosen.model_dump(),
+        "schedule": (stage.schedule or schedule).model_dump(),
         "frozen": stage.frozen,
     }

@@ -7,21 +7,20 @@ from weight_atlas import networks
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import given, spec
 from weight_atlas.plan.cell import Cell, Data, LayerTransfer, Perturbation, StartSpec, Weights
-from weight_atlas.plan.checks import (
-    ConfigError,
-    check,
+from weight_atlas.plan.checks import ConfigError, Overlay, check
+from weight_atlas.plan.fits import (
+    check_batches,
     check_frozen,
     check_images,
     check_penalty,
     check_snapshots,
     check_take,
-    matches,
 )
 from weight_atlas.plan.identity import digest, slug
-from weight_atlas.plan.parts import InFull, Json, Parts, network_identity
+from weight_atlas.plan.labels import Labels, matches
+from weight_atlas.plan.parts import Json, Parts, TrainingInFull, network_identity
+from weight_atlas.plan.plugin_errors import in_one_line
 from weight_atlas.settings import Settings, Start
-
-Labels = dict[str, str]  # axis -> label
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class Combination:
     """
 
     labels: Labels
-    changes: list[Json]
-    sets: list[Json]
+    changes: list[Overlay]
+    sets: list[Overlay]
     where: str
 
 
@@ -52,7 +51,8 @@ class Resolver(Parts):
         ancestors: the names of the sources that start from it.
         """
         labels, where = combination.labels, combination.where
-        data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
+        data = self.data(labels["dataset"], f"{where}.dataset")
+        network = self.network(labels["network"], f"{where}.network")
         init = self._init(labels, where)
         start_spec = self._start(init, data, network, labels, where, ancestors)
         if init.perturb:
@@ -60,7 +60,7 @@ class Resolver(Parts):
         scheme = init.weights or ("file" if init.file else "source" if init.source else init.scheme)
         return self._add_cell("base", scheme, start_spec, combination, self._training(combination))
 
-    def _training(self, combination: Combination) -> InFull:
+    def _training(self, combination: Combination) -> TrainingInFull:
         optimizer = combination.labels["optimizer"]
         return self.training(optimizer, combination.changes, combination.sets, combination.where)
 
@@ -74,7 +74,7 @@ class Resolver(Parts):
                 f"{where}.state: 'carried' needs the optimizer's state of {parent.cell_id}; set keep_optimizer: true "
                 "in the training of its study"
             )
-        steps, identities, words = self.steps(change.steps, parent.table, where)
+        steps, identities, words = self.steps(change.steps, parent.table, change.place)
         start = {
             "kind": "perturb",
             "cell": parent.cell_id,
@@ -110,14 +110,16 @@ class Resolver(Parts):
         }
         identity: Json = {"kind": "graft", "scheme": scheme, "layers": transfer.depth}
         identity |= {"cell": parent, "take": transfer.take} if parent else {}
-        training, training_identity = self._training(combination)
+        training, training_identity, overlays = self._training(combination)
         frozen = 0 if transfer.mode == "tuned" else transfer.depth
         for stage in training["stages"]:
             stage["frozen"] = frozen
         training_identity |= {"frozen": frozen} if frozen else {}
         start_spec = StartSpec(start, identity, base.settings.input.channels, parent)
         word = f"{transfer.mode}-{transfer.depth}" if transfer.depth else "fresh"
-        return self._add_cell("transfer", word, start_spec, combination, InFull(training, training_identity))
+        return self._add_cell(
+            "transfer", word, start_spec, combination, TrainingInFull(training, training_identity, overlays)
+        )
 
     def given(self, name: str) -> Cell:
         """The cell of some checkpoints of the config's section `given`; ConfigError where a file does not fit."""
@@ -125,13 +127,11 @@ class Resolver(Parts):
         outputs = self.look_up(self.config.networks, entry.network, f"{where}.network", "networks").outputs
         network = self.network(entry.network)
         data = self.data(entry.dataset, f"{where}.dataset") if entry.dataset else None
-        try:
+        with in_one_line(where):
             files, epochs = given.series(entry.files, Path(self.config.data_root))
             table = given.table(network, given.header(files[0][0]), data.size if data else entry.size, outputs)
             for path in (path for replicate in files for path in replicate):
                 given.check(path, table, network["architecture"])
-        except ValueError as error:
-            raise ConfigError(f"{where}: {error}") from None
         classes = table.layers[-1].out_shape[0]
         if data:
             check_images(data, table.channels, classes, where)
@@ -162,19 +162,20 @@ class Resolver(Parts):
         word: str,
         start_spec: StartSpec,
         combination: Combination,
-        training: InFull,
+        training: TrainingInFull,
     ) -> Cell:
         """The cell of a start and a training; `word` stands for the start in its id."""
         labels, where = combination.labels, combination.where
-        data, network = self.data(labels["dataset"], f"{where}.dataset"), self.network(labels["network"])
+        data = self.data(labels["dataset"], f"{where}.dataset")
+        network = self.network(labels["network"], f"{where}.network")
         full = dict(training.full)
-        snapshots = check_snapshots(full.pop("snapshots"), full["epochs"], where)
+        snapshots = check_snapshots(full.pop("snapshots"), full["epochs"], training.overlays)
         size = networks.input_size(network["architecture"], data.size)
         classes = self.outputs(labels["network"], len(data.facts["classes"]))
         table = self.table(network, start_spec.channels, size, classes, labels["network"])
         self._check_parent(start_spec, table, where)
-        check_frozen(full["stages"], table, where)
-        check_penalty(full["penalty"], table, where)
+        check_frozen(full["stages"], table, training.overlays)
+        check_penalty(full["penalty"], table, training.overlays)
         identity = {
             "dataset": data.dataset_id,
             "network": network_identity(network)
@@ -194,9 +195,9 @@ class Resolver(Parts):
                 "training": full,
                 "snapshots": snapshots,
             }
-            self.cells[cell_id] = Cell(
-                cell_id, kind, Settings.parse(settings), data, table, start_spec.parent, start_spec.weights
-            )
+            parsed = Settings.parse(settings)
+            check_batches(parsed.training, table, data.facts["counts"]["train"], training.overlays)
+            self.cells[cell_id] = Cell(cell_id, kind, parsed, data, table, start_spec.parent, start_spec.weights)
         return self.cells[cell_id]
 
     def _init(self, labels: Labels, where: str) -> spec.Init:
@@ -206,10 +207,10 @@ class Resolver(Parts):
             if label in spec.SCHEMES:
                 return check(spec.Init, {"scheme": label}, f"{where}.init")
             known = [*self.config.inits, *(name for name in spec.SCHEMES if name not in self.config.inits)]
-            raise ConfigError(f"{where}.init: {label!r} is not one of the inits; allowed: {', '.join(known)}")
+            raise ConfigError(f"{where}.init: {label!r} is not one of the inits; {spec.near(label, known)}")
         choices = self.config.inits[label]
         for choice in choices if isinstance(choices, list) else [choices]:
-            if matches(choice.where, labels, f"inits.{label}.where"):
+            if matches(choice.where, labels):
                 return choice
         raise ConfigError(
             f"inits.{label}: no entry is for dataset {labels['dataset']!r} with network {labels['network']!r}; "
@@ -279,7 +280,8 @@ class Resolver(Parts):
             "init": source.init,
             "optimizer": source.optimizer,
         }
-        parent = self.cell(Combination(inner, [source.training], [], where), (*ancestors, name))
+        changes = [Overlay(f"{where}.training", source.training)]
+        parent = self.cell(Combination(inner, changes, [], where), (*ancestors, name))
         self.source_labels[parent.cell_id] = inner
         if isinstance(init.take, int):
             check_take(init.take, parent.settings, f"inits.{labels['init']}.take")

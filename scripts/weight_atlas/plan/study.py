@@ -2,23 +2,22 @@
 
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weight_atlas import schema
 from weight_atlas.plan import blocks, children, spec
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Data
-from weight_atlas.plan.checks import ConfigError, check, check_take, matches
+from weight_atlas.plan.checks import ConfigError, Overlay, check, check_extent
+from weight_atlas.plan.fits import check_take
 from weight_atlas.plan.identity import digest, slug
+from weight_atlas.plan.labels import Labels, check_axis, check_count, check_names, check_rule, matches
 from weight_atlas.plan.resolve import Combination, Resolver
-from weight_atlas.vocabulary import AXES, OTHER_AXES
-
-# What an axis of the user's own cannot be called: the grid's axes, what tells children apart, columns of cells.csv.
-RESERVED = (*schema.names("cells"), *OTHER_AXES)
+from weight_atlas.vocabulary import AXES
 
 NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
 
@@ -46,7 +45,9 @@ class Plan:
 
     def __init__(self, config: dict[str, Any], root: Path = Path()):
         """Check `config` (a plain dictionary) and expand it; ConfigError with one line where something is wrong."""
+        check_extent(config)
         self.config: spec.Config = check(spec.Config, config, "")
+        check_config(self.config)
         self.root = root
         self._resolver = Resolver(self.config, root)
         for label in self.config.networks:
@@ -70,13 +71,14 @@ class Plan:
             yield from self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
         for label, part in study.experiments.items():
             where = f"definitions.{name}.experiments.{label}"
-            yield from self._experiment(name, part, replicates, where, {"experiment": label}, [study.training])
+            above = [Overlay(f"definitions.{name}.training", study.training)]
+            yield from self._experiment(name, part, replicates, where, {"experiment": label}, above)
 
     def _given(self, study: str, name: str) -> Entry:
         """The entry of given checkpoints: one replicate per series, with the first and the last of its files named."""
         if name not in self.config.given:
-            known = ", ".join(self.config.given) or "none"
-            raise ConfigError(f"definitions.{study}.given: {name!r} is not one of the given; allowed: {known}")
+            near = spec.near(name, self.config.given)
+            raise ConfigError(f"definitions.{study}.given: {name!r} is not one of the given; {near}")
         given, cell = self.config.given[name], self._resolver.given(name)
         labels = {"dataset": given.dataset or NO_DATA, "network": given.network, "init": "", "optimizer": ""}
         epochs = cell.settings.snapshots
@@ -90,7 +92,7 @@ class Plan:
         replicates: int,
         where: str,
         extra_labels: dict[str, str],
-        changes_above: list[dict[str, Any]],
+        changes_above: list[Overlay],
     ) -> Iterator[Entry]:
         """The entries of one grid: what its cells start from, its cells, and what starts from them.
 
@@ -98,22 +100,20 @@ class Plan:
         """
         grid: dict[str, Entry] = {}
         parents: list[children.Parent] = []
-        for labels, levels in self._combinations(part, where):
-            if any(matches(rule, labels, f"{where}.exclude") for rule in part.exclude):
-                continue
-            adjust = [rule for rule in part.adjust if matches(rule.where, labels, f"{where}.adjust.where")]
-            overrides: list[spec.Overrides | spec.Adjust] = [*levels, *adjust]
-            changes = [*changes_above, part.training, *(one.training for one in overrides)]
-            sets = [one.set for one in overrides]
-            network = self._resolver.variant(labels["network"], [level.options for level in levels])
+        for labels, levels in _combinations(part, where):
+            adjust = [(number, rule) for number, rule in enumerate(part.adjust) if matches(rule.where, labels)]
+            changes = [*changes_above, Overlay(f"{where}.training", part.training)]
+            changes += [level.overlay("training") for level in levels]
+            changes += [Overlay(f"{where}.adjust.{number}.training", rule.training) for number, rule in adjust]
+            sets = [level.overlay("set") for level in levels]
+            sets += [Overlay(f"{where}.adjust.{number}.set", rule.set) for number, rule in adjust]
+            network = self._resolver.variant(labels["network"], [level.overlay("options") for level in levels], where)
             cell = self._resolver.cell(Combination(labels | {"network": network}, changes, sets, where))
             if cell.cell_id not in grid:
-                beyond = any(matches(rule, labels, f"{where}.beyond") for rule in part.beyond)
+                beyond = any(matches(rule, labels) for rule in part.beyond)
                 labels |= extra_labels
                 grid[cell.cell_id] = Entry(study, "grid", labels, cell.cell_id, replicates, beyond=beyond)
                 parents.append(children.Parent(cell, labels, network, changes, sets))
-        if not grid:
-            raise ConfigError(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
         yield from self._sources(study, grid, replicates)
         yield from self._checkpoints(part, list(grid.values()), where)
         for kind in (children.perturbed, children.transferred):
@@ -129,8 +129,9 @@ class Plan:
         checkpoints: dict[str, dict[str, Any]] = {}
         for number, rule in enumerate(study.checkpoints):
             key = f"{where}.checkpoints.{number}"
+            check_rule(rule.where, [entry.labels for entry in entries], f"{key}.where")
             for entry in entries:
-                if entry.cell_id not in checkpoints and matches(rule.where, entry.labels, f"{key}.where"):
+                if entry.cell_id not in checkpoints and matches(rule.where, entry.labels):
                     checkpoints[entry.cell_id] = self._epochs(rule, entry, entries, checkpoints, key)
         yield from (replace(entry, checkpoints=checkpoints.get(entry.cell_id, {})) for entry in entries)
 
@@ -139,33 +140,19 @@ class Plan:
     ) -> dict[str, Any]:
         """The checkpoints of one cell by one rule; ConfigError where an epoch is not kept, or nothing is to match."""
         if rule.epochs is not None:
-            for epoch in rule.epochs.values():
-                check_take(epoch, self._resolver.cells[entry.cell_id].settings, f"{where}.epochs")
+            for name, epoch in rule.epochs.items():
+                check_take(epoch, self._resolver.cells[entry.cell_id].settings, f"{where}.epochs.{name}")
             return dict(rule.epochs)
         assert rule.match is not None, "the spec asks for one of the two"
         to, key = rule.match.to, f"{where}.match.to"
         shared = {axis: label for axis, label in entry.labels.items() if axis not in to}
-        same = (other for other in entries if matches(to, other.labels, key) and shared.items() <= other.labels.items())
+        check_rule(to, [other.labels for other in entries], key)
+        same = (other for other in entries if matches(to, other.labels) and shared.items() <= other.labels.items())
         target = next((other.cell_id for other in same), "")
         epochs = earlier.get(target)
         if epochs is None or "match" in epochs:
             raise ConfigError(f"{key}: names no cell with epochs above; give its checkpoints first")
         return {"match": target, "by": rule.match.by, "epochs": epochs}
-
-    def _combinations(self, study: spec.Design, where: str) -> Iterator[tuple[dict[str, str], list[spec.Overrides]]]:
-        """The labels of each combination, and the overrides of its levels on the extra axes."""
-        transfer_axes = (axis for transfer in study.transfer.values() for axis in transfer.vary)
-        for axis in (*study.vary, *transfer_axes):
-            if axis in RESERVED:
-                raise ConfigError(f"{where}.vary: {axis!r} is an axis already; allowed: another name")
-        grid = [getattr(study.grid, axis) for axis in AXES]
-        for combination in itertools.product(*study.vary.values(), *grid):
-            extra = dict(zip(study.vary, combination, strict=False))
-            levels = [study.vary[axis][level] for axis, level in extra.items()]
-            labels = dict(zip(AXES, combination[len(extra) :], strict=True))
-            for level in levels:
-                labels |= level.labels
-            yield labels | extra, levels
 
     def _sources(self, study: str, grid: dict[str, Entry], replicates: int) -> Iterator[Entry]:
         """The cells that the study's cells start from and that its grid does not hold, parents first."""
@@ -293,3 +280,45 @@ class Plan:
 def block_path(cell_id: str, block: blocks.Block) -> str:
     """Where a block's files are, relative to the working directory."""
     return f"results/cells/{cell_id}/{blocks.name(block)}"
+
+
+def _combinations(part: spec.Design, where: str) -> list[tuple[Labels, tuple[children.Level, ...]]]:
+    """The labels of each combination that a grid keeps, and its levels on the further axes."""
+    grid = [getattr(part.grid, axis) for axis in AXES]
+    check_count(math.prod(map(len, (*grid, *part.vary.values()))), f"{where}.grid", "combinations")
+    every: list[tuple[Labels, tuple[children.Level, ...]]] = []
+    for levels, *combination in itertools.product(children.combined(part.vary, where), *grid):
+        labels = dict(zip(AXES, combination, strict=True))
+        for level in levels:
+            labels |= level.overrides.labels
+        every.append((labels | {level.axis: level.label for level in levels}, levels))
+    _check_rules(part.exclude, every, f"{where}.exclude")
+    _check_rules(part.beyond, every, f"{where}.beyond")
+    kept = [(labels, levels) for labels, levels in every if not any(matches(rule, labels) for rule in part.exclude)]
+    if not kept:
+        raise ConfigError(f"{where}.exclude: leaves no cell of the grid; allowed: at least one")
+    for number, rule in enumerate(part.adjust):
+        check_rule(rule.where, [labels for labels, _ in kept], f"{where}.adjust.{number}.where")
+    return kept
+
+
+def _check_rules(rules: list[spec.values.Where], every: list[tuple[Labels, Any]], place: str) -> None:
+    for number, rule in enumerate(rules):
+        check_rule(rule, [labels for labels, _ in every], f"{place}.{number}")
+
+
+def check_config(config: spec.Config) -> None:
+    """Refuse names that cannot be told apart, axes that are called as others are, and starts for what is not there."""
+    for section in ("datasets", "networks", "inits", "optimizers", "sources", "perturbations", "given", "definitions"):
+        check_names(getattr(config, section), section)
+    for name, study in config.definitions.items():
+        check_names(study.experiments, f"definitions.{name}.experiments")
+        parts = {f"definitions.{name}.experiments.{label}": part for label, part in study.experiments.items()}
+        for where, part in {f"definitions.{name}": study, **parts}.items():
+            check_names(part.transfer, f"{where}.transfer")
+            transfers = {f"{where}.transfer.{label}.vary": one.vary for label, one in part.transfer.items()}
+            for place, vary in {f"{where}.vary": part.vary, **transfers}.items():
+                check_names(vary, place)
+                for axis, levels in vary.items():
+                    check_axis(axis, place)
+                    check_names(levels, f"{place}.{axis}")

@@ -4,7 +4,7 @@
 messages for a wrong config. Defaults live here and nowhere else: a cell carries its settings in full.
 """
 
-from weight_atlas.plan.spec.config import PASSING, Config, line
+from weight_atlas.plan.spec.config import PASSING, Config
 from weight_atlas.plan.spec.data import (
     Counts,
     Dataset,
@@ -15,6 +15,7 @@ from weight_atlas.plan.spec.data import (
     RandomClasses,
     Torchvision,
 )
+from weight_atlas.plan.spec.messages import first, line, near, shown
 from weight_atlas.plan.spec.networks import Init, Network, Source
 from weight_atlas.plan.spec.studies import (
     Adjust,
@@ -94,6 +95,9 @@ __all__ = [
     "Torchvision",
     "Training",
     "Transfer",
+    "first",
     "line",
+    "near",
     "number",
+    "shown",
 ]

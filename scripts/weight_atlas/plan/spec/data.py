@@ -5,11 +5,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from weight_atlas.plan.spec.values import Model, Positive, Rate
+from weight_atlas.plan.spec.values import DISTINCT, Model, Path, Positive, Rate, Seed, Title
+
+Paths = Annotated[list[Path], Field(min_length=1), DISTINCT]
 
 
 class Counts(Model):
-    """Pictures a class, at most, in each split."""
+    """Images per class, at most, in each split."""
 
     train: Positive | None = None
     valid: Positive | None = None
@@ -34,21 +36,21 @@ class RandomClasses(Model):
     """Classes drawn by seed: the source's classes in random order, cut into groups of `count`, and one of these."""
 
     count: Positive
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     group: Annotated[int, Field(ge=0)] = 0
 
 
 class ImageSource(Model):
     """What all sources of images have in common."""
 
-    title: str | None = None
+    title: Title | None = None
     channels: Literal[1, 3] | None = None
-    classes: list[str | int] | RandomClasses | None = None
-    without: list[str | int] = []
+    classes: Annotated[list[str | int], Field(min_length=1), DISTINCT] | RandomClasses | None = None
+    without: Annotated[list[str | int], DISTINCT] = []
     labels: Literal["original", "compact"] = "original"
     per_class: Counts | None = None
     split: Fractions = Fractions()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class Digits(ImageSource):
@@ -59,13 +61,13 @@ class Digits(ImageSource):
 
 
 class Folder(ImageSource):
-    """Pictures in one directory a class, plain or zipped, below data_root."""
+    """Images in one directory per class, plain or zipped, below data_root."""
 
     source: Literal["folder"]
-    path: str | None = None
-    train: list[str] | None = None
-    valid: list[str] | None = None
-    test: list[str] | None = None
+    path: Path | None = None
+    train: Paths | None = None
+    valid: Paths | None = None
+    test: Paths | None = None
     size: Annotated[int, Field(ge=8, le=512)] | None = None
 
     @field_validator("path")
@@ -82,6 +84,11 @@ class Folder(ImageSource):
     def _somewhere(self) -> Self:
         if (self.path is None) == (self.train is None):
             raise ValueError("names neither or both of `path` and `train`; allowed: exactly one of them")
+        splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        seen: dict[str, str] = {}
+        for split, path in ((split, path) for split, paths in splits.items() for path in paths or []):
+            if (other := seen.setdefault(path, split)) != split:
+                raise ValueError(f"names {path!r} in {other} and in {split}; give each path once")
         return self
 
 
@@ -91,7 +98,7 @@ class Torchvision(ImageSource):
     source: Literal["torchvision"]
     dataset: Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
     download: bool = True
-    archive: str | None = None
+    archive: Path | None = None
     instead: Folder | None = None
     size: Annotated[int, Field(ge=8, le=512)] | None = None
 

@@ -4,7 +4,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from weight_atlas.plan.spec.values import NUMBER, Model, Name, Names, Positive, Scheme, Take, Where
+from weight_atlas.plan.spec.values import (
+    DISTINCT,
+    NUMBER,
+    Model,
+    Name,
+    Names,
+    Path,
+    Scheme,
+    Take,
+    Where,
+    at_most,
+)
 
 
 class Network(Model):
@@ -14,7 +25,7 @@ class Network(Model):
 
     architecture: Name | None = None
     width: Annotated[float, Field(gt=0, le=4), NUMBER] = 1.0
-    outputs: Positive | None = None
+    outputs: Annotated[int, Field(gt=0), at_most(1_000_000)] | None = None
     threads: Annotated[int, Field(ge=1, le=64)] = 1
 
 
@@ -23,14 +34,14 @@ class Init(Model):
 
     scheme: Scheme = "kaiming_uniform"
     weights: Literal["imagenet"] | None = None
-    file: str | None = None
+    file: Path | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     source: Name | None = None
     take: Take = "last"
     grey: Literal["replicate", "sum_conv1"] = "replicate"
     head: Literal["fresh", "copied"] = "fresh"
     layers: Names | None = None
-    perturb: list[Name] = []
+    perturb: Annotated[list[Name], DISTINCT] = []
     where: Where = {}
 
     @model_validator(mode="after")

@@ -4,7 +4,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from weight_atlas.plan.spec.values import Model, Name, Names, Positive, Take, Where
+from weight_atlas.plan.spec.values import (
+    DISTINCT,
+    Epoch,
+    Model,
+    Name,
+    Names,
+    Path,
+    Replicates,
+    Take,
+    Text,
+    Title,
+    Where,
+)
 
 
 class Overrides(Model):
@@ -47,7 +59,7 @@ Vary = dict[Name, Annotated[dict[Name, Overrides], Field(min_length=1)]]
 class Step(Model):
     """One change of trained weights; the rest of its keys are the perturbation's own options.
 
-    An option may be a list: a ladder, with one perturbation a value. `layers: each` is one perturbation a weight layer.
+    An option may be a list: a ladder, with one perturbation per value. `layers: each` is one per weight layer.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
@@ -63,7 +75,7 @@ class Perturb(Model):
     perturbations: Names
     where: Where = {}
     take: Take = "last"
-    controls: list[Literal["same", "other", "repeat"]] = ["same", "other"]
+    controls: Annotated[list[Literal["same", "other", "repeat"]], DISTINCT] = ["same", "other"]
     state: Literal["fresh", "carried"] = "fresh"
     set: dict[str, Any] = {}
     training: dict[str, Any] = {}
@@ -72,13 +84,13 @@ class Perturb(Model):
 class Transfer(Model):
     """First layers of a base cell, the rest fresh, trained on a target (Yosinski et al. 2014).
 
-    A base is a cell of the grid; the target is another data set of the same pictures, or the base's own.
+    A base is a cell of the grid; the target is another data set of the same images, or the base's own.
     """
 
     base: Name
     target: Name
-    depths: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = "all"
-    modes: Annotated[list[Literal["frozen", "tuned", "random"]], Field(min_length=1)] = ["frozen"]
+    depths: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), DISTINCT] = "all"
+    modes: Annotated[list[Literal["frozen", "tuned", "random"]], Field(min_length=1), DISTINCT] = ["frozen"]
     where: Where = {}
     take: Take = "best"
     vary: Vary = {}
@@ -98,7 +110,7 @@ class Checkpoints(Model):
     """Names for some epochs of the cells that `where` fits: a number each, or matched to another cell's."""
 
     where: Where = {}
-    epochs: dict[Name, Annotated[int, Field(ge=0)]] | None = None
+    epochs: Annotated[dict[Name, Epoch], Field(min_length=1)] | None = None
     match: Match | None = None
 
     @model_validator(mode="after")
@@ -129,10 +141,10 @@ class Experiment(Design):
 
 
 class Given(Model):
-    """Checkpoints of the user's own as safetensors files: a training series in order, or one a replicate."""
+    """Checkpoints of the user's own as safetensors files: a training series in order, or one per replicate."""
 
     network: Name
-    files: str | Annotated[list[str], Field(min_length=1)]
+    files: Path | Annotated[list[Path], Field(min_length=1), DISTINCT]
     dataset: Name | None = None
     size: Annotated[int, Field(ge=1, le=512)] | None = None
 
@@ -146,14 +158,14 @@ class Given(Model):
 class Study(Design):
     """One study: one experiment, or several of them by name, with what is common to all; or given checkpoints alone."""
 
-    title: str | None = None
-    text: str | None = None
+    title: Title | None = None
+    text: Text | None = None
     chapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
-    replicates: Positive | None = None
+    replicates: Replicates | None = None
     keep: Literal["all", "checkpoints", "ends"] = "all"
     grid: Grid | None = None
     experiments: dict[Name, Experiment] = {}
-    given: list[Name] = []
+    given: Annotated[list[Name], DISTINCT] = []
 
     @model_validator(mode="after")
     def _either(self) -> Self:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from weight_atlas.plan.spec.values import NUMBER, Model, Positive, Rate, Share
+from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Epoch, Epochs, Model, Name, Positive, Rate, Share
 
 
 class SGD(Model):
@@ -44,7 +44,7 @@ class Constant(Model):
 
 
 class RateTable(Model):
-    """One rate an epoch, as a document prints them."""
+    """One rate per epoch, as a document prints them."""
 
     type: Literal["table"]
     rates: Annotated[list[Rate], Field(min_length=1)]
@@ -55,7 +55,7 @@ class MultiStep(Model):
     """torch.optim.lr_scheduler.MultiStepLR: the rate times `gamma` at each milestone (in epochs)."""
 
     type: Literal["multistep"]
-    milestones: Annotated[list[Positive], Field(min_length=1)]
+    milestones: Annotated[list[Epochs], Field(min_length=1), DISTINCT]
     gamma: Rate = 0.1
     warmup: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
@@ -82,7 +82,7 @@ class Plateau(Model):
 
     type: Literal["plateau"]
     factor: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.1
-    patience: Annotated[int, Field(ge=0)] = 10
+    patience: Epoch = 10
     threshold: Share = 1e-4
     min_lr: Annotated[float, Field(ge=0), NUMBER] = 0.0
     warmup: Annotated[float, Field(ge=0), NUMBER] = 0.0
@@ -97,21 +97,21 @@ class EarlyStopping(Model):
     The weights stay those of the last epoch: `best` keeps the best validation epoch's in any case.
     """
 
-    patience: Positive
+    patience: Epochs
     min_delta: Annotated[float, Field(ge=0), NUMBER] = 0.0
 
 
 class Stage(Model):
     """A stretch of epochs with its own rate and its own frozen layers (a number counted from the input, or names)."""
 
-    epochs: Positive
+    epochs: Epochs
     lr: Rate | None = None
     schedule: Schedule | None = None
-    frozen: Annotated[int, Field(ge=0)] | list[str] = 0
+    frozen: Annotated[int, Field(ge=0)] | Annotated[list[Name], DISTINCT] = 0
 
 
 class Augment(Model):
-    """Label-preserving changes of the training pictures, made on the device."""
+    """Label-preserving changes of the training images, made on the device."""
 
     crop: Annotated[int, Field(ge=0, le=64)] = 0
     flip: Literal[False, True, "horizontal", "vertical", "both", "always"] = False
@@ -140,7 +140,7 @@ class Augment(Model):
 class Penalty(Model):
     """Elastic net on the weights of some layers: weight x (alpha x sum of |w| + (1 - alpha) x sum of squares)."""
 
-    layers: Annotated[list[str], Field(min_length=1)] | None = None
+    layers: Annotated[list[Name], Field(min_length=1), DISTINCT] | None = None
     alpha: Annotated[float, Field(ge=0, le=1), NUMBER]
     weight: Rate
 
@@ -148,7 +148,7 @@ class Penalty(Model):
 class Training(Model):
     """How a cell is trained, its optimizer apart."""
 
-    epochs: Positive = 20
+    epochs: Epochs = 20
     batch_size: Positive = 128
     schedule: Schedule = Constant()
     stages: Annotated[list[Stage], Field(min_length=1)] | None = None
@@ -163,7 +163,7 @@ class Training(Model):
     cache_features: bool = False
     track: bool = False
     keep_optimizer: bool = False
-    snapshots: Literal["all", "ends"] | list[Annotated[int, Field(ge=0)]] = "all"
+    snapshots: Literal["all", "ends"] | Annotated[list[Epoch], DISTINCT] = "all"
 
     @model_validator(mode="after")
     def _changed_once(self) -> Self:
@@ -171,7 +171,5 @@ class Training(Model):
             raise ValueError("has `augment` and `copies`; allowed: one of them (each copy has an augment of its own)")
         changed = any(augment != Augment() for augment in self.copies or [self.augment])
         if self.cache_features and changed and self.redraw:
-            raise ValueError(
-                "has `cache_features` and pictures that change from epoch to epoch; allowed: redraw: false"
-            )
+            raise ValueError("has `cache_features` and images that change from epoch to epoch; allowed: redraw: false")
         return self

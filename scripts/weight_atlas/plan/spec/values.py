@@ -1,8 +1,12 @@
 """Types of single values in a config, and the base of its models."""
 
+import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # all but tab and line feed
 
 
 def number(value: Any) -> Any:
@@ -18,15 +22,55 @@ def flag(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
+def at_most(most: int) -> AfterValidator:
+    """A bound on a number that no study needs to pass, so that a slip of the pen is seen before it costs anything."""
+
+    def check(value: int) -> int:
+        if value > most:
+            raise PydanticCustomError("at_most", "{most}", {"most": f"{most:,}"})
+        return value
+
+    return AfterValidator(check)
+
+
+def _plain(text: str) -> str:
+    if found := CONTROL.search(text):
+        raise ValueError(f"has the control character {found[0]!r}; leave it out")
+    return text
+
+
+def _path(text: str) -> str:
+    if "\n" in text or "\t" in text:
+        raise ValueError("has a line break or a tab; give the path without it")
+    if not text.strip():
+        raise ValueError("is an empty text; give a path")
+    return _plain(text)
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            raise ValueError(f"names {value!r} twice; give each once")
+    return values
+
+
 NUMBER = BeforeValidator(number)
-Positive = Annotated[int, Field(gt=0)]
+DISTINCT = AfterValidator(_distinct)
+Positive = Annotated[int, Field(gt=0), at_most(10**9)]
+Epochs = Annotated[int, Field(gt=0), at_most(100_000)]
+Epoch = Annotated[int, Field(ge=0), at_most(100_000)]
+Replicates = Annotated[int, Field(gt=0), at_most(10_000)]
+Seed = Annotated[int, Field(ge=0), at_most(2**63 - 1)]
 Flag = Annotated[bool, BeforeValidator(flag)]
 Rate = Annotated[float, Field(gt=0), NUMBER]
 Share = Annotated[float, Field(ge=0, lt=1), NUMBER]
+Text = Annotated[str, Field(max_length=10_000), AfterValidator(_plain)]
+Title = Annotated[str, Field(max_length=300), AfterValidator(_plain)]
+Path = Annotated[str, Field(max_length=1_000), AfterValidator(_path)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
-Names = Annotated[list[Name], Field(min_length=1)]
-Where = dict[str, Name | list[Name]]
-Take = Literal["last", "best"] | Annotated[int, Field(ge=0)]
+Names = Annotated[list[Name], Field(min_length=1), DISTINCT]
+Where = dict[str, Name | Annotated[list[Name], Field(min_length=1), DISTINCT]]
+Take = Literal["last", "best"] | Epoch
 Scheme = Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
@@ -40,7 +84,7 @@ class Model(BaseModel):
     @classmethod
     def _known(cls, given: Any) -> Any:
         if isinstance(given, dict) and cls.model_config["extra"] == "forbid":
-            for key, value in given.items():
+            for key in given:
                 if key not in cls.model_fields:
-                    raise ValueError(f"unknown key {key!r} (value {value!r}); allowed: {', '.join(cls.model_fields)}")
+                    raise PydanticCustomError("unknown_key", "unknown", {"key": key, "known": list(cls.model_fields)})
         return given
