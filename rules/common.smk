@@ -13,8 +13,9 @@ sys.path.insert(0, str(BASE / "scripts"))
 
 from weight_atlas.export import commit, result
 from weight_atlas.plan import (
-    checks,
     clock,
+    command_line,
+    commands,
     data_lines,
     jobs,
     lock,
@@ -23,7 +24,6 @@ from weight_atlas.plan import (
     recipe,
     snakemake_internals,
     spec,
-    study,
 )
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
@@ -34,10 +34,11 @@ PYTHON = f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
 snakemake_internals.ignore_dates(BASE)
 shell.prefix(STRICT + ("" if snakemake_internals.deployed(workflow) else PYTHON))
 
+config.update(command_line.typed(config, snakemake_internals.config_settings(workflow)))
+PLAN = commands.plan_or_exit(config, snakemake_internals.config_files(workflow))
 AGAIN = {}
-try:
-    PLAN = study.Plan(config)
-    if snakemake_internals.is_main(workflow):
+if snakemake_internals.is_main(workflow):
+    try:
         if future := clock.set_right(PLAN):
             print(
                 f"{future} results were dated in the future (is a clock wrong?) and are now dated today",
@@ -45,10 +46,8 @@ try:
             )
         AGAIN = outdated.outdated(PLAN)
         outdated.stamp(PLAN, AGAIN)
-except checks.ConfigError as problem:
-    sys.exit(f"config: {problem}")
-except ValueError as error:
-    sys.exit(str(error))
+    except ValueError as error:
+        sys.exit(str(error))
 
 JOBS = jobs.Jobs(PLAN, SCRIPTS)
 REMOVING = PLAN.config.prune == "remove"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import schema, store
-from weight_atlas.plan import checks, study
+from weight_atlas.plan import commands, study
 
 
 def main() -> int:
@@ -21,10 +21,7 @@ def main() -> int:
     parser.add_argument("--cells", required=True, type=Path)
     parser.add_argument("--resolved", required=True, type=Path)
     args = parser.parse_args()
-    try:
-        plan = study.Plan(args.config)
-    except checks.ConfigError as problem:
-        sys.exit(f"config: {problem}")
+    plan = commands.plan_or_exit(args.config)
     rows = plan.rows()
     columns = schema.header("cells", list(dict.fromkeys(key for row in rows for key in row)))
     schema.write(args.cells, "cells", ([row.get(name, "") for name in columns] for row in rows), header=columns)

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import checks, data_lines, outcome, outdated, spec, study
+from weight_atlas.plan import commands, data_lines, outcome, outdated, spec
 
 
 def main() -> int:
@@ -21,10 +21,7 @@ def main() -> int:
     if args.schema:
         print(json.dumps(spec.Config.model_json_schema(), indent=1))
         return 0
-    try:
-        plan = study.Plan(args.config)
-    except checks.ConfigError as problem:
-        sys.exit(f"config: {problem}")
+    plan = commands.plan_or_exit(args.config)
     again = outdated.outdated(plan)
     print(outcome.table(plan, again))
     print("\n".join(["", *data_lines.found(plan), *data_lines.warnings(plan, again)]))

@@ -8,7 +8,7 @@ import json
 import sys
 from functools import partial
 
-from weight_atlas.plan import checks, study, unwanted
+from weight_atlas.plan import commands, unwanted
 
 
 def main() -> int:
@@ -16,11 +16,9 @@ def main() -> int:
     parser.add_argument("--config", required=True, type=json.loads, help="the config as JSON")
     parser.add_argument("--command", required=True, help="what a user types to remove it")
     args = parser.parse_args()
+    plan = commands.plan_or_exit(args.config)
     try:
-        plan = study.Plan(args.config)
         failed = unwanted.table(plan, plan.config.prune == "remove", args.command, partial(print, end="", flush=True))
-    except checks.ConfigError as problem:
-        sys.exit(f"config: {problem}")
     except (ValueError, OSError) as error:
         sys.exit(f"prune: {error}")
     except KeyboardInterrupt:

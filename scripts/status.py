@@ -7,17 +7,14 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import checks, progress, study
+from weight_atlas.plan import commands, progress
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", required=True, type=json.loads, help="the config as JSON")
     args = parser.parse_args()
-    try:
-        plan = study.Plan(args.config)
-    except checks.ConfigError as problem:
-        sys.exit(f"config: {problem}")
+    plan = commands.plan_or_exit(args.config)
     print(progress.table(plan))
     return 0
 

@@ -40,6 +40,7 @@ REPORTING = {
 # (who, whom): why, although the order says otherwise. The first is a module, or a package with all of its modules.
 EXCEPTIONS = {
     ("plan.cost", "training.frozen"): "one rule says what frozen layers compute only once",
+    ("plan.fits", "training.frozen"): "one rule says which layers keep their statistics",
     ("reporting.exhibits.experiments.augmentation", "training.augment"): "example images are changed as in training",
     ("reporting.exhibits.transfer.transfer_tables", "networks"): "the layer table of a cell's network",
 }

@@ -3,13 +3,14 @@
 import difflib
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 MANY = 30  # names that a line lists in full
+
+Error = Mapping[str, Any]  # one of pydantic's ValidationError.errors()
 
 # What a name may look like, by the pattern that pydantic checks: a pattern is for machines.
 PATTERNS = {
@@ -35,13 +36,20 @@ ALLOWED: dict[str, Callable[[dict[str, Any]], str]] = {
     "greater_than_equal": lambda limit: f"{limit['ge']:g} or more",
     "less_than": lambda limit: f"a number below {limit['lt']:g}",
     "less_than_equal": lambda limit: f"at most {limit['le']:g}",
-    "at_most": lambda limit: f"at most {limit['most']}",
     "string_pattern_mismatch": lambda limit: PATTERNS.get(limit["pattern"], limit["pattern"]),
     "string_too_long": lambda limit: f"at most {limit['max_length']:,} characters",
     "too_short": lambda limit: f"at least {limit['min_length']} of them",
     "too_long": lambda limit: f"at most {limit['max_length']} of them",
     "literal_error": lambda limit: limit["expected"],
 }
+
+
+class UnknownKey(ValueError):
+    """A key that a mapping does not have."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class Shown(reprlib.Repr):
@@ -94,11 +102,12 @@ def first(error: ValidationError, given: Any) -> Wrong:
     there = [keys for keys, _ in found if keys[: len(start)] == start]
     deepest = max(there, key=len)
     errors = [one for keys, one in found if keys == deepest]
-    unknown = next((str(one["ctx"]["key"]) for one in errors if one["type"] == "unknown_key"), None)
+    raised = [one["ctx"]["error"] for one in errors if one["type"] == "value_error"]
+    unknown = next((error.key for error in raised if isinstance(error, UnknownKey)), None)
     return Wrong(deepest, _message(errors), unknown)
 
 
-def _keys(error: ErrorDetails, given: Any) -> list[str]:
+def _keys(error: Error, given: Any) -> list[str]:
     """The keys of the config in pydantic's location, which also names the branches of unions."""
     loc = error["loc"][:-2] if error["loc"][-1:] == ("[key]",) else error["loc"]
     keys = []
@@ -111,7 +120,7 @@ def _keys(error: ErrorDetails, given: Any) -> list[str]:
     return keys
 
 
-def _message(errors: list[ErrorDetails]) -> str:
+def _message(errors: Sequence[Error]) -> str:
     """What is wrong with one value; several errors are of the several things that it may be."""
     one = next((one for one in errors if one["type"] not in ALLOWED), errors[0])
     value, limits = one["input"], one.get("ctx", {})
@@ -122,15 +131,13 @@ def _message(errors: list[ErrorDetails]) -> str:
     match one["type"]:
         case "missing":
             return "is missing; the config must give it"
-        case "unknown_key":
-            return f"unknown key {shown(limits['key'])}; {near(limits['key'], limits['known'])}"
         case "union_tag_not_found":
             return f"its {_tag(limits)} is missing; the config must give it"
         case "union_tag_invalid":
             tags = [tag.strip("' ") for tag in limits["expected_tags"].split(",")]
             return f"its {_tag(limits)} {limits['tag']!r} is not known; {near(limits['tag'], tags)}"
         case "value_error":
-            return one["msg"].removeprefix("Value error, ")
+            return str(one["msg"]).removeprefix("Value error, ")
     if value is None:
         return "is empty; give it a value, or leave the key out"
     if one["type"] == "too_short" and not value:
@@ -138,7 +145,7 @@ def _message(errors: list[ErrorDetails]) -> str:
     return f"{shown(value)} is not allowed; {_allowed(errors)}"
 
 
-def _allowed(errors: list[ErrorDetails]) -> str:
+def _allowed(errors: Sequence[Error]) -> str:
     """What may stand there instead, by all of the errors of one value."""
     words = [ALLOWED[one["type"]](one.get("ctx", {})) for one in errors if one["type"] in ALLOWED]
     literals = [one["ctx"]["expected"] for one in errors if one["type"] == "literal_error"]

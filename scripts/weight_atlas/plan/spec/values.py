@@ -4,7 +4,8 @@ import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+
+from weight_atlas.plan.spec.messages import UnknownKey, near, shown
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # all but tab and line feed
 
@@ -27,7 +28,7 @@ def at_most(most: int) -> AfterValidator:
 
     def check(value: int) -> int:
         if value > most:
-            raise PydanticCustomError("at_most", "{most}", {"most": f"{most:,}"})
+            raise ValueError(f"{shown(value)} is not allowed; give at most {most:,}")
         return value
 
     return AfterValidator(check)
@@ -86,5 +87,5 @@ class Model(BaseModel):
         if isinstance(given, dict) and cls.model_config["extra"] == "forbid":
             for key in given:
                 if key not in cls.model_fields:
-                    raise PydanticCustomError("unknown_key", "unknown", {"key": key, "known": list(cls.model_fields)})
+                    raise UnknownKey(str(key), f"unknown key {shown(key)}; {near(key, cls.model_fields)}")
         return given
