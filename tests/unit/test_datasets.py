@@ -252,9 +252,11 @@ TRAIN, TEST = [4, 3, 5, 6, 4, 3, 7, 4, 3, 8], [2, 3, 4, 5, 2, 3, 4, 5, 7, 2]
 
 
 @pytest.fixture
-def small_mnist(monkeypatch):
-    """MNIST as if it had been published with few pictures."""
-    keys = torchvision_datasets.DATASETS["MNIST"].__dict__ | {"train": TRAIN, "test": TEST}
+def small_mnist(tmp_path, monkeypatch):
+    """MNIST as if it had been published with few images, those of `idx_files`."""
+    idx_files(tmp_path / "published", TRAIN, TEST)
+    digests = {path.name: sha256(path) for path in (tmp_path / "published").iterdir()}
+    keys = torchvision_datasets.DATASETS["MNIST"].__dict__ | {"train": TRAIN, "test": TEST, "digests": digests}
     monkeypatch.setitem(torchvision_datasets.DATASETS, "MNIST", torchvision_datasets.KnownDataset(**keys))
 
 
@@ -283,7 +285,8 @@ def test_idx_files_of_any_number(tmp_path):
     before = below(root)
     card, arrays = make(tmp_path, spec("torchvision"), root)
     check_mnist(card, arrays, made)
-    assert card["title"] == "MNIST"
+    assert card["title"] == "Own data in MNIST's format"
+    assert any("not the published MNIST (their SHA-256 differs)" in warning for warning in card["warnings"])
     assert any("halved" in note for note in card["notes"])
     assert below(root) == before
     assert [path.name for path in source_files(spec("torchvision"), root)] == list(torchvision_datasets.IDX)
@@ -307,6 +310,7 @@ def test_idx_files_in_an_archive(tmp_path, small_mnist, suffix):
     wanted = spec("torchvision", archive=f"m.{suffix}", download=True)
     card, arrays = make(tmp_path, wanted, root)
     check_mnist(card, arrays, made)
+    assert (card["title"], card["warnings"]) == ("MNIST", [])
     assert below(root) == before
     assert source_files(wanted, root) == [root / f"m.{suffix}"]
 
@@ -396,9 +400,9 @@ def test_missing_and_damaged_published_files_are_one_line(tmp_path, capsys):
     (root / "elsewhere").rename(root / "MNIST")
     images = root / "MNIST" / "raw" / "train-images-idx3-ubyte"
     images.write_bytes(images.read_bytes()[:-100])
-    assert "torchvision cannot read its files" in refused(tmp_path, capsys, wanted, root)
-    (root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").write_bytes(b"no labels")
-    assert "t10k-labels-idx1-ubyte: not a label file" in refused(tmp_path, capsys, wanted, root)
+    assert "has 36,764 bytes, and its header says 47 x 28 x 28 (36,864 bytes)" in refused(
+        tmp_path, capsys, wanted, root
+    )
 
 
 def test_an_archive_with_other_numbers_than_published_is_refused(tmp_path, capsys):
@@ -406,7 +410,7 @@ def test_an_archive_with_other_numbers_than_published_is_refused(tmp_path, capsy
     with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as file:
         file.add(tmp_path / "unpacked" / "MNIST", "MNIST")
     text = refused(tmp_path, capsys, spec("torchvision", archive="m.tar.gz"), tmp_path)
-    assert f"dataset MNIST in {tmp_path}/m.tar.gz: train holds 47 images" in text
+    assert f"{tmp_path}/m.tar.gz: its train-images-idx3-ubyte is not that of the published MNIST" in text
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])
@@ -420,7 +424,10 @@ def test_archive_members_outside_are_refused(tmp_path, capsys, kind):
     else:
         with tarfile.open(root / "evil", "w:gz") as file:
             file.addfile(tarfile.TarInfo(name), io.BytesIO())
-    assert "evil: cannot be unpacked" in refused(tmp_path, capsys, spec("torchvision", archive="evil"), root)
+    assert "evil: holds no MNIST/raw/train-images" in refused(
+        tmp_path, capsys, spec("torchvision", archive="evil"), root
+    )
+    assert not list(tmp_path.rglob("outside-the-archive"))
 
 
 def test_a_failing_download_is_one_line_and_leaves_nothing(tmp_path, capsys, monkeypatch):

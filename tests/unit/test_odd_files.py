@@ -1,10 +1,13 @@
 """Odd files in folders and zips, one after the other: the line that each gets, or what is read of it."""
 
 import copy
+import gzip
 import io
+import lzma
 import os
 import socket
 import struct
+import tarfile
 import time
 import warnings
 import zipfile
@@ -18,11 +21,12 @@ import pytest
 from PIL import Image
 
 from tests.unit.test_datasets import spec
+from weight_atlas.datasets import archive
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.store import load_arrays
 
 SIDE = 8
-DRAW = np.random.default_rng(0)
+DRAW = np.random.default_rng(77)
 GREY = DRAW.integers(0, 256, (SIDE, SIDE), np.uint8)
 COLOUR = DRAW.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
 DEEP = DRAW.integers(0, 2**16, (SIDE, SIDE)).astype(np.uint16)
@@ -441,34 +445,34 @@ GOOD = {f"{name}/{number}.png": TINY for name in "ab" for number in range(9)}
 def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, **changes: Any) -> bytes:
     """A zip; changes: attributes of its last member, in its list and before its content."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive, warnings.catch_warnings(action="ignore"):
+    with zipfile.ZipFile(file, "w", method) as made, warnings.catch_warnings(action="ignore"):
         for name, content in members.items():
-            archive.writestr(name, content)
+            made.writestr(name, content)
         for key, value in changes.items():
-            setattr(archive.infolist()[-1], key, value)
+            setattr(made.infolist()[-1], key, value)
     return file.getvalue()
 
 
 def twice() -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings(action="ignore"):
+    with zipfile.ZipFile(file, "w") as made, warnings.catch_warnings(action="ignore"):
         for name, content in (GOOD | {"a/x.png": TINY}).items():
-            archive.writestr(name, content)
-        archive.writestr("a/x.png", png(COLOUR))
+            made.writestr(name, content)
+        made.writestr("a/x.png", png(COLOUR))
     return file.getvalue()
 
 
 def overlapping() -> bytes:
     """A zip whose list names the bytes of one large member many times."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a/x.png", b"\0" * 2**22)
-        first = archive.infolist()[0]
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a/x.png", b"\0" * 2**22)
+        first = made.infolist()[0]
         for number in range(50):
             other = copy.copy(first)
             other.filename = f"b/{number:03}.png"
-            archive.filelist.append(other)
-            archive.NameToInfo[other.filename] = other
+            made.filelist.append(other)
+            made.NameToInfo[other.filename] = other
     return file.getvalue()
 
 
@@ -525,3 +529,127 @@ def test_an_odd_zip_is_read_right_or_refused_in_a_line(root, name):
 def test_a_pipe_for_a_zip_is_not_opened(root, make):
     make(root / "z.zip")
     assert "z.zip: neither a folder nor a readable zip (it is a " in line(root, path="z.zip")
+
+
+# --------------------------------------------------------------------------------------------- idx files and archives
+
+RAW = "MNIST/raw"
+HEAD = struct.pack(">IIII", 0x803, 20, 28, 28)
+IMAGES = bytes(20 * 28 * 28)
+LABELS = bytes(list(range(10)) * 2)
+IDX = {
+    "train-images-idx3-ubyte": HEAD + IMAGES,
+    "train-labels-idx1-ubyte": struct.pack(">II", 0x801, 20) + LABELS,
+    "t10k-images-idx3-ubyte": HEAD + IMAGES,
+    "t10k-labels-idx1-ubyte": struct.pack(">II", 0x801, 20) + LABELS,
+}
+IMAGES_FILE, LABELS_FILE = list(IDX)[:2]
+
+ODD_IDX = {
+    "empty": (IMAGES_FILE, b"", "train-images-idx3-ubyte: no idx file of bytes in 3 dimensions; replace it by"),
+    "text": (IMAGES_FILE, b"404: not found, sorry", "no idx file of bytes in 3 dimensions; replace it by the original"),
+    "labels for images": (IMAGES_FILE, IDX[LABELS_FILE], "no idx file of bytes in 3 dimensions; replace"),
+    "images for labels": (LABELS_FILE, IDX[IMAGES_FILE], "labels-idx1-ubyte: no idx file of bytes in 1 dimensions"),
+    "packed": (IMAGES_FILE, gzip.compress(IDX[IMAGES_FILE]), "dimensions, but a gzip file: unpack it; replace it"),
+    "real numbers": (IMAGES_FILE, b"\0\0\x0d\x03" + HEAD[4:] + IMAGES, "no idx file of bytes in 3 dimensions"),
+    "cut": (IMAGES_FILE, HEAD + IMAGES[:-9], "has 15,687 bytes, and its header says 20 x 28 x 28 (15,696 bytes)"),
+    "too long": (IMAGES_FILE, HEAD + IMAGES + b"\0", "has 15,697 bytes, and its header says 20 x 28 x 28 (15,696"),
+    "a huge number": (
+        IMAGES_FILE, struct.pack(">IIII", 0x803, 2**32 - 1, 2**32 - 1, 2**32 - 1) + IMAGES, "says 4,294,967,295 x 4,"
+    ),
+    "another size": (
+        IMAGES_FILE, struct.pack(">IIII", 0x803, 20, 14, 56) + IMAGES,
+        "its images have 14 x 56 pixels, those of MNIST 28 x 28; save them as image files and use source: folder",
+    ),
+    "fewer labels": (LABELS_FILE, struct.pack(">II", 0x801, 19) + LABELS[1:], "has 20 images, and train-labels-"),
+    "a label too large": (
+        LABELS_FILE, struct.pack(">II", 0x801, 20) + LABELS[:-1] + b"\x0a", "has the label 10; allowed are 0 to 9"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_IDX)
+def test_an_odd_idx_file_is_refused_in_a_line(tmp_path, name):
+    file, content, said = ODD_IDX[name]
+    (tmp_path / RAW).mkdir(parents=True)
+    for other in IDX:
+        (tmp_path / RAW / other).write_bytes(content if other == file else IDX[other])
+    with pytest.raises(ValueError) as refused:
+        prepare_dataset(spec("torchvision"), "odd", tmp_path, tmp_path / "odd.safetensors")
+    assert said in str(refused.value) and str(refused.value).isprintable()
+
+
+def test_a_pipe_for_an_idx_file_is_not_opened(tmp_path):
+    (tmp_path / RAW).mkdir(parents=True)
+    for name in IDX:
+        os.mkfifo(tmp_path / RAW / name)
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte not found"):
+        prepare_dataset(spec("torchvision"), "odd", tmp_path, tmp_path / "odd.safetensors")
+
+
+def tarred(members: dict[str, bytes], **changes: Any) -> bytes:
+    """A tar; changes: attributes of its last member."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as made:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            for key, value in changes.items() if name == list(members)[-1] else ():
+                setattr(info, key, value)
+            made.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+def header(**fields: Any) -> bytes:
+    """The block of a tar that stands before a member."""
+    info = tarfile.TarInfo("x")
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def zeros(head: bytes, blocks: int) -> bytes:
+    """What gzip makes of a header and so many MiB of zeros."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return b"".join([packer.compress(head), *(packer.compress(bytes(2**20)) for _ in range(blocks)), packer.flush()])
+
+
+FILES = {f"{RAW}/{name}": content for name, content in IDX.items()}
+UNPACKED = "m.tar: cannot be unpacked ("
+ARCHIVES = {
+    "empty": (b"", UNPACKED + "empty file); replace it"),
+    "text": (b"404" * 999, UNPACKED),
+    "of other files": (tarred({"a": b"b"}), "m.tar: holds no MNIST/raw/train-images-idx3-ubyte, as torch"),
+    "own data": (tarred(FILES), "m.tar: its train-images-idx3-ubyte is not that of the published MNIST (its SHA-"),
+    "own data in a zip": (packed(FILES), "or unpack it below data_root to use own data in MNIST's format"),
+    "own data below .": (tarred({f"./{name}": content for name, content in FILES.items()}), "is not that of the publi"),
+    "cut": (gzip.compress(tarred(FILES))[:-30], UNPACKED),
+    "damaged": (gzip.compress(tarred(FILES))[:60] + b"\0" * 90, UNPACKED),
+    "xz": (lzma.compress(tarred(FILES)), "is not that of the published MNIST"),
+    "a link": (
+        tarred(FILES, type=tarfile.SYMTYPE, linkname="/etc/passwd"), UNPACKED + "MNIST/raw/t10k-labels-idx1-ubyte is no"
+    ),
+    "a member outside": (tarred({"../../x": b"x"}), "holds no MNIST/raw/train-images-idx3-ubyte"),
+    "a device": (tarred(FILES, type=tarfile.CHRTYPE), "is no file but a link or a folder"),
+    "a bomb": (zeros(header(size=2**33), 17), UNPACKED + "it unpacks to more than the 16,777,216 bytes that are read"),
+    "a bomb in its header": (
+        zeros(header(size=2**33, type=tarfile.XHDTYPE), 20), UNPACKED + "a header of 8,589,934,592 bytes); replace it"
+    ),
+    "a negative size": (header(size=-1024) + bytes(10240), UNPACKED),
+    "many members": (gzip.compress(header() * 20_000), UNPACKED + "it has more than 10,000 members); replace it"),
+    "a bomb in a zip": (packed(FILES, file_size=2**31), UNPACKED + "it unpacks to more than the 16,777,216"),
+    "BZip2 in a zip": (packed(FILES, zipfile.ZIP_BZIP2), "is compressed by method 12, not Deflate); replace it"),
+    "an encrypted zip": (packed(FILES, flag_bits=1), UNPACKED + "MNIST/raw/t10k-labels-idx1-ubyte is encrypted); r"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_odd_archive_is_refused_in_a_line(tmp_path, monkeypatch, name):
+    content, said = ARCHIVES[name]
+    monkeypatch.setattr(archive, "MOST_UNPACKED", 2**24)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/m.tar").write_bytes(content)
+    with pytest.raises(ValueError) as refused:
+        prepare_dataset(spec("torchvision", archive="m.tar"), "odd", tmp_path / "data", tmp_path / "odd.safetensors")
+    assert said in str(refused.value) and str(refused.value).isprintable()
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "data", tmp_path / "data/m.tar"], "nothing is left behind"

@@ -17,10 +17,10 @@ class Changes:
     first: dict[str, str] = field(default_factory=dict[str, str])
     bits: int = 16
 
-    def add(self, kind: str, image: object) -> None:
+    def add(self, kind: str, image: str) -> None:
         """One more image that was changed so."""
         self.counts[kind] += 1
-        self.first.setdefault(kind, str(image))
+        self.first.setdefault(kind, image)
 
     def join(self, other: "Changes") -> None:
         """Those of other images too."""

@@ -244,7 +244,7 @@ def reader(spec: Spec, data_root: DataRoot, source: Source) -> Iterator[ClassRea
                 out[i] = resize(image, channels, size)
                 kinds += [RESIZED] * (image.size != expected) + [RECOLOURED] * (len(image.getbands()) != channels)
                 for kind in kinds + [BLANK] * bool((out[i] == out[i, :, :1, :1]).all()):
-                    changes.add(kind, file)
+                    changes.add(kind, file.short)
             return changes
 
         yield read_class

@@ -28,9 +28,7 @@ class ImageFile(NamedTuple):
     @property
     def short(self) -> str:
         """Its name without the folders above the container, for what others may read."""
-        return (
-            f"{self.container.name}: {self.name}" if self.container.is_file() else f"{self.container.name}/{self.name}"
-        )
+        return printable(f"{self.container.name}{'/' if self.container.is_dir() else ': '}{self.name}")
 
     def __str__(self) -> str:
         is_folder = self.container.is_dir()

@@ -1,23 +1,25 @@
 """The data sets that torchvision reads: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100.
 
 They are read from torchvision's own files below data_root, from an archive of these files, or downloaded by
-torchvision, which checks them. torchvision itself is imported only by :func:`reader`.
+torchvision. MNIST's and Fashion-MNIST's files are compared with the published ones by SHA-256, CIFAR's (which are
+pickles) by torchvision by MD5, before it opens them. torchvision itself is imported only by :func:`reader`.
 """
 
-import tarfile
+import hashlib
+import shutil
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from weight_atlas.datasets.archive import members
 from weight_atlas.datasets.changes import Changes
+from weight_atlas.datasets.idx import idx_header
 from weight_atlas.datasets.resize import resize_all
 from weight_atlas.datasets.source import (
     ClassReader,
@@ -33,7 +35,7 @@ from weight_atlas.datasets.source import (
 @dataclass(frozen=True)
 class KnownDataset:
     """What is known of a data set: title, folder and files of torchvision, class names, (height, width), and images
-    per class of train and test."""
+    per class of train and test; digests: SHA-256 of the files as they were published, where torchvision has none."""
 
     title: str
     folder: str
@@ -43,6 +45,7 @@ class KnownDataset:
     size: tuple[int, int]
     train: list[int]
     test: list[int]
+    digests: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Part(NamedTuple):
@@ -79,6 +82,12 @@ DATASETS = {
         size=(28, 28),
         train=[5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949],
         test=[980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009],
+        digests={
+            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
     ),
     "FashionMNIST": KnownDataset(
         title="Fashion-MNIST",
@@ -91,6 +100,12 @@ DATASETS = {
         size=(28, 28),
         train=[6000] * 10,
         test=[1000] * 10,
+        digests={
+            "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
     ),
     "CIFAR10": KnownDataset(
         title="CIFAR-10",
@@ -151,28 +166,50 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
             archive = f"put the archive {name} there" if name else "name an archive:"
             remedy = f"set data_root to the folder of {known.folder}, {archive}, or set download: true"
             raise ValueError(f"dataset {spec['dataset']}: {path} not found (data_root is {data_root}); {remedy}")
-    counts = {"train": known.train, "test": known.test}
+    counts, own = {"train": known.train, "test": known.test}, False
     unpacked = _unpacked(spec, data_root)
     if known.files == IDX and all(path.is_file() for path in unpacked):
-        counts = {"train": _count(unpacked[1], len(known.classes)), "test": _count(unpacked[3], len(known.classes))}
+        images, labels, *test = unpacked
+        counts = {"train": _count(images, labels, known), "test": _count(test[0], test[1], known)}
+        own = any(_sha256(path) != known.digests[path.name] for path in unpacked)
+    numbers = f"{sum(counts['train']):,} training and {sum(counts['test']):,} test images"
+    read = f"{numbers} of {known.size[0]} x {known.size[1]} pixels"
+    warning = (
+        f"The files in {known.folder} are not the published {known.title} (their SHA-256 differs): they were taken as "
+        "your own data in its format."
+    )
     return Source(
-        title=known.title,
+        title=f"Own data in {known.title}'s format" if own else known.title,
         classes=known.classes,
         channels=known.channels,
         size=known.size,
         counts=counts,
-        notes=[f"{known.title}, read by torchvision: {sum(counts['train']):,} training and "
-               f"{sum(counts['test']):,} test images of {known.size[0]} x {known.size[1]} pixels."],
-    )  # fmt: skip
+        notes=[f"{'Idx files' if own else known.title}, read by torchvision: {read}."],
+        warnings=[warning] if own else [],
+    )
 
 
-def _count(path: Path, classes: int) -> list[int]:
-    """Images per class in an idx1 label file: big-endian magic number 0x801, length, then one byte per label."""
-    data = np.fromfile(path, np.uint8)
-    if len(data) < 8 or data[:8].view(">u4").tolist() != [0x801, len(data) - 8] or data[8:].max(initial=0) >= classes:
-        raise ValueError(f"{path}: not a label file of {classes} classes in idx format; replace it by the original")
-    counts: list[int] = np.bincount(data[8:], minlength=classes).tolist()
+def _count(images: Path, labels: Path, known: KnownDataset) -> list[int]:
+    """Images per class of a pair of idx files; ValueError in one line where they are none, or do not fit together."""
+    shape = idx_header(images, 3)
+    (number,) = idx_header(labels, 1)
+    if shape[1:] != known.size:
+        raise ValueError(
+            f"{images}: its images have {shape[1]} x {shape[2]} pixels, those of {known.title} {known.size[0]} x "
+            f"{known.size[1]}; save them as image files and use source: folder"
+        )
+    if shape[0] != number:
+        raise ValueError(f"{images}: has {shape[0]:,} images, and {labels.name} {number:,} labels; replace them")
+    data = np.fromfile(labels, np.uint8, offset=8)
+    if data.max(initial=0) >= len(known.classes):
+        raise ValueError(f"{labels}: has the label {data.max()}; allowed are 0 to {len(known.classes) - 1}")
+    counts: list[int] = np.bincount(data, minlength=len(known.classes)).tolist()
     return counts
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -220,11 +257,7 @@ def _root(spec: Spec, data_root: DataRoot, stack: ExitStack) -> Root:
         return Root(folder, folder)
     if archive := _archive(spec, data_root):
         unpacked = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atlas-")))
-        unpack(archive, unpacked)
-        missing = [path for path in _unpacked(spec, unpacked) if not path.is_file()]
-        if missing:
-            name = missing[0].relative_to(unpacked)
-            raise ValueError(f"{archive}: holds no {name}, as torchvision's layout asks; correct archive:")
+        _unpack(archive, DATASETS[spec["dataset"]], unpacked)
         return Root(unpacked, archive)
     _download(spec, folder)
     return Root(folder, folder)
@@ -249,18 +282,49 @@ def _download(spec: Spec, data_root: Path) -> None:
         ) from None
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a .zip or .tar(.gz) into `folder`; ValueError where it is damaged or a member would lie outside."""
-    try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as file:
-                for name in file.namelist():
-                    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                        raise ValueError(f"member {name} lies outside")
-                file.extractall(folder)
-        else:
-            with tarfile.open(archive) as file:
-                file.extractall(folder, filter="data")
-    except (ValueError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{archive}: cannot be unpacked ({reason}); replace it") from None
+def _unpack(archive: Path, known: KnownDataset, folder: Path) -> None:
+    """Write the files of a data set from an archive to `folder`, in torchvision's layout.
+
+    ValueError where one is missing, or is not the published one.
+    """
+    (folder / known.folder).mkdir(parents=True)
+    names = [f"{known.folder}/{name}" for name in known.files]
+    with members(archive, names) as found:
+        for name, file in found:
+            with open(folder / name, "wb") as copy:
+                shutil.copyfileobj(file, copy, 2**16)
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise ValueError(f"{archive}: holds no {missing[0]}, as torchvision's layout asks; correct archive:")
+    for name, digest in known.digests.items():
+        if (found_digest := _sha256(folder / known.folder / name)) != digest:
+            raise ValueError(
+                f"{archive}: its {name} is not that of the published {known.title} (its SHA-256 is {found_digest}); "
+                f"replace the archive, or unpack it below data_root to use own data in {known.title}'s format"
+            )
+
+
+# -------------------------------------------------------------------------------------------------- fingerprints
+
+
+def marks(spec: Spec, data_root: DataRoot, source: Source) -> list[Any] | None:
+    """Name, size and time of the files that are read; None where they are not there, but may be downloaded."""
+    found = [(path.name, path.stat()) for path in files(spec, data_root)]
+    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in found] or None
+
+
+def digests(spec: Spec, data_root: DataRoot, source: Source) -> list[str]:
+    """SHA-256 of torchvision's files, by name: the same below data_root and in an archive."""
+    known, unpacked = DATASETS[spec["dataset"]], _unpacked(spec, data_root)
+    if all(path.is_file() for path in unpacked):
+        return [_sha256(path) for path in unpacked]
+    found: dict[str, str] = {}
+    if archive := _archive(spec, data_root):
+        names = [f"{known.folder}/{name}" for name in known.files]
+        with members(archive, names) as inside:
+            for name, file in inside:
+                digest = hashlib.sha256()
+                while piece := file.read(2**16):
+                    digest.update(piece)
+                found[name] = digest.hexdigest()
+        return [found.get(name, "") for name in names]
+    return []
