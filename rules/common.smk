@@ -46,7 +46,7 @@ if snakemake_internals.is_main(workflow):
             )
         AGAIN = outdated.outdated(PLAN)
         outdated.stamp(PLAN, AGAIN)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
 
 JOBS = jobs.Jobs(PLAN, SCRIPTS)

@@ -22,9 +22,12 @@ def main() -> int:
         print(json.dumps(spec.Config.model_json_schema(), indent=1))
         return 0
     plan = commands.plan_or_exit(args.config)
-    again = outdated.outdated(plan)
-    print(outcome.table(plan, again))
-    print("\n".join(["", *data_lines.found(plan), *data_lines.warnings(plan, again)]))
+    try:
+        again = outdated.outdated(plan)
+        print(outcome.table(plan, again))
+        print("\n".join(["", *data_lines.found(plan), *data_lines.warnings(plan, again)]))
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))
     if args.smoke:
         from weight_atlas.training import smoke
 

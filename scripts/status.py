@@ -15,7 +15,10 @@ def main() -> int:
     parser.add_argument("--config", required=True, type=json.loads, help="the config as JSON")
     args = parser.parse_args()
     plan = commands.plan_or_exit(args.config)
-    print(progress.table(plan))
+    try:
+        print(progress.table(plan))
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))
     return 0
 
 

@@ -69,7 +69,10 @@ def main() -> int:
     gpus = [] if args.device == "cpu" else slots.devices()
     if args.device == "cuda" and not gpus:
         sys.exit(f"{args.cell_id}: the config says `device: cuda`, but there is no GPU here; set it to auto or cpu")
-    block = Block(args.output, args.cell_id, args.cell, find_recipe(args), args.keep, args.adopt)
+    try:
+        block = Block(args.output, args.cell_id, args.cell, find_recipe(args), args.keep, args.adopt)
+    except (ValueError, OSError) as error:
+        sys.exit(f"{args.cell_id}: {error}")
     job = launcher.Job(
         command=[sys.executable, *sys.argv, "--child"],
         log=args.log,

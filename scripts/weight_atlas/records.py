@@ -4,13 +4,49 @@ A replicate's folder, `snapshots/seed<k>` of a block, holds all its files: snaps
 which has the SHA-256 of each of the others. A block's run.json and metrics.csv are made from these.
 """
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from weight_atlas import store
+from weight_atlas.json_fields import (
+    Fields,
+    find_mismatch,
+    is_count,
+    is_list,
+    is_number,
+    is_object,
+    is_text,
+    object_of,
+    or_none,
+)
 from weight_atlas.vocabulary import ENDED, Status
+
+# What run.json must say and may say; and of a replicate what record.json does, and what both do once it is in place.
+RUN: Fields = {"cell_id": is_text, "replicates": is_list, "cell": is_object}
+MACHINE: Fields = {
+    "device": or_none(is_text),
+    "device_name": or_none(is_text),
+    "threads": or_none(is_count),
+    "versions": object_of(is_text),
+}
+ENDING: Fields = {
+    "seed": is_count,
+    "status": lambda value: isinstance(value, str) and value in ENDED,
+    "epochs": is_count,
+}
+SEALED: Fields = {**ENDING, "recipe": object_of(or_none(is_text)), "sha256": object_of(is_text)}
+COURSE: Fields = {
+    "cause": or_none(is_text),
+    "best_epoch": or_none(is_count),
+    "start_file": or_none(is_text),
+    "start_sha256": or_none(is_text),
+    "wall_seconds": or_none(is_number),
+    "images_per_second": or_none(is_number),
+    "peak_memory_mib": or_none(is_number),
+}
 
 NO_MACHINE: dict[str, Any] = {"device": None, "device_name": None, "versions": {}}
 
@@ -61,17 +97,41 @@ def assemble(block: Path, cell_id: str, settings: Mapping[str, Any]) -> dict[str
 def read(block: str | Path) -> dict[str, Any]:
     """What the run.json of a block says; ValueError, in one line, where it is not a record of this block."""
     path = Path(block) / "run.json"
-    run: dict[str, Any] = store.read_json(path)
+    run = store.read_json(path)
+    if problem := _find_problem(run, path.parts[-3], list(store.block_seeds(block))):
+        raise ValueError(
+            f"{path}: is not the record of this block: {problem}; remove the file, so that it is made again"
+        )
+    found: dict[str, Any] = run
+    return found
+
+
+def _find_problem(run: Any, cell_id: str, seeds: list[int]) -> str | None:
+    """Why what a run.json holds is no record of a block of these seeds, in one line; None where it is."""
+    if problem := find_mismatch(run, RUN, MACHINE):
+        return problem
+    if run["cell_id"] != cell_id:
+        return f"cell_id is {reprlib.repr(run['cell_id'])}"
+    for record in run["replicates"]:
+        if problem := find_mismatch(record, SEALED, COURSE):
+            return f"replicates: {problem}"
+    found = [record["seed"] for record in run["replicates"]]
+    return None if found == seeds else f"replicates: the seeds are {reprlib.repr(found)}"
+
+
+def read_replicate(block: Path, seed: int, sealed: bool = True) -> dict[str, Any] | None:
+    """What the record.json of a replicate says, or None where there is none that says how it ended.
+
+    sealed: whether it must say what the replicate was trained from. OSError where it cannot be read.
+    """
     try:
-        statuses = {record["seed"]: record["status"] for record in run["replicates"]}
-        sound = run["cell_id"] == path.parts[-3] and all(status in ENDED for status in statuses.values())
-        sound = sound and list(statuses) == list(store.block_seeds(block)) and isinstance(run["cell"], dict)
-        sound = sound and all(isinstance(one[key], dict) for one in run["replicates"] for key in ("recipe", "sha256"))
-    except (TypeError, KeyError):
-        sound = False
-    if not sound:
-        raise ValueError(f"{path}: is not the record of this block; remove the file, so that it is made again")
-    return run
+        record = store.read_json(store.record_path(block, seed))
+    except (FileNotFoundError, ValueError):
+        return None
+    if find_mismatch(record, SEALED if sealed else ENDING, COURSE) or record["seed"] != seed:
+        return None
+    found: dict[str, Any] = record
+    return found
 
 
 def find_damage(block: Path, record: Mapping[str, Any], names: Iterable[str] | None = None) -> str | None:

@@ -6,8 +6,10 @@ torch is imported only by :func:`load_tensors` (and by :func:`save_tensors` wher
 import errno
 import hashlib
 import json
+import math
 import os
 import re
+import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -84,11 +86,23 @@ def make_folder(path: Path) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """The content of a JSON file; ValueError in one line where it is not JSON."""
+    """The content of a JSON file; OSError, or ValueError in one line where it is no file of JSON."""
+    path = Path(path)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); remove the file, so that it is made again") from None
+        if not stat.S_ISREG(path.stat().st_mode):  # before it is opened: a pipe would wait for its writer
+            raise ValueError("no regular file")
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{path}: not valid JSON ({why}); remove the file, so that it is made again") from None
+
+
+def _finite(text: str) -> float:
+    """A float of JSON; ValueError for NaN and infinity, which `write_json` does not write either."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
 
 
 def write_json(path: str | Path, obj: object) -> None:

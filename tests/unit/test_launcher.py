@@ -174,7 +174,8 @@ for seed in (0, 1):
     if not (pathlib.Path(sys.argv[1]).parent / f"seeds_0-1/snapshots/seed{seed}/record.json").exists():
         folder.mkdir(parents=True)
         (folder / "epoch_0.safetensors").write_bytes(b"weights")
-        (folder / "record.json").write_text(json.dumps({"seed": seed, "status": "diverged", "best_epoch": 0}))
+        record = {"seed": seed, "status": "diverged", "epochs": 0, "best_epoch": 0}
+        (folder / "record.json").write_text(json.dumps(record))
         print("trained", seed)
 """
     assert launch(two, program) == 0

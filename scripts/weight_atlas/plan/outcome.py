@@ -154,8 +154,11 @@ def _missing(plan: Plan) -> dict[tuple[str, int], str]:
     path = plan.root / f"results/{plan.config.name}/tables/missing.csv"
     if not path.exists():
         return {}
-    rows = schema.dicts(path, ("cell_id", "seed", "cause"))
-    return {(row["cell_id"], int(row["seed"])): row["cause"] for row in rows}
+    try:
+        rows = schema.dicts(path, ("cell_id", "seed", "cause"))
+        return {(row["cell_id"], int(row["seed"])): row["cause"] for row in rows}
+    except ValueError:
+        raise ValueError(f"{path}: is no table of replicates; remove {path.parent}, so that it is made again") from None
 
 
 def retried(plan: Plan, known: list[dict[str, Any]] | None = None) -> list[str]:
@@ -200,7 +203,10 @@ def command(files: list[str], settings: list[str], *target: str) -> str:
 
 def after(plan: Plan, again: str) -> str:
     """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
-    troubled = troubles(plan)
+    try:
+        troubled = troubles(plan)
+    except (ValueError, OSError) as error:
+        return str(error)
     lines = [f"  {one['status']}: {one['cell_id']} seed {one['seed']}: {one['cause']}" for one in troubled]
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")

@@ -14,6 +14,7 @@ from typing import Any
 
 from weight_atlas import records, store
 from weight_atlas.datasets import source_info
+from weight_atlas.datasets.card import read as read_card
 from weight_atlas.plan import outcome, recipe, weights
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.study import Plan, block_path
@@ -27,8 +28,8 @@ FOLLOWS, RETRIED = "what it is made from is made again", "it failed, or is not w
 def outdated(plan: Plan) -> dict[str, str]:
     """{path without suffix: why} of all that must be made (again); with `retry_failed` what failed too.
 
-    ValueError, in one line, where a run.json is no record of its block, or where weights do not fit what starts from
-    them.
+    ValueError, in one line, where a run.json is no record of its block, a card not that of its data set, or where
+    weights do not fit what starts from them.
     """
     reasons: dict[str, str] = {}
     for dataset_id in plan.datasets:
@@ -72,12 +73,15 @@ def _entry(name: str, why: str | None) -> dict[str, str]:
 
 def _why_dataset(plan: Plan, dataset_id: str) -> str | None:
     """Why a data set must be prepared, or None."""
-    path = plan.root / data_path(dataset_id)
-    card = path.with_name(f"{path.name}.json")
-    if not (card.exists() and path.with_name(f"{path.name}.safetensors").exists()):
+    card, data = (plan.root / f"{data_path(dataset_id)}.{suffix}" for suffix in ("json", "safetensors"))
+    if not (card.exists() and data.exists()):
         return ABSENT
+    found, images = read_card(card), store.tensor_header(data).shapes.get("images")
+    wanted = (sum(map(sum, found["counts"].values())), found["channels"], *found["size"])
+    if images != wanted:
+        raise ValueError(f"{data}: its images are {images}, and its card has {wanted}; remove both, to make them again")
     today = recipe.dataset(plan.datasets[dataset_id].spec, fingerprint(plan, dataset_id))
-    return None if store.read_json(card).get("recipe") == today else OTHER
+    return None if found.get("recipe") == today else OTHER
 
 
 def fingerprint(plan: Plan, dataset_id: str) -> str | None:
@@ -87,7 +91,7 @@ def fingerprint(plan: Plan, dataset_id: str) -> str | None:
         return source_info.fingerprint(source_info.describe(spec, Path(plan.config.data_root)))
     except ValueError:
         card = plan.root / f"{data_path(dataset_id)}.json"
-        return store.read_json(card)["fingerprint"] if card.exists() else None
+        return read_card(card)["fingerprint"] if card.exists() else None
 
 
 def _why_weights(plan: Plan, weights_id: str) -> str | None:
@@ -129,8 +133,14 @@ def _why_block(
         runs.get(cell.parent or "", []),
         range(block[0], block[1] + 1),
     )
-    agree = (recipe.agrees(record["recipe"], today, plan.config.adopt) for record in run["replicates"])
-    return None if all(agree) else OTHER
+    if not all(recipe.agrees(record["recipe"], today, plan.config.adopt) for record in run["replicates"]):
+        return OTHER
+    if run["cell"] != cell.settings.json:
+        path = plan.root / block_path(cell_id, block) / "run.json"
+        raise ValueError(
+            f"{path}: its settings are not those that it was trained with; remove the file, so that it is made again"
+        )
+    return None
 
 
 def stamp(plan: Plan, again: Collection[str]) -> None:

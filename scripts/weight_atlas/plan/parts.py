@@ -1,6 +1,5 @@
 """What the cells of a config are made of: data sets, networks and their layer tables, trainings, perturbations."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -10,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from weight_atlas import networks
 from weight_atlas.datasets import source_info
 from weight_atlas.datasets.card import Facts
+from weight_atlas.datasets.card import read as read_card
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
 from weight_atlas.plan.cell import Data
@@ -179,7 +179,7 @@ class Parts:
 
 def _card_facts(path: Path) -> Facts:
     """What a prepared data set holds, from its card."""
-    card = json.loads(path.read_text(encoding="utf-8"))
+    card = read_card(path)
     return {
         "classes": card["classes"],
         "channels": card["channels"],

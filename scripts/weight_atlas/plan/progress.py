@@ -14,6 +14,7 @@ from weight_atlas.plan import cost, lock, outcome
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.disk import used
 from weight_atlas.plan.study import Plan, block_path
+from weight_atlas.records import read_replicate
 
 STATES = ("done", "running", "failed", "diverged", "waiting")
 TAIL = 65536  # bytes of a training log: some hundred lines
@@ -27,18 +28,10 @@ def records(block: Path) -> dict[int, dict[str, Any]]:
     by_seed: dict[int, dict[str, Any]] = {}
     for seed in store.block_seeds(block):
         for where in (block, store.scratch_path(block)):
-            if (record := _read(store.record_path(where, seed))) is not None:
+            # There may be none any more: a run that works beside may just have moved it.
+            if (record := read_replicate(where, seed, sealed=False)) is not None:
                 by_seed[seed] = record
     return by_seed
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON file, or None where there is none (any more: a run that works beside may just have moved it)."""
-    try:
-        content: dict[str, Any] = store.read_json(path)
-        return content
-    except FileNotFoundError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -128,7 +121,7 @@ class Progress:
         for (cell_id, _), record in self.finished.items():
             if record["status"] == "done" and self.plan.cells[cell_id].kind != "given":
                 for key in (self.plan.cells[cell_id].architecture, ""):
-                    measured[key] += record["wall_seconds"]
+                    measured[key] += record.get("wall_seconds") or 0.0
                     expected[key] += self._replicate_seconds(cell_id)
         return {key: measured[key] / expected[key] for key in measured}
 

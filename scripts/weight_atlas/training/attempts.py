@@ -21,8 +21,15 @@ class Attempts:
     """
 
     def __init__(self, path: Path):
+        """ValueError, in one line, where the file is no journal."""
         self.path = path
         self.entries: list[dict[str, Any]] = store.read_json(path) if path.exists() else []
+        keys = {"attempt", "host", "job", "recipe", "ended", "stopped"}
+        whole = isinstance(self.entries, list) and all(
+            isinstance(one, dict) and one.keys() == keys for one in self.entries
+        )
+        if not whole:
+            raise ValueError(f"{path}: is no journal of attempts; remove the file")
 
     def begin(self, attempt: int, recipe: Recipe) -> None:
         """Note that an attempt begins here; `job` is that of SLURM, or None."""

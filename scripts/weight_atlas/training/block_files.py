@@ -79,15 +79,21 @@ class Block:
         this job; the replicates stay, so that only what is not whole is trained.
         """
         for folder in sorted((self.directory / "snapshots").glob("seed*")):
-            path = folder / "record.json"
-            if problem := self._find_problem(store.read_json(path) if path.exists() else None, again):
+            if problem := self._find_problem(folder, again):
                 print(f"{self.cell_id} {folder.name}: {problem}: it is trained again", flush=True)
-                path.unlink(missing_ok=True)  # first: what is half removed must not look finished
+                _remove(folder / "record.json")  # first: what is half removed must not look finished
                 store.flush(folder)
                 shutil.rmtree(folder)
+        for seed in self.seeds:
+            path = store.record_path(self.scratch, seed)
+            if path.exists() and records.read_replicate(self.scratch, seed, sealed=False) is None:
+                print(f"{self.cell_id} seed {seed}: {path} is damaged: it is trained again", flush=True)
+                _remove(path)
 
-    def _find_problem(self, record: dict[str, Any] | None, again: bool) -> str | None:
-        """Why a replicate that is in place cannot stay there, or None."""
+    def _find_problem(self, folder: Path, again: bool) -> str | None:
+        """Why a replicate whose folder is in place cannot stay there, or None."""
+        seed = folder.name.removeprefix("seed")
+        record = records.read_replicate(self.directory, int(seed)) if seed.isdecimal() else None
         if record is None:
             return "it is there in part"
         if not agrees(record["recipe"], self.recipe, self.adopt):
@@ -140,6 +146,11 @@ class Block:
         """Remove the scratch directory, the journal last: what is left of the others must not look like its own."""
         for path in self.scratch.iterdir():
             if path.name != JOURNAL:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                _remove(path)
         store.flush(self.scratch)
         shutil.rmtree(self.scratch)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder, where there is one."""
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)

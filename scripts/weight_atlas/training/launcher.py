@@ -127,10 +127,14 @@ def _check_disk(why: str) -> None:
 def _open_attempts(block: Block) -> Attempts:
     """The journal of a block's attempts, in its scratch directory, which is emptied where it is of another recipe."""
     store.make_folder(block.scratch)
-    attempts = Attempts(block.scratch / JOURNAL)
-    if not attempts.is_of_other_recipe(block.recipe):
-        return attempts
-    print(f"{block.cell_id}: its code or parent changed since it was interrupted: it begins anew", flush=True)
+    try:
+        attempts = Attempts(block.scratch / JOURNAL)
+        if not attempts.is_of_other_recipe(block.recipe):
+            return attempts
+        why = "its code or parent changed since it was interrupted"
+    except ValueError as error:
+        why = str(error).partition(";")[0]
+    print(f"{block.cell_id}: {why}: it begins anew", flush=True)
     block.clear()
     store.make_folder(block.scratch)
     return Attempts(block.scratch / JOURNAL)
