@@ -195,7 +195,7 @@ WRONG = {
             store.save_tensors(root / "run/epoch_1.safetensors", {}, {"rest": "epoch_0.safetensors"}),
         ],
         {},
-        ["the tensors that it shares with 'epoch_0.safetensors' are gone with it; put that file beside it"],
+        ["the tensors that it shares with epoch_0.safetensors are gone with it; put that file beside it"],
     ),
     "some without a number": (
         lambda root: write(root / "run", "start", "epoch_1"),

@@ -37,6 +37,7 @@ def train(root, *blocks):
 def prepare(root, dataset):
     counts = {"train": [12] * 10, "valid": [4] * 10, "test": [4] * 10}
     card = {"classes": [str(digit) for digit in range(10)], "channels": 1, "size": [28, 28], "counts": counts}
+    card |= {"mean": [0.5], "std": [0.5], "sha256": "0"}
     store.write_json(root / f"data/{dataset}.json", card | {"dataset_id": dataset, "fingerprint": "0"})
     store.save_tensors(root / f"data/{dataset}.safetensors", {"images": np.zeros(5)})
 
