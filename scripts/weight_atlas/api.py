@@ -147,7 +147,7 @@ def images(
     tensors, card, shape = store.load_tensors(data), store.read_json(card_path), entry["cell"].input
     positions = (tensors["split"] == SPLITS.index(split)).nonzero().squeeze(1)
     fitted = inputs.fit_images(tensors["images"][positions], card, shape.channels, shape.size)
-    return LabelledImages(inputs.normalise(fitted, card["mean"], card["std"]), tensors["labels"][positions])
+    return LabelledImages(inputs.normalise(fitted, *inputs.constants(card, shape)), tensors["labels"][positions])
 
 
 def _results(name: str | None, root: str | Path | None) -> Path:

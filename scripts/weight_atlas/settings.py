@@ -4,15 +4,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# What images are normalised by, per channel (red, green, blue) or for all, on the scale 0 to 1: as torchvision's
+# published weights were trained with, and not at all.
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+UNCHANGED = {"mean": [0.0], "std": [1.0]}
+
 Frozen = int | list[str]  # how many weight layers, counted from the input, or their names
 
 
 @dataclass(frozen=True)
 class Input:
-    """The images that a network takes: their channels, and their side in pixels."""
+    """The images that a network takes: their channels, and their side in pixels.
+
+    mean, std: per channel, or one for all, on the scale 0 to 1: what they are normalised by; None where by the data
+    set's own.
+    """
 
     channels: int
     size: int
+    mean: list[float] | None = None
+    std: list[float] | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ TABLES = {
     ("stages, early stopping and penalty", "penalty"): spec.Penalty,
     ("augment and copies", ""): spec.Augment,
     ("inits", ""): spec.Init,
+    ("normalise", ""): spec.Constants,
     ("sources", ""): spec.Source,
     ("perturbations", ""): spec.Step,
     ("given", ""): spec.Given,

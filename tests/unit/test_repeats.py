@@ -11,6 +11,7 @@ from PIL import Image
 import prepare
 from weight_atlas.datasets import facts, remarks, repeats
 from weight_atlas.networks import inputs
+from weight_atlas.settings import Input
 from weight_atlas.store import load_arrays
 from weight_atlas.training import data as training_data
 from weight_atlas.vocabulary import SPLITS
@@ -172,7 +173,7 @@ def test_a_channel_without_variance_is_divided_by_one(tmp_path):
         "Channel 3 of 3: the same value in every pixel of the training images. It is divided by 1, since the standard "
         "deviation is 0."
     ]
-    images = training_data.load(path, card, 3, 9, torch.device("cpu"))
+    images = training_data.load(path, card, Input(3, 9), torch.device("cpu"))
     seen = images.batch(images.train.images).double()
     pixels = images.train.images.double() / 255
     for channel in range(2):

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as tree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,11 @@ from weight_atlas.reporting.chapters import dynamics, study
 from weight_atlas.reporting.claims import claims, claims_dynamics
 from weight_atlas.reporting.exhibits.experiments import factors
 from weight_atlas.reporting.exhibits.features import features, pairs
-from weight_atlas.reporting.exhibits.runs import runs
+from weight_atlas.reporting.exhibits.runs import beside, runs
 from weight_atlas.reporting.exhibits.weights import layers, norms, statistics, unchanged
 from weight_atlas.reporting.grammar import dots, exhibit, panels, style
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.settings import IMAGENET
 from weight_atlas.store import save_tensors, write_json
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -386,6 +388,24 @@ def test_accuracy_stands_beside_the_largest_class_and_beside_leaks(folder):
     (figure,) = runs.accuracy(tables)
     assert "both on the untouched test set" in figure.caption
     assert "new images" not in figure.caption
+
+
+def test_accuracy_says_what_images_were_normalised_by(folder):
+    tables = Tables("dynamics", folder / "cells.csv", folder / "tables", folder / "measures")
+    assert "ormalised" not in runs.accuracy(tables)[0].caption
+    for cell in tables.cells.itertuples():
+        if cell.init == "pretrained":
+            settings = tables.settings[cell.cell_id]
+            tables.settings[cell.cell_id] = replace(settings, input=replace(settings.input, **IMAGENET))
+    said = beside.normalised(tables)
+    assert said == (
+        "Images are normalised by ImageNet's mean and standard deviation for pretrained · sgd and pretrained · adam; "
+        "by the data set's own mean and standard deviation for kaiming_normal · sgd and kaiming_normal · adam."
+    )
+    for made in (runs.accuracy(tables), runs.accuracy_table(tables)):
+        assert said in made[0].caption
+    tables.cells["kind"] = "given"
+    assert "Given weights without the key normalise are evaluated by" in runs.accuracy(tables)[0].caption
 
 
 def test_training_numbers_keep_what_a_diverged_replicate_reached(folder, exhibits):

@@ -13,7 +13,7 @@ from tests.unit import blocks
 from tests.unit.cells import record
 from weight_atlas import networks, starts, store, streams
 from weight_atlas.networks import build
-from weight_atlas.settings import Settings, Stage, Start
+from weight_atlas.settings import Input, Settings, Stage, Start
 from weight_atlas.training import block, data, engine, rates, track
 
 CHANGED = {"crop": 2, "flip": "both", "rotation": 15.0, "brightness": 0.2, "cutout": 4}
@@ -43,7 +43,7 @@ def settings(architecture="lenet5", *, width=0.5, stages=None, optimizer=SGD, au
 
 def load(toy, channels=1, size=32):
     card = store.read_json(toy / "toy.json")
-    return data.load(toy / "toy.safetensors", card, channels, size, torch.device("cpu"))
+    return data.load(toy / "toy.safetensors", card, Input(channels, size), torch.device("cpu"))
 
 
 def train(toy, out, cell, seed=0, file=None):

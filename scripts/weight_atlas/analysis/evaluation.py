@@ -1,7 +1,7 @@
 """Loss and accuracy of a network that is given by its tensors, and the images that measures show to networks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -23,7 +23,7 @@ class Images:
     """Images of a data set as the network takes them, but for the normalisation: padded, its channels, uint8.
 
     test: all test images [N, C, S, S]; labels: theirs, int64 [N]; train: some training images [M, C, S, S], spread
-    evenly over the file (see `evenly_spaced`); mean, std: the card's.
+    evenly over the file (see `evenly_spaced`); mean, std: the card's, or what a cell names instead (see `seen_by`).
     """
 
     test: torch.Tensor
@@ -31,6 +31,11 @@ class Images:
     train: torch.Tensor
     mean: list[float]
     std: list[float]
+
+    def seen_by(self, settings: Settings) -> "Images":
+        """The same images, normalised as a cell asks."""
+        mean, std = inputs.constants({"mean": self.mean, "std": self.std}, settings.input)
+        return replace(self, mean=mean, std=std)
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """(x / 255 - mean) / std of uint8 images: float32."""

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from weight_atlas.settings import Input
+
 
 def fit_images(
     images: Tensor, card: Mapping[str, Any], channels: int, size: int, device: torch.device | str = "cpu"
@@ -56,6 +58,14 @@ def pad(images: Tensor, size: int) -> Tensor:
     if rows == 0 and columns == 0:
         return images
     return F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+
+
+def constants(card: Mapping[str, Any], shape: Input) -> tuple[list[float], list[float]]:
+    """The mean and standard deviation that a network's images are normalised by, on the scale 0 to 1.
+
+    They are those that the cell names (`shape`), as the weights that it starts from were trained with, else the card's.
+    """
+    return shape.mean or card["mean"], shape.std or card["std"]
 
 
 def normalise(batch: Tensor, mean: Tensor | Sequence[float], std: Tensor | Sequence[float]) -> Tensor:

@@ -64,13 +64,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class StartSpec:
-    """Where a cell's weights come from: in full, what of it counts for the id, and what must be there first."""
+    """Where a cell's weights come from: in full, what of it counts for the id, and what must be there first.
+
+    normalise: the mean and std that its images are normalised by; nothing where by the data set's own.
+    """
 
     start: dict[str, Any]
     identity: dict[str, Any]
     channels: int
     parent: str | None = None
     weights: Weights | None = None
+    normalise: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from weight_atlas import networks
 from weight_atlas.networks.table import Table
-from weight_atlas.plan import given, spec
+from weight_atlas.plan import given, normalisation, spec
 from weight_atlas.plan.cell import Cell, Data, LayerTransfer, Perturbation, StartSpec, Weights
 from weight_atlas.plan.checks import ConfigError, Overlay, check
 from weight_atlas.plan.fits import (
@@ -88,7 +88,7 @@ class Resolver(Parts):
         identity = {"kind": "perturb", "cell": parent.cell_id, "take": change.take, "steps": identities}
         defaults = {"order": "same", "repeat": 0, "state": "fresh"}
         identity |= {key: start[key] for key in defaults if start[key] != defaults[key]}
-        start_spec = StartSpec(start, identity, parent.settings.input.channels, parent.cell_id)
+        start_spec = _start_of(parent, start, identity, parent.cell_id)
         word = "-".join(words) or f"control-{change.order}"
         return self._add_cell("perturb", word, start_spec, combination, self._training(combination))
 
@@ -115,7 +115,7 @@ class Resolver(Parts):
         for stage in training["stages"]:
             stage["frozen"] = frozen
         training_identity |= {"frozen": frozen} if frozen else {}
-        start_spec = StartSpec(start, identity, base.settings.input.channels, parent)
+        start_spec = _start_of(base, start, identity, parent)
         word = f"{transfer.mode}-{transfer.depth}" if transfer.depth else "fresh"
         return self._add_cell(
             "transfer", word, start_spec, combination, TrainingInFull(training, training_identity, overlays)
@@ -135,19 +135,20 @@ class Resolver(Parts):
         classes = table.layers[-1].out_shape[0]
         if data:
             check_images(data, table.channels, classes, where)
+        normalise = normalisation.constants(entry.normalise, table.channels, where)
         identity = {
             "dataset": data and data.dataset_id,
             "network": network_identity(network),
             "input": [table.channels, table.size, classes],
             "files": entry.files,
-        }
+        } | ({"normalise": normalise} if normalise else {})
         folder = Path(entry.files) if isinstance(entry.files, str) else Path(entry.files[0]).parent
         words = (data.dataset_id.rsplit("-", 1)[0] if data else "", network["architecture"], folder.name)
         cell_id = f"given-{slug(*filter(None, words))}-{digest(identity)}"
         settings = {
             "dataset_id": data.dataset_id if data else "",
             "classes": classes,
-            "input": {"channels": table.channels, "size": table.size},
+            "input": {"channels": table.channels, "size": table.size} | normalise,
             "network": network,
             "start": {"kind": "given", "files": entry.files},
             "training": {"epochs": epochs[-1]},
@@ -182,14 +183,14 @@ class Resolver(Parts):
             | ({"outputs": classes} if self.given_outputs(labels["network"]) else {}),
             "start": start_spec.identity,
             "training": training.identity,
-        }
+        } | ({"normalise": start_spec.normalise} if start_spec.normalise else {})
         words = (data.dataset_id.rsplit("-", 1)[0], network["architecture"], word, full["optimizer"]["type"])
         cell_id = f"{kind}-{slug(*words)}-{digest(identity)}"
         if cell_id not in self.cells:
             settings = {
                 "dataset_id": data.dataset_id,
                 "classes": classes,
-                "input": {"channels": start_spec.channels, "size": size},
+                "input": {"channels": start_spec.channels, "size": size} | start_spec.normalise,
                 "network": network,
                 "start": start_spec.start,
                 "training": full,
@@ -234,10 +235,13 @@ class Resolver(Parts):
             weights_id = f"{slug(Path(init.file).stem)}-{digest(weights)}"
         else:
             start: Json = {"kind": "init", "scheme": init.scheme}
-            return StartSpec(start, start, channels)
+            normalise = normalisation.constants(init.normalise, channels, f"inits.{labels['init']}")
+            return StartSpec(start, start, channels, normalise=normalise)
         start = {"kind": "weights", "weights_id": weights_id, **_copied(init)}
         input_channels = 3 if init.weights and channels == 1 and init.grey == "replicate" else channels
-        return StartSpec(start, start, input_channels, None, Weights(weights_id, weights))
+        chosen = init.normalise or ("imagenet" if init.weights else None)
+        normalise = normalisation.constants(chosen, input_channels, f"inits.{labels['init']}")
+        return StartSpec(start, start, input_channels, None, Weights(weights_id, weights), normalise)
 
     def _published(self, network: Json, labels: Labels) -> networks.PublishedWeights:
         """The published weights that fit a network; ConfigError where there are none."""
@@ -289,7 +293,10 @@ class Resolver(Parts):
         channels = data.facts["channels"]
         if channels == 1 and parent.settings.input.channels == 3 and init.grey == "replicate":
             channels = 3
-        return StartSpec(start, start, channels, parent.cell_id)
+        normalise = normalisation.inherited(parent.settings.input, channels)
+        if init.normalise:
+            normalise = normalisation.constants(init.normalise, channels, f"inits.{labels['init']}")
+        return StartSpec(start, start, channels, parent.cell_id, normalise=normalise)
 
     def _check_parent(self, start_spec: StartSpec, table: Table, where: str) -> None:
         """Refuse a parent whose tensors, as far as they are copied, are not those of the network."""
@@ -307,6 +314,12 @@ class Resolver(Parts):
                     f"{where}: {name} has the shape {list(shape)} here and {list(theirs.get(name, ()))} in the "
                     f"cell that it starts from, {start_spec.parent}; give both data sets the same channels and size"
                 )
+
+
+def _start_of(cell: Cell, start: Json, identity: Json, parent: str | None) -> StartSpec:
+    """A start whose images are those of a cell, normalised as there."""
+    shape = cell.settings.input
+    return StartSpec(start, identity, shape.channels, parent, normalise=normalisation.inherited(shape, shape.channels))
 
 
 def _copied(init: spec.Init) -> Json:

@@ -240,7 +240,8 @@ class Plan:
         """The name of the cell's measure group."""
         cell = self.cells[cell_id]
         dataset = cell.settings.dataset_id
-        shared = [dataset, cell.architecture, cell.settings.json["input"]]
+        shape = cell.settings.input  # however they are normalised
+        shared = [dataset, cell.architecture, {"channels": shape.channels, "size": shape.size}]
         return f"{slug(dataset.rsplit('-', 1)[0] or NO_DATA, cell.architecture)}-{digest(shared, 8)}"
 
     @cached_property

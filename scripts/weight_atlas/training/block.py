@@ -44,8 +44,7 @@ def train(cell_id: str, settings: Settings, seeds: Sequence[int], files: Files, 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(engine.Run, "stopping", True))
     store.write_json(scratch / "machine.json", machine(torch_device, settings.network.threads))
-    shape = settings.input.channels, settings.input.size
-    images = data.load(files["data"], store.read_json(files["card"]), *shape, torch_device)
+    images = data.load(files["data"], store.read_json(files["card"]), settings.input, torch_device)
     for seed in seeds:
         try:
             file = _start_file(settings.start, seed, files)

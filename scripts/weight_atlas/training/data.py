@@ -9,6 +9,7 @@ import torch
 
 from weight_atlas import store
 from weight_atlas.networks import inputs
+from weight_atlas.settings import Input
 from weight_atlas.vocabulary import SPLITS
 
 
@@ -38,14 +39,14 @@ class ImageData:
         return inputs.normalise(images, self.mean, self.std).contiguous(memory_format=torch.channels_last)
 
 
-def load(path: str | Path, card: Mapping[str, Any], channels: int, size: int, device: torch.device) -> ImageData:
-    """The data set in a file, for a network that takes `channels` x `size` x `size`."""
+def load(path: str | Path, card: Mapping[str, Any], shape: Input, device: torch.device) -> ImageData:
+    """The data set in a file, for a network that takes images of a shape."""
     tensors = store.load_tensors(path)
 
     def split(name: str) -> Split:
         rows = (tensors["split"] == SPLITS.index(name)).nonzero().squeeze(1)
-        images = inputs.fit_images(tensors["images"][rows], card, channels, size, device)
+        images = inputs.fit_images(tensors["images"][rows], card, shape.channels, shape.size, device)
         return Split(images, tensors["labels"][rows].to(device))
 
-    mean, std = (torch.tensor(card[key], device=device) for key in ("mean", "std"))
+    mean, std = (torch.tensor(values, device=device) for values in inputs.constants(card, shape))
     return ImageData(split("train"), split("valid"), split("test"), mean, std)

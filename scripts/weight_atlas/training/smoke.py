@@ -40,8 +40,8 @@ def run(plan: Plan) -> int:
 
 def _first_loss(cell: Cell, stem: str) -> float:
     settings = replace(cell.settings, start=Start("init", scheme="kaiming_uniform"))
-    card, shape = store.read_json(f"{stem}.json"), settings.input
-    full = data.load(f"{stem}.safetensors", card, shape.channels, shape.size, torch.device("cpu"))
+    card = store.read_json(f"{stem}.json")
+    full = data.load(f"{stem}.safetensors", card, settings.input, torch.device("cpu"))
     size = settings.training.batch_size
     first = ImageData(_head(full.train, size), _head(full.valid, size), _head(full.test, size), full.mean, full.std)
     return engine.Run(cell.cell_id, settings, 0, first, torch.device("cpu"), Path()).try_step()

@@ -92,7 +92,7 @@ def activate(
     cache : path
         The file that features and outputs are kept in; they are read from there as memory has room.
     """
-    values, outputs = penultimate(evaluation.module(settings, tensors), table.head.name, images)
+    values, outputs = penultimate(evaluation.module(settings, tensors), table.head.name, images.seen_by(settings))
     store.save_tensors(cache, {"features": values, "outputs": outputs})
     del values, outputs
     cached = store.load_tensors(cache)

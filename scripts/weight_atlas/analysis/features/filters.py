@@ -117,7 +117,7 @@ def activations(settings: Settings, tensors: Tensors, layers: Iterable[str], ima
         hooks.append(network.get_submodule(layer).register_forward_hook(catch))
     try:
         with torch.inference_mode():
-            network(images.normalised(images.test[:1]))
+            network(images.seen_by(settings).normalised(images.test[:1]))
     finally:
         for hook in hooks:
             hook.remove()

@@ -35,6 +35,7 @@ class Retrained(ModelMeasure):
     def _measure(self, model: TrainedModel, child: Child, images: Images) -> Rows:
         """The rows of one model, without cell and seed; none without its original."""
         cells, seed, settings, table = self.network.cells, model.seed, model.cell["cell"], self.network.table
+        images = images.seen_by(settings)
         original_path = finished_snapshot(cells.get(child.parent), seed, child.take)
         start_path = finished_snapshot(model.cell, seed, 0)
         control_path = finished_snapshot(cells.get(child.control), seed) if child.control is not None else None

@@ -143,5 +143,6 @@ def evaluate(settings: Settings, tensors: Tensors, splits: Splits) -> dict[str, 
     network = evaluation.module(settings, tensors)
     values = {}
     for name, (images, labels) in splits.labelled.items():
-        values[f"{name}_loss"], values[f"{name}_accuracy"] = evaluation.evaluate(network, splits.images, images, labels)
+        scores = evaluation.evaluate(network, splits.images.seen_by(settings), images, labels)
+        values[f"{name}_loss"], values[f"{name}_accuracy"] = scores
     return values

@@ -16,7 +16,7 @@ from weight_atlas.plan.spec.data import (
     Torchvision,
 )
 from weight_atlas.plan.spec.messages import first, line, near, shown
-from weight_atlas.plan.spec.networks import Init, Network, Source
+from weight_atlas.plan.spec.networks import Constants, Init, Network, Normalise, Source
 from weight_atlas.plan.spec.studies import (
     Adjust,
     Checkpoints,
@@ -60,6 +60,7 @@ __all__ = [
     "Checkpoints",
     "Config",
     "Constant",
+    "Constants",
     "Cosine",
     "Counts",
     "Dataset",
@@ -77,6 +78,7 @@ __all__ = [
     "Model",
     "MultiStep",
     "Network",
+    "Normalise",
     "OneCycle",
     "Optimizer",
     "Overrides",

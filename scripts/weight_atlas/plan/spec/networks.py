@@ -29,6 +29,24 @@ class Network(Model):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
 
 
+class Constants(Model):
+    """What images are normalised by, on the scale 0 to 1: a value per channel, or one for all."""
+
+    mean: Annotated[list[Annotated[float, Field(ge=0, le=1), NUMBER]], Field(min_length=1, max_length=3)]
+    std: Annotated[list[Annotated[float, Field(gt=0, le=1), NUMBER]], Field(min_length=1, max_length=3)]
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"{len(self.mean)} values of `mean` and {len(self.std)} of `std`; allowed: as many of both"
+            )
+        return self
+
+
+Normalise = Literal["data", "imagenet", "none"] | Constants
+
+
 class Init(Model):
     """Where the weights of a cell come from: a scheme, published weights, a file, or a source cell."""
 
@@ -41,6 +59,7 @@ class Init(Model):
     grey: Literal["replicate", "sum_conv1"] = "replicate"
     head: Literal["fresh", "copied"] = "fresh"
     layers: Names | None = None
+    normalise: Normalise | None = None
     perturb: Annotated[list[Name], DISTINCT] = []
     where: Where = {}
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from weight_atlas.plan.spec.networks import Normalise
 from weight_atlas.plan.spec.values import (
     DISTINCT,
     Epoch,
@@ -147,9 +148,12 @@ class Given(Model):
     files: Path | Annotated[list[Path], Field(min_length=1), DISTINCT]
     dataset: Name | None = None
     size: Annotated[int, Field(ge=1, le=512)] | None = None
+    normalise: Normalise | None = None
 
     @model_validator(mode="after")
     def _said_once(self) -> Self:
+        if self.normalise and not self.dataset:
+            raise ValueError("names `normalise` without `dataset`; allowed: with images to normalise")
         if self.dataset and self.size:
             raise ValueError("names `dataset` and `size`; allowed: one of them (a data set has a size of its own)")
         return self

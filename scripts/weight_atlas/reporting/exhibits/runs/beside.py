@@ -1,7 +1,8 @@
 """What an accuracy is read beside: what naming the largest class gives, and whether training saw the test images."""
 
 from weight_atlas.reporting.grammar import style
-from weight_atlas.vocabulary import SPLITS
+from weight_atlas.settings import IMAGENET
+from weight_atlas.vocabulary import SPLITS, Kind
 
 
 def cards(tables):
@@ -9,6 +10,11 @@ def cards(tables):
     known = tables.cards
     labels = dict(zip(tables.cells["dataset"], tables.cells["dataset_id"], strict=True))
     return {label: known[name] for label, name in labels.items() if name in known}
+
+
+def sentences(tables):
+    """All of what follows, for the caption of accuracies."""
+    return " ".join(filter(None, [majority(tables), repeated(tables), normalised(tables)]))
 
 
 def majority(tables):
@@ -38,6 +44,42 @@ def repeated(tables):
                 told.append(f"{count:,} of {total:,} test images of {label} ({style.percent(count / total)}) are "
                             f"{words} images too")  # fmt: skip
     return f"Not all of this is about new images: {_and(told)}." if told else ""
+
+
+def normalised(tables):
+    """What the images of these accuracies were normalised by, where it is not the data set's own, or may be wrong."""
+    cells = tables.cells[tables.cells["dataset_id"] != ""].drop_duplicates("cell_id")
+    groups = {}
+    for cell in cells.to_dict("records"):
+        shape = tables.settings[cell["cell_id"]].input
+        key = (tuple(shape.mean), tuple(shape.std)) if shape.mean else None
+        groups.setdefault(key, []).append(cell)
+    told = [f"{_constants(*key)} for {_named(tables, own)}" for key, own in groups.items() if key]
+    if told and None in groups:
+        told.append(f"the data set's own mean and standard deviation for {_named(tables, groups[None])}")
+    sentences = [f"Images are normalised by {'; by '.join(told)}."] if told else []
+    if any(cell["kind"] == Kind.GIVEN for cell in groups.get(None, ())):
+        sentences.append(
+            "Given weights without the key normalise are evaluated by the data set's own mean and standard deviation: "
+            "if they were trained with others, their accuracy is lower than it should be."
+        )
+    return " ".join(sentences)
+
+
+def _constants(mean, std):
+    """What a mean and a standard deviation are called."""
+    if {"mean": list(mean), "std": list(std)} == IMAGENET:
+        return "ImageNet's mean and standard deviation"
+    if set(mean) == {0.0} and set(std) == {1.0}:
+        return "nothing (pixels from 0 to 1)"
+    values = [", ".join(f"{value:.3g}" for value in values) for values in (mean, std)]
+    return f"mean {values[0]} and standard deviation {values[1]}"
+
+
+def _named(tables, cells):
+    """The cells by the labels in which the study's cells differ, or how many they are."""
+    names = list(dict.fromkeys(cell["label"] or cell["network"] for cell in cells))
+    return _and(names) if len(names) <= 4 else f"{len(cells)} cells"
 
 
 def _and(texts):

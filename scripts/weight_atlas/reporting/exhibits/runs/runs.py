@@ -73,7 +73,7 @@ def accuracy(tables):
         "documents do so). "
         + ("Each data set has its own scale. " if tables.cells["dataset"].nunique() > 1 else "")
         + ("An interval that would pass 100 % is cut there. " if (data["high"] == 1).any() else "")
-        + f"{beside.majority(tables)} {beside.repeated(tables)} {shortfall(tables)}"
+        + f"{beside.sentences(tables)} {shortfall(tables)}"
     )
     return [Exhibit("accuracy", "Test accuracy", " ".join(caption.split()), accuracy_alt(tables, data), data, fig)]
 
@@ -105,7 +105,7 @@ def accuracy_table(tables, name="accuracy-table", title="Test accuracy in number
     caption = (
         f"Accuracy in percent{everywhere(tables)}: mean over the finished replicates{counted(columns)} at the last "
         "epoch and at the best validation epoch, both on test, and at the epoch that is best on valid and test "
-        f"together, as many documents report it. {half(data)} {beside.majority(tables)} {beside.repeated(tables)} "
+        f"together, as many documents report it. {half(data)} {beside.sentences(tables)} "
     )
     alt = f"Table of accuracies of {plural(len(table), 'cell')} by three protocols."
     return [Exhibit(name, title, " ".join((caption + shortfall(tables)).split()), alt, table, columns=columns)]
