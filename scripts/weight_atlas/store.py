@@ -205,7 +205,8 @@ def tensor_files(path: str | Path, remedy: str = tensor_entries.MAKE_AGAIN) -> l
     other = path.parent / Path(rest).name
     if not other.is_file():
         raise FileNotFoundError(
-            f"{path}: the tensors that it shares with {tensor_entries.shown(rest)} are gone with it; train the cell again"
+            f"{path}: the tensors that it shares with {tensor_entries.shown(rest)} are gone with it; "
+            "train the cell again"
         )
     tensor_entries.read(other, remedy)
     return [path, other]
