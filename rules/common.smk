@@ -35,9 +35,10 @@ snakemake_internals.ignore_dates(BASE)
 shell.prefix(STRICT + ("" if snakemake_internals.deployed(workflow) else PYTHON))
 
 config.update(command_line.typed(config, snakemake_internals.config_settings(workflow)))
-PLAN = commands.plan_or_exit(config, snakemake_internals.config_files(workflow))
+IS_MAIN = snakemake_internals.is_main(workflow)
+PLAN = commands.plan_or_exit(config, snakemake_internals.config_files(workflow), look=IS_MAIN)
 AGAIN = {}
-if snakemake_internals.is_main(workflow):
+if IS_MAIN:
     try:
         if future := clock.set_right(PLAN):
             print(
@@ -95,7 +96,7 @@ def before():
     return warned(outcome.before(PLAN, AGAIN), AGAIN)
 
 
-def warned(text, again=()):
+def warned(text, again={}):
     """The text below what a user should look at in the data, unless the target prints that by itself."""
     targets = snakemake_internals.targets(workflow)
     quiet = targets and targets <= READING | {"smoke", "prune"}

@@ -18,6 +18,7 @@ rule prepare:
         mem_mb=4000,
         runtime=120,
         root=PLAN.config.data_root,
+        seen=JOBS.dataset_seen,
         scripts=SCRIPTS,
     params:
         spec=JOBS.dataset_spec,
@@ -26,7 +27,7 @@ rule prepare:
     shell:
         "logged {log:q} "
         "python {resources.scripts:q}/prepare.py dataset --spec {params.spec:q} --dataset-id {wildcards.dataset} "
-        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q}; "
+        "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q} --seen {resources.seen:q}; "
         "grep '^warning: ' {log:q} >&2 || true"
 
 

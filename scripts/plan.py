@@ -21,7 +21,7 @@ def main() -> int:
     if args.schema:
         print(json.dumps(spec.Config.model_json_schema(), indent=1))
         return 0
-    plan = commands.plan_or_exit(args.config)
+    plan = commands.plan_or_exit(args.config, look=True)
     try:
         again = outdated.outdated(plan)
         print(outcome.table(plan, again))

@@ -4,8 +4,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from weight_atlas import store
+from weight_atlas.datasets import files, seen
 from weight_atlas.plan import recipe
 
 
@@ -16,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     dataset = commands.add_parser("dataset", help="read images into one tensor file, and write its card")
     dataset.add_argument("--dataset-id", required=True, help="the name that the card carries")
     dataset.add_argument("--card", required=True, help="the JSON card to write")
+    dataset.add_argument("--seen", type=Path, help="the file that remembers the sizes and times of the images")
     weights = commands.add_parser("weights", help="check a file of weights and convert it to safetensors")
     for command in (dataset, weights):
         command.add_argument("--spec", required=True, type=json.loads, metavar="JSON", help="what to prepare")
@@ -31,9 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "dataset":
             from weight_atlas.datasets.prepare import prepare_dataset
 
+            mark = seen.mark(files(options.spec, options.data_root))
             facts = prepare_dataset(options.spec, options.dataset_id, options.data_root, options.output)
             made_from = recipe.dataset(options.spec, facts["fingerprint"])
             store.write_json(options.card, facts | {"recipe": made_from})
+            if options.seen:
+                seen.remember(options.seen, mark, facts["fingerprint"])
             for warning in facts["warnings"]:
                 print(f"warning: {options.dataset_id}: {warning}")
         else:

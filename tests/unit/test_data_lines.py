@@ -83,7 +83,7 @@ def test_warnings_are_those_of_the_card_once_there_is_one(tmp_path):
     assert any("pets/cat/1.png and pets/cat/2.png" in one or "pets/cat/2.png and pets/cat/1.png" in one for one in told)
     assert data_lines.warnings(plan, outdated.outdated(plan)) == [f"warning: pets: {one}" for one in told]
     # one that will be prepared again says only what is known of the new images
-    assert data_lines.warnings(plan, [outdated.data_path(card.stem)]) == [passed]
+    assert data_lines.warnings(plan, {outdated.data_path(card.stem): outdated.OTHER}) == [passed]
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])

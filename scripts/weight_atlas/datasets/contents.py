@@ -39,6 +39,14 @@ def contents(container: Path) -> Contents:
     return _folder(container) if container.is_dir() else _zip(container)
 
 
+def file_names(folder: Path) -> list[str]:
+    """The names of all files in a folder and those below it, with slashes; hidden ones are left out.
+
+    ValueError as :func:`contents` raises it.
+    """
+    return _Walk(folder).names
+
+
 def _sorted_out(names: list[str], directories: set[Trail], checksums: dict[str, str], warnings: list[str]) -> Contents:
     """Images and other files apart."""
     images = [name for name in names if name.lower().endswith(SUFFIXES)]

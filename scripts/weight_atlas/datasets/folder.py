@@ -10,13 +10,14 @@ from unicodedata import category
 
 from weight_atlas.datasets.changes import BLANK, RECOLOURED, RESIZED, Changes
 from weight_atlas.datasets.contents import SUFFIXES, Contents, contents
-from weight_atlas.datasets.image import opener
+from weight_atlas.datasets.image import digest, opener
 from weight_atlas.datasets.layout import Layout, arrange
 from weight_atlas.datasets.pixels import Plain, to_8_bits
 from weight_atlas.datasets.resize import resize
 from weight_atlas.datasets.source import (
     ClassReader,
     DataRoot,
+    Gone,
     ImageFile,
     Images,
     Positions,
@@ -112,10 +113,10 @@ def _check_names(names: list[str]) -> None:
 
 
 def _look(container: Container, data_root: DataRoot) -> Looked:
-    """What is in a container; ValueError where it is not there, or has no image in a class folder."""
+    """What is in a container; Gone where it is not there, or empty, ValueError where no image is in a class folder."""
     part, path = container
     if not path.exists():
-        raise ValueError(
+        raise Gone(
             f"dataset folder: {path} not found (data_root is {data_root}); set data_root to the folder that holds it, "
             "or correct its name"
         )
@@ -123,7 +124,7 @@ def _look(container: Container, data_root: DataRoot) -> Looked:
     layout = arrange(str(path), found.names, found.directories, part)
     if not layout.folders:
         kinds = ", ".join(f"{len(names):,} {suffix or 'without a suffix'}" for suffix, names in _kinds(found.others))
-        raise ValueError(
+        raise (ValueError if found.names or found.others else Gone)(
             f"{path}: no images found in class directories{f' (found: {kinds})' if kinds else ''}; put those of each "
             f"class in a folder; allowed are {' '.join(SUFFIXES)}"
         )
@@ -216,6 +217,11 @@ def _mixed_sizes(file: ImageFile, size: tuple[int, int], other: str, other_size:
         f"{file}: is {size[0]} x {size[1]} pixels and {other} is {other_size[0]} x {other_size[1]}; set size: to "
         "bring them to one"
     )
+
+
+def digests(spec: Spec, data_root: DataRoot, source: Source) -> list[str]:
+    """What tells the content of each chosen image apart: of others none is read. ValueError names one that cannot."""
+    return [digest(file) for file in chosen(spec, source)]
 
 
 @contextmanager

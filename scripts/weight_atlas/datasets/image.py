@@ -1,5 +1,6 @@
 """Read one image, from a folder or a zip: bounded in bytes and pixels, whatever the file is."""
 
+import hashlib
 import io
 import os
 import stat
@@ -97,11 +98,22 @@ def opener() -> Iterator[Callable[[ImageFile], Plain]]:
             try:
                 return decode(content(file))
             except Exception as error:  # Pillow's plugins and zipfile raise many kinds for damaged data
-                raise ValueError(
-                    f"{file}: cannot be read as an image ({_reason(error)}); replace or remove it"
-                ) from None
+                raise _unreadable(file, error) from None
 
         yield read
+
+
+def digest(file: ImageFile) -> str:
+    """What tells the content of an image apart: what its zip says of it, else the SHA-256 of the file; ValueError in
+    one line where it cannot be read."""
+    try:
+        return file.checksum or hashlib.sha256(_file(file.container / file.name)).hexdigest()
+    except (ValueError, OSError) as error:
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: ImageFile, error: Exception) -> ValueError:
+    return ValueError(f"{file}: cannot be read as an image ({_reason(error)}); replace or remove it")
 
 
 def decode(content: bytes) -> Plain:

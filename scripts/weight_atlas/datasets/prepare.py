@@ -59,6 +59,7 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
     total = sum(len(pick.positions) for classes in picks.values() for pick in classes.values())
     images = np.empty((total, *shape(spec, source)), np.uint8)
     labels, split = np.empty(total, np.int64), np.empty(total, np.uint8)
+    found = fingerprint(spec, data_root, source)  # before they are read: what changes meanwhile is seen the next time
     start, changes = 0, Changes()
     origins: list[Origin] = []
     with SOURCES[spec["source"]].reader(spec, data_root, source) as read:
@@ -84,7 +85,7 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
         "std": [value or 1.0 for value in std],
         "repeats": repeated,
         "sha256": _digest(images, labels, split),
-        "fingerprint": fingerprint(source),
+        "fingerprint": found,
         "notes": source.notes + _notes(spec, source, images, changes),
         "warnings": [
             *source.warnings,

@@ -69,6 +69,10 @@ class ClassReader(Protocol):
         """Fill `out` (uint8 [n, C, H, W]) with the images at these positions of a class in a part of the source."""
 
 
+class Gone(ValueError):
+    """The files of a source are not there."""
+
+
 class SourceModule(Protocol):
     """What each module of a kind of source provides."""
 
@@ -76,7 +80,10 @@ class SourceModule(Protocol):
         """The files and directories that must exist."""
 
     def describe(self, spec: Spec, data_root: DataRoot) -> Source:
-        """The Source that a spec names; ValueError in one line where something is missing."""
+        """The Source that a spec names; ValueError in one line where something is wrong, Gone where it is missing."""
+
+    def digests(self, spec: Spec, data_root: DataRoot, source: Source) -> list[str]:
+        """What changes with the content of the images that are read, beyond what `source` says of them."""
 
     def reader(self, spec: Spec, data_root: DataRoot, source: Source) -> AbstractContextManager[ClassReader]:
         """Yields the ClassReader of a source; ValueError in one line where files are damaged."""

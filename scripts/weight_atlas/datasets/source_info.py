@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from weight_atlas.datasets import digits, folder, remarks, torchvision_datasets
+from weight_atlas.datasets import digits, folder, remarks, seen, torchvision_datasets
 from weight_atlas.datasets.card import Facts
 from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, printable, under_data_root
 from weight_atlas.datasets.split import choose, file_labels
@@ -31,13 +31,27 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
         raise type(error)(printable(error)) from None
 
 
-def fingerprint(source: Source) -> str:
-    """16 hex digits that change with the source's images: their classes, numbers and (in a folder) file names."""
+def look(spec: Spec, data_root: DataRoot, record: Path) -> str:
+    """The fingerprint of a source today; its files are read only where a size or a time is not that of `record`.
+
+    ValueError in one line where something is wrong with it, Gone where it is not there.
+    """
+    return seen.recall(
+        record,
+        seen.mark(files(spec, data_root)),
+        lambda: fingerprint(spec, data_root, describe(spec, data_root)),
+    )
+
+
+def fingerprint(spec: Spec, data_root: DataRoot, source: Source) -> str:
+    """16 hex digits that change with what is read of a source: classes, numbers, file names and content."""
     names = {
         part: [[image.name for image in images] for images in classes]
         for part, classes in (source.images or {}).items()
     }
-    text = json.dumps([source.classes, source.counts, names], sort_keys=True)
+    content = SOURCES[spec["source"]].digests(spec, data_root, source)
+    facts = [source.classes, source.counts, names, source.channels, source.size, content]
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from weight_atlas.datasets.resize import resize_all
 from weight_atlas.datasets.source import (
     ClassReader,
     DataRoot,
+    Gone,
     Images,
     Positions,
     Source,
@@ -157,7 +158,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     """The Source of one of torchvision's data sets.
 
     Where MNIST's files lie below data_root, the images are counted from the labels; else the published numbers hold
-    (and `reader` checks them). ValueError where a file is missing and may not be downloaded.
+    (and `reader` checks them). Gone where a file is missing and may not be downloaded.
     """
     known = DATASETS[spec["dataset"]]
     for path in files(spec, data_root):
@@ -165,7 +166,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
             name = spec.get("archive")
             archive = f"put the archive {name} there" if name else "name an archive:"
             remedy = f"set data_root to the folder of {known.folder}, {archive}, or set download: true"
-            raise ValueError(f"dataset {spec['dataset']}: {path} not found (data_root is {data_root}); {remedy}")
+            raise Gone(f"dataset {spec['dataset']}: {path} not found (data_root is {data_root}); {remedy}")
     counts, own = {"train": known.train, "test": known.test}, False
     unpacked = _unpacked(spec, data_root)
     if known.files == IDX and all(path.is_file() for path in unpacked):
@@ -210,6 +211,14 @@ def _count(images: Path, labels: Path, known: KnownDataset) -> list[int]:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digests(spec: Spec, data_root: DataRoot, source: Source) -> list[str]:
+    """SHA-256 of the idx files below data_root. All others are the published ones, or refused when they are read."""
+    known, unpacked = DATASETS[spec["dataset"]], _unpacked(spec, data_root)
+    if known.files == IDX and all(path.is_file() for path in unpacked):
+        return [_sha256(path) for path in unpacked]
+    return list(known.digests.values())
 
 
 @contextmanager
@@ -301,30 +310,3 @@ def _unpack(archive: Path, known: KnownDataset, folder: Path) -> None:
                 f"{archive}: its {name} is not that of the published {known.title} (its SHA-256 is {found_digest}); "
                 f"replace the archive, or unpack it below data_root to use own data in {known.title}'s format"
             )
-
-
-# -------------------------------------------------------------------------------------------------- fingerprints
-
-
-def marks(spec: Spec, data_root: DataRoot, source: Source) -> list[Any] | None:
-    """Name, size and time of the files that are read; None where they are not there, but may be downloaded."""
-    found = [(path.name, path.stat()) for path in files(spec, data_root)]
-    return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in found] or None
-
-
-def digests(spec: Spec, data_root: DataRoot, source: Source) -> list[str]:
-    """SHA-256 of torchvision's files, by name: the same below data_root and in an archive."""
-    known, unpacked = DATASETS[spec["dataset"]], _unpacked(spec, data_root)
-    if all(path.is_file() for path in unpacked):
-        return [_sha256(path) for path in unpacked]
-    found: dict[str, str] = {}
-    if archive := _archive(spec, data_root):
-        names = [f"{known.folder}/{name}" for name in known.files]
-        with members(archive, names) as inside:
-            for name, file in inside:
-                digest = hashlib.sha256()
-                while piece := file.read(2**16):
-                    digest.update(piece)
-                found[name] = digest.hexdigest()
-        return [found.get(name, "") for name in names]
-    return []

@@ -12,12 +12,18 @@ from weight_atlas.settings import Settings
 
 @dataclass(frozen=True)
 class Data:
-    """A data set as the config defines it: what `prepare` needs to make it, and what it will hold."""
+    """A data set as the config defines it: what `prepare` needs to make it, and what it will hold.
+
+    fingerprint: that of its source today, None where there is no card to compare it with; gone: what is said where the
+    source is not there any more.
+    """
 
     label: str
     dataset_id: str
     spec: dict[str, Any]
     facts: Facts
+    fingerprint: str | None = None
+    gone: str = ""
 
     @property
     def size(self) -> int:

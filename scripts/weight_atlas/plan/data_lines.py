@@ -1,10 +1,12 @@
 """What the console says of the data sets: the classes and images that were found, and what a user should look at."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from weight_atlas import store
 from weight_atlas.plan.cell import Data
-from weight_atlas.plan.outdated import data_path
+from weight_atlas.plan.outdated import CHANGED, data_path, weights_path
 from weight_atlas.plan.study import Plan
 from weight_atlas.vocabulary import SPLITS
 
@@ -16,17 +18,39 @@ def found(plan: Plan) -> list[str]:
     return [line for data in plan.datasets.values() for line in _found(data)]
 
 
-def warnings(plan: Plan, again: Collection[str] = ()) -> list[str]:
-    """A line per warning: those of the card where a data set is prepared, else what is known without reading images.
+def warnings(plan: Plan, again: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """A line per warning: sources that have changed or are gone, and those of the card where a data set is prepared,
+    else what is known without reading images.
 
     again: what is prepared (again), as `outdated` gives it.
     """
-    lines = []
+    lines = _changed(plan, again)
     for data in plan.datasets.values():
         card = plan.root / f"{data_path(data.dataset_id)}.json"
         prepared = card.exists() and data_path(data.dataset_id) not in again
         told = store.read_json(card).get("warnings", []) if prepared else data.facts["warnings"]
         lines += [f"warning: {data.label}: {warning}" for warning in told]
+    return lines
+
+
+def _changed(plan: Plan, again: Mapping[str, str]) -> list[str]:
+    """The lines on data sets and weights that are not what they were made from any more."""
+    lines = []
+    for data in plan.datasets.values():
+        if again.get(data_path(data.dataset_id)) == CHANGED:
+            lines.append(
+                f"warning: {data.label}: its images have changed; it is prepared again, and what was trained on other "
+                "images is trained again"
+            )
+        if data.gone:
+            lines.append(f"warning: {data.label}: what was prepared from it is used, but: {data.gone}")
+    for weights_id, spec in plan.weights.items():
+        if again.get(weights_path(weights_id)) == CHANGED:
+            lines.append(
+                f"warning: {spec['file']}: has changed; it is read again, and what started from it is trained again"
+            )
+        if "file" in spec and not (Path(plan.config.data_root) / spec["file"]).exists():
+            lines.append(f"warning: {spec['file']}: is not below data_root any more; what was read of it is used")
     return lines
 
 

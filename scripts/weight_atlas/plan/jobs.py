@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from weight_atlas.plan import code, cost, given, outdated
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
+from weight_atlas.plan.parts import seen_path
 from weight_atlas.plan.recipe import own_files
 from weight_atlas.plan.study import Plan, block_path
 
@@ -65,6 +66,10 @@ class Jobs:
     def dataset_stamp(self, wildcards: Wildcards) -> str:
         """The file that is newer than a data set which must be prepared again."""
         return str(outdated.STAMPS / outdated.data_path(wildcards.dataset))
+
+    def dataset_seen(self, wildcards: Wildcards) -> str:
+        """The file that remembers the sizes and times of the images that a data set is made from."""
+        return str(seen_path(wildcards.dataset))
 
     def dataset_spec(self, wildcards: Wildcards) -> str:
         """What a data set is made from, as JSON."""

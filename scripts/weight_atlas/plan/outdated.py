@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import records, store
-from weight_atlas.datasets import source_info
+from weight_atlas.datasets import seen
 from weight_atlas.datasets.card import read as read_card
-from weight_atlas.plan import outcome, recipe, weights
+from weight_atlas.plan import outcome, parts, recipe, weights
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.study import Plan, block_path
 
 STAMPS = Path(".snakemake/atlas")
 LONG_AGO = 86400.0  # 2 January 1970: no result is as old
 ABSENT, OTHER = "it is not there", "it was made from something else"
+CHANGED = "what it was made from has changed"
 FOLLOWS, RETRIED = "what it is made from is made again", "it failed, or is not whole"
 
 
@@ -80,18 +81,10 @@ def _why_dataset(plan: Plan, dataset_id: str) -> str | None:
     wanted = (sum(map(sum, found["counts"].values())), found["channels"], *found["size"])
     if images != wanted:
         raise ValueError(f"{data}: its images are {images}, and its card has {wanted}; remove both, to make them again")
-    today = recipe.dataset(plan.datasets[dataset_id].spec, fingerprint(plan, dataset_id))
-    return None if found.get("recipe") == today else OTHER
-
-
-def fingerprint(plan: Plan, dataset_id: str) -> str | None:
-    """What tells the source's images apart; that of the card where the source is not at hand (any more)."""
-    try:
-        spec = plan.datasets[dataset_id].spec
-        return source_info.fingerprint(source_info.describe(spec, Path(plan.config.data_root)))
-    except ValueError:
-        card = plan.root / f"{data_path(dataset_id)}.json"
-        return read_card(card)["fingerprint"] if card.exists() else None
+    asked = plan.datasets[dataset_id]
+    if asked.fingerprint not in (None, found["fingerprint"]):
+        return CHANGED
+    return None if found.get("recipe") == recipe.dataset(asked.spec, found["fingerprint"]) else OTHER
 
 
 def _why_weights(plan: Plan, weights_id: str) -> str | None:
@@ -99,8 +92,13 @@ def _why_weights(plan: Plan, weights_id: str) -> str | None:
     path = plan.root / f"{weights_path(weights_id)}.safetensors"
     if not path.exists():
         return ABSENT
-    today = recipe.weights(plan.weights[weights_id])
-    return None if store.tensor_header(path)[0].get("recipe") == today else OTHER
+    spec, header = plan.weights[weights_id], store.tensor_header(path)[0]
+    source = None if "published" in spec or spec["sha256"] else Path(plan.config.data_root) / spec["file"]
+    if source and source.is_file():
+        record = plan.root / parts.seen_path(weights_id)
+        if seen.recall(record, seen.mark([source]), lambda: store.sha256(source)) != header["sha256"]:
+            return CHANGED
+    return None if header.get("recipe") == recipe.weights(spec) else OTHER
 
 
 def _check_weights(plan: Plan, reasons: Collection[str]) -> None:

@@ -8,8 +8,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from weight_atlas import networks
 from weight_atlas.datasets import source_info
-from weight_atlas.datasets.card import Facts
+from weight_atlas.datasets.card import Card, Facts
 from weight_atlas.datasets.card import read as read_card
+from weight_atlas.datasets.source import Gone
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
 from weight_atlas.plan.cell import Data
@@ -50,8 +51,9 @@ class Steps(NamedTuple):
 class Parts:
     """The parts of a config's cells, so that each data set is looked at and each layer table built once."""
 
-    def __init__(self, config: spec.Config, root: Path = Path()):
-        self.config, self.root = config, root
+    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True):
+        """look: whether to see if prepared data sets are still as their sources are; else they are taken as such."""
+        self.config, self.root, self._looks = config, root, look
         self.networks = dict(config.networks)  # and variants of them, which no config names
         self._data: dict[str, Data] = {}
         self._tables: dict[tuple[str, int, int, int], Table] = {}
@@ -64,13 +66,27 @@ class Parts:
             chosen = self.look_up(self.config.datasets, label, key, "datasets")
             full, identity = _dataset(chosen, Path(self.config.data_root))
             dataset_id = f"{slug(_source_name(chosen))}-{digest(identity)}"
-            card = self.root / "data" / f"{dataset_id}.json"
             try:
-                facts = _card_facts(card) if card.exists() else source_info.facts(full, Path(self.config.data_root))
+                self._data[label] = self._look(label, dataset_id, full)
             except ValueError as error:
                 raise ConfigError(f"datasets.{label}: {error}") from None
-            self._data[label] = Data(label, dataset_id, full, facts)
         return self._data[label]
+
+    def _look(self, label: str, dataset_id: str, full: Json) -> Data:
+        """What a data set holds: by its card, unless its source is there and not what it was."""
+        path, root, gone = self.root / "data" / f"{dataset_id}.json", Path(self.config.data_root), ""
+        if not path.exists():
+            return Data(label, dataset_id, full, source_info.facts(full, root))
+        card = read_card(path)
+        fingerprint = card["fingerprint"]
+        if self._looks:
+            try:
+                fingerprint = source_info.look(full, root, self.root / seen_path(dataset_id))
+            except Gone as error:
+                gone = str(error)
+        is_same = fingerprint == card["fingerprint"]
+        facts = _card_facts(card) if is_same else source_info.facts(full, root)
+        return Data(label, dataset_id, full, facts, fingerprint, gone)
 
     def network(self, label: str, where: str = "network") -> Json:
         """The network called `label`: architecture, width, options and threads; `where` is for errors."""
@@ -177,9 +193,14 @@ class Parts:
         return named[label]
 
 
-def _card_facts(path: Path) -> Facts:
+def seen_path(name: str) -> Path:
+    """The file, below the working directory, that remembers the sizes and times of what a data set or a file of
+    weights was made from."""
+    return Path(".snakemake/atlas/seen") / f"{name}.json"
+
+
+def _card_facts(card: Card) -> Facts:
     """What a prepared data set holds, from its card."""
-    card = read_card(path)
     return {
         "classes": card["classes"],
         "channels": card["channels"],

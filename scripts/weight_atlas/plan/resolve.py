@@ -40,8 +40,9 @@ class Combination:
 class Resolver(Parts):
     """Turns labels into cells; one per config."""
 
-    def __init__(self, config: spec.Config, root: Path = Path()):
-        super().__init__(config, root)
+    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True):
+        """look: whether to see if prepared data sets are still as their sources are."""
+        super().__init__(config, root, look)
         self.cells: dict[str, Cell] = {}
         self.source_labels: dict[str, Labels] = {}
 

@@ -43,13 +43,17 @@ class Entry:
 class Plan:
     """What a config asks for: `entries` (study by study), `cells` by id, and the blocks that train them."""
 
-    def __init__(self, config: dict[str, Any], root: Path = Path()):
-        """Check `config` (a plain dictionary) and expand it; ConfigError with one line where something is wrong."""
+    def __init__(self, config: dict[str, Any], root: Path = Path(), look: bool = True):
+        """Check `config` (a plain dictionary) and expand it; ConfigError with one line where something is wrong.
+
+        look: whether to see if prepared data sets are still as their sources are, as whoever plans work must; else
+        they are taken as such.
+        """
         check_extent(config)
         self.config: spec.Config = check(spec.Config, config, "")
         check_config(self.config)
         self.root = root
-        self._resolver = Resolver(self.config, root)
+        self._resolver = Resolver(self.config, root, look)
         for label in self.config.networks:
             self._resolver.network(label)
         self.entries: list[Entry] = []

@@ -77,7 +77,7 @@ def others(plan: Plan) -> Iterator[Demand]:
     """What the other configs and results ask for."""
     for path in sorted((plan.root / "config").glob("*.yaml")):
         try:
-            other = Plan(yaml.safe_load(path.read_text(encoding="utf-8")), plan.root)
+            other = Plan(yaml.safe_load(path.read_text(encoding="utf-8")), plan.root, look=False)
             yield Demand(f"config/{path.name}", asked_by(other))
         except (ConfigError, yaml.YAMLError, ValueError, OSError) as error:
             yield Demand(f"config/{path.name}", None, str(error).splitlines()[0])
