@@ -332,8 +332,11 @@ def test_text_comes_out_literally_wherever_it_stands(convert, text):
 
 
 def test_text_becomes_one_line_without_control_characters():
-    assert render.escape("a\n b\t\x1b[31mred\x1b[0m\x00") == "a b red"
+    assert render.escape("a\n b\t\x1b[31mred\x1b[0m") == "a b red"
     assert render.escape("a\u00a0b\u202fc") == "a\u00a0b\u202fc"
+    assert render.escape("a\x00b\u202egnp\u2028\x85\udcff") == r"a\\x00b\\u202egnp\\u2028\\x85\\udcff"
+    assert render.escape("می\u200cخواهم 👩\u200d🔬") == "می\u200cخواهم 👩\u200d🔬"
+    assert "a\\x00\nb\\u202e" in render.fence("a\x00\nb\u202e")
 
 
 def test_paragraphs_stay_apart_and_literal(convert):

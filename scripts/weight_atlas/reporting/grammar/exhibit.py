@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from weight_atlas import schema
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import lettering, style
 from weight_atlas.reporting.grammar.source import Source, recorded
 from weight_atlas.store import atomic_write, write_json
 
@@ -111,6 +111,7 @@ def write_png(folder, exhibits):
 def picture(exhibit):
     """The figure's bytes: SVG, or PNG at twice the size in CSS pixels. No date, no version: the same every time."""
     style.apply()
+    lettering.settle(exhibit.figure)
     buffer = io.BytesIO()
     if exhibit.raster:
         exhibit.figure.savefig(buffer, format="png", dpi=2 * style.CSS_DPI, metadata={"Software": None})

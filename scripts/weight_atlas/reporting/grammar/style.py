@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from weight_atlas.reporting.grammar import lettering
+
 # A figure is 8.75 inches wide: 840 CSS pixels (96 an inch), what the page's column has. Text of 9 pt and more is 12
 # pixels there; on a phone the page shows a figure at a width that leaves it 10 (style.css).
 WIDTH = 8.75
@@ -31,7 +33,7 @@ SEQUENTIAL = "viridis"
 DIVERGING = "RdBu_r"
 
 RC = {
-    "font.family": "DejaVu Sans",
+    "text.parse_math": False,  # a name such as "$5_bill_$10" is no formula
     "font.size": 10,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -69,7 +71,7 @@ RC = {
 
 def apply():
     """Set matplotlib's defaults to the house's. Called before a figure is made and before it is saved."""
-    matplotlib.rcParams.update(RC)
+    matplotlib.rcParams.update(RC | {"font.family": lettering.families()})
 
 
 def figure(height, width=WIDTH):

@@ -25,6 +25,7 @@ from weight_atlas import schema
 from weight_atlas.plan import recipe
 from weight_atlas.settings import Settings
 from weight_atlas.store import atomic_write, read_json
+from weight_atlas.text import literal
 from weight_atlas.vocabulary import Kind, Role, Status
 
 PAGE_LIMIT = 20_000_000  # bytes of report.html
@@ -308,9 +309,9 @@ _START = re.compile(r"^([-+=:]|\(?\w{1,9}[.)](?=\s|$)|[Tt]able:)")
 
 
 def _line(value):
-    """Text on one line, without control characters (colours of a log, for instance)."""
+    """Text on one line, without the colours of a log; other controls, and marks that turn the direction, escaped."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(value))
-    return re.sub(r"[\x00-\x08\x0e-\x1f\x7f]", "", re.sub(r"[ \t\r\n\f\v]+", " ", text)).strip()
+    return literal(re.sub(r"[ \t\r\n\f\v]+", " ", text).strip())
 
 
 def paragraphs(text):
@@ -332,7 +333,8 @@ def code(text):
 def fence(text):
     """Plain text as a block of code, in which Quarto looks for no shortcodes."""
     ticks = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", str(text)))])
-    return Markup(f'{ticks} {{.text shortcodes="false"}}\n{str(text).strip()}\n{ticks}')
+    lines = "\n".join(literal(line) for line in str(text).strip().split("\n"))
+    return Markup(f'{ticks} {{.text shortcodes="false"}}\n{lines}\n{ticks}')
 
 
 def slug(text):
