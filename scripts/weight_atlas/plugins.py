@@ -34,8 +34,8 @@ def load(package: ModuleType, name: str, what: str, signature: str) -> ModuleTyp
     if name not in known:
         raise ValueError(f"{what} '{name}': there is none; known: {', '.join(known)}")
     module = importlib.import_module(f"{package.__name__}.{name}")
-    if not hasattr(module, signature.partition("(")[0]):
-        raise ValueError(f"{what} '{name}': {module.__file__} has no {signature}")
+    if not callable(getattr(module, signature.partition("(")[0], None)):
+        raise ValueError(f"{what} '{name}': its file has no {signature}; add it")
     return module
 
 

@@ -374,6 +374,15 @@ def test_cost_grows_with_the_work_and_a_cpu_asks_for_no_gpu():
     assert small.gpu == 0 and cost.need(by_network["lenet5"], 3, "cuda").gpu == 1
 
 
+def test_a_batch_larger_than_the_training_split_needs_no_more_memory_than_that_split():
+    def memory(batch_size):
+        found = plan((("datasets", "digits", "per_class"), {"train": 25}), (("training", "batch_size"), batch_size))
+        grid = [entry.cell_id for entry in found.entries if entry.role == "grid"]
+        return [cost.need(found.cells[cell_id], 3, "cpu").mem_mb for cell_id in grid]
+
+    assert memory(100_000) == memory(250) > memory(25)
+
+
 def test_every_default_is_allowed_where_it_stands():
     """A config that writes out every default is the same config."""
     full = spec.Config.model_validate(tour()).model_dump(mode="json")

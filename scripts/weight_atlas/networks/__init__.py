@@ -30,6 +30,7 @@ imports no torch at its top. `build` makes a torch module of the rows; a file ma
 replaced by the table's. Where torchvision's ImageNet weights fit, `published(**options)` says which.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -50,6 +51,7 @@ __all__ = [
     "published_weights",
 ]
 
+SIGNATURE = "layers(table, classes, *, width=1.0)"
 _LARGEST = 512  # where the search for the smallest size that works ends
 
 
@@ -67,7 +69,7 @@ def names() -> list[str]:
 
 def load_architecture(architecture: str) -> ModuleType:
     """The module of a network. Raises ValueError where there is no such file, or where it has no `layers`."""
-    return plugins.load(architectures, architecture, "architecture", "layers(table, classes, *, width=1.0)")
+    return plugins.load(architectures, architecture, "architecture", SIGNATURE)
 
 
 def options(architecture: str) -> dict[str, plugins.Option]:
@@ -76,6 +78,8 @@ def options(architecture: str) -> dict[str, plugins.Option]:
     Raises ValueError for an unknown architecture and for an option without a default or an allowed annotation.
     """
     function = load_architecture(architecture).layers
+    if "width" not in inspect.signature(function).parameters:
+        raise ValueError(f"architecture '{architecture}': its layers() takes no width; begin it as {SIGNATURE}")
     return plugins.declared_options(function, f"architecture '{architecture}'", skip=("width",))
 
 
@@ -94,8 +98,16 @@ def published_weights(network: Mapping[str, Any]) -> PublishedWeights | None:
 
 
 def input_size(architecture: str, size: int) -> int:
-    """The image size in pixels that a network takes for images of `size`: its MIN_SIZE where they are smaller."""
-    return max(size, getattr(load_architecture(architecture), "MIN_SIZE", 1))
+    """The image size in pixels that a network takes for images of `size`: its MIN_SIZE where they are smaller.
+
+    Raises ValueError where its MIN_SIZE is no number of pixels.
+    """
+    smallest = getattr(load_architecture(architecture), "MIN_SIZE", 1)
+    if type(smallest) is not int or not 1 <= smallest <= _LARGEST:
+        raise ValueError(
+            f"architecture '{architecture}': MIN_SIZE is {smallest!r}; allowed: a whole number from 1 to {_LARGEST}"
+        )
+    return max(size, smallest)
 
 
 def layer_table(network: Mapping[str, Any], channels: int, size: int, classes: int) -> Table:

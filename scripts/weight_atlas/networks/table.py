@@ -5,6 +5,7 @@ them the counts, the multiplications and the taps that are never trained. `build
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,9 @@ from weight_atlas.settings import Start
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")  # of a layer
+LAYERS = 10_000  # of a network, at most: a loop without end is seen
 
 Shape = tuple[int, ...]
 Size = int | tuple[int, int]  # of a kernel, stride or padding; a pair is (height, width)
@@ -74,6 +78,7 @@ class Table:
         self.size = size
         self.layers: list[Layer] = []
         self._rows: dict[str, Layer] = {}
+        self._modules: set[str] = set()  # the names of the layers and of the modules that hold them
 
     def __getitem__(self, layer: str | Layer) -> Layer:
         """The layer of that name (a Layer is given back as it is). Raises ValueError for an unknown name."""
@@ -97,7 +102,8 @@ class Table:
     ) -> str:
         """Conv2d; weight (out, in, kh, kw), bias (out,)."""
         source, (channels, *size) = self._map(name, input)
-        kernel, stride, padding = _pair(kernel_size), _pair(stride), _pair(padding)
+        kernel, stride = _pair(name, "kernel_size", kernel_size), _pair(name, "stride", stride)
+        padding = _pair(name, "padding", padding, least=0)
         options = {"in_channels": channels, "out_channels": out_channels, "kernel_size": kernel}
         options |= {"stride": stride, "padding": padding, "bias": bias}
         parameters: dict[str, Shape] = {"weight": (out_channels, channels, *kernel)}
@@ -158,12 +164,14 @@ class Table:
     def adaptive_avgpool(self, name: str, size: Size, input: str | None = None) -> str:
         """AdaptiveAvgPool2d to a map of `size`, whatever comes in."""
         source, shape = self._map(name, input)
-        size = _pair(size)
+        size = _pair(name, "size", size)
         return self._append(name, "AdaptiveAvgPool2d", (source,), {"output_size": size}, (shape[0], *size))
 
     def zeropad(self, name: str, padding: tuple[int, int, int, int], input: str | None = None) -> str:
         """ZeroPad2d by (left, right, top, bottom): what an even kernel needs for 'same' padding."""
         source, (channels, height, width) = self._map(name, input)
+        if len(padding) != 4 or any(type(pixels) is not int or pixels < 0 for pixels in padding):
+            raise ValueError(f"layer '{name}' (ZeroPad2d): padding is {padding}; allowed: 4 whole numbers from 0")
         left, right, top, bottom = padding
         shape = (channels, height + top + bottom, width + left + right)
         return self._append(name, "ZeroPad2d", (source,), {"padding": tuple(padding)}, shape)
@@ -188,8 +196,10 @@ class Table:
         self, name: str, kind: str, kernel_size: Size, stride: Size | None, padding: Size, input: str | None
     ) -> str:
         source, (channels, *size) = self._map(name, input)
-        kernel, padding = _pair(kernel_size), _pair(padding)
-        stride = kernel if stride is None else _pair(stride)
+        kernel, padding = _pair(name, "kernel_size", kernel_size), _pair(name, "padding", padding, least=0)
+        stride = kernel if stride is None else _pair(name, "stride", stride)
+        if any(2 * before > window for before, window in zip(padding, kernel, strict=True)):
+            raise ValueError(f"layer '{name}' ({kind}): padding is {padding}; allowed: up to half of {kernel}")
         options = {"kernel_size": kernel, "stride": stride, "padding": padding}
         shape = (channels, *_window_positions(name, kind, size, kernel, stride, padding))
         return self._append(name, kind, (source,), options, shape)
@@ -220,17 +230,27 @@ class Table:
         parameters: dict[str, Shape] | None = None,
         buffers: dict[str, Shape] | None = None,
     ) -> str:
-        if name == "input" or not all(name.split(".")) or self._clashes(name):
-            raise ValueError(f"layer '{name}' ({kind}): the name is empty or taken; give every layer a name of its own")
+        if not NAME.fullmatch(str(name)):
+            raise ValueError(f"layer {name!r} ({kind}): is no name; give letters, digits, _ and -, with points between")
+        if name == "input" or self._clashes(name):
+            raise ValueError(f"layer '{name}' ({kind}): the name is taken; give every layer another one")
+        if len(self.layers) == LAYERS:
+            raise ValueError(f"layer '{name}' ({kind}): is number {LAYERS + 1:,}; allowed: up to {LAYERS:,} layers")
+        for size in (*out_shape, *(size for shape in (parameters or {}).values() for size in shape)):
+            if type(size) is not int or size < 1:
+                raise ValueError(
+                    f"layer '{name}' ({kind}): {size!r} is no size; give a whole number, such as scaled(64, width)"
+                )
         in_shape = self._source(name, inputs[0])[1]
         layer = Layer(name, kind, inputs, options, in_shape, out_shape, parameters or {}, buffers or {})
         self._rows[name] = layer
+        self._modules.update(_prefixes(name))
         self.layers.append(layer)
         return name
 
     def _clashes(self, name: str) -> bool:
         """Whether the name is taken, or one is a module that holds the other: 'a' and 'a.b' exclude each other."""
-        return any(row in _prefixes(name) or name in _prefixes(row) for row in self._rows)
+        return name in self._modules or any(prefix in self._rows for prefix in _prefixes(name))
 
     # Reading the table
 
@@ -373,8 +393,12 @@ class Table:
         return out * (columns - distinct)
 
 
-def _pair(value: Size) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (value[0], value[1])
+def _pair(layer: str, what: str, value: Size, least: int = 1) -> tuple[int, int]:
+    """The value as (height, width); ValueError unless each is a whole number from `least`."""
+    height, width = value if isinstance(value, tuple | list) and len(value) == 2 else (value, value)
+    if type(height) is not int or type(width) is not int or min(height, width) < least:
+        raise ValueError(f"layer '{layer}': {what} is {value!r}; allowed: a whole number from {least}, or a pair")
+    return height, width
 
 
 def _windows(size: int, outputs: int) -> set[tuple[int, int]]:

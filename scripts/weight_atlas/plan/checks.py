@@ -1,7 +1,7 @@
 """Settings that are put on top of each other, and the one line for what cannot be run: it names the place where the
 user wrote it."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -50,14 +50,12 @@ def check_extent(config: Any) -> None:
         if count > VALUES:
             raise ConfigError(f"{where.split('.')[0]}: the config has more than {VALUES:,} values; allowed: fewer")
         if isinstance(value, dict):
+            place = f"{where}: " if where else ""
             for key in value:
                 if isinstance(key, str) and len(key) > 200:
-                    raise ConfigError(f"{where or 'config'}: the name {spec.shown(key)} is too long")
+                    raise ConfigError(f"{place}the name {spec.shown(key)} is too long; allowed: up to 200 characters")
                 if not isinstance(key, str):
-                    shown = spec.shown(key)
-                    raise ConfigError(
-                        f"{where or 'config'}: the name {shown} is no text; write it in quotes: '{shown}'"
-                    )
+                    raise ConfigError(f"{place}the name {spec.shown(key)} is no text; write it in quotes")
             waiting += [(inner, f"{where}.{key}".lstrip("."), depth + 1) for key, inner in reversed(value.items())]
         elif isinstance(value, list):
             waiting += [(inner, f"{where}.{place}", depth + 1) for place, inner in reversed(list(enumerate(value)))]
@@ -100,6 +98,16 @@ def written(overlays: list[Overlay], *keys: str) -> Overlay:
     depths = [_depth(overlay.settings, keys) for overlay in overlays]
     last = len(overlays) - 1 - depths[::-1].index(max(depths))
     return overlays[last if max(depths) or not keys else 0]
+
+
+def found(settings: Any, keys: Sequence[str]) -> Any:
+    """The value that the keys lead to, one within the other; None where they lead to nothing."""
+    for key in keys:
+        if isinstance(settings, list) and key.isdigit() and int(key) < len(settings):
+            settings = settings[int(key)]
+        else:
+            settings = settings.get(key) if isinstance(settings, dict) else None
+    return settings
 
 
 def place(overlays: list[Overlay], *keys: str) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -163,17 +163,24 @@ def transferred(resolver: Resolver, study: spec.Design, parents: list[Parent], w
                 labels |= level.overrides.labels
             has_other_network = labels["network"] != base.labels["network"]
             network = labels["network"] if has_other_network else base.network
-            network = resolver.variant(network, [level.overlay("options") for level in levels], key)
+            places = {"dataset": f"{key}.target"} | label_places(levels)
+            options = [level.overlay("options") for level in levels]
+            network = resolver.variant(network, options, places.get("network", key))
             own_training = Overlay(f"{key}.training", transfer.training)
             changes = [*base.changes, own_training, *(level.overlay("training") for level in levels)]
             sets = [*base.sets, Overlay(f"{key}.set", transfer.set), *(level.overlay("set") for level in levels)]
-            combination = Combination(labels | {"network": network}, changes, sets, key)
+            combination = Combination(labels | {"network": network}, changes, sets, key, places)
             labels_in_full = labels | {level.axis: level.label for level in levels}
             for mode, depth in itertools.product(transfer.modes, _depths(transfer, base.cell.table, key)):
                 layers = LayerTransfer(depth, mode, transfer.take)
                 cell = resolver.transferred(base.cell, combination, layers)
                 about = {"experiment": name, "base": transfer.base, "mode": mode, "depth": str(depth)}
                 yield Child("extra" if transfer.extra else "transfer", labels_in_full | about, cell.cell_id)
+
+
+def label_places(levels: Iterable[Level]) -> dict[str, str]:
+    """Where the labels that levels put in place of the grid's are written, by axis."""
+    return {axis: f"{level.place}.{axis}" for level in levels for axis in level.overrides.labels}
 
 
 def combined(vary: dict[str, dict[str, spec.Overrides]], where: str) -> list[tuple[Level, ...]]:

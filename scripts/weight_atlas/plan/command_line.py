@@ -60,14 +60,22 @@ def named(words: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def check_settings(settings: Sequence[str]) -> None:
-    """Refuse words after --config that are no key=value."""
+    """Refuse words after --config that are no key=value, unknown keys, and keys that are given twice."""
+    seen: set[str] = set()
     for word in settings:
-        key, sign, _ = word.partition("=")
+        key, sign, value = word.partition("=")
         if not sign:
             hint = f"give the target first: snakemake {word} --config .." if word in TARGETS else "give key=value"
             raise ConfigError(f"{spec.shown(word)} stands after --config and is no key=value; {hint}")
-        if not all(part.replace("-", "_").isidentifier() for part in key.split(".")):
+        first = key.partition(".")[0]
+        if not all(key.split(".")):
             raise ConfigError(f"--config: {spec.shown(key)} is no key; give key=value, or key.inner=value")
+        if first not in (known := spec.Config.model_fields):
+            raise ConfigError(f"--config: unknown key {spec.shown(first)}; {spec.near(first, known)}")
+        if key in seen:
+            raise ConfigError(f"--config: {key} is given twice, of which the last would count; give it once")
+        seen.add(key)
+        config_files.check_value(value, f"--config: {key}")
 
 
 def nested(word: str) -> str:

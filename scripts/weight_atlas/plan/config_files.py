@@ -35,9 +35,21 @@ def check(path: Path) -> None:
     except yaml.YAMLError as error:
         raise ConfigError(_syntax(path, text, error)) from None
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise ConfigError(
-            f"{path}: has a value that cannot be read ({str(error).splitlines()[0]}); correct it"
-        ) from None
+        raise ConfigError(f"{path}: cannot be read ({str(error).partition(chr(10))[0]}); correct it") from None
+
+
+def check_value(text: str, place: str) -> None:
+    """Raise ConfigError, which begins with `place`, for a list or a mapping of the command line with a key twice,
+    nested without end, or with aliases without end."""
+    if text[:1] not in ("{", "["):
+        return
+    try:
+        _check_events(text, place)
+        root = yaml.compose(text, LOADER)
+    except yaml.YAMLError:
+        return  # a text, for Snakemake
+    if root is not None:
+        _Nodes(place).walk(root, ())
 
 
 def _text(path: Path) -> str:
@@ -80,7 +92,7 @@ def _is_json(text: str, path: Path) -> bool:
     return True
 
 
-def _check_events(text: str, path: Path) -> None:
+def _check_events(text: str, place: Path | str) -> None:
     """Refuse several documents, and what is nested too deep for a parser that calls itself."""
     depth = documents = 0
     for event in yaml.parse(text, LOADER):
@@ -88,16 +100,18 @@ def _check_events(text: str, path: Path) -> None:
         documents += isinstance(event, yaml.DocumentStartEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if documents > 1:
-            raise ConfigError(f"{path}, line {line}: a second document begins (---); give one file for each config")
+            raise ConfigError(f"{place}, line {line}: a second document begins (---); give one file for each config")
         if depth > DEEPEST:
-            raise ConfigError(f"{path}, line {line}: is nested deeper than {DEEPEST} levels; write it flatter")
+            raise ConfigError(f"{place}, line {line}: is nested deeper than {DEEPEST} levels; write it flatter")
 
 
 class _Nodes:
-    """The nodes of a file: how many values each stands for, aliases written out."""
+    """The nodes of a file (or of another text, as `place` says): how many values each stands for, aliases written
+    out."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, place: Path | str) -> None:
+        self.place = place
+        self.scalars = yaml.constructor.SafeConstructor()
         self.counts: dict[int, int] = {}
 
     def walk(self, node: yaml.Node, keys: tuple[str, ...]) -> int:
@@ -108,7 +122,9 @@ class _Nodes:
             return self.counts[id(node)]
         self.counts[id(node)] = 0  # not known yet
         children: list[tuple[str, yaml.Node]] = []
-        if isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.ScalarNode):
+            self._check_scalar(node, keys)
+        elif isinstance(node, yaml.MappingNode):
             self._check_keys(node, keys)
             children = [(str(key.value), value) for key, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
@@ -123,6 +139,15 @@ class _Nodes:
             )
         self.counts[id(node)] = count
         return count
+
+    def _check_scalar(self, node: yaml.ScalarNode, keys: tuple[str, ...]) -> None:
+        try:
+            self.scalars.construct_object(node)
+        except (ValueError, TypeError, OverflowError) as error:
+            said = str(error).partition(":")[0]
+            raise ConfigError(
+                f"{self._at(node)}: {'.'.join(keys)} has a value that cannot be read ({said}); correct it"
+            ) from None
 
     def _check_keys(self, node: yaml.MappingNode, keys: tuple[str, ...]) -> None:
         seen: dict[str, yaml.Node] = {}
@@ -140,7 +165,7 @@ class _Nodes:
                 )
 
     def _at(self, node: yaml.Node) -> str:
-        return f"{self.path}, line {node.start_mark.line + 1}"
+        return f"{self.place}, line {node.start_mark.line + 1}"
 
 
 def _syntax(path: Path, text: str, error: yaml.YAMLError) -> str:

@@ -162,8 +162,8 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
     training, data = cell.settings.training, cell.trained_on
     counts = data.facts["counts"]
     threads = cell.settings.network.threads
-    batch, epochs, parameters = training.batch_size, training.epochs, cell.table.parameter_count
     train_images = counts["train"] * len(training.copies or [1])
+    batch, epochs, parameters = min(training.batch_size, train_images), training.epochs, cell.table.parameter_count
     steps = -(-train_images // batch) * epochs
     speed = GPU if device == "cuda" else threads
     seconds, features = passes(cell, train_images, counts["valid"] + counts["test"])

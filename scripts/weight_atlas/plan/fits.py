@@ -15,6 +15,7 @@ from weight_atlas.settings import Settings, Training
 from weight_atlas.training.frozen import fixed_layers
 
 LARGEST = 10**9  # number in an option
+EPOCHS = 100_000  # of all stages
 PARAMETERS = 10**10  # of a network, at most: 40 GB per snapshot
 
 
@@ -23,7 +24,7 @@ def step_options(kind: str, where: str) -> dict[str, Option]:
     known = perturbations.names()
     if kind not in known:
         raise ConfigError(f"{where}.type: there is no perturbation {kind!r}; {spec.near(kind, known)}")
-    with in_one_line(f"{where}.type: {kind!r}"):
+    with in_one_line(f"{where}.type"):
         return perturbations.options(kind)
 
 
@@ -110,26 +111,33 @@ def check_batches(training: Training, table: Table, images: int, overlays: list[
 
 
 def check_schedules(training: spec.Training, overlays: list[Overlay]) -> None:
-    """Refuse milestones that no epoch reaches, and tables of rates that are too short for a stage."""
+    """Refuse more epochs than anybody trains, and schedules that do not fit into the epochs of their stage."""
     stages = training.stages or [spec.Stage(epochs=training.epochs)]
-    used: list[tuple[tuple[str, ...], Any, int]] = [
-        (("stages", str(number), "schedule"), stage.schedule, stage.epochs)
-        for number, stage in enumerate(stages)
-        if stage.schedule
-    ]
+    if (total := sum(stage.epochs for stage in stages)) > EPOCHS:
+        raise ConfigError(f"{place(overlays, 'stages')}: has {total:,} epochs in all; allowed: up to {EPOCHS:,}")
+    for number, stage in enumerate(stages):
+        if stage.schedule:
+            _check_schedule(stage.schedule, stage.epochs, overlays, ("stages", str(number), "schedule"))
     sharing = [stage.epochs for stage in stages if not stage.schedule]
-    used += [(("schedule",), training.schedule, max(sharing))] if sharing else []
-    for keys, schedule, epochs in used:
-        late = [epoch for epoch in getattr(schedule, "milestones", []) if epoch >= epochs]
-        if late:
-            raise ConfigError(
-                f"{place(overlays, *keys, 'milestones')}: {late[0]} is never reached, there are {epochs} epochs; "
-                f"{f'allowed: 1 to {epochs - 1}' if epochs > 1 else 'give more epochs'}"
-            )
-        if isinstance(schedule, spec.RateTable) and len(schedule.rates) < epochs:
-            raise ConfigError(
-                f"{place(overlays, *keys, 'rates')}: {len(schedule.rates)} rates for {epochs} epochs; allowed: one each"
-            )
+    if sharing:
+        _check_schedule(training.schedule, max(sharing), overlays, ("schedule",))
+
+
+def _check_schedule(schedule: spec.Schedule, epochs: int, overlays: list[Overlay], keys: tuple[str, ...]) -> None:
+    """Refuse a warmup that never ends, milestones that no epoch reaches, and tables of rates that are too short."""
+    warmup = getattr(schedule, "warmup", 0)
+    if warmup > epochs:
+        raise ConfigError(f"{place(overlays, *keys, 'warmup')}: {warmup:g} of {epochs} epochs; allowed: 0 to {epochs}")
+    late = [epoch for epoch in getattr(schedule, "milestones", []) if epoch >= epochs]
+    if late:
+        raise ConfigError(
+            f"{place(overlays, *keys, 'milestones')}: {late[0]} is never reached, there are {epochs} epochs; "
+            f"{f'allowed: 1 to {epochs - 1}' if epochs > 1 else 'give more epochs'}"
+        )
+    if isinstance(schedule, spec.RateTable) and len(schedule.rates) < epochs:
+        raise ConfigError(
+            f"{place(overlays, *keys, 'rates')}: {len(schedule.rates)} rates for {epochs} epochs; allowed: one each"
+        )
 
 
 def check_snapshots(snapshots: str | list[int], epochs: int, overlays: list[Overlay]) -> str | list[int]:

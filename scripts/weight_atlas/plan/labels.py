@@ -53,10 +53,10 @@ def check_names(names: Iterable[str], place: str) -> None:
 
 def check_axis(axis: str, place: str) -> None:
     """Refuse an axis of the user's that is called as one of the grid's, or as a column that it would stand beside."""
-    if axis in (*AXES, *OTHER_AXES):
+    if axis.lower() in (*AXES, *OTHER_AXES):
         raise ConfigError(f"{place}: {axis!r} is an axis already; give it another name, such as {axis + '-2'!r}")
-    columns = {name for table in schema.TABLES for name in schema.names(table)} | set(JOINED)
-    if axis in columns.difference(FREE):
+    columns = {name for table in schema.TABLES for name in schema.names(table)} | {*JOINED, "index"}
+    if axis.lower() in columns.difference(FREE):
         raise ConfigError(
             f"{place}: {axis!r} is a column of the result tables; give the axis another name, such as {'my-' + axis!r}"
         )

@@ -98,7 +98,7 @@ class Parts:
                 raise ConfigError(
                     f"{place}: there is no architecture {architecture!r}; {spec.near(architecture, networks.names())}"
                 )
-            with in_one_line(f"{place}: architecture {architecture!r}"):
+            with in_one_line(place):
                 declared = networks.options(architecture)
             check_known(options, declared, place, list(spec.Network.model_fields))
             with in_one_line(place):
@@ -112,18 +112,23 @@ class Parts:
             }
         return self._networks[label]
 
-    def variant(self, label: str, options: list[Overlay], where: str) -> str:
+    def variant(self, label: str, options: list[Overlay], key: str) -> str:
         """The name of the network called `label` with other options laid over its own; `label` itself without any."""
         changed = merge(*(overlay.settings for overlay in options))
         if not changed:
             return label
         name = f"{label} with {', '.join(f'{key} {value}' for key, value in sorted(changed.items()))}"
         if name not in self.networks:
-            base = self.look_up(self.networks, label, f"{where}.network", "networks").model_dump()
+            base = self.look_up(self.networks, label, key, "networks").model_dump()
             full = base | {"architecture": base["architecture"] or label}
             self.networks[name] = check_overlaid(spec.Network, [Overlay(f"networks.{label}", full), *options])
             self._places[name] = options[-1].place
         return name
+
+    def size(self, network: Json, data: Data, label: str) -> int:
+        """The size of the images that the network takes; ConfigError where its file gives none."""
+        with in_one_line(self._places.get(label, f"networks.{label}")):
+            return networks.input_size(network["architecture"], data.size)
 
     def table(self, network: Json, channels: int, size: int, classes: int, label: str) -> Table:
         """The layer table for an input of `channels` x `size` x `size`; ConfigError where the input is too small."""
@@ -136,9 +141,9 @@ class Parts:
             self._tables[key] = table
         return self._tables[key]
 
-    def training(self, optimizer: str, changes: list[Overlay], sets: list[Overlay], where: str) -> TrainingInFull:
-        """The training: the optimizer called so, with the changes put on top in order; `where` is for errors."""
-        chosen = self.look_up(self.config.optimizers, optimizer, f"{where}.optimizer", "optimizers")
+    def training(self, optimizer: str, changes: list[Overlay], sets: list[Overlay], key: str) -> TrainingInFull:
+        """The training: the optimizer called so, with the changes put on top in order; `key` is for errors."""
+        chosen = self.look_up(self.config.optimizers, optimizer, key, "optimizers")
         overlays = [Overlay("training", _explicit(self.config.training)), *changes]
         training = check_overlaid(spec.Training, overlays)
         chosen = check_overlaid(OPTIMIZER, [Overlay(f"optimizers.{optimizer}", _explicit(chosen)), *sets])

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from weight_atlas import perturbations
+from weight_atlas.networks import architectures
 from weight_atlas.plan.checks import ConfigError
 
 
@@ -12,7 +14,7 @@ from weight_atlas.plan.checks import ConfigError
 def in_one_line(where: str) -> Iterator[None]:
     """Turn whatever the code within raises, and its sys.exit, into a ConfigError that begins with `where`.
 
-    A ValueError is the library's own line; of anything else it is said where in the file it happened.
+    A ValueError is the library's own line; of anything else it is said where in the user's file it happened.
     """
     try:
         yield
@@ -21,12 +23,18 @@ def in_one_line(where: str) -> Iterator[None]:
     except ValueError as error:
         raise ConfigError(f"{where}: {_line(error)}") from None
     except SyntaxError as error:
-        raise ConfigError(f"{where}: {error.filename}, line {error.lineno}: {error.msg}; correct the file") from None
+        file = f"{_short(error.filename)}, line {error.lineno}: " if error.filename else ""
+        raise ConfigError(f"{where}: {file}{error.msg}; correct the file") from None
     except (Exception, SystemExit) as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        file = Path(last.filename)
+        frames = traceback.extract_tb(error.__traceback__)
+        folders = {*architectures.__path__, *perturbations.__path__}
+        last = [frame for frame in frames if str(Path(frame.filename).parent) in folders][-1:] or frames[-1:]
         said = f"{type(error).__name__}: {_line(error)}".rstrip(": ")
-        raise ConfigError(f"{where}: {file.parent.name}/{file.name}, line {last.lineno}: {said}; correct it") from None
+        raise ConfigError(f"{where}: {_short(last[0].filename)}, line {last[0].lineno}: {said}; correct it") from None
+
+
+def _short(file: str) -> str:
+    return "/".join(Path(file).parts[-2:])
 
 
 def _line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """From the labels of one cell to its settings in full, its id, and the cell that it starts from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from weight_atlas import networks
@@ -28,13 +28,18 @@ class Combination:
     """What a cell combines.
 
     labels: its label on each axis; changes: what is put on top of the config's training, in order; sets: the same for
-    the optimizer; where: the key of the config, for errors.
+    the optimizer; where: the key of the config, and places: those of the labels by axis, both for errors.
     """
 
     labels: Labels
     changes: list[Overlay]
     sets: list[Overlay]
     where: str
+    places: dict[str, str] = field(default_factory=dict[str, str])
+
+    def place(self, axis: str) -> str:
+        """Where the label on an axis is written."""
+        return self.places.get(axis, f"{self.where}.{axis}")
 
 
 class Resolver(Parts):
@@ -52,9 +57,9 @@ class Resolver(Parts):
         ancestors: the names of the sources that start from it.
         """
         labels, where = combination.labels, combination.where
-        data = self.data(labels["dataset"], f"{where}.dataset")
-        network = self.network(labels["network"], f"{where}.network")
-        init = self._init(labels, where)
+        data = self.data(labels["dataset"], combination.place("dataset"))
+        network = self.network(labels["network"], combination.place("network"))
+        init = self._init(combination)
         start_spec = self._start(init, data, network, labels, where, ancestors)
         if init.perturb:
             start_spec = self._perturb_start(init, start_spec, data, network, labels)
@@ -63,7 +68,7 @@ class Resolver(Parts):
 
     def _training(self, combination: Combination) -> TrainingInFull:
         optimizer = combination.labels["optimizer"]
-        return self.training(optimizer, combination.changes, combination.sets, combination.where)
+        return self.training(optimizer, combination.changes, combination.sets, combination.place("optimizer"))
 
     def perturbed(self, parent: Cell, combination: Combination, change: Perturbation) -> Cell:
         """The cell that starts from the parent's trained weights, changed, and is trained as the parent was."""
@@ -80,7 +85,7 @@ class Resolver(Parts):
             "kind": "perturb",
             "cell": parent.cell_id,
             "take": change.take,
-            "scheme": self._init(combination.labels, where).scheme,
+            "scheme": self._init(combination).scheme,
             "steps": steps,
             "order": change.order,
             "repeat": change.repeat,
@@ -101,7 +106,7 @@ class Resolver(Parts):
         parent = base.cell_id if transfer.depth and transfer.mode != "random" else None
         if parent and isinstance(transfer.take, int):
             check_take(transfer.take, base.settings, f"{combination.where}.take")
-        scheme = self._init(combination.labels, combination.where).scheme
+        scheme = self._init(combination).scheme
         start: Json = {
             "kind": "graft",
             "scheme": scheme,
@@ -168,11 +173,11 @@ class Resolver(Parts):
     ) -> Cell:
         """The cell of a start and a training; `word` stands for the start in its id."""
         labels, where = combination.labels, combination.where
-        data = self.data(labels["dataset"], f"{where}.dataset")
-        network = self.network(labels["network"], f"{where}.network")
+        data = self.data(labels["dataset"], combination.place("dataset"))
+        network = self.network(labels["network"], combination.place("network"))
         full = dict(training.full)
         snapshots = check_snapshots(full.pop("snapshots"), full["epochs"], training.overlays)
-        size = networks.input_size(network["architecture"], data.size)
+        size = self.size(network, data, labels["network"])
         classes = self.outputs(labels["network"], len(data.facts["classes"]))
         table = self.table(network, start_spec.channels, size, classes, labels["network"])
         self._check_parent(start_spec, table, where)
@@ -202,14 +207,15 @@ class Resolver(Parts):
             self.cells[cell_id] = Cell(cell_id, kind, parsed, data, table, start_spec.parent, start_spec.weights)
         return self.cells[cell_id]
 
-    def _init(self, labels: Labels, where: str) -> spec.Init:
+    def _init(self, combination: Combination) -> spec.Init:
         """The init called so: the config's (the first whose `where` matches), or the scheme of that name."""
-        label = labels["init"]
+        labels, where = combination.labels, combination.where
+        label, place = labels["init"], combination.place("init")
         if label not in self.config.inits:
             if label in spec.SCHEMES:
-                return check(spec.Init, {"scheme": label}, f"{where}.init")
+                return check(spec.Init, {"scheme": label}, place)
             known = [*self.config.inits, *(name for name in spec.SCHEMES if name not in self.config.inits)]
-            raise ConfigError(f"{where}.init: {label!r} is not one of the inits; {spec.near(label, known)}")
+            raise ConfigError(f"{place}: {label!r} is not one of the inits; {spec.near(label, known)}")
         choices = self.config.inits[label]
         for choice in choices if isinstance(choices, list) else [choices]:
             if matches(choice.where, labels):
@@ -260,7 +266,7 @@ class Resolver(Parts):
     ) -> StartSpec:
         """The start with the perturbations that its init names on top."""
         where = f"inits.{labels['init']}"
-        size = networks.input_size(network["architecture"], data.size)
+        size = self.size(network, data, labels["network"])
         table = self.table(network, start_spec.channels, size, len(data.facts["classes"]), labels["network"])
         chosen = [
             self.look_up(self.config.perturbations, name, f"{where}.perturb", "perturbations") for name in init.perturb

@@ -111,8 +111,10 @@ class Plan:
             changes += [Overlay(f"{where}.adjust.{number}.training", rule.training) for number, rule in adjust]
             sets = [level.overlay("set") for level in levels]
             sets += [Overlay(f"{where}.adjust.{number}.set", rule.set) for number, rule in adjust]
-            network = self._resolver.variant(labels["network"], [level.overlay("options") for level in levels], where)
-            cell = self._resolver.cell(Combination(labels | {"network": network}, changes, sets, where))
+            places = {axis: f"{where}.grid.{axis}" for axis in AXES} | children.label_places(levels)
+            options = [level.overlay("options") for level in levels]
+            network = self._resolver.variant(labels["network"], options, places["network"])
+            cell = self._resolver.cell(Combination(labels | {"network": network}, changes, sets, where, places))
             if cell.cell_id not in grid:
                 beyond = any(matches(rule, labels) for rule in part.beyond)
                 labels |= extra_labels

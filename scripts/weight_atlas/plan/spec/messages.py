@@ -27,6 +27,7 @@ ALLOWED: dict[str, Callable[[dict[str, Any]], str]] = {
     "float_type": lambda limit: "a number",
     "bool_type": lambda limit: "true or false",
     "string_type": lambda limit: "text (a number or a date as text is written in quotes)",
+    "string_unicode": lambda limit: "text without half a character (\\ud800 to \\udfff)",
     "list_type": lambda limit: "a list, such as [a, b]",
     "dict_type": lambda limit: "a mapping, such as {key: value}",
     "model_type": lambda limit: "a mapping, such as {key: value}",
@@ -58,6 +59,12 @@ class Shown(reprlib.Repr):
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxstring, self.maxother = 3, 60, 60
+
+    def repr_date(self, value: object, level: int) -> str:
+        return str(value)
+
+    def repr_datetime(self, value: object, level: int) -> str:
+        return str(value)
 
     def repr_int(self, value: int, level: int) -> str:
         return repr(value) if abs(value) < 10**30 else "a number of more than 30 digits"
