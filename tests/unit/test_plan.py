@@ -11,7 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from weight_atlas.plan import blocks, checks, code, cost, outcome, recipe, spec, study
+from weight_atlas.plan import blocks, checks, code, cost, outcome, outside, recipe, spec, study
+from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.identity import digest, slug
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,18 @@ WRONG = {
     "a path outside": (
         [(("datasets", "digits"), {"source": "folder", "path": "../x", "size": 28})],
         ["datasets.digits.path", "data_root"],
+    ),
+    "an archive outside": (
+        [(("datasets", "digits"), {"source": "torchvision", "dataset": "MNIST", "archive": "a/../../x.tar"})],
+        ["datasets.digits.archive", "'a/../../x.tar'", "data_root"],
+    ),
+    "weights outside": (
+        [(("inits", "pretrained"), {"file": "/x.pth"})],
+        ["inits.pretrained.file", "'/x.pth'", "data_root"],
+    ),
+    "checkpoints outside": (
+        [(("given",), {"mine": {"network": "lenet5", "files": ["a", "../b"]}})],
+        ["given.mine.files", "'../b'", "data_root"],
     ),
     "unknown data set": ([((*D, "grid", "dataset"), ["mnist"])], ["'mnist'", "digits, digits-0-4"]),
     "unknown init": ([((*D, "grid", "init"), ["kaiming"])], ["'kaiming'", "kaiming_uniform"]),
@@ -189,6 +202,48 @@ WRONG = {
         ["vary", "'init'", "another name"],
     ),
 }
+
+
+OUTSIDE = {
+    "archive": (
+        ("datasets", "digits"),
+        {"source": "torchvision", "dataset": "MNIST", "archive": "a/x"},
+        "datasets.digits.archive",
+    ),
+    "file": (("inits", "pretrained"), {"file": "a/x"}, "inits.pretrained.file"),
+    "files": (("given",), {"mine": {"network": "lenet5", "files": "a/x"}}, "given.mine.files"),
+    "a file of a folder": (("given",), {"mine": {"network": "lenet5", "files": ["b"]}}, "given.mine.files"),
+}
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+@pytest.mark.parametrize("target", ["elsewhere/x", "root/c"])
+def test_a_link_out_of_data_root_is_refused_unless_the_config_allows_it(tmp_path, case, target):
+    for name in ("elsewhere/x", "root/a/y", "root/b/y", "root/c"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    for link in ("root/a/x", "root/b/x.safetensors"):
+        (tmp_path / link).symlink_to(tmp_path / target)
+    (tmp_path / "link to the root").symlink_to("root")
+    path, value, key = OUTSIDE[case]
+    asked = changed((path, value), (("data_root",), str(tmp_path / "link to the root")))
+
+    def refused(config) -> str:
+        try:
+            outside.check(spec.Config.model_validate(config))
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    line = refused(asked)
+    assert bool(line) == (target == "elsewhere/x")
+    if line:
+        name = "b/x.safetensors" if case == "a file of a folder" else "a/x"
+        assert line.startswith(f"{key}: {name!r} is a link that leads out of data_root, to {tmp_path}/elsewhere/x; put")
+        assert "\n" not in line
+        with pytest.raises(ConfigError, match="leads out of data_root"):
+            study.Plan(asked, tmp_path)
+    assert refused(asked | {"outside_data_root": True}) == ""
 
 
 @pytest.mark.parametrize("case", WRONG, ids=str)

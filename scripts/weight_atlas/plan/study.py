@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weight_atlas.plan import blocks, children, spec
+from weight_atlas.plan import blocks, children, outside, spec
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Data
 from weight_atlas.plan.checks import ConfigError, Overlay, check, check_extent
@@ -52,6 +52,7 @@ class Plan:
         check_extent(config)
         self.config: spec.Config = check(spec.Config, config, "")
         check_config(self.config)
+        outside.check(self.config)
         self.root = root
         self._resolver = Resolver(self.config, root, look)
         for label in self.config.networks:

@@ -22,6 +22,7 @@ class Config(Model):
     title: Title = "Weight Atlas"
     text: Text | None = None
     data_root: Path = "data/downloads"
+    outside_data_root: Flag = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     jobs_per_gpu: Annotated[int, Field(gt=0), at_most(1000)] = 1
     failures: Literal["record", "stop"] = "record"

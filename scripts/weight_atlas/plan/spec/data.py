@@ -1,13 +1,12 @@
 """The section `datasets` of a config."""
 
-from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from weight_atlas.plan.spec.values import DISTINCT, Model, Path, Positive, Rate, Seed, Title
+from weight_atlas.plan.spec.values import DISTINCT, Below, Model, Positive, Rate, Seed, Title
 
-Paths = Annotated[list[Path], Field(min_length=1), DISTINCT]
+Paths = Annotated[list[Below], Field(min_length=1), DISTINCT]
 
 
 class Counts(Model):
@@ -64,21 +63,11 @@ class Folder(ImageSource):
     """Images in one directory per class, plain or zipped, below data_root."""
 
     source: Literal["folder"]
-    path: Path | None = None
+    path: Below | None = None
     train: Paths | None = None
     valid: Paths | None = None
     test: Paths | None = None
     size: Annotated[int, Field(ge=8, le=512)] | None = None
-
-    @field_validator("path")
-    @classmethod
-    def _below(cls, path: str | None) -> str | None:
-        return path and _check_relative(path)
-
-    @field_validator("train", "valid", "test")
-    @classmethod
-    def _all_below(cls, paths: list[str] | None) -> list[str] | None:
-        return paths and [_check_relative(path) for path in paths]
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -98,15 +87,9 @@ class Torchvision(ImageSource):
     source: Literal["torchvision"]
     dataset: Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
     download: bool = True
-    archive: Path | None = None
+    archive: Below | None = None
     instead: Folder | None = None
     size: Annotated[int, Field(ge=8, le=512)] | None = None
 
 
 Dataset = Annotated[Digits | Folder | Torchvision, Field(discriminator="source")]
-
-
-def _check_relative(path: str) -> str:
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise ValueError("is not a path below data_root")
-    return path

@@ -7,10 +7,10 @@ from pydantic import ConfigDict, Field, model_validator
 from weight_atlas.plan.spec.values import (
     DISTINCT,
     NUMBER,
+    Below,
     Model,
     Name,
     Names,
-    Path,
     Scheme,
     Take,
     Where,
@@ -52,7 +52,7 @@ class Init(Model):
 
     scheme: Scheme = "kaiming_uniform"
     weights: Literal["imagenet"] | None = None
-    file: Path | None = None
+    file: Below | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     source: Name | None = None
     take: Take = "last"

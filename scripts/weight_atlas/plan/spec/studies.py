@@ -7,11 +7,11 @@ from pydantic import ConfigDict, Field, model_validator
 from weight_atlas.plan.spec.networks import Normalise
 from weight_atlas.plan.spec.values import (
     DISTINCT,
+    Below,
     Epoch,
     Model,
     Name,
     Names,
-    Path,
     Replicates,
     Take,
     Text,
@@ -145,7 +145,7 @@ class Given(Model):
     """Checkpoints of the user's own as safetensors files: a training series in order, or one per replicate."""
 
     network: Name
-    files: Path | Annotated[list[Path], Field(min_length=1), DISTINCT]
+    files: Below | Annotated[list[Below], Field(min_length=1), DISTINCT]
     dataset: Name | None = None
     size: Annotated[int, Field(ge=1, le=512)] | None = None
     normalise: Normalise | None = None

@@ -1,6 +1,7 @@
 """Types of single values in a config, and the base of its models."""
 
 import re
+from pathlib import PurePath, PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -48,6 +49,12 @@ def _path(text: str) -> str:
     return _plain(text)
 
 
+def _below(path: str) -> str:
+    if PurePath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ValueError(f"{path!r} is not a path below data_root; give one, or another data_root")
+    return path
+
+
 def _distinct(values: list[Any]) -> list[Any]:
     for place, value in enumerate(values):
         if value in values[:place]:
@@ -68,6 +75,7 @@ Share = Annotated[float, Field(ge=0, lt=1), NUMBER]
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_plain)]
 Title = Annotated[str, Field(max_length=300), AfterValidator(_plain)]
 Path = Annotated[str, Field(max_length=1_000), AfterValidator(_path)]
+Below = Annotated[Path, AfterValidator(_below)]  # data_root
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Names = Annotated[list[Name], Field(min_length=1), DISTINCT]
 Where = dict[str, Name | Annotated[list[Name], Field(min_length=1), DISTINCT]]
