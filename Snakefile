@@ -56,6 +56,8 @@ onstart:
 
 onsuccess:
     print(warned(outcome.after(PLAN, RETRY)), file=sys.stderr)
+    if not looking_on() and outcome.faults(PLAN):
+        sys.exit(1)  # as for a job that failed, after all that could be made
 
 
 onerror:

@@ -98,6 +98,12 @@ def before():
     return warned(outcome.before(PLAN, AGAIN), AGAIN)
 
 
+def looking_on():
+    """Whether all targets only read what is there."""
+    targets = snakemake_internals.targets(workflow)
+    return bool(targets) and targets <= READING
+
+
 def warned(text, again={}):
     """The text below what a user should look at in the data, unless the target prints that by itself."""
     targets = snakemake_internals.targets(workflow)

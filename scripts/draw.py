@@ -19,7 +19,7 @@ import yaml
 from weight_atlas import store
 from weight_atlas.reporting.chapters import data, study
 from weight_atlas.reporting.claims import claims
-from weight_atlas.reporting.grammar import exhibit
+from weight_atlas.reporting.grammar import exhibit, faults
 from weight_atlas.reporting.grammar.tables import Tables
 
 
@@ -49,22 +49,26 @@ def draw_study(options: argparse.Namespace) -> None:
     module = chapter_module(options.chapter or options.study)
     exhibits = module.exhibits(tables)
     if options.form == "png":
-        exhibit.write_png(options.output, exhibits)
+        exhibit.write_png(options.output, exhibits, tables.faults)
         return
     title = getattr(module, "TITLE", options.study[:1].upper() + options.study[1:])
     judged = claims.judge(ledger, getattr(module, "CLAIMS", {}), tables)
     store.write_json(Path(options.output) / "claims.json", judged)
-    exhibit.write(options.output, options.study, title, exhibits, module.facts(tables))
+    found: dict[str, object] = {"left_out": tables.left_out}
+    with faults.spared(tables.faults, "the chapter's sentences"):
+        found = module.facts(tables)
+    exhibit.write(options.output, options.study, title, exhibits, found, tables.faults)
 
 
 def draw_data(options: argparse.Namespace) -> None:
     """Write the exhibits of the data sets that the options name."""
     try:
         cards = data.cards(options.cards, store.read_json(options.config).get("titles", {}) if options.config else {})
-        exhibits = data.exhibits(cards, options.data)
+        found: list[faults.Fault] = []
+        exhibits = data.exhibits(cards, options.data, found)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
-    exhibit.write(options.output, "data", data.TITLE, exhibits, data.facts(cards))
+    exhibit.write(options.output, "data", data.TITLE, exhibits, data.facts(cards), found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -999,3 +999,22 @@ def test_command_writes_the_report(tmp_path):
     (arguments["tables"] / "runs.csv").unlink()
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("render.py: ") and done.stderr.count("\n") == 1
+
+
+def test_failed_parts_are_named_and_all_else_stands(tmp_path):
+    arguments = sample(tmp_path)
+    before = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))
+    assert before["faults"] == [] and "of the report failed" not in render.document(TEMPLATES, before)
+    for chapter, what in {"dynamics": "the exhibit norms", "data": f"the images of {NASTY}"}.items():
+        path = arguments["figures"] / chapter / "exhibits.json"
+        fault = {"what": what, "why": f"ValueError: {NASTY}"}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"faults": [fault]}))
+    render.report(**arguments)
+    reader = Reader(arguments["output"].read_text(encoding="utf-8"))
+    assert "2 parts of the report failed" in reader.text
+    norms = f"ValueError: {NASTY} (log: logs/draw/sample/dynamics.log)"
+    assert reader.text.count(f"the exhibit norms: {norms}") == 1, "on the first page"
+    assert reader.text.count(f"the exhibit norms failed: {norms}") == 1, "at the end of its chapter"
+    assert f"the images of {NASTY}: ValueError: {NASTY} (log: logs/draw/sample/data.log)" in reader.text
+    assert len(reader.all("img")) == len(before["studies"][0]["exhibits"]) - 1 + 1 + 1
+    assert len(reader.all("script")) == SCRIPTS

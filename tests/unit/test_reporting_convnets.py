@@ -543,6 +543,6 @@ def test_one_replicate_has_no_interval_and_no_test(tmp_path):
 def test_it_is_written_and_the_same_twice(folder, sample, tmp_path):
     item = exhibit.build({"rates": sweeps.rates}, sample)
     for name in "ab":
-        exhibit.write(tmp_path / name, "convnets", convnets.TITLE, item, {})
+        exhibit.write(tmp_path / name, "convnets", convnets.TITLE, item, {}, [])
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
-from weight_atlas import records, schema
+from weight_atlas import records, schema, store
 from weight_atlas.plan import cost
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.study import Entry, Plan, block_path
@@ -204,7 +204,7 @@ def command(files: list[str], settings: list[str], *target: str) -> str:
 def after(plan: Plan, again: str) -> str:
     """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
     try:
-        troubled = troubles(plan)
+        troubled, failed = troubles(plan), faults(plan)
     except (ValueError, OSError) as error:
         return str(error)
     lines = [f"  {one['status']}: {one['cell_id']} seed {one['seed']}: {one['cause']}" for one in troubled]
@@ -213,9 +213,21 @@ def after(plan: Plan, again: str) -> str:
     if retried(plan, troubled):
         lines.append(f"To train what failed or is not whole again:\n  {again}")
     report = f"results/{plan.config.name}/report/report.html"
+    lines += failed
     if (plan.root / report).exists():
         lines.append(f"The report: {report}")
     return "\n".join(lines)
+
+
+def faults(plan: Plan) -> list[str]:
+    """A line for each part of the report that failed while it was drawn, below one with their number; [] for none."""
+    name, lines = plan.config.name, []
+    for chapter in ("data", *plan.config.asked):
+        path = plan.root / f"results/{name}/figures/{chapter}/exhibits.json"
+        found = store.read_json(path).get("faults", []) if path.exists() else []
+        log = f"logs/draw/{name}/{chapter}.log"
+        lines += [f"  {chapter}: {one['what']}: {one['why']} (log: {log})" for one in found]
+    return [f"{name}: parts of the report failed ({len(lines)}); all else stands", *lines] if lines else []
 
 
 def spoken(seconds: float) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.faults import spared
 from weight_atlas.reporting.grammar.source import note, recorded
 from weight_atlas.store import load_arrays, read_json
 from weight_atlas.vocabulary import SPLITS
@@ -25,8 +26,9 @@ def cards(paths, titles):
     return [card | {"title": titles.get(card["dataset_id"], card["title"])} for card in read]
 
 
-def exhibits(cards, data):
-    """One picture a data set and the table of counts: list[Exhibit]. cards: see `cards`; data: their files."""
+def exhibits(cards, data, faults):
+    """One picture a data set and the table of counts: list[Exhibit]. cards: see `cards`; data: their files; faults: the
+    list that what raises is added to."""
     ids = [card["dataset_id"] for card in cards]
     if ids != [path_id(path) for path in data]:
         raise ValueError(
@@ -35,8 +37,12 @@ def exhibits(cards, data):
         )
     made = []
     for card, path in zip(cards, data, strict=True):
-        made.append(with_source(pictures, card, path, of=[card]))
-    return made + ([with_source(counts, cards, of=cards)] if cards else [])
+        with spared(faults, f"the images of {card['title']}"):
+            made.append(with_source(pictures, card, path, of=[card]))
+    if cards:
+        with spared(faults, "the table of counts"):
+            made.append(with_source(counts, cards, of=cards))
+    return made
 
 
 def with_source(function, *arguments, of):

@@ -1,5 +1,6 @@
 """The exhibits and computed sentences of every study; the whole chapter of one that has no module of its own."""
 
+from contextlib import suppress
 from dataclasses import asdict
 
 from weight_atlas.reporting.exhibits.runs import runs
@@ -10,6 +11,7 @@ from weight_atlas.reporting.exhibits.weights.statistics import statistics
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.dots import fate
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.reporting.grammar.faults import spared
 from weight_atlas.reporting.grammar.source import recorded
 
 PARTS = {
@@ -112,11 +114,9 @@ def answers(questions, tables):
     """
     told, sources = {}, {}
     for key, answer in questions.items():
-        with recorded(answer) as source:
-            try:
-                told[key] = answer(tables)
-            except NothingToShow:
-                told[key] = []
+        told[key] = []
+        with recorded(answer) as source, suppress(NothingToShow), spared(tables.faults, f"the answer to {key}"):
+            told[key] = answer(tables)
         sources[key] = asdict(source)
     return told, sources
 
@@ -129,11 +129,9 @@ def reckoned(questions, tables):
     """
     numbers, told, sources = {}, {}, {}
     for key, (count, answer) in questions.items():
-        with recorded(count, answer) as source:
-            try:
-                numbers[key] = count(tables)
-                told[key] = answer(tables, numbers[key])
-            except NothingToShow:
-                numbers[key], told[key] = [], []
+        numbers[key], told[key] = [], []
+        with recorded(count, answer) as source, suppress(NothingToShow), spared(tables.faults, f"the answer to {key}"):
+            found = count(tables)
+            numbers[key], told[key] = found, answer(tables, found)
         sources[key] = asdict(source)
     return numbers, told, sources

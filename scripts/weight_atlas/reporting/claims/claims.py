@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 import yaml
 
 from weight_atlas.reporting.grammar.exhibit import NothingToShow, plain
+from weight_atlas.reporting.grammar.faults import spared
 from weight_atlas.reporting.grammar.source import recorded
 from weight_atlas.reporting.grammar.tables import PUBLISHED
 
@@ -51,8 +52,10 @@ def judge(claims, tests, tables):
     for claim in claims:
         test = tests.get(claim["id"], no_test)
         with recorded(test) as source:
+            found = Verdict(UNTESTED, "Its test failed; the chapter's list of failures says why.")
             try:
-                found = test(claim, tables)
+                with spared(tables.faults, f"the test of claim {claim['id']}"):
+                    found = test(claim, tables)
             except NothingToShow as why:
                 found = Verdict(UNTESTED, f"The results lack what the test needs: {why}")
         shown = {name: " ".join(str(claim[name]).split()) for name in FIELDS if name != "study"}

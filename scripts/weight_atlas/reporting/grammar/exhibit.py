@@ -15,12 +15,9 @@ from scipy.spatial import cKDTree
 
 from weight_atlas import schema
 from weight_atlas.reporting.grammar import lettering, style
+from weight_atlas.reporting.grammar.faults import Fault, NothingToShow, spared
 from weight_atlas.reporting.grammar.source import Source, recorded
 from weight_atlas.store import atomic_write, write_json
-
-
-class NothingToShow(Exception):
-    """Raised by an exhibit's function where its tables hold nothing to draw; the message says why, in a sentence."""
 
 
 @dataclass
@@ -57,54 +54,67 @@ class Exhibit:
 def build(parts, tables):
     """Call the functions `parts` (name -> function of tables that returns a list of exhibits) in order: list[Exhibit].
 
-    A part with nothing to show is left out, and its reason goes to `tables.left_out`, for the report to say so.
+    A part with nothing to show is left out, and its reason goes to `tables.left_out`, for the report to say so. A part
+    that raises is left out too, and goes to `tables.faults`.
     """
     made = []
     for name, function in parts.items():
         try:
-            with recorded(function) as source:
-                own = function(tables)
-            made += [replace(exhibit, source=source) for exhibit in own]
+            with spared(tables.faults, f"the exhibit {name}"), recorded(function) as source:
+                made += [replace(exhibit, source=source) for exhibit in function(tables)]
         except NothingToShow as why:
             tables.left_out.append(f"The exhibit {name} is left out: {why}")
     return made
 
 
-def write(folder, chapter, title, exhibits, facts):
-    """Write <name>.svg|png and <name>.csv for every exhibit, and exhibits.json last, into `folder` (made if absent)."""
+def write(folder, chapter, title, exhibits, facts, faults: list[Fault]):
+    """Write <name>.svg|png and <name>.csv for every exhibit, and exhibits.json last, into `folder` (made if absent).
+
+    What cannot be drawn joins the `faults` of the chapter, which exhibits.json lists.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for exhibit in exhibits:
-        with atomic_write(folder / f"{exhibit.name}.csv") as path:
-            path.write_text(schema.frame_text(exhibit.data), encoding="utf-8")
-        if exhibit.figure is not None:
-            with atomic_write(folder / exhibit.file) as path:
-                path.write_bytes(picture(exhibit))
-        entries.append(
-            {
-                "name": exhibit.name,
-                "title": exhibit.title,
-                "tab": exhibit.tab,
-                "caption": exhibit.caption,
-                "alt": exhibit.alt,
-                "kind": "table" if exhibit.figure is None else "figure",
-                "file": exhibit.file,
-                "csv": f"{exhibit.name}.csv",
-                "columns": [str(column) for column in exhibit.columns or exhibit.data.columns],
-                "source": asdict(exhibit.source),
-            }
-        )
+        with spared(faults, f"the exhibit {exhibit.name}"):
+            _write_one(folder, exhibit)
+            entries.append(_entry(exhibit))
     told = {"chapter": chapter, "title": title, "exhibits": entries, "facts": plain(facts)}
-    write_json(folder / "exhibits.json", told)
+    write_json(folder / "exhibits.json", told | {"faults": [asdict(fault) for fault in faults]})
 
 
-def write_png(folder, exhibits):
-    """Write <name>.png into `folder` (made if absent) for each exhibit whose picture is an SVG."""
+def _write_one(folder, exhibit):
+    """Write the files of one exhibit."""
+    with atomic_write(folder / f"{exhibit.name}.csv") as path:
+        path.write_text(schema.frame_text(exhibit.data), encoding="utf-8")
+    if exhibit.figure is not None:
+        with atomic_write(folder / exhibit.file) as path:
+            path.write_bytes(picture(exhibit))
+
+
+def _entry(exhibit):
+    """What exhibits.json says of one exhibit."""
+    return {
+        "name": exhibit.name,
+        "title": exhibit.title,
+        "tab": exhibit.tab,
+        "caption": exhibit.caption,
+        "alt": exhibit.alt,
+        "kind": "table" if exhibit.figure is None else "figure",
+        "file": exhibit.file,
+        "csv": f"{exhibit.name}.csv",
+        "columns": [str(column) for column in exhibit.columns or exhibit.data.columns],
+        "source": asdict(exhibit.source),
+    }
+
+
+def write_png(folder, exhibits, faults: list[Fault]):
+    """Write <name>.png into `folder` (made if absent) for each exhibit whose picture is an SVG; faults: see `write`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     for exhibit in exhibits:
         if exhibit.figure is not None and not exhibit.raster:
-            with atomic_write(Path(folder) / f"{exhibit.name}.png") as path:
+            named = Path(folder) / f"{exhibit.name}.png"
+            with spared(faults, f"the exhibit {exhibit.name}"), atomic_write(named) as path:
                 path.write_bytes(picture(replace(exhibit, raster=True)))
 
 

@@ -27,7 +27,8 @@ class Tables:
     cells: one row a cell, in the config's order, as the schema declares cells.csv, with the added columns
       label: the settings in which this study's cells differ, data set and network apart ("kaiming · sgd");
       tint, panel: the same settings split in two, for colour and for small multiples or line style.
-    axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show.
+    axes: the columns that `label` is made of. left_out: sentences on exhibits that had nothing to show;
+    faults: parts of the chapter that raised.
     sources: the Tables of the study's source cells, None where it has none; children: that of the cells that perturb
       others and train them again, with their controls (each cell under its first name), None where it has none.
     rows: the study's rows of cells.csv as they stand there, of every role. settings: cell_id -> the resolved cell, a
@@ -53,7 +54,7 @@ class Tables:
             self.sources = Tables(study, cells, tables, measures, Role.SOURCE) if Role.SOURCE in there else None
             self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
         self.folder, self.measures = Path(tables), Path(measures)
-        self.left_out, self._document, self._cards = [], {}, {}
+        self.left_out, self.faults, self._document, self._cards = [], [], {}, {}
         self.settings = {cell.cell_id: Settings.parse(json.loads(cell.cell)) for cell in self.cells.itertuples()}
         self._files, self._read = {}, {}
         self.axes = self._differing()

@@ -72,7 +72,7 @@ def gather(cells, tables, figures, cards, config, code=None):
         row["settings"] = Settings.parse(json.loads(row["cell"]))
     runs = {(run["cell_id"], int(run["seed"])): run for run in runs}
     told = [_cell(row, runs) for row in rows]
-    chapters = _chapters(Path(figures))
+    chapters = _chapters(Path(figures), f"logs/draw/{config['name']}")
     data = chapters.get("data", _NOTHING)
     studies = [_study(name, asked or {}, told, chapters) for name, asked in _asked(config).items()]
     unique = _unique(told)
@@ -85,6 +85,7 @@ def gather(cells, tables, figures, cards, config, code=None):
         "asked": sum(cell["asked"] for cell in unique),
         "done": sum(cell["done"] for cell in unique),
         "troubles": troubles,
+        "faults": [fault for chapter in [data, *studies] for fault in chapter["faults"]],
         "ends": _ends(troubles),
         "machines": _machines(unique),
         "today": code and code[: recipe.SHOWN],
@@ -103,7 +104,7 @@ def _asked(config):
     return {name: config["definitions"][name] for name in config["asked"]}
 
 
-_NOTHING = {"exhibits": [], "facts": {}, "claims": [], "sentences": [], "left_out": []}
+_NOTHING = {"exhibits": [], "facts": {}, "claims": [], "sentences": [], "left_out": [], "faults": []}
 
 
 def _rows(path, limit=None):
@@ -175,8 +176,8 @@ def _kind(cells, role, one, many):
     return {"role": role, "cells": len(own), "one": one, "many": many} | sums
 
 
-def _chapters(figures):
-    """The exhibits by chapter, from each chapter's exhibits.json."""
+def _chapters(figures, logs):
+    """The exhibits by chapter, from each chapter's exhibits.json; logs: the folder of the logs of drawing."""
     found = {}
     for path in sorted(figures.glob("*/exhibits.json")):
         chapter = read_json(path)
@@ -186,6 +187,8 @@ def _chapters(figures):
         ledger = path.with_name("claims.json")
         chapter["claims"] = read_json(ledger) if ledger.exists() else []
         lists = {key: facts.get(key) or [] for key in ("sentences", "left_out")}
+        log = f"{logs}/{path.parent.name}.log"
+        chapter["faults"] = [fault | {"log": log} for fault in chapter.get("faults", [])]
         found[path.parent.name] = chapter | {"facts": facts} | lists
     return found
 
