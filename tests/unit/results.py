@@ -59,7 +59,8 @@ def make(root, name="small", cells=CELLS, noise=0.0, text=LETTERS):
             for epoch, norm in ((LAST, size), (1, 1.0)):
                 steps = {"layer": "total", "from_epoch": 0, "to_epoch": epoch, "interval": "start"}
                 movement.append(same | steps | {"norm_from": 1.0, "norm_to": norm, "distance": norm / 2})
-        replicates = [{"seed": run["seed"], "status": run["status"]} for run in runs[-2:]]
+        ended = {"cause": None, "epochs": LAST, "best_epoch": 1}
+        replicates = [{"seed": run["seed"], "status": run["status"], **ended} for run in runs[-2:]]
         blocks.write(root / block, cell_id, settings(rate), replicates)
     write(folder / "cells.csv", listed)
     for table, found in {"runs": runs, "accuracy": accuracy, "movement": movement}.items():

@@ -16,7 +16,7 @@ import yaml
 from markupsafe import escape
 
 from weight_atlas import schema
-from weight_atlas.export import latex, redact, ro_crate
+from weight_atlas.export import active, latex, redact, ro_crate
 from weight_atlas.export.result import Result
 from weight_atlas.plan import spec
 from weight_atlas.reporting.pages import render
@@ -68,7 +68,10 @@ def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
 
 
 def _report(result: Result, folder: Path) -> None:
-    """The page, its source and the files that it is rendered from, the config in full, and the workflow's own files."""
+    """The page, its source and the files that it is rendered from, the config in full, and the workflow's own files.
+
+    A page by Quarto has scripts of Quarto's, which nobody could tell from others: it is rendered again by Pandoc.
+    """
     for name in ("report.html", "report.qmd"):
         _copy(result.folder / "report" / name, folder / name)
     for name in render.FILES:
@@ -79,6 +82,8 @@ def _report(result: Result, folder: Path) -> None:
     keys = {key: result.config[key] for key in spec.Config.model_fields if key in result.config}
     keys = {key: value for key, value in keys.items() if key not in spec.PASSING}
     _text(folder / "config.yaml", yaml.safe_dump(keys, sort_keys=False, allow_unicode=True))
+    if active.problem(active.PAGE, (folder / active.PAGE).read_bytes()):
+        render.by_pandoc(folder)
 
 
 def _tables(result: Result, folder: Path) -> None:

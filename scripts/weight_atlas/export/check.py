@@ -1,58 +1,205 @@
-"""Whether a bundle is whole: its files are those of its manifest, with their hashes, and the page links to no other."""
+"""Whether a bundle is whole and harmless: its files are those of its manifest, with their hashes, the page links to no
+other, nothing in it runs but our own scripts, and it unpacks to what it says, wherever that is done."""
 
 import hashlib
 import posixpath
 import re
+import stat
+import struct
 import zipfile
 import zlib
+from collections import Counter
+from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import IO
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
+from weight_atlas.export import active
+from weight_atlas.export.active import PAGE
 from weight_atlas.export.ro_crate import MANIFEST
+from weight_atlas.text import printable
 
-PAGE = "report.html"
+MOST_MEMBERS = 100_000
+MOST_UNPACKED = 2**32  # bytes of all files together: 4.3 GB
+MOST_MANIFEST = 2**24  # bytes: 17 MB
+MOST_PAGE = 2**26  # bytes of a page or figure, which is read as a whole: 67 MB
+AT_ONCE = 2**20  # bytes
+HEADER = 30  # bytes of a member's own header, before its name
+ENCRYPTED, UNDECLARED, UTF8 = 0x0001 | 0x0040 | 0x2000, 0x0008, 0x0800  # flags of a member
+EXTRA = {0x5455, 0x7875, 0x000A}  # fields with times and owners, as other programs that make a zip write them
 
 
 def first_problem(path: Path) -> str | None:
-    """The first thing that is wrong with a bundle, a zip file, in one line; None where it is whole."""
+    """The first thing that is wrong with a bundle, a zip file, in one line; None where it is whole, and harmless."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        return "is no file"
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _check_manifest(archive) or _check_links(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            return (
+                _check_members(members, path.stat().st_size)
+                or _check_headers(file, members)
+                or _check_manifest(file, members)
+                or _check_links(file, members)
+            )
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
         return f"the archive is damaged ({error})"
+    except ValueError as error:  # zipfile's, for offsets and sizes that are none
+        return f"the archive is damaged ({printable(error)})"
 
 
-def _check_manifest(archive: zipfile.ZipFile) -> str | None:
-    """The first file that is missing, unlisted, duplicated, or altered."""
-    names = archive.namelist()
-    if MANIFEST not in names:
-        return f"{MANIFEST} is missing"
-    sums = {}
-    for line in archive.read(MANIFEST).decode("utf-8", "replace").splitlines():
-        match = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
-        if match is None:
-            return f"{MANIFEST} has a line that is not in sha256sum's format: {line[:80]!r}"
-        sums[match[2]] = match[1]
-    for name in sorted({*names, *sums} - {MANIFEST}):
-        if name.startswith("/") or ".." in name.split("/"):
-            return f"{name} is outside the bundle"
-        if name not in sums or name not in names:
-            return f"{name} is {'missing' if name in sums else f'not listed in {MANIFEST}'}"
-        if names.count(name) > 1:
-            return f"{name} is there twice"
-        if hashlib.sha256(archive.read(name)).hexdigest() != sums[name]:
-            return f"{name} is not the file that {MANIFEST} lists"
+# ------------------------------------------------------------------------------------ its members, before one is read
+
+
+def _check_members(members: list[zipfile.ZipInfo], size: int) -> str | None:
+    """The first member that no bundle has, by what the list at the archive's end says."""
+    if len(members) > MOST_MEMBERS:
+        return f"it has {len(members):,} files; allowed are {MOST_MEMBERS:,}"
+    seen: dict[str, str] = {}
+    folders = {folder.as_posix() for one in members for folder in PurePosixPath(one.filename).parents}
+    for member in members:
+        name = member.filename
+        if problem := _name_problem(name) or _kind_problem(member):
+            return f"{printable(name)} {problem}"
+        if (other := seen.setdefault(normalize("NFC", name).casefold(), name)) != name:
+            return f"{printable(other)} and {printable(name)} differ in case alone, and are one file on some systems"
+        if name in folders:
+            return f"{printable(name)} is a file and a folder"
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MOST_UNPACKED:
+        return f"it unpacks to {unpacked:,} bytes; allowed are {MOST_UNPACKED:,}"
+    if sum(member.compress_size for member in members) > size:
+        return "its files overlap, as those of a bundle do not"
+    twice = next((name for name, number in Counter(one.filename for one in members).items() if number > 1), None)
+    return f"{printable(twice)} is there twice" if twice else None
+
+
+def _name_problem(name: str) -> str | None:
+    """What is wrong with a member's name: it must mean one place, below the folder that it is unpacked to."""
+    if re.match(r"[A-Za-z]:", name):
+        return "begins with a drive letter"
+    if name.startswith("/") or ".." in name.split("/"):
+        return "is outside the bundle"
+    if "\\" in name:
+        return "has a backslash in its name"
+    if name != printable(name) or ":" in name or {"", "."} & set(name.split("/")):
+        return "has a name that is none on some systems"
     return None
 
 
-def _check_links(archive: zipfile.ZipFile) -> str | None:
+def _kind_problem(member: zipfile.ZipInfo) -> str | None:
+    """What is wrong with how a member is stored."""
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG):
+        return "is a link" if kind == stat.S_IFLNK else "is no file"
+    if member.flag_bits & ENCRYPTED:
+        return "is encrypted"
+    if member.flag_bits & UNDECLARED:
+        return "does not declare its size"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return f"is compressed by method {member.compress_type}; allowed is Deflate"
+    if member.file_size > MOST_UNPACKED:
+        return f"unpacks to {member.file_size:,} bytes; allowed are {MOST_UNPACKED:,}"
+    return None
+
+
+def _check_headers(file: IO[bytes], members: list[zipfile.ZipInfo]) -> str | None:
+    """The first member whose own header says something else than the list: some programs unpack by the one, some by
+    the other."""
+    for member in members:
+        file.seek(member.header_offset)
+        flags, method, *sizes, length, extra = struct.unpack("<6xHH4xIIIHH", file.read(HEADER))
+        listed = [member.CRC, member.compress_size, member.file_size]
+        name = file.read(length).decode("utf-8" if flags & UTF8 else "cp437")
+        if [flags, method, name, *sizes] != [member.flag_bits, member.compress_type, member.orig_filename, *listed]:
+            return f"{printable(member.filename)} has a header that says something else than the archive's list"
+        for field in (file.read(extra), member.extra):
+            if kinds := _kinds(field) - EXTRA:
+                return f"{printable(member.filename)} has an extra field that no bundle has ({min(kinds):#06x})"
+    return None
+
+
+def _kinds(extra: bytes) -> set[int]:
+    """The kinds of the extra fields of a header."""
+    kinds: set[int] = set()
+    while len(extra) >= 4:
+        kind, length = struct.unpack("<HH", extra[:4])
+        kinds.add(kind)
+        extra = extra[4 + length :]
+    return kinds
+
+
+def _pieces(file: IO[bytes], member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The content of a member, piece by piece; BadZipFile where it is not of the size that it declares."""
+    file.seek(member.header_offset)
+    length, extra = struct.unpack("<26xHH", file.read(HEADER))
+    file.seek(member.header_offset + HEADER + length + extra)
+    left, total = member.compress_size, 0
+    unpack = zlib.decompressobj(-zlib.MAX_WBITS) if member.compress_type == zipfile.ZIP_DEFLATED else None
+    while left:
+        packed = file.read(min(left, AT_ONCE))
+        if not packed:
+            raise zipfile.BadZipFile(f"{member.filename} ends too early")
+        left -= len(packed)
+        while packed:
+            piece = unpack.decompress(packed, AT_ONCE) if unpack else packed
+            packed = unpack.unconsumed_tail if unpack else b""
+            total += len(piece)
+            if total > member.file_size or (unpack and unpack.unused_data):
+                raise zipfile.BadZipFile(f"{member.filename} is larger than it declares")
+            yield piece
+    if total != member.file_size or (unpack and not unpack.eof):
+        raise zipfile.BadZipFile(f"{member.filename} is smaller than it declares")
+
+
+# ----------------------------------------------------------------------------------------------- what is in them
+
+
+def _check_manifest(file: IO[bytes], members: list[zipfile.ZipInfo]) -> str | None:
+    """The first file that is missing, unlisted or altered, or could run something."""
+    by_name = {member.filename: member for member in members}
+    if MANIFEST not in by_name:
+        return f"{MANIFEST} is missing"
+    if by_name[MANIFEST].file_size > MOST_MANIFEST:
+        return f"{MANIFEST} has {by_name[MANIFEST].file_size:,} bytes; allowed are {MOST_MANIFEST:,}"
+    sums: dict[str, str] = {}
+    for line in b"".join(_pieces(file, by_name[MANIFEST])).decode("utf-8", "replace").splitlines():
+        match = re.fullmatch(r"([0-9a-f]{64})  (.+)", line)
+        if match is None:
+            return f"{MANIFEST} has a line that is not in sha256sum's format: {line[:80]!r}"
+        if sums.setdefault(match[2], match[1]) != match[1]:
+            return f"{MANIFEST} lists {printable(match[2])} twice"
+    for name in sorted({*by_name, *sums} - {MANIFEST}):
+        if name not in sums or name not in by_name:
+            return f"{printable(name)} is {'missing' if name in sums else f'not listed in {MANIFEST}'}"
+        if problem := _file_problem(file, by_name[name], sums[name]):
+            return f"{printable(name)} {problem}"
+    return None
+
+
+def _file_problem(file: IO[bytes], member: zipfile.ZipInfo, expected: str) -> str | None:
+    """What is wrong with a file: its digest, or what it holds."""
+    sha, reads = hashlib.sha256(), active.reads(member.filename)
+    if reads and member.file_size > MOST_PAGE:
+        return f"has {member.file_size:,} bytes; allowed are {MOST_PAGE:,}"
+    content = []
+    for piece in _pieces(file, member):
+        sha.update(piece)
+        content += [piece] if reads else []
+    if sha.hexdigest() != expected:
+        return f"is not the file that {MANIFEST} lists"
+    return active.problem(member.filename, b"".join(content))
+
+
+def _check_links(file: IO[bytes], members: list[zipfile.ZipInfo]) -> str | None:
     """The first link of the page to a file that is not in the bundle."""
-    names = set(archive.namelist())
+    names = {member.filename: member for member in members}
     if PAGE not in names:
         return f"{PAGE} is missing"
     page = Links()
-    page.feed(archive.read(PAGE).decode("utf-8", "replace"))
+    page.feed(b"".join(_pieces(file, names[PAGE])).decode("utf-8", "replace"))
     for link in page.links:
         try:
             target = urlsplit(link)

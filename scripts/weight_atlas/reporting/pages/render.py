@@ -549,13 +549,17 @@ def render(folder):
         # Quarto exits 0 with a reference to nothing (WARNING: Unable to resolve crossref @fig-x).
         faults = [line for line in log.splitlines() if _WARNING.search(line) and _FAULT.search(line)]
     else:
-        log = _run(_pandoc(), folder)
-        faults = [line for line in log.splitlines() if _WARNING.search(line)]
+        faults = by_pandoc(folder)
     if faults:
         raise ValueError(f"report.qmd: {faults[0].strip()}; mend the template or the exhibit that it names")
     if not (folder / "report.html").is_file():
         raise ValueError(f"report.qmd: {quarto or 'pandoc'} made no report.html; its log ends: {_end(log)}")
     return "quarto" if quarto else "pandoc"
+
+
+def by_pandoc(folder):
+    """Render report.qmd in `folder` to report.html there, by plain Pandoc; returns the lines of its warnings."""
+    return [line for line in _run(_pandoc(), folder).splitlines() if _WARNING.search(line)]
 
 
 _WARNING = re.compile(r"\bWARN(ING)?\b")
