@@ -136,6 +136,21 @@ def test_more_than_may_be_unpacked(made, monkeypatch):  # noqa: F811
     assert re.fullmatch(r"\S+ has [\d,]+ bytes; allowed are 30", check.first_problem(made[1]))
 
 
+@pytest.mark.parametrize("way", ["a long list", "a list of the large kind"])
+def test_a_list_that_would_fill_the_memory_is_not_read(made, tmp_path, monkeypatch, way):  # noqa: F811
+    content = made[1].read_bytes()
+    at = len(content) - 22
+    if way == "a long list":
+        content = content[: at + 12] + struct.pack("<I", 2**31) + content[at + 16 :]
+    else:
+        content = content[:at] + b"PK\6\7" + bytes(16) + content[at:]
+    (tmp_path / "x.zip").write_bytes(content)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    assert check.first_problem(tmp_path / "x.zip") == (
+        "its list of files has more than the 16,777,216 bytes that are read"
+    )
+
+
 MANIFESTS = {
     "empty": (b"", "CITATION.cff is not listed in MANIFEST.sha256"),
     "no text": (b"\xff\xfe\x00", "MANIFEST.sha256 has a line that is not in sha256sum's format: "),

@@ -2,6 +2,7 @@
 other, nothing in it runs but our own scripts, and it unpacks to what it says, wherever that is done."""
 
 import hashlib
+import os
 import posixpath
 import re
 import stat
@@ -22,6 +23,8 @@ from weight_atlas.export.ro_crate import MANIFEST
 from weight_atlas.text import printable
 
 MOST_MEMBERS = 100_000
+MOST_LIST = 2**24  # bytes of the list of files: 17 MB
+END, LONGEST_END = 22, 22 + 2**16  # bytes of the record at an archive's end, without and with a comment
 MOST_UNPACKED = 2**32  # bytes of all files together: 4.3 GB
 MOST_MANIFEST = 2**24  # bytes: 17 MB
 MOST_PAGE = 2**26  # bytes of a page or figure, which is read as a whole: 67 MB
@@ -36,8 +39,11 @@ def first_problem(path: Path) -> str | None:
     if not stat.S_ISREG(path.stat().st_mode):
         return "is no file"
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
+        with open(path, "rb") as file:
+            if problem := _check_list(file):
+                return problem
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
             return (
                 _check_members(members, path.stat().st_size)
                 or _check_headers(file, members)
@@ -51,6 +57,20 @@ def first_problem(path: Path) -> str | None:
 
 
 # ------------------------------------------------------------------------------------ its members, before one is read
+
+
+def _check_list(file: IO[bytes]) -> str | None:
+    """Whether the list at the archive's end is larger than a bundle's: zipfile reads it as a whole."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - LONGEST_END))
+    end = file.read()
+    at = len(end) - END if end[-END:].startswith(b"PK\5\6") else end.rfind(b"PK\5\6")
+    if at < 0 or len(end) - at < END:
+        return None  # zipfile says what it is
+    (length,) = struct.unpack("<12xI", end[at : at + 16])
+    if end[max(0, at - 20) :].startswith(b"PK\6\7") or length > MOST_LIST:
+        return f"its list of files has more than the {MOST_LIST:,} bytes that are read"
+    return None
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int) -> str | None:
