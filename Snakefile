@@ -61,4 +61,4 @@ onsuccess:
 
 
 onerror:
-    print(warned(outcome.after(PLAN, RETRY)), file=sys.stderr)
+    print(interrupt.STOPPED if QUIET.stopped else warned(outcome.troubled(PLAN, RETRY)), file=sys.stderr)

@@ -11,6 +11,7 @@ BASE = Path(workflow.basedir)
 SCRIPTS = os.path.relpath(BASE / "scripts")
 sys.path.insert(0, str(BASE / "scripts"))
 
+from weight_atlas import interrupt
 from weight_atlas.export import commit, result
 from weight_atlas.plan import (
     clock,
@@ -28,9 +29,10 @@ from weight_atlas.plan import (
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 # Bash for all rules. It is strict, and `logged FILE COMMAND` keeps what a command says in a file, whose last lines go
-# to the console where it fails. Jobs use the Python that runs Snakemake, whether or not its environment is activated.
-STRICT = 'set -euo pipefail; logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 20 "$1" >&2; return 1; }}; }}; '
+# to the console where it fails, but not where a user stops it. Jobs use the Python that runs Snakemake, whether or not its environment is activated.
+STRICT = 'set -euo pipefail; trap "exit 130" INT; logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 20 "$1" >&2; return 1; }}; }}; '
 PYTHON = f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
+QUIET = snakemake_internals.QuietOnceStopped()
 snakemake_internals.ignore_dates(BASE)
 shell.prefix(STRICT + ("" if snakemake_internals.deployed(workflow) else PYTHON))
 

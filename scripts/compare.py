@@ -5,6 +5,11 @@
 The cells of each are beside it, in ../cells; an unpacked bundle is compared by the hashes that it lists.
 """
 
+import signal
+
+if __name__ == "__main__":  # before more is imported: Ctrl-C ends it without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import sys
 from collections.abc import Sequence

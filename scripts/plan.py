@@ -4,6 +4,11 @@ python scripts/plan.py --config JSON
 python scripts/plan.py --schema > config/schema.json
 """
 
+import signal
+
+if __name__ == "__main__":  # before more is imported: Ctrl-C ends it without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import sys

@@ -3,6 +3,11 @@
 python scripts/status.py --config JSON
 """
 
+import signal
+
+if __name__ == "__main__":  # before more is imported: Ctrl-C ends it without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import sys

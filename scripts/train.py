@@ -4,6 +4,11 @@
         --output results/cells/ID/seeds_0-2 --log logs/train.log
 """
 
+import signal
+
+if __name__ == "__main__":  # before more is imported: Ctrl-C ends it without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import sys

@@ -41,6 +41,7 @@ def test_every_attribute_is_one_of_the_installed_snakemake():
     from snakemake.dag import DAG
     from snakemake.rules import Rule
 
+    assert "Terminating processes on user request" in inspect.getsource(JobScheduler.schedule)
     assert list(inspect.signature(DAG.check_output_mtime).parameters) == ["self", "job", "expanded_output"]
     assert "snakefile" in Rule.__dict__
 
@@ -60,3 +61,17 @@ def test_dates_are_ignored_for_these_rules_alone(monkeypatch, tmp_path):
         job = SimpleNamespace(rule=SimpleNamespace(snakefile=str(file)))
         asyncio.run(dag.DAG.check_output_mtime(None, job, []))
     assert checked == [str(tmp_path.parent / "Snakefile")]
+
+
+def test_once_a_user_has_stopped_it_nothing_more_is_said():
+    from snakemake.logging import logger
+
+    quiet = snakemake_internals.QuietOnceStopped()
+    try:
+        said = []
+        for text in ("a job ends", "Terminating processes on user request, this might ..", "Error in rule train"):
+            record = logger.makeRecord(logger.name, 40, "", 0, text, (), None)
+            said.append((bool(logger.filter(record)), quiet.stopped))
+    finally:
+        logger.removeFilter(quiet)
+    assert said == [(True, False), (False, True), (False, True)]

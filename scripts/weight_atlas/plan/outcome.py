@@ -203,19 +203,27 @@ def command(files: list[str], settings: list[str], *target: str) -> str:
 
 def after(plan: Plan, again: str) -> str:
     """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
+    report = f"results/{plan.config.name}/report/report.html"
+    where = [f"The report: {report}"] if (plan.root / report).exists() else []
     try:
-        troubled, failed = troubles(plan), faults(plan)
+        parts = faults(plan)
+    except (ValueError, OSError) as error:
+        parts = [str(error)]
+    return "\n".join([*filter(None, [troubled(plan, again)]), *parts, *where])
+
+
+def troubled(plan: Plan, again: str) -> str:
+    """What failed or diverged, and the command that tries it `again`; "" where nothing did. A report that is there is
+    not named: where a run ended early it is an older one, which may be of another config."""
+    try:
+        known = troubles(plan)
     except (ValueError, OSError) as error:
         return str(error)
-    lines = [f"  {one['status']}: {one['cell_id']} seed {one['seed']}: {one['cause']}" for one in troubled]
+    lines = [f"  {one['status']}: {one['cell_id']} seed {one['seed']}: {one['cause']}" for one in known]
     if lines:
         lines.insert(0, f"{plan.config.name}: {len(lines)} replicates are not as asked")
-    if retried(plan, troubled):
+    if retried(plan, known):
         lines.append(f"To train what failed or is not whole again:\n  {again}")
-    report = f"results/{plan.config.name}/report/report.html"
-    lines += failed
-    if (plan.root / report).exists():
-        lines.append(f"The report: {report}")
     return "\n".join(lines)
 
 

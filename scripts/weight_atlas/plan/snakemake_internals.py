@@ -1,10 +1,13 @@
 """What the rules take from Snakemake that it does not document. tests/unit/test_snakemake.py says in which version."""
 
 import importlib
+import logging
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 0.5  # seconds that a failed job's thread waits: the main one may be about to learn that a user stopped all
 Workflow = Any  # snakemake.workflow.Workflow: importing it here would cost every command a second
 
 
@@ -31,6 +34,28 @@ def config_settings(workflow: Workflow) -> dict[str, Any]:
 def deployed(workflow: Workflow) -> bool:
     """Whether Snakemake gives each job a software environment."""
     return bool(workflow.deployment_settings.deployment_method)
+
+
+class QuietOnceStopped(logging.Filter):
+    """Lets no line of Snakemake's pass once a user has stopped it: it would tell of every job that ends by that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped = threading.Event()
+        logging.getLogger("snakemake.logging").addFilter(self)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a user has stopped it."""
+        return self._stopped.is_set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line passes."""
+        if str(record.msg).startswith("Terminating processes on user request"):
+            self._stopped.set()
+        elif record.levelno >= logging.ERROR and threading.current_thread() is not threading.main_thread():
+            self._stopped.wait(PATIENCE)
+        return not self.stopped
 
 
 def stop_timers(workflow: Workflow) -> None:
