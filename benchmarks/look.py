@@ -92,9 +92,8 @@ def main() -> None:
         found = [(*look(wanted, root), name) for name, wanted, root in cases(Path(base))]
         refused = sorted((seconds, name) for seconds, is_refused, name in found if is_refused)[::-1]
     print(f"{len(found)} odd files, {len(refused)} of them refused, {len(found) - len(refused)} read")
-    print(
-        f"median {statistics.median(row[0] for row in found):.3f} s; at most {mib():.0f} MiB of memory, {before:.0f} of them to start\n"
-    )
+    print(f"median {statistics.median(row[0] for row in found):.3f} s", end="; ")
+    print(f"at most {mib():.0f} MiB of memory, {before:.0f} of them to start\n")
     print("| The longest to be refused | s |\n| --- | ---: |")
     for seconds, name in refused[: chosen.longest]:
         print(f"| {name} | {seconds:.2f} |")
