@@ -10,7 +10,7 @@ import pandas as pd
 
 from weight_atlas import cell_table, schema, store
 from weight_atlas.analysis import comparisons
-from weight_atlas.analysis.runs import accuracy, anova, runs, summary
+from weight_atlas.analysis.runs import accuracy, anova, learnt, runs, summary
 from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
 from weight_atlas.schema import dictionary
@@ -47,15 +47,21 @@ def collect(asked: Cells, measures: Sequence[Path], cards: Sequence[Path], outpu
     for name in schema.MEASURES:
         joined[name] = ordered(asked, name, [folder / f"{name}.csv" for folder in measures])
     missing = {(cell_id, int(seed)): cause for cell_id, seed, cause in joined["missing"]}
-    joined["runs"] = [
-        row for cell_id, cell in asked.items() for row in runs.rows(cell_id, cell["blocks"], cell["seeds"], missing)
-    ]
     for name, rows in joined.items():
         write(name, rows)
-    counted = {path.name: counts(path) for path in cards}
+    counted = {path.name: store.read_json(path)["counts"] for path in cards}
     images = {cell_id: counted[Path(cell["card"]).name] for cell_id, cell in asked.items() if cell["card"]}
-    metrics, ended = read("metrics"), read("runs")
-    write("accuracy", accuracy.rows(metrics, joined["runs"], images))
+    metrics = read("metrics")
+    learning = learnt.learnt(metrics, images)
+    became = [
+        row
+        for cell_id, cell in asked.items()
+        for row in runs.rows(cell_id, cell["blocks"], cell["seeds"], missing, learning)
+    ]
+    write("runs", became)
+    ended = read("runs")
+    held_out = {cell_id: (sum(count["valid"]), sum(count["test"])) for cell_id, count in images.items()}
+    write("accuracy", accuracy.rows(metrics, became, held_out))
     rated = read("accuracy")
     measured = rated, read("movement"), read("unchanged"), read("features")
     write("summary", summary.rows(ended, *measured, read("parameters")))
@@ -89,12 +95,6 @@ def replicates(table: str, row: Sequence[str]) -> list[Replicate]:
         return [(row[0], None)]
     pair = table in ("pairs", "correlations")
     return [(row[at], row[at + 1]) for at in ((0, 2) if pair else (0,))]
-
-
-def counts(card: Path) -> tuple[int, int]:
-    """(number of validation images, of test images) from a data set's card."""
-    split = store.read_json(card)["counts"]
-    return sum(split["valid"]), sum(split["test"])
 
 
 if __name__ == "__main__":

@@ -1018,3 +1018,24 @@ def test_failed_parts_are_named_and_all_else_stands(tmp_path):
     assert f"the images of {NASTY}: ValueError: {NASTY} (log: logs/draw/sample/data.log)" in reader.text
     assert len(reader.all("img")) == len(before["studies"][0]["exhibits"]) - 1 + 1 + 1
     assert len(reader.all("script")) == SCRIPTS
+
+
+def test_replicates_that_never_learnt_are_told_apart(tmp_path):
+    arguments = sample(tmp_path)
+    runs = read_csv(arguments["tables"] / "runs.csv")
+    for at, row in enumerate(runs):
+        row["learnt"] = "" if row["status"] != "done" else str(at not in (3, 5))
+    write_csv(arguments["tables"] / "runs.csv", runs)
+    render.report(**arguments)
+    text = Reader(arguments["output"].read_text(encoding="utf-8")).text
+    assert "2 of 6 finished replicates never learnt They classify no better than" in text
+    short = text[: text.index("Each question leads")]
+    assert "Means count them." in short
+    assert "digits lenet5 kaiming_uniform sgd grid 61,706 4 2 of 3 (2 never learnt)" in text
+    listed = "digits · lenet5 · kaiming_uniform · sgd 0, 2 2 of 2 base-digits-lenet5-sgd-0123abcd"
+    assert listed in text[text.index("What is missing or failed", len(short)) :]
+    assert "Replicates that never learnt" in text[text.index("one replicate has none") :]
+
+
+def test_where_all_learnt_nothing_is_said_of_it(made):
+    assert "never learnt" not in Reader(made[2]).text.replace("Replicates that never learnt", "").split("Methods")[0]

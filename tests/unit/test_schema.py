@@ -169,7 +169,7 @@ def test_only_what_is_empty_is_missing(tmp_path):
 
 def test_text_that_is_missing_is_told_from_text_that_is_empty(tmp_path):
     path = tmp_path / "runs.csv"
-    rows = [("base-1", 0, "done", None, 3, *[None] * 8), ("base-1", 1, "failed", "NA", 0, *[None] * 8)]
+    rows = [("base-1", 0, "done", None, 3, *[None] * 9), ("base-1", 1, "failed", "NA", 0, *[None] * 9)]
     schema.write(path, "runs", rows)
     found = schema.read(path, "runs")
     assert found["cause"].isna().tolist() == [True, False] and found["cause"][1] == "NA"

@@ -137,6 +137,15 @@ def share_interval(successes: int, n: int) -> Share:
     return Share(n, successes / n, float(low), float(high))
 
 
+def exceeds_share(successes: int, n: int, share: float) -> float:
+    """The p-value of the one-sided exact binomial test: the probability of as many successes, or more, in n trials.
+
+    Each trial succeeds with the probability `share`. It is the regularised incomplete beta function
+    I(share; successes, n - successes + 1) (Abramowitz and Stegun 1964, 26.5.24).
+    """
+    return 1.0 if successes == 0 else float(special.betainc(successes, n - successes + 1, share))
+
+
 def share_error(share: float, n: int) -> float:
     """The standard error of a share of n independent trials, sqrt(share (1 - share) / n)."""
     return math.sqrt(share * (1 - share) / n)

@@ -25,10 +25,15 @@ class Run(NamedTuple):
     threads: int | None
     torch: str | None
     code: str | None
+    learnt: bool | None
 
 
 def rows(
-    cell_id: str, blocks: Sequence[str], seeds: Sequence[int], missing: Mapping[tuple[str, int], str]
+    cell_id: str,
+    blocks: Sequence[str],
+    seeds: Sequence[int],
+    missing: Mapping[tuple[str, int], str],
+    learnt: Mapping[tuple[str, int], bool],
 ) -> list[Run]:
     """One row per seed.
 
@@ -38,6 +43,8 @@ def rows(
         The cell, and its replicates.
     missing : {(cell, seed): why}
         The replicates whose files a measure found not to be those that were recorded.
+    learnt : {(cell, seed): bool}
+        See `weight_atlas.analysis.runs.learnt`; of replicates that are not done it does not count.
     """
     runs = []
     for seed, _, run, record in records.replicates(list(blocks), list(seeds), check=False):
@@ -59,6 +66,7 @@ def rows(
                 threads=run.get("threads"),
                 torch=run.get("versions", {}).get("torch"),
                 code=(record["recipe"].get("code") or "")[: recipe.SHOWN] or None,
+                learnt=learnt.get((cell_id, seed)) if record["status"] == Status.DONE else None,
             )
         )
     return runs

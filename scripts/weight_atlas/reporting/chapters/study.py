@@ -9,7 +9,7 @@ from weight_atlas.reporting.exhibits.runs.training import training_curves
 from weight_atlas.reporting.exhibits.weights import layers, movement
 from weight_atlas.reporting.exhibits.weights.statistics import statistics
 from weight_atlas.reporting.grammar import exhibit
-from weight_atlas.reporting.grammar.dots import fate
+from weight_atlas.reporting.grammar.dots import fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.faults import spared
 from weight_atlas.reporting.grammar.source import recorded
@@ -59,15 +59,16 @@ def replicates_sentence(tables, total):
     """ "The study has 18 cells with 54 replicates: all finished." or how many did not."""
     text = f"The study has {plural(len(tables.cells), 'cell')} with {plural(total['asked'], 'replicate')}"
     ended = f"{total['done']} finished, {fate(total)}" if total["done"] < total["asked"] else "all finished"
-    return f"{text}: {ended}."
+    return " ".join(filter(None, [f"{text}: {ended}.", unlearnt(total["unlearnt"])]))
 
 
 def trouble(tables):
-    """A sentence for each cell with replicates that did not finish."""
+    """A sentence for each cell with replicates that did not finish, or never learnt."""
     status = tables.status()
-    short = status[status["done"] < status["asked"]]
+    short = status[(status["done"] < status["asked"]) | (status["unlearnt"] > 0)]
     return [
-        f"Of the {plural(of['asked'], 'replicate')} of {cell_name(tables, cell)}, {of['done']} finished ({fate(of)})."
+        f"Of the {plural(of['asked'], 'replicate')} of {cell_name(tables, cell)}, "
+        f"{of['done']} finished ({remarks(of)})."
         for cell, of in short.iterrows()
     ]
 

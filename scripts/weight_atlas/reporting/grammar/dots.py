@@ -65,10 +65,10 @@ class Rows:
         status = self.tables.status()
         for cell, axes, at in self.places():
             of = status.loc[cell.cell_id]
-            short = of["done"] < of["asked"]
+            short = not whole(of)
             beside = axes.get_yaxis_transform()
             options = {"va": "center", "fontsize": 9, "color": style.WARNING if short else style.QUIET}
-            text = f"{of['done']}/{of['asked']}" + (f"\n{fate(of)}" if short and of["done"] else "")
+            text = f"{of['done']}/{of['asked']}" + (f"\n{remarks(of)}" if short and of["done"] else "")
             axes.text(1.01, at, text, transform=beside, ha="left", linespacing=1.1, **options)
             if not of["done"]:
                 axes.text(0.02, at, f"✕ {fate(of)}", transform=beside, ha="left", **options)
@@ -88,3 +88,25 @@ ABOVE = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1
 def fate(of):
     """What became of the replicates that did not finish: "1 diverged, 1 failed"."""
     return ", ".join(f"{of[kind]} {kind}" for kind in ("diverged", "failed", "missing") if of[kind])
+
+
+def whole(of):
+    """Whether all replicates finished and learnt, of a row (or the sum) of Tables.status()."""
+    return of["done"] >= of["asked"] and not of["unlearnt"]
+
+
+def remarks(of):
+    """What is to be said beside n of N: `fate`, and how many of those that finished never learnt."""
+    return ", ".join(filter(None, [fate(of), f"{of['unlearnt']} never learnt" if of["unlearnt"] else ""]))
+
+
+def tally(of):
+    """ "2/3", or "3/3, 1 never learnt"."""
+    return f"{of['done']}/{of['asked']}" + (f", {of['unlearnt']} never learnt" if of["unlearnt"] else "")
+
+
+def unlearnt(count):
+    """A sentence on so many finished replicates that never learnt; empty for none."""
+    one = count == 1
+    told = "1 finished replicate" if one else f"{count} finished replicates"
+    return f"{told} never learnt; means count {'it' if one else 'them'}." if count else ""

@@ -195,15 +195,19 @@ class Tables:
         return kept.reset_index(drop=True)
 
     def status(self):
-        """One row a cell, indexed by cell_id: asked, done, diverged, failed, missing (numbers of replicates)."""
+        """Numbers of replicates, a row a cell, indexed by cell_id: asked, done, diverged, failed, missing; and those of
+        the done that are unlearnt."""
+        never = pd.Series(dtype=int)
         try:
             runs = self.read("runs")
             counts = pd.crosstab(runs["cell_id"], runs["status"])
+            never = runs[runs["learnt"].eq(False).fillna(False)].groupby("cell_id").size()
         except NothingToShow:
             counts = pd.DataFrame()
         counts = counts.reindex(index=self.cells["cell_id"], columns=[*ENDED], fill_value=0)
         counts.insert(0, "asked", self.cells.set_index("cell_id")["replicates"])
         counts["missing"] = (counts["asked"] - counts[[*ENDED]].sum(axis=1)).clip(lower=0)
+        counts["unlearnt"] = never.reindex(counts.index, fill_value=0)
         return counts.fillna(0).astype(int)
 
     def values(self, column):

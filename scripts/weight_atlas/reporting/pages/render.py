@@ -127,6 +127,7 @@ def _cell(row, runs):
         "found": found,
         "runs": done,
         "done": len(done),
+        "unlearnt": [seed for seed, run in found.items() if run in done and run.get("learnt") == "False"],
         "parameters": int(row["parameters"]),
         "epochs": row["settings"].epochs,
         "given": row["kind"] == Kind.GIVEN,

@@ -16,7 +16,7 @@ from weight_atlas.reporting.exhibits.experiments import experiments as grid
 from weight_atlas.reporting.exhibits.experiments.factors import chance
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, plural, shortfall
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
+from weight_atlas.reporting.grammar.dots import ABOVE, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 
 # The axis of the number of blocks: cells.csv has a column `blocks` of its own.
@@ -409,7 +409,7 @@ def grid_table(tables, experiment):
         made.append(row)
     frame = pd.DataFrame(made)
     total = status.sum()
-    columns = [name for name in frame if name != "done" or total["done"] < total["asked"]]
+    columns = [name for name in frame if name != "done" or not whole(total)]
     caption = (
         "Accuracy in percent, mean ± half its 95 % interval over the finished replicates: on validation pictures at "
         "their best epoch, on test by three protocols, and training less test accuracy at the last epoch in points. "

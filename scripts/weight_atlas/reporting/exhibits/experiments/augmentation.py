@@ -12,7 +12,7 @@ from weight_atlas.reporting.exhibits.experiments.factors import chance
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, shortfall
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
+from weight_atlas.reporting.grammar.dots import ABOVE, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.source import note
 
@@ -99,7 +99,7 @@ def table(tables):
         made.append(row)
     frame = pd.DataFrame(made)
     total = status.sum()
-    columns = [name for name in frame if name != "done" or total["done"] < total["asked"]]
+    columns = [name for name in frame if name != "done" or not whole(total)]
     caption = (
         "Accuracy in percent by augmentation, mean ± half its 95 % interval over the finished replicates: on test by "
         "three protocols, on validation pictures at their best epoch, on training pictures at the last epoch, and the "

@@ -7,6 +7,7 @@ from weight_atlas.reporting.exhibits.experiments import steps
 from weight_atlas.reporting.exhibits.runs import course as courses
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, shortfall
 from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 
 EXPERIMENT, AXIS = "last-layer", "features"
@@ -75,7 +76,7 @@ def table(tables):
         made.append(row)
     frame = pd.DataFrame(made)
     total = status.sum()
-    same = {"done": total["done"] >= total["asked"], "document, train": not given, "document, test": not given}
+    same = {"done": whole(total), "document, train": not given, "document, test": not given}
     columns = [name for name in frame if not same.get(name)]
     caption = (
         f"Accuracy in percent of new layers on frozen features (start: {whence(found)}), mean ± half its 95 % interval "

@@ -18,7 +18,7 @@ from weight_atlas.reporting.exhibits.runs.runs import (
     shortfall,
 )
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
+from weight_atlas.reporting.grammar.dots import ABOVE, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 
 HANDMADE, TRANSFER = "handmade", "transfer"
@@ -199,7 +199,7 @@ def table(tables):
         for column, heading in (*HEADINGS.items(), ("train_accuracy", "train"), ("gap", "gap")):
             mean = grid.interval(own[column].dropna())
             row[heading] = mean_text(mean, 100, 2) if mean["n"] else "none"
-        total += status["asked"] - status["done"]
+        total += not whole(status)
         made.append(row | {"document": style.percent(given[name]["test"], 2) if name in given else "none"})
     if not made:
         raise NothingToShow(f"the config asks neither for {HANDMADE} nor for {TRANSFER}.")

@@ -11,7 +11,7 @@ from weight_atlas.reporting.exhibits.experiments.sweeps import look
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, PROTOCOLS, intervals, mean_text, of_asked, shortfall
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
+from weight_atlas.reporting.grammar.dots import ABOVE, tally, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 
 EXPERIMENT, AXIS = "path", "step"
@@ -106,8 +106,8 @@ def path(tables):
         gain = next((gain for gain in gains if gain["step"] == name), None)
         of = status.loc[found.cells.loc[found.cells[AXIS] == name, "cell_id"].iloc[0]]
         text = f"after {gain['after']}" if gain else "the start"
-        text += f" ({of['done']}/{of['asked']})" if of["done"] < of["asked"] else ""
-        colour = style.WARNING if of["done"] < of["asked"] else style.QUIET
+        text += "" if whole(of) else f" ({tally(of)})"
+        colour = style.QUIET if whole(of) else style.WARNING
         right.text(1.02, at, text, transform=right.get_yaxis_transform(), va="center", fontsize=9, color=colour)
     handles = [Line2D([], [], linestyle="", label=words, **look(marker, colour))
                for words, marker, colour in PROTOCOLS.values()]  # fmt: skip
@@ -197,7 +197,7 @@ def methods(tables):
         made.append(row)
     frame = pd.DataFrame(made)
     total = status.sum()
-    same = {"done": total["done"] >= total["asked"], "document": not given}
+    same = {"done": whole(total), "document": not given}
     columns = [name for name in frame if not same.get(name)]
     caption = (
         "The steps with their settings (BN: BatchNorm; start: the scheme that weights are drawn by; lr: learning "

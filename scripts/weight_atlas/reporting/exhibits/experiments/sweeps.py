@@ -10,7 +10,7 @@ from weight_atlas.reporting.exhibits.experiments.factors import chance
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, PROTOCOLS, intervals, mean_text, of_asked, shortfall
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE, fate
+from weight_atlas.reporting.grammar.dots import ABOVE, fate, tally, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 
 # axis -> (experiment, words, title)
@@ -83,9 +83,9 @@ def accuracy_by_level(axes, found, axis, levels, data):
         of, at = status.loc[cell.cell_id], levels.index(getattr(cell, axis))
         if of["diverged"]:
             axes.plot(at, bottom + 0.05 * (top - bottom), "X", color=style.WARNING, markersize=7, zorder=4)
-        if of["done"] < of["asked"]:
-            axes.text(at, bottom + 0.1 * (top - bottom), f"{of['done']}/{of['asked']}", ha="center", va="bottom",
-                      fontsize=9, color=style.WARNING)  # fmt: skip
+        if not whole(of):
+            axes.text(at, bottom + 0.1 * (top - bottom), tally(of).replace(", ", "\n").replace("never ", "never\n"),
+                      ha="center", va="bottom", fontsize=9, color=style.WARNING)  # fmt: skip
     axes.set_ylim(bottom, min(top, 101))
     axes.set_xlim(-0.6, len(levels) - 0.4)
     axes.set_xticks(range(len(levels)), levels)
@@ -175,7 +175,7 @@ def table(found, axis, experiment, words, title):
         made.append(row)
     frame = pd.DataFrame(made)
     total = status.sum()
-    columns = [name for name in frame if name != "done" or total["done"] < total["asked"]]
+    columns = [name for name in frame if name != "done" or not whole(total)]
     caption = (
         f"Accuracy in percent by {words}: mean ± half its 95 % interval over the finished replicates, on test by three "
         "protocols and on training pictures at the last epoch. To the best: the difference to the best level in points "

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas.cell_table import RECORDED
-from weight_atlas.reporting.exhibits.runs.runs import plural
+from weight_atlas.reporting.exhibits.runs.runs import fallen_short
 from weight_atlas.reporting.grammar import panels, style
-from weight_atlas.reporting.grammar.dots import fate
+from weight_atlas.reporting.grammar.dots import tally, whole
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.stats import summarise
 
@@ -183,11 +183,8 @@ def split(tables, rows):
 
 
 def shortfall(tables, rows):
-    """A sentence on replicates of the cells in `rows` that did not finish, empty where all did."""
-    total = tables.children.status().loc[rows["cell_id"].unique()].sum()
-    if total["done"] >= total["asked"]:
-        return ""
-    return f"Of {plural(total['asked'], 'replicate')} {total['done']} finished ({fate(total)})."
+    """Sentences on replicates of the cells in `rows`, as `runs.shortfall` gives them."""
+    return fallen_short(tables.children.status().loc[rows["cell_id"].unique()].sum())
 
 
 class Blocks:
@@ -236,15 +233,15 @@ class Blocks:
         return axes, first - 0.45, last + 0.45
 
     def short(self, data, tables):
-        """Say beside a row how many of its replicates finished, and what became of the others, where some did not;
+        """Say beside a row how many of its replicates finished, where some did not, and how many never learnt;
         data: the rows that are there (those without a finished replicate included)."""
         status = tables.children.status()
         for row in data.itertuples():
             of = status.loc[row.cell_id]
-            if of["done"] < of["asked"]:
+            if not whole(of):
                 axes, at = self.place(row)
                 beside = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
-                axes.text(1.01, at, f"{of['done']}/{of['asked']}", ha="left", color=style.WARNING, **beside)
+                axes.text(1.01, at, tally(of), ha="left", color=style.WARNING, **beside)
 
 
 def lines(rows, headed):

@@ -118,10 +118,10 @@ def labels(tables, cell):
 
 def printed(tables, table):
     """The columns of a table that begins with `labels`, without those that say the same of every cell: data set or
-    network where there is but one, and "done" where every replicate is."""
+    network where there is but one, and "done" where every replicate is and learnt."""
     alone = [WORDS.get(name, name) for name in ("dataset", "network") if tables.cells[name].nunique() == 1]
     total = tables.status().sum()
-    return [name for name in table.columns if name not in alone and (name != "done" or total["done"] < total["asked"])]
+    return [name for name in table.columns if name not in alone and (name != "done" or not dots.whole(total))]
 
 
 def counted(columns):
@@ -161,9 +161,9 @@ def mean_text(row, scale=1.0, decimals=None, digits=4):
 
 
 def of_asked(status):
-    """ "3 of 3", or "1 of 3 (2 diverged)" from a row of Tables.status()."""
+    """ "3 of 3", or "1 of 3 (2 diverged, 1 never learnt)" from a row of Tables.status()."""
     text = f"{status['done']} of {status['asked']}"
-    return text if status["done"] >= status["asked"] else f"{text} ({dots.fate(status)})"
+    return text if dots.whole(status) else f"{text} ({dots.remarks(status)})"
 
 
 def half(data):
@@ -183,11 +183,15 @@ def intervals(what, data):
 
 
 def shortfall(tables, **settings):
-    """A sentence on replicates (of the cells with these settings) that did not finish, empty where all did."""
-    total = tables.status().loc[tables.where(**settings)["cell_id"]].sum()
-    if total["done"] >= total["asked"]:
-        return ""
-    return f"Of {plural(total['asked'], 'replicate')} {total['done']} finished ({dots.fate(total)})."
+    """Sentences on replicates (of the cells with these settings) that did not finish, or finished and never learnt;
+    empty where all finished and learnt."""
+    return fallen_short(tables.status().loc[tables.where(**settings)["cell_id"]].sum())
+
+
+def fallen_short(total):
+    """The sentences of `shortfall` on a sum of Tables.status()."""
+    told = f"Of {plural(total['asked'], 'replicate')} {total['done']} finished ({dots.fate(total)})."
+    return " ".join(filter(None, [told if total["done"] < total["asked"] else "", dots.unlearnt(total["unlearnt"])]))
 
 
 def cell_name(tables, cell_id):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from weight_atlas import networks
 from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.dots import unlearnt
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import joined
 from weight_atlas.settings import Settings
@@ -188,11 +189,13 @@ def layers(tables, network):
 
 @dataclass
 class Fate:
-    """asked, done: numbers of replicates of the transfers of a study; ended: words on the others ("2 diverged")."""
+    """asked, done: numbers of replicates of the transfers of a study; ended: words on the others ("2 diverged");
+    unlearnt: how many of those that are done never learnt."""
 
     asked: int
     done: int
     ended: str
+    unlearnt: int
 
 
 def fate(tables, only=None):
@@ -200,19 +203,20 @@ def fate(tables, only=None):
     own = cells(tables).drop_duplicates("cell_id")
     own = own if only is None else own[own["cell_id"].isin(only)]
     runs = tables.table("runs")
-    counts = runs[runs["cell_id"].isin(own["cell_id"])]["status"].value_counts()
+    runs = runs[runs["cell_id"].isin(own["cell_id"])]
+    counts = runs["status"].value_counts()
     asked, done = int(own["asked"].sum()), int(counts.get("done", 0))
     told = {kind: int(counts.get(kind, 0)) for kind in ("diverged", "failed")}
     told["missing"] = max(0, asked - done - sum(told.values()))
-    return Fate(asked, done, ", ".join(f"{count} {kind}" for kind, count in told.items() if count))
+    return Fate(asked, done, ", ".join(f"{count} {kind}" for kind, count in told.items() if count),
+                int((~runs["learnt"].fillna(True)).sum()))  # fmt: skip
 
 
 def shortfall(tables, only=None):
-    """A sentence on replicates of transfers that did not finish; empty where all did."""
+    """Sentences on replicates of transfers that did not finish, or never learnt; empty where all did."""
     found = fate(tables, only)
-    if found.done >= found.asked:
-        return ""
-    return f"Of {found.asked} replicates of these transfers {found.done} finished ({found.ended})."
+    told = f"Of {found.asked} replicates of these transfers {found.done} finished ({found.ended})."
+    return " ".join(filter(None, [told if found.done < found.asked else "", unlearnt(found.unlearnt)]))
 
 
 def number_of(data):
