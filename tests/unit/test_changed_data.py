@@ -127,6 +127,14 @@ def test_a_zip_with_the_same_members(tmp_path, way):
     assert list(data_reasons(tmp_path, **keys).values()) == [outdated.CHANGED] * (way == "other content")
 
 
+def test_files_that_are_passed_over_from_now_on_are_said(pets):
+    (pets / "cat/new.heic").write_text("x")
+    plan = study.Plan(config(pets.parents[1]), pets.parents[1])
+    again = outdated.outdated(plan)
+    passed = "Passed over: 1 file with the suffix .heic in class folders, such as pets/cat/new.heic."
+    assert data_lines.warnings(plan, again) == [f"warning: {CHANGED}", f"warning: pets: {passed}"]
+
+
 def test_classes_that_were_added_are_planned_with(pets):
     root = pets.parents[1]
     write(root, {"cat": 20, "dog": 20, "eel": 20})

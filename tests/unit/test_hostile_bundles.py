@@ -136,6 +136,14 @@ def test_more_than_may_be_unpacked(made, monkeypatch):  # noqa: F811
     assert re.fullmatch(r"\S+ has [\d,]+ bytes; allowed are 30", check.first_problem(made[1]))
 
 
+def test_a_member_before_the_archive(made, tmp_path):  # noqa: F811
+    content = bytearray(made[1].read_bytes())
+    place = content.rfind(b"PK\5\6") + 16
+    struct.pack_into("<I", content, place, struct.unpack_from("<I", content, place)[0] + 1000)
+    (tmp_path / "x.zip").write_bytes(content)
+    assert check.first_problem(tmp_path / "x.zip") == "CITATION.cff begins before the archive does"
+
+
 @pytest.mark.parametrize("way", ["a long list", "a list of the large kind"])
 def test_a_list_that_would_fill_the_memory_is_not_read(made, tmp_path, monkeypatch, way):  # noqa: F811
     content = made[1].read_bytes()

@@ -44,13 +44,14 @@ def look(spec: Spec, data_root: DataRoot, record: Path) -> str:
 
 
 def fingerprint(spec: Spec, data_root: DataRoot, source: Source) -> str:
-    """16 hex digits that change with what is read of a source: classes, numbers, file names and content."""
+    """16 hex digits that change with what is read of a source: classes, numbers, file names and content; and with its
+    warnings, which the card has."""
     names = {
         part: [[image.name for image in images] for images in classes]
         for part, classes in (source.images or {}).items()
     }
     content = SOURCES[spec["source"]].digests(spec, data_root, source)
-    facts = [source.classes, source.counts, names, source.channels, source.size, content]
+    facts = [source.classes, source.counts, names, source.channels, source.size, source.warnings, content]
     text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

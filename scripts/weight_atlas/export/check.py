@@ -120,6 +120,8 @@ def _kind_problem(member: zipfile.ZipInfo) -> str | None:
         return "does not declare its size"
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"is compressed by method {member.compress_type}; allowed is Deflate"
+    if member.header_offset < 0:
+        return "begins before the archive does"
     if member.file_size > MOST_UNPACKED:
         return f"unpacks to {member.file_size:,} bytes; allowed are {MOST_UNPACKED:,}"
     return None
