@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple, cast
 
 from weight_atlas.datasets.image import METHODS, open_zip, refuse_special
-from weight_atlas.datasets.source import printable
+from weight_atlas.text import printable
 
 MOST_UNPACKED = 2**30  # bytes that an archive may unpack to: 1.1 GB
 MOST_MEMBERS = 10_000

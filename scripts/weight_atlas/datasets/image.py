@@ -12,6 +12,7 @@ from pathlib import Path
 
 from weight_atlas.datasets.pixels import Plain, plain
 from weight_atlas.datasets.source import ImageFile
+from weight_atlas.text import printable
 
 # Pillow's formats of the suffixes that are read. An image may have another one's suffix; what else Pillow knows, some
 # of which calls other programs, is never tried.
@@ -34,10 +35,13 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         refuse_special(path)
         archive = zipfile.ZipFile(path)
     except Exception as error:  # zipfile raises many kinds for damaged data
-        raise ValueError(f"{path}: neither a folder nor a readable zip ({error}); replace it") from None
+        raise ValueError(f"{path}: neither a folder nor a readable zip ({_reason(error)}); replace it") from None
     if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
         archive.close()
         raise ValueError(f"{path}: its members overlap, as no honest zip's do; replace it")
+    if not all(member.filename for member in archive.infolist()):
+        archive.close()
+        raise ValueError(f"{path}: has a member without a name; make the zip anew, or unpack it")
     return archive
 
 
@@ -135,4 +139,4 @@ def _reason(error: Exception) -> str:
     reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     if "cannot identify image file" in reason:
         return f"its content is none of {', '.join(FORMATS)}"
-    return " ".join(reason.split()) or type(error).__name__
+    return printable(" ".join(reason.split())) or type(error).__name__

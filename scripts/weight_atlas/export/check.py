@@ -52,7 +52,7 @@ def first_problem(path: Path) -> str | None:
             )
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError) as error:
         return f"the archive is damaged ({error})"
-    except ValueError as error:  # zipfile's, for offsets and sizes that are none
+    except (ValueError, OSError) as error:  # zipfile's and the file's, for offsets and sizes that are none
         return f"the archive is damaged ({printable(error)})"
 
 
