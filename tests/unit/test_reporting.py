@@ -954,7 +954,7 @@ def test_drawing_needs_no_torch():
 
 def test_facts(folder, tables):
     facts = dynamics.facts(tables)
-    assert facts["replicates"] == {"asked": 72, "done": 68, "diverged": 1, "failed": 3, "missing": 0}
+    assert facts["replicates"] == {"asked": 72, "done": 68, "diverged": 1, "failed": 3, "missing": 0, "unlearnt": 0}
     assert facts["sentences"][0].endswith("24 cells with 72 replicates: 68 finished, 1 diverged, 3 failed.")
     found = raw(folder, "accuracy")
     found = found[found["protocol"] == "last"].merge(pd.read_csv(folder / "cells.csv"), on="cell_id")
