@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+MACHINE = {"seeds": [], "device": None, "device_name": None, "threads": 1, "versions": {}}
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "report", "profiles", "envs")
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -50,21 +51,26 @@ def snakemake(root: Path, *arguments: str) -> tuple[float, str]:
 
 
 def pretend(root: Path, settings: dict) -> None:
-    """Every output of the plan as a small file."""
-    from weight_atlas.plan import study
+    """Every output of the plan: the data set as it is, and the others as small files that say what must be there."""
+    from weight_atlas import store
+    from weight_atlas.datasets.prepare import prepare_dataset
+    from weight_atlas.plan import recipe, study
 
     plan = study.Plan(settings, root)
-    card = {"classes": [str(n) for n in range(10)], "channels": 1, "size": [28, 28]}
-    card["counts"] = {split: [10] * 10 for split in ("train", "valid", "test")}
-    for dataset in plan.datasets:
-        (root / "data").mkdir(exist_ok=True)
-        (root / f"data/{dataset}.json").write_text(json.dumps(card))
-        (root / f"data/{dataset}.safetensors").touch()
-    for cell, blocks in plan.blocks.items():
-        for block in blocks:
-            path = root / study.block_path(cell, block)
+    for name, data in plan.datasets.items():
+        card = prepare_dataset(data.spec, name, root, root / f"data/{name}.safetensors")
+        made_from = recipe.dataset(data.spec, card["fingerprint"])
+        store.write_json(root / f"data/{name}.json", card | {"recipe": made_from})
+    for cell_id, blocks in plan.blocks.items():
+        cell = plan.cells[cell_id]
+        made_from = recipe.block(cell.settings, root / f"data/{cell.settings.dataset_id}.json", None, [], [])
+        for first, last in blocks:
+            path = root / study.block_path(cell_id, (first, last))
             (path / "snapshots").mkdir(parents=True)
-            (path / "run.json").write_text('{"replicates": []}')
+            ended = {"status": "done", "cause": None, "epochs": 1, "best_epoch": 1, "sha256": {}, "recipe": made_from}
+            replicates = [{"seed": seed, **ended} for seed in range(first, last + 1)]
+            run = {"cell_id": cell_id, "kind": cell.kind, "replicates": replicates, "cell": cell.settings.json}
+            (path / "run.json").write_text(json.dumps(run | MACHINE))
             (path / "metrics.csv").touch()
     base = root / "results/many"
     for folder in ("tables", "figures/data", "figures/grid", "report", *(f"measures/{group}" for group in plan.groups)):
