@@ -91,7 +91,7 @@ def test_they_are_counted_apart_wherever_replicates_are(tables):
     assert runs.of_asked(one) == "2 of 2 (1 never learnt)" and runs.of_asked(two) == "1 of 2 (1 diverged)"
     assert dots.tally(one) == "2/2, 1 never learnt" and dots.tally(two) == "1/2"
     assert not dots.whole(one) and not dots.whole(two)
-    both = "1 finished replicate never learnt; means count it."
+    both = "1 finished replicate never learnt; the means include it."
     assert runs.shortfall(tables) == f"Of 4 replicates 3 finished (1 diverged). {both}"
     assert runs.shortfall(tables, optimizer="level-0") == both
     assert study.replicates_sentence(tables, status.sum()).endswith(f"3 finished, 1 diverged. {both}")

@@ -1028,9 +1028,9 @@ def test_replicates_that_never_learnt_are_told_apart(tmp_path):
     write_csv(arguments["tables"] / "runs.csv", runs)
     render.report(**arguments)
     text = Reader(arguments["output"].read_text(encoding="utf-8")).text
-    assert "2 of 6 finished replicates never learnt They classify no better than" in text
+    assert "2 of 6 finished replicates never learnt At the last epoch they do not classify clearly better than" in text
     short = text[: text.index("Each question leads")]
-    assert "Means count them." in short
+    assert "The means include them." in short
     assert "digits lenet5 kaiming_uniform sgd grid 61,706 4 2 of 3 (2 never learnt)" in text
     listed = "digits · lenet5 · kaiming_uniform · sgd 0, 2 2 of 2 base-digits-lenet5-sgd-0123abcd"
     assert listed in text[text.index("What is missing or failed", len(short)) :]
@@ -1039,3 +1039,45 @@ def test_replicates_that_never_learnt_are_told_apart(tmp_path):
 
 def test_where_all_learnt_nothing_is_said_of_it(made):
     assert "never learnt" not in Reader(made[2]).text.replace("Replicates that never learnt", "").split("Methods")[0]
+
+
+def test_any_text_comes_out_literally_at_any_place(tmp_path):
+    """Every place that holds a text of the user's has one of its own, with all markup, and none costs the page."""
+    arguments, said = sample(tmp_path), []
+
+    def odd(place):
+        said.append(f"{place}: {NASTY} &amp; $x_1$ \u202etxt %\\n ` | {'long' * 60}")
+        return said[-1]
+
+    cells, runs = read_csv(arguments["cells"]), read_csv(arguments["tables"] / "runs.csv")
+    for axis in ("dataset", "network", "init", "optimizer", "level"):
+        cells[-1][axis] = odd(axis)
+    for row, name in ((runs[0], "device_name"), (runs[4], "cause")):
+        row[name] = odd(name)
+    write_csv(arguments["cells"], cells)
+    write_csv(arguments["tables"] / "runs.csv", runs)
+    config = json.loads(arguments["config"].read_text())
+    config["studies"]["own_study"] = {"title": odd("study title"), "text": odd("study text")}
+    arguments["config"].write_text(json.dumps(config | {"title": odd("title"), "text": odd("text")}))
+    card = json.loads(arguments["cards"][0].read_text())
+    card |= {"title": odd("data title"), "source": odd("source"), "notes": [odd("note")], "warnings": [odd("warning")]}
+    arguments["cards"][0].write_text(json.dumps(card))
+    for chapter in ("own_study", "data"):
+        path = arguments["figures"] / chapter / "exhibits.json"
+        told = json.loads(path.read_text())
+        for entry in told["exhibits"]:
+            places = ("caption", "title" if chapter == "own_study" else "tab", "alt")
+            entry |= {
+                place: odd(f"{chapter} {place}") for place in places if entry["kind"] == "figure" or place != "alt"
+            }
+            rows = [{"of_class": odd("class") if entry["kind"] == "table" else ""}]
+            write_csv(path.parent / entry["csv"], rows)
+            entry["columns"] = list(rows[0])
+        told["facts"] = {"sentences": [odd("sentence")], "left_out": [odd("left out")]}
+        path.write_text(json.dumps(told))
+    render.report(**arguments)
+    reader = Reader(arguments["output"].read_text(encoding="utf-8"))
+    shown = " ".join([reader.text, *(image["alt"] for image in reader.all("img"))]).replace("\u00a0%", " %")
+    missing = {text.partition(":")[0] for text in said if text.replace("\u202e", r"\u202e") not in shown}
+    assert missing == {"data tab"}, "a picture of the data has no tab"
+    assert "\u202e" not in shown and len(reader.all("script")) == SCRIPTS and not reader.all("b")

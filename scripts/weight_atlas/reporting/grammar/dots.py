@@ -107,6 +107,5 @@ def tally(of):
 
 def unlearnt(count):
     """A sentence on so many finished replicates that never learnt; empty for none."""
-    one = count == 1
-    told = "1 finished replicate" if one else f"{count} finished replicates"
-    return f"{told} never learnt; means count {'it' if one else 'them'}." if count else ""
+    told = "1 finished replicate" if count == 1 else f"{count} finished replicates"
+    return f"{told} never learnt; the means include {'it' if count == 1 else 'them'}." if count else ""
