@@ -39,7 +39,10 @@ shell.prefix(STRICT + ("" if snakemake_internals.deployed(workflow) else PYTHON)
 config.update(command_line.typed(config, snakemake_internals.config_settings(workflow)))
 IS_MAIN = snakemake_internals.is_main(workflow)
 PLAN = commands.plan_or_exit(
-    config, snakemake_internals.config_files(workflow), snakemake_internals.config_settings(workflow), IS_MAIN
+    config,
+    snakemake_internals.config_files(workflow) or [os.path.relpath(BASE / "config/config.yaml")],
+    snakemake_internals.config_settings(workflow),
+    IS_MAIN,
 )
 AGAIN = {}
 if IS_MAIN:

@@ -28,7 +28,7 @@ rule smoke:
     params:
         config=json.dumps(config),
     message:
-        "training each pair of network and data for one step"
+        "training each network on each data set for one step"
     shell:
         "python {input.script:q} --config {params.config:q} --smoke 2>&1 | tee {log:q}"
 

@@ -21,7 +21,7 @@ def main() -> int:
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--config", type=json.loads, help="the config as JSON")
     action.add_argument("--schema", action="store_true", help="print the JSON schema of a config instead")
-    parser.add_argument("--smoke", action="store_true", help="train each pair of network and data for one step")
+    parser.add_argument("--smoke", action="store_true", help="train each network on each data set for one step")
     args = parser.parse_args()
     if args.schema:
         print(json.dumps(spec.Config.model_json_schema(), indent=1))

@@ -1,4 +1,4 @@
-"""One step of every pair of network and data, so that what cannot work is found in seconds."""
+"""One step of every network on every data set, in every way that it is trained: what cannot work is found soon."""
 
 import math
 from dataclasses import replace
@@ -11,30 +11,34 @@ from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.study import Plan
 from weight_atlas.settings import Start
+from weight_atlas.text import printable
 from weight_atlas.training import data, engine
 from weight_atlas.training.data import ImageData, Split
 
 
 def run(plan: Plan) -> int:
-    """Train one step of one cell per network, options and all, and data set; the number of pairs that do not work."""
+    """Train one step of one cell per network, options and all, data set and training; the number that do not work."""
     failures = 0
-    pairs: dict[str, tuple[str, Cell]] = {}
+    trials: dict[str, tuple[str, Cell]] = {}
     for cell_id, cell in plan.cells.items():
         settings = cell.settings
         if settings.is_given:  # nothing to train
             continue
-        key = digest([settings.dataset_id, settings.json["network"], settings.json["input"], settings.classes])
+        parts = [settings.json[part] for part in ("network", "input", "training")]
+        key = digest([settings.dataset_id, settings.classes, *parts])
         options = ", ".join(f"{name} {value}" for name, value in settings.network.options.items())
-        pairs.setdefault(key, (f"{plan.group(cell_id)}{f' ({options})' if options else ''}", cell))
-    for name, cell in pairs.values():
+        trials.setdefault(key, (f"{plan.group(cell_id)}{f' ({options})' if options else ''} as {cell_id}", cell))
+    for name, cell in trials.values():
         try:
             loss = _first_loss(cell, f"data/{cell.settings.dataset_id}")
             if not math.isfinite(loss):
                 raise ValueError(f"loss {loss} in its first step; see the data, the learning rate and the precision")
             print(f"  works   {name}: loss {loss:.3f} in its first step", flush=True)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # of a network's own code it may be any
             failures += 1
-            print(f"  fails   {name}: {str(error).splitlines()[0]}", flush=True)
+            print(
+                f"  fails   {name}: {printable(str(error).partition(chr(10))[0] or type(error).__name__)}", flush=True
+            )
     return failures
 
 
