@@ -1,5 +1,6 @@
 """The measures against independent numpy and scipy computations, on small made-up series of snapshots."""
 
+import contextlib
 import csv
 import json
 import math
@@ -71,15 +72,23 @@ def turn(path, at=-1):
 
 def write_cells(path, rows):
     """A cells.csv of (cell_id, blocks, replicates, card, settings, study and labels), in one group "g"; role and kind
-    can be among the labels."""
+    can be among the labels. Paths are relative to its folder, in which `run` runs what reads it."""
     columns = {}
     for cell_id, folders, replicates, card, settings, labels in rows:
+        folders = [folder.relative_to(path.parent) for folder in folders]
+        card = card and Path(card).relative_to(path.parent)
         row = {"cell_id": cell_id, "study": "s", "kind": "base", "role": "grid", "dataset": "d", "network": "n"}
         row |= {"init": "i", "optimizer": "o"} | labels
         row |= {"replicates": replicates, "blocks": ";".join(map(str, folders)), "card": card, "group": "g"}
         columns[len(columns)] = row | {"cell": json.dumps(settings.json)}
     pd.DataFrame(columns.values()).to_csv(path, index=False)
     return path
+
+
+def run(command, folder, flags):
+    """Run a command in a folder."""
+    with contextlib.chdir(folder):
+        command.main(flags)
 
 
 def replicate(seed, status="done", epochs=3, **other):
@@ -194,7 +203,7 @@ def resnet(tmp_path_factory):
     data, card, _ = write_data(folder, count=40, channels=3, size=32)
     listed = write_cells(folder / "cells.csv", [("base-r", [block], 5, card, settings, {})])
     flags = [f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={folder / 'out'}"]
-    measure.main(flags)
+    run(measure, folder, flags)
     return {name: schema.read(folder / "out" / f"{name}.csv", name) for name in schema.MEASURES}, series, table
 
 
@@ -483,9 +492,9 @@ def told(tmp_path_factory):
 
     def make(output):
         flags = [f"--data={data}", f"--card={card}", f"--output={output / 'measures'}"]
-        measure.main([f"--cells={folder / 'cells.csv'}", "--group=g", *flags])
+        run(measure, folder, ["--cells=cells.csv", "--group=g", *flags])
         flags = ["--measures", str(output / "measures"), f"--cards={card}", f"--output={output / 'tables'}"]
-        collect.main([f"--cells={folder / 'cells.csv'}", *flags])
+        run(collect, folder, ["--cells=cells.csv", *flags])
         return output
 
     return make(folder / "out"), make, made

@@ -17,6 +17,7 @@ from test_analysis import (
     flat,
     layers,
     replicate,
+    run,
     snapshot,
     torches,
     write_block,
@@ -434,8 +435,9 @@ def compared(tmp_path_factory):
         rows.append((name, blocks, 2, card, settings, {"optimizer": optimizer}))
     listed = write_cells(folder / "cells.csv", rows)
     out = folder / "measures"
-    measure.main([f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={out}"])
-    collect.main([f"--cells={listed}", "--measures", str(out), f"--cards={card}", f"--output={folder / 'tables'}"])
+    run(measure, folder, [f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={out}"])
+    flags = [f"--cells={listed}", "--measures", str(out), f"--cards={card}", f"--output={folder / 'tables'}"]
+    run(collect, folder, flags)
     return folder, ends, images
 
 

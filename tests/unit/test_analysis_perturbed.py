@@ -15,6 +15,7 @@ from test_analysis import (
     flat,
     layers,
     replicate,
+    run,
     snapshot,
     torches,
     write_block,
@@ -342,8 +343,9 @@ def family(tmp_path_factory):
         rows.append((name, blocks, 3, card, settings, labels))
     listed = write_cells(folder / "cells.csv", rows)
     out = folder / "measures"
-    measure.main([f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={out}"])
-    collect.main([f"--cells={listed}", "--measures", str(out), f"--cards={card}", f"--output={folder / 'tables'}"])
+    run(measure, folder, [f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={out}"])
+    flags = [f"--cells={listed}", "--measures", str(out), f"--cards={card}", f"--output={folder / 'tables'}"]
+    run(collect, folder, flags)
     return folder, made, images, held["labels"][held["split"] == 2]
 
 
@@ -517,8 +519,9 @@ def test_children_change_nothing_for_the_grid(family, tmp_path):
     listed[listed["role"] == "grid"].drop(columns="perturbation").to_csv(tmp_path / "cells.csv", index=False)
     data, out = folder / "made-up", tmp_path / "measures"
     flags = [f"--cells={tmp_path / 'cells.csv'}", "--group=g", f"--data={data}.safetensors", f"--card={data}.json"]
-    measure.main([*flags, f"--output={out}"])
-    collect.main([flags[0], "--measures", str(out), f"--cards={data}.json", f"--output={tmp_path / 'tables'}"])
+    run(measure, folder, [*flags, f"--output={out}"])
+    flags = [flags[0], "--measures", str(out), f"--cards={data}.json", f"--output={tmp_path / 'tables'}"]
+    run(collect, folder, flags)
     assert (tmp_path / "tables" / "tests.csv").read_bytes() == (folder / "tables" / "tests.csv").read_bytes()
     for name in ("statistics", "movement", "unchanged", "parameters", "tolerance", "features", "summary", "accuracy"):
         own, whole = (read_table(path / "tables" / f"{name}.csv") for path in (tmp_path, folder))
@@ -554,7 +557,7 @@ def test_a_parent_that_is_not_in_the_group(tmp_path, capsys):
     labels = {"perturbation": "flip", "role": "perturbed"}
     listed = write_cells(tmp_path / "cells.csv", [("lost", [block], 1, card, settings, labels)])
     flags = [f"--cells={listed}", "--group=g", f"--data={data}", f"--card={card}", f"--output={tmp_path / 'out'}"]
-    measure.main(flags)
+    run(measure, tmp_path, flags)
     assert "lost seed 0: its parent elsewhere has no such replicate" in capsys.readouterr().out
     counts = {name: len(schema.rows(tmp_path / "out" / f"{name}.csv", name)) for name in schema.MEASURES}
     assert not any(counts[name] for name in ("returns", "aftermath", "paths", "barriers", "symmetries", "pairs"))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 import torch
-from test_analysis import cell, layers, replicate, snapshot, torches, write_block, write_cells, write_data
+from test_analysis import cell, layers, replicate, run, snapshot, torches, write_block, write_cells, write_data
 
 import collect
 import measure
@@ -288,9 +288,9 @@ def told(tmp_path_factory):
         asked.append((f"base-{name}", [block], 3, card, settings, {"init": name, "checkpoints": checked}))
     write_cells(folder / "cells.csv", asked)
     flags = [f"--data={data}", f"--card={card}", f"--output={folder / 'measures'}"]
-    measure.main([f"--cells={folder / 'cells.csv'}", "--group=g", *flags])
+    run(measure, folder, ["--cells=cells.csv", "--group=g", *flags])
     flags = ["--measures", str(folder / "measures"), f"--cards={card}", f"--output={folder / 'tables'}"]
-    collect.main([f"--cells={folder / 'cells.csv'}", *flags])
+    run(collect, folder, ["--cells=cells.csv", *flags])
     return folder, table
 
 
