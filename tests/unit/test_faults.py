@@ -59,6 +59,12 @@ def test_a_part_that_raises_is_noted_and_the_next_one_is_made(tables, capsys):
     assert said.startswith("Traceback") and "in broken" in said, "the log has it all"
 
 
+def test_exhibits_of_one_name_are_kept_apart(tables):
+    """Their files and labels come from the name: two labels that differ in signs alone may give the same."""
+    parts = {"one": lambda _: [table("x-a"), table("x-a")], "two": lambda _: [table("x-a"), table("x-a-2")]}
+    assert [made.name for made in exhibit.build(parts, tables)] == ["x-a", "x-a-2", "x-a-3", "x-a-2-2"]
+
+
 def test_a_figure_that_cannot_be_saved_is_no_exhibit(tmp_path):
     faults = []
     exhibit.write(tmp_path, "first", "First", [table("bad", Undrawable()), table("good")], {}, faults)

@@ -1,6 +1,7 @@
 """An exhibit: one figure or table of the report with its words and the numbers behind it, and how it becomes files."""
 
 import io
+import itertools
 import math
 import re
 from dataclasses import asdict, dataclass, replace
@@ -61,10 +62,18 @@ def build(parts, tables):
     for name, function in parts.items():
         try:
             with spared(tables.faults, f"the exhibit {name}"), recorded(function) as source:
-                made += [replace(exhibit, source=source) for exhibit in function(tables)]
+                for exhibit in function(tables):
+                    made.append(replace(exhibit, source=source, name=_free(exhibit.name, made)))
         except NothingToShow as why:
             tables.left_out.append(f"The exhibit {name} is left out: {why}")
     return made
+
+
+def _free(name, made):
+    """The name, with a number behind it where an exhibit that is `made` has it: labels may differ in signs alone."""
+    taken = {exhibit.name for exhibit in made}
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)
 
 
 def write(folder, chapter, title, exhibits, facts, faults: list[Fault]):
