@@ -17,7 +17,7 @@ from torch import nn
 from weight_atlas import networks
 from weight_atlas.networks import architectures
 from weight_atlas.networks.build import TableModule, build
-from weight_atlas.networks.table import Table, scaled
+from weight_atlas.networks.table import TAKEN, Table, scaled
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -521,8 +521,11 @@ def test_networks_that_are_no_networks(own):
     text += "    table.linear('idle', 4)\n    table.linear('o', classes, input='f')\n"
     fails(lambda: networks.layer_table(own("loose", text), 3, 8, 2), "loose", "'idle'")
     text = "def layers(table, classes, *, width=1.0):\n    table.flatten('type')\n    table.linear('o', classes)\n"
-    fails(lambda: build(own("reserved", text), 3, 8, 2), "'type'", "rename")
-    text += "def skeleton(classes):\n    from torch import nn\n    return nn.Sequential(nn.Linear(192, classes))\n"
+    fails(lambda: networks.layer_table(own("reserved", text), 3, 8, 2), "'type'", "rename")
+    text = (
+        text.replace("'type'", "'f'")
+        + "def skeleton(classes):\n    from torch import nn\n    return nn.Sequential(nn.Linear(192, classes))\n"
+    )
     fails(lambda: build(own("unlike", text), 3, 8, 2), "skeleton", "0", "o")
 
 
@@ -545,3 +548,10 @@ def test_tables_need_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"[] {len(networks.names())}"
+
+
+def test_words_that_torch_keeps_are_known():
+    assert {"steps", *(name for name in dir(nn.Module()) if name.isalnum())} == TAKEN
+    table = Table(1, 8)
+    with pytest.raises(ValueError, match="torch keeps 'training' for itself"):
+        table.relu("block.training")

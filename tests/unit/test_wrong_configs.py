@@ -343,6 +343,10 @@ NETWORKS: dict[str, tuple[str, str]] = {
     "three pads": (HEAD + "    table.zeropad('a', (1, 2, 3))\n", "layer 'a' (ZeroPad2d): padding is (1, 2, 3); allow"),
     "a name twice": (HEAD + "    table.relu('a')\n    table.relu('a')\n", "layer 'a' (ReLU): the name is taken; give"),
     "a name for a file": (HEAD + "    table.relu('a/b')\n", "layer 'a/b' (ReLU): is no name; give letters, digits"),
+    "a name of torch's": (
+        HEAD + "    table.relu('a.forward')\n",
+        "layer 'a.forward' (ReLU): torch keeps 'forward' for",
+    ),
     "an input unknown": (HEAD + "    table.relu('a', input='b')\n", "layer 'a': it is fed by 'b', which is no layer a"),
     "no classes in the end": (HEAD + "    table.flatten('f')\n", "architecture 'mine': its last layer gives (784,); i"),
     "layers without end": (
@@ -420,6 +424,7 @@ def added(tmp_path, monkeypatch):
     folder.mkdir()
     for package in (architectures, perturbations):
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        sys.modules.pop(f"{package.__name__}.mine", None)  # of an earlier test
     importlib.invalidate_caches()
     yield folder
     for package in (architectures, perturbations):

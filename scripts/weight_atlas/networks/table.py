@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")  # of a layer
 LAYERS = 10_000  # of a network, at most: a loop without end is seen
+# Words that a module of torch (or the one that `build` makes) has for itself: no part of a layer is called so.
+TAKEN = {"apply", "bfloat16", "buffers", "children", "compile", "cpu", "cuda", "double", "eval"}
+TAKEN |= {"float", "forward", "half", "ipu", "modules", "mtia", "parameters", "steps"}
+TAKEN |= {"to", "train", "training", "type", "xpu"}
 
 Shape = tuple[int, ...]
 Size = int | tuple[int, int]  # of a kernel, stride or padding; a pair is (height, width)
@@ -234,6 +238,8 @@ class Table:
             raise ValueError(f"layer {name!r} ({kind}): is no name; give letters, digits, _ and -, with points between")
         if name == "input" or self._clashes(name):
             raise ValueError(f"layer '{name}' ({kind}): the name is taken; give every layer another one")
+        if taken := TAKEN.intersection(name.split(".")):
+            raise ValueError(f"layer '{name}' ({kind}): torch keeps {min(taken)!r} for itself; rename it")
         if len(self.layers) == LAYERS:
             raise ValueError(f"layer '{name}' ({kind}): is number {LAYERS + 1:,}; allowed: up to {LAYERS:,} layers")
         for size in (*out_shape, *(size for shape in (parameters or {}).values() for size in shape)):
