@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--cells", required=True, type=Path)
     parser.add_argument("--resolved", required=True, type=Path)
     args = parser.parse_args()
-    plan = commands.plan_or_exit(args.config, look=True)  # as the run does: the card may be made again meanwhile
+    plan = commands.plan_or_exit(args.config)
     rows = plan.rows()
     columns = schema.header("cells", list(dict.fromkeys(key for row in rows for key in row)))
     schema.write(args.cells, "cells", ([row.get(name, "") for name in columns] for row in rows), header=columns)

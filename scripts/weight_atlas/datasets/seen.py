@@ -38,16 +38,27 @@ def recall(record: Path, mark: str | None, look: Callable[[], str]) -> str:
     mark : that of the files today, as :func:`mark` gives it
     look : reads the files, and gives what tells their content apart; its ValueError passes through
     """
-    try:
-        known: object = store.read_json(record)
-    except (ValueError, OSError):
-        known = None
-    if mark and isinstance(known, dict) and known.get("mark") == mark and isinstance(known.get("content"), str):
-        content: str = known["content"]
-        return content
+    known = _read(record)
+    if mark and known.get("mark") == mark and "content" in known:
+        return known["content"]
     content = look()
     remember(record, mark, content)
     return content
+
+
+def last(record: Path) -> str | None:
+    """What was found when somebody looked last; None where nobody did."""
+    return _read(record).get("content")
+
+
+def _read(record: Path) -> dict[str, str]:
+    """What a record says; nothing where it is none."""
+    try:
+        known = store.read_json(record)
+    except (ValueError, OSError):
+        return {}
+    is_record = isinstance(known, dict) and all(isinstance(value, str) for value in known.values())
+    return known if is_record else {}
 
 
 def remember(record: Path, mark: str | None, content: str) -> None:

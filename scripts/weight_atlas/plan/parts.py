@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from weight_atlas import networks
-from weight_atlas.datasets import source_info
+from weight_atlas.datasets import seen, source_info
 from weight_atlas.datasets.card import Card, Facts
 from weight_atlas.datasets.card import read as read_card
 from weight_atlas.datasets.source import Gone
@@ -52,7 +52,7 @@ class Parts:
     """The parts of a config's cells, so that each data set is looked at and each layer table built once."""
 
     def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True):
-        """look: whether to see if prepared data sets are still as their sources are; else they are taken as such."""
+        """look: whether to see if prepared data sets are still as their sources are; else what was seen last counts."""
         self.config, self.root, self._looks = config, root, look
         self.networks = dict(config.networks)  # and variants of them, which no config names
         self._data: dict[str, Data] = {}
@@ -74,19 +74,17 @@ class Parts:
 
     def _look(self, label: str, dataset_id: str, full: Json) -> Data:
         """What a data set holds: by its card, unless its source is there and not what it was."""
-        path, root, gone = self.root / "data" / f"{dataset_id}.json", Path(self.config.data_root), ""
+        path, root = self.root / "data" / f"{dataset_id}.json", Path(self.config.data_root)
         if not path.exists():
             return Data(label, dataset_id, full, source_info.facts(full, root))
-        card = read_card(path)
-        fingerprint = card["fingerprint"]
-        if self._looks:
-            try:
-                fingerprint = source_info.look(full, root, self.root / seen_path(dataset_id))
-            except Gone as error:
-                gone = str(error)
-        is_same = fingerprint == card["fingerprint"]
-        facts = _card_facts(card) if is_same else source_info.facts(full, root)
-        return Data(label, dataset_id, full, facts, fingerprint, gone)
+        card, record = read_card(path), self.root / seen_path(dataset_id)
+        same = card["fingerprint"]
+        try:
+            fingerprint = source_info.look(full, root, record) if self._looks else seen.last(record) or same
+            facts = _card_facts(card) if fingerprint == same else source_info.facts(full, root)
+        except Gone as error:
+            return Data(label, dataset_id, full, _card_facts(card), same, str(error))
+        return Data(label, dataset_id, full, facts, fingerprint)
 
     def network(self, label: str, where: str = "network") -> Json:
         """The network called `label`: architecture, width, options and threads; `where` is for errors."""

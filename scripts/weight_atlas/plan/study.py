@@ -47,7 +47,7 @@ class Plan:
         """Check `config` (a plain dictionary) and expand it; ConfigError with one line where something is wrong.
 
         look: whether to see if prepared data sets are still as their sources are, as whoever plans work must; else
-        they are taken as such.
+        what was seen last counts, as for the jobs of that work.
         """
         check_extent(config)
         self.config: spec.Config = check(spec.Config, config, "")
