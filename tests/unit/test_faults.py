@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 import draw
 from tests.conftest import tiny
 from tests.unit import results
+from tests.unit.tables import write_table
 from weight_atlas import store
 from weight_atlas.plan import outcome
 from weight_atlas.plan.study import Plan
@@ -42,7 +43,9 @@ def empty(*_):
 
 @pytest.fixture
 def folder(tmp_path):
-    return results.make(tmp_path)
+    made = results.make(tmp_path)
+    write_table(made / "tables/runs.csv", pd.read_csv(made / "tables/runs.csv"))
+    return made
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ from weight_atlas import schema, stats
 from weight_atlas.analysis.runs import learnt
 from weight_atlas.reporting.chapters import study
 from weight_atlas.reporting.exhibits.runs import runs
-from weight_atlas.reporting.grammar import dots
+from weight_atlas.reporting.grammar import dots, exhibit
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.source import note
 from weight_atlas.reporting.grammar.tables import Tables
 
 COUNTS = {"train": [300, 500, 200], "valid": [60, 100, 40], "test": [60, 100, 40]}
@@ -91,11 +93,26 @@ def test_they_are_counted_apart_wherever_replicates_are(tables):
     assert runs.of_asked(one) == "2 of 2 (1 never learnt)" and runs.of_asked(two) == "1 of 2 (1 diverged)"
     assert dots.tally(one) == "2/2, 1 never learnt" and dots.tally(two) == "1/2"
     assert not dots.whole(one) and not dots.whole(two)
-    both = "1 finished replicate never learnt; the means include it."
+    both = "1 finished replicate never learnt; it is included."
     assert runs.shortfall(tables) == f"Of 4 replicates 3 finished (1 diverged). {both}"
     assert runs.shortfall(tables, optimizer="level-0") == both
     assert study.replicates_sentence(tables, status.sum()).endswith(f"3 finished, 1 diverged. {both}")
     assert [text.rpartition("2 finished ")[2] for text in study.trouble(tables)][0] == "(1 never learnt)."
+
+
+def test_every_caption_on_replicates_says_so(tables):
+    def made(name, caption, file):
+        def part(_):
+            note(file)
+            return [Exhibit(name, "t", caption, "a", pd.DataFrame({"x": [1]}))]
+
+        return part
+
+    parts = {"a": made("a", "One.", "runs.csv"), "b": made("b", "Two.", "parameters.csv")}
+    parts["c"] = made("c", "Here 1 finished replicate never learnt; it is included.", "runs.csv")
+    captions = [one.caption for one in exhibit.build(parts, tables)]
+    added = "In the whole study 1 finished replicate never learnt; it is included."
+    assert captions == [f"One. {added}", "Two.", "Here 1 finished replicate never learnt; it is included."]
 
 
 def test_their_column_is_declared_and_reads_back(tables, tmp_path):

@@ -5,6 +5,7 @@ import math
 from weight_atlas.reporting.grammar import panels, style
 
 ROW = 0.27
+NEVER = "never learnt"  # what is said of replicates that classify no better than always naming the largest class
 
 
 def rows(tables, xlabel, row=ROW, aligned=True):
@@ -97,15 +98,15 @@ def whole(of):
 
 def remarks(of):
     """What is to be said beside n of N: `fate`, and how many of those that finished never learnt."""
-    return ", ".join(filter(None, [fate(of), f"{of['unlearnt']} never learnt" if of["unlearnt"] else ""]))
+    return ", ".join(filter(None, [fate(of), f"{of['unlearnt']} {NEVER}" if of["unlearnt"] else ""]))
 
 
 def tally(of):
     """ "2/3", or "3/3, 1 never learnt"."""
-    return f"{of['done']}/{of['asked']}" + (f", {of['unlearnt']} never learnt" if of["unlearnt"] else "")
+    return f"{of['done']}/{of['asked']}" + (f", {of['unlearnt']} {NEVER}" if of["unlearnt"] else "")
 
 
 def unlearnt(count):
     """A sentence on so many finished replicates that never learnt; empty for none."""
     told = "1 finished replicate" if count == 1 else f"{count} finished replicates"
-    return f"{told} never learnt; the means include {'it' if count == 1 else 'them'}." if count else ""
+    return f"{told} {NEVER}; {'it is' if count == 1 else 'they are'} included." if count else ""

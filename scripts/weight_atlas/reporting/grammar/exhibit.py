@@ -15,10 +15,12 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from weight_atlas import schema
-from weight_atlas.reporting.grammar import lettering, style
+from weight_atlas.reporting.grammar import dots, lettering, style
 from weight_atlas.reporting.grammar.faults import Fault, NothingToShow, spared
 from weight_atlas.reporting.grammar.source import Source, recorded
 from weight_atlas.store import atomic_write, write_json
+
+WITHOUT_REPLICATES = {"cells.csv", "parameters.csv", "documents.yaml"}
 
 
 @dataclass
@@ -56,9 +58,11 @@ def build(parts, tables):
     """Call the functions `parts` (name -> function of tables that returns a list of exhibits) in order: list[Exhibit].
 
     A part with nothing to show is left out, and its reason goes to `tables.left_out`, for the report to say so. A part
-    that raises is left out too, and goes to `tables.faults`.
+    that raises is left out too, and goes to `tables.faults`. Where replicates never learnt, each caption says so.
     """
-    made = []
+    made, never = [], 0
+    with spared(tables.faults, "the count of replicates that never learnt"):
+        never = int(tables.status()["unlearnt"].sum())
     for name, function in parts.items():
         try:
             with spared(tables.faults, f"the exhibit {name}"), recorded(function) as source:
@@ -66,7 +70,15 @@ def build(parts, tables):
                     made.append(replace(exhibit, source=source, name=_free(exhibit.name, made)))
         except NothingToShow as why:
             tables.left_out.append(f"The exhibit {name} is left out: {why}")
-    return made
+    return [_with_unlearnt(exhibit, never) for exhibit in made]
+
+
+def _with_unlearnt(exhibit, never):
+    """The exhibit with a sentence on the study's replicates that never learnt, where it is about replicates and its
+    caption has none on those that it shows."""
+    if not never or dots.NEVER in exhibit.caption or set(exhibit.source.files) <= WITHOUT_REPLICATES:
+        return exhibit
+    return replace(exhibit, caption=f"{exhibit.caption} In the whole study {dots.unlearnt(never)}")
 
 
 def _free(name, made):
