@@ -7,10 +7,13 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
+from tests.conftest import tiny
 from tests.unit import results
 from tests.unit.tables import write_table
 from weight_atlas import schema, stats
 from weight_atlas.analysis.runs import learnt
+from weight_atlas.plan import outcome
+from weight_atlas.plan.study import Plan
 from weight_atlas.reporting.chapters import study
 from weight_atlas.reporting.exhibits.runs import runs
 from weight_atlas.reporting.grammar import dots, exhibit
@@ -98,6 +101,18 @@ def test_they_are_counted_apart_wherever_replicates_are(tables):
     assert runs.shortfall(tables, optimizer="level-0") == both
     assert study.replicates_sentence(tables, status.sum()).endswith(f"3 finished, 1 diverged. {both}")
     assert [text.rpartition("2 finished ")[2] for text in study.trouble(tables)][0] == "(1 never learnt)."
+
+
+def test_the_console_says_how_many(tmp_path):
+    plan = Plan(tiny(), tmp_path)
+    path = tmp_path / f"results/{plan.config.name}/tables/runs.csv"
+    assert "never learnt" not in outcome.after(plan, "again")
+    frame = pd.DataFrame({"cell_id": ["a", "b", "c"], "seed": 0, "status": "done", "learnt": [False, True, None]})
+    write_table(path, frame)
+    assert "tiny: 1 of the finished replicates never learnt; the report lists them" in outcome.after(plan, "again")
+    frame = pd.read_csv(path).drop(columns="learnt")
+    frame.to_csv(path, index=False)  # of another version
+    assert "never learnt" not in outcome.after(plan, "again")
 
 
 def test_every_caption_on_replicates_says_so(tables):

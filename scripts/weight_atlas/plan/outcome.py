@@ -206,7 +206,7 @@ def after(plan: Plan, again: str) -> str:
     report = f"results/{plan.config.name}/report/report.html"
     where = [f"The report: {report}"] if (plan.root / report).exists() else []
     try:
-        parts = faults(plan)
+        parts = [*_unlearnt(plan), *faults(plan)]
     except (ValueError, OSError) as error:
         parts = [str(error)]
     return "\n".join([*filter(None, [troubled(plan, again)]), *parts, *where])
@@ -225,6 +225,14 @@ def troubled(plan: Plan, again: str) -> str:
     if retried(plan, known):
         lines.append(f"To train what failed or is not whole again:\n  {again}")
     return "\n".join(lines)
+
+
+def _unlearnt(plan: Plan) -> list[str]:
+    """A line on the finished replicates that never learnt, as the tables have them; [] for none."""
+    path = plan.root / f"results/{plan.config.name}/tables/runs.csv"
+    count = sum(row.get("learnt") == "False" for row in schema.dicts(path)) if path.exists() else 0
+    told = f"{plan.config.name}: {count} of the finished replicates never learnt; the report lists them"
+    return [told] if count else []
 
 
 def faults(plan: Plan) -> list[str]:
