@@ -1032,6 +1032,7 @@ def test_replicates_that_never_learnt_are_told_apart(tmp_path):
     short = text[: text.index("Each question leads")]
     assert "The means include them." in short
     assert "digits lenet5 kaiming_uniform sgd grid 61,706 4 2 of 3 (2 never learnt)" in text
+    assert "2 cells with 3 of 6 replicates done (2 never learnt), and 1 source cell" in text
     listed = "digits · lenet5 · kaiming_uniform · sgd 0, 2 2 of 2 base-digits-lenet5-sgd-0123abcd"
     assert listed in text[text.index("What is missing or failed", len(short)) :]
     assert "Replicates that never learnt" in text[text.index("one replicate has none") :]
