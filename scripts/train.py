@@ -18,7 +18,7 @@ from pathlib import Path
 from weight_atlas import records, store
 from weight_atlas.plan import recipe
 from weight_atlas.settings import Settings
-from weight_atlas.training import launcher, slots
+from weight_atlas.training import launcher
 from weight_atlas.training.block_files import Block
 
 
@@ -71,9 +71,6 @@ def main() -> int:
     if args.child:
         train(args)
         return 0
-    gpus = [] if args.device == "cpu" else slots.devices()
-    if args.device == "cuda" and not gpus:
-        sys.exit(f"{args.cell_id}: the config says `device: cuda`, but there is no GPU here; set it to auto or cpu")
     try:
         block = Block(args.output, args.cell_id, args.cell, find_recipe(args), args.keep, args.adopt)
     except (ValueError, OSError) as error:
@@ -84,7 +81,7 @@ def main() -> int:
         attempt=args.attempt,
         attempts=args.attempts,
         stop=args.failures == "stop",
-        gpus=gpus,
+        device=args.device,
         jobs_per_gpu=args.jobs_per_gpu,
     )
     return launcher.launch(block, job)

@@ -33,7 +33,16 @@ import yaml
 
 # Times, speeds, memory, names of machines, versions: columns, and rows whose column of NAMING says that they hold it.
 LEFT_OUT = frozenset(
-    {"wall_seconds", "seconds", "time (s)", "images_per_second", "peak_memory_mib", "device_name", "torch"}
+    {
+        "wall_seconds",
+        "seconds",
+        "time (s)",
+        "images_per_second",
+        "peak_memory_mib",
+        "peak_gpu_memory_mib",
+        "device_name",
+        "torch",
+    }
 )
 NAMING = ("measure", "quantity", "place")  # in JSON: keys
 TIMES = re.compile(r"(?<=wall time in seconds )\S+ and \S+")  # in sentences

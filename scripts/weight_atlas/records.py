@@ -24,7 +24,8 @@ from weight_atlas.json_fields import (
 )
 from weight_atlas.vocabulary import ENDED, Status
 
-# What run.json must say and may say; and of a replicate what record.json does, and what both do once it is in place.
+# What run.json must say; what is said of the machine that trained a replicate; and of a replicate what record.json must
+# say, what both must once it is in place, and what they may say.
 RUN: Fields = {"cell_id": is_text, "replicates": is_list, "cell": is_object}
 MACHINE: Fields = {
     "device": or_none(is_text),
@@ -37,7 +38,12 @@ ENDING: Fields = {
     "status": lambda value: isinstance(value, str) and value in ENDED,
     "epochs": is_count,
 }
-SEALED: Fields = {**ENDING, "recipe": object_of(or_none(is_text)), "sha256": object_of(is_text)}
+SEALED: Fields = {
+    **ENDING,
+    "machine": lambda value: find_mismatch(value, {}, MACHINE) is None,
+    "recipe": object_of(or_none(is_text)),
+    "sha256": object_of(is_text),
+}
 COURSE: Fields = {
     "cause": or_none(is_text),
     "best_epoch": or_none(is_count),
@@ -46,6 +52,7 @@ COURSE: Fields = {
     "wall_seconds": or_none(is_number),
     "images_per_second": or_none(is_number),
     "peak_memory_mib": or_none(is_number),
+    "peak_gpu_memory_mib": or_none(is_number),
 }
 
 NO_MACHINE: dict[str, Any] = {"device": None, "device_name": None, "versions": {}}
@@ -66,11 +73,11 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: store.sha256(path) for path in files}
 
 
-def seal(block: Path, seed: int, recipe: Mapping[str, str | None], machine: Mapping[str, Any]) -> None:
-    """Add to the record of a replicate what it was trained from, by which machine, and the digests of its files."""
+def seal(block: Path, seed: int, recipe: Mapping[str, str | None]) -> None:
+    """Add to the record of a replicate what it was trained from, and the digests of its files."""
     path = store.record_path(block, seed)
-    sealed = {"recipe": recipe, "machine": machine, "sha256": digests(path.parent)}
-    store.write_json(path, store.read_json(path) | sealed)
+    sealed = {"recipe": recipe, "sha256": digests(path.parent)}
+    store.write_json(path, {"machine": NO_MACHINE} | store.read_json(path) | sealed)
 
 
 def assemble(block: Path, cell_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,9 +92,7 @@ def assemble(block: Path, cell_id: str, settings: Mapping[str, Any]) -> dict[str
         lines += path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
         records.append(store.read_json(store.record_path(block, seed)))
     run: dict[str, Any] = {"cell_id": cell_id, "kind": cell_id.split("-")[0], "seeds": list(store.block_seeds(block))}
-    run |= records[-1]["machine"]
-    run["replicates"] = [{key: record[key] for key in record if key != "machine"} for record in records]
-    run["cell"] = settings
+    run |= {"replicates": records, "cell": settings}
     with store.atomic_write(block / "metrics.csv") as part:
         part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     store.write_json(block / "run.json", run)
@@ -108,7 +113,7 @@ def read(block: str | Path) -> dict[str, Any]:
 
 def _find_problem(run: Any, cell_id: str, seeds: list[int]) -> str | None:
     """Why what a run.json holds is no record of a block of these seeds, in one line; None where it is."""
-    if problem := find_mismatch(run, RUN, MACHINE):
+    if problem := find_mismatch(run, RUN):
         return problem
     if run["cell_id"] != cell_id:
         return f"cell_id is {reprlib.repr(run['cell_id'])}"

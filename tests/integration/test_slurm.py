@@ -1,4 +1,4 @@
-"""The workflow on a real SLURM of one node, on loopback, with a pretended GPU. Needs slurmctld, slurmd, munge."""
+"""The workflow on a real SLURM of one node, on loopback, with two pretended GPUs. Needs slurmctld, slurmd, munge."""
 
 import contextlib
 import json
@@ -33,6 +33,7 @@ AuthInfo=socket={d}/munge.socket
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
+TaskProlog={d}/prolog
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/filetxt
@@ -53,8 +54,37 @@ SlurmctldLogFile={d}/slurmctld.log
 SlurmdLogFile={d}/slurmd.log
 SlurmdSpoolDir={d}/spool
 StateSaveLocation={d}/state
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:1
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:2
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+# Where devices are kept from jobs (ConstrainDevices), each job sees its own GPU as number 0, and nvidia-smi lists it
+# alone. Without a GPU both are pretended: CARD is the number that SLURM gave.
+PROLOG = """#!/bin/sh
+[ -z "$CUDA_VISIBLE_DEVICES" ] || printf 'export %s\\n' CARD="$CUDA_VISIBLE_DEVICES" CUDA_VISIBLE_DEVICES=0
+"""
+NVIDIA_SMI = """#!/bin/sh
+echo "GPU 0: A pretended GPU (UUID: GPU-$CARD)"
+"""
+# A trainer that trains on the processor and says which GPU it was given, from when to when. Where there is a file `two`
+# the first one waits for a second one.
+PRETENDED = """
+
+def find(kind: str) -> torch.device:
+    import atexit
+    import time
+
+    def say(word: str) -> None:
+        with open("cards.txt", "a") as file:
+            file.write(f"{word} {os.environ['CUDA_VISIBLE_DEVICES']} {os.environ['CARD']} {os.getpid()}\\n")
+
+    assert kind == "cuda"
+    say("begins")
+    atexit.register(say, "ends")
+    for _ in range(600 if Path("two").exists() else 0):
+        if Path("cards.txt").read_text().count("begins") > 1:
+            break
+        time.sleep(0.1)
+    return torch.device("cpu")
 """
 
 
@@ -86,7 +116,7 @@ def free_ports(count):
 
 @pytest.fixture(scope="module")
 def slurm():
-    """A SLURM of one node with one GPU (which is /dev/null): (its folder, the environment that finds it)."""
+    """A SLURM of one node with two GPUs (/dev/null, /dev/zero): (its folder, the environment that finds it)."""
     missing = [name for name in PROGRAMS if program(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} missing; Debian's packages are slurmctld, slurmd, slurm-client and munge")
@@ -96,7 +126,11 @@ def slurm():
         (folder / name).mkdir()
     host, user = socket.gethostname(), subprocess.run(["id", "-un"], capture_output=True, text=True).stdout.strip()
     (folder / "slurm.conf").write_text(CONFIG.format(host=host, user=user, d=folder, ports=free_ports(2)))
-    (folder / "gres.conf").write_text(f"NodeName={host} Name=gpu File=/dev/null\n")
+    cards = "".join(f"NodeName={host} Name=gpu File=/dev/{name}\n" for name in ("null", "zero"))
+    (folder / "gres.conf").write_text(cards)
+    for path, text in (("prolog", PROLOG), ("bin/nvidia-smi", NVIDIA_SMI)):
+        (folder / path).write_text(text)
+        (folder / path).chmod(0o755)
     (folder / "munge.key").write_bytes(secrets.token_bytes(1024))
     (folder / "munge.key").chmod(0o600)
     # The job step that Snakemake starts within a job does not inherit SLURM_CONF.
@@ -155,6 +189,12 @@ def record(folder):
     return found
 
 
+def pretend_gpus(workflow):
+    """Let the trainer of this copy of the workflow take the GPU that it is given, and train on the processor."""
+    with open(workflow.root / "scripts/weight_atlas/training/device.py", "a") as file:
+        file.write(PRETENDED)
+
+
 def overlap(one, other):
     return one[0] < other[1] and other[0] < one[1]
 
@@ -162,6 +202,8 @@ def overlap(one, other):
 def test_the_whole_workflow_through_the_profile(slurm, tmp_path):
     folder, environment = slurm
     workflow = Workflow(tmp_path, tiny() | {"device": "auto"})
+    pretend_gpus(workflow)
+    (tmp_path / "two").touch()
     said = submit(workflow, environment)
     jobs = record(folder)
     assert {state for *_, state in jobs.values()} == {"COMPLETED"}
@@ -170,7 +212,13 @@ def test_the_whole_workflow_through_the_profile(slurm, tmp_path):
     gpu = [jobs[int(job)] for job, rule in kinds.items() if rule in ("train", "retrain")]
     cpu = [jobs[int(job)] for job, rule in kinds.items() if rule not in ("train", "retrain")]
     assert len(gpu) == 9 and len(cpu) >= 7 and len(gpu) + len(cpu) == len(jobs)
-    assert not [1 for at, one in enumerate(gpu) for other in gpu[:at] if overlap(one, other)], "one GPU, one job"
+    held, most = set(), 0
+    for word, name, card, process in map(str.split, (tmp_path / "cards.txt").read_text().splitlines()):
+        assert name == "0" and card in {"0", "1"}
+        assert word == "ends" or card not in {one for one, _ in held}, "one GPU, one job"
+        held ^= {(card, process)}
+        most = max(most, len(held))
+    assert not held and most == 2, "two GPUs, two jobs"
     assert any(overlap(one, other) for one in cpu for other in gpu), "what needs no GPU runs beside"
     assert "Nothing to be done" in submit(workflow, environment)
 
@@ -213,6 +261,7 @@ def test_short_runs_share_a_submission(slurm, tmp_path):
     folder, environment = slurm
     config = small("lenet1", ["kaiming_uniform", "default"], ["sgd", "adam"])
     workflow = Workflow(tmp_path, config | {"device": "auto", "replicates": 1})
+    pretend_gpus(workflow)
     before = set(record(folder))
     packed = ["--groups", "train=pack", "--group-components", "pack=4"]
     packed += ["--resources", "gpu=1", "--set-resource-scopes", "gpu=local"]

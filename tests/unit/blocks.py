@@ -17,6 +17,6 @@ def again(block: Path) -> None:
 def write(block: Path, cell_id: str, settings: dict, replicates: list[dict], recipe: dict | None = None) -> dict:
     """Record the replicates, whose snapshots are there already, and write the block's files; what run.json says."""
     for record in replicates:
-        store.write_json(store.record_path(block, record["seed"]), record)
-        records.seal(block, record["seed"], recipe or {}, MACHINE)
+        store.write_json(store.record_path(block, record["seed"]), {"machine": MACHINE} | record)
+        records.seal(block, record["seed"], recipe or {})
     return records.assemble(block, cell_id, settings)

@@ -41,6 +41,12 @@ OTHERS = {
     "a text": ("run", "'run' is no JSON object"),
     "an empty object": ({}, "cell_id is missing"),
 }
+
+
+def _machine(run: dict, **changed) -> None:
+    run["replicates"][0]["machine"].update(changed)
+
+
 # Changes to a good run.json, and what the line says of them.
 RECORDS = {
     "no replicates": (lambda run: run.pop("replicates"), "replicates is missing"),
@@ -48,8 +54,8 @@ RECORDS = {
     "another cell": (lambda run: run.update(cell_id="base-other"), "cell_id is 'base-other'"),
     "a cell that is a list": (lambda run: run.update(cell=[]), r"cell is \[\]"),
     "other settings": (lambda run: run["cell"].update(classes=3), None),
-    "a version that is a number": (lambda run: run.update(versions={"torch": 2}), r"versions is \{'torch': 2\}"),
-    "a device that is a number": (lambda run: run.update(device=1), "device is 1"),
+    "a version that is a number": (lambda run: _machine(run, versions={"torch": 2}), "replicates: machine is .*"),
+    "a device that is a number": (lambda run: _machine(run, device=1), "replicates: machine is .*"),
     "a replicate too few": (lambda run: run["replicates"].pop(), r"replicates: the seeds are \[0\]"),
     "a replicate twice": (lambda run: run["replicates"].append(run["replicates"][0]), r"replicates: the seeds are .*"),
     "the same seed": (lambda run: run["replicates"][1].update(seed=0), r"replicates: the seeds are \[0, 0\]"),

@@ -5,12 +5,13 @@ import os
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import until
 from weight_atlas import store
-from weight_atlas.training import launcher
+from weight_atlas.training import launcher, slots
 from weight_atlas.training.attempts import SILENT, Attempts
 
 FULL = "import sys; sys.exit('OSError: [Errno 28] No space left on device: seed0.json')"
@@ -30,10 +31,10 @@ def block(tmp_path):
     return launcher.Block(tmp_path / "cells" / "base-x" / "seeds_0-0", "base-x", {})
 
 
-def launch(block, program, attempt=1, log=None, stop=False):
+def launch(block, program, attempt=1, log=None, stop=False, **options):
     command = [sys.executable, "-c", program, str(block.scratch)]
     log = log or block.directory.parents[2] / "train.log"
-    return launcher.launch(block, launcher.Job(command, log, attempt, 3, stop, [], 1))
+    return launcher.launch(block, launcher.Job(command, log, attempt, 3, stop, **options))
 
 
 def test_a_full_disk_is_no_failure_of_the_cell(block, capfd):
@@ -191,3 +192,123 @@ for seed in (0, 1):
     assert "was altered" in said and "is missing" in said
     again = launcher.Block(two.directory, two.cell_id, two.settings, {"code": "other"})
     assert launch(again, program) == 0 and (tmp_path / "train.log").read_text() == "trained 0\ntrained 1\n"
+
+
+# ------------------------------------------------------------------------------------------ where there is a GPU
+
+
+@pytest.fixture
+def two_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(slots.tempfile, "tempdir", None)
+    monkeypatch.setattr(slots, "gpus", lambda: [slots.Gpu("0", "GPU-a"), slots.Gpu("1", "GPU-b")])
+
+
+SHOW = "import os, sys; print('device:', os.environ.get('CUDA_VISIBLE_DEVICES'), *sys.argv[2:], flush=True)\n"
+
+
+@pytest.mark.parametrize(("device", "shown"), [("auto", "0 --device cuda"), ("cuda", "0 --device cuda"), ("cpu", None)])
+def test_a_training_sees_its_own_gpu_and_says_so(block, two_gpus, monkeypatch, capfd, device, shown):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert launch(block, SHOW + GOOD, device=device) == 0
+    assert ("device: 0 --device cuda" in capfd.readouterr().out) == bool(shown)
+    log = (block.directory.parents[2] / "train.log").read_text()
+    assert log.startswith(f"device: {shown or 'None --device cpu'}\n")
+
+
+def test_auto_without_a_gpu_is_the_cpu(block, monkeypatch):
+    monkeypatch.setattr(slots, "gpus", list)
+    assert launch(block, SHOW + GOOD, device="auto") == 0
+    assert "--device cpu" in (block.directory.parents[2] / "train.log").read_text()
+
+
+def test_where_no_gpu_is_to_be_seen_nothing_is_trained_and_nothing_recorded(block, monkeypatch, capfd):
+    monkeypatch.setattr(slots, "gpus", list)
+    program = "raise SystemExit('not to be run')"
+    assert [launch(block, program, attempt, device="cuda") for attempt in (1, 2, 3, 4)] == [1] * 4
+    said = capfd.readouterr().err
+    assert said.count("`device: cuda`, but there is no GPU here") == 4 and "not to be run" not in said
+    assert not (block.directory / "run.json").exists() and block.unfinished() == [0]
+
+
+def test_the_last_attempt_is_recorded_without_a_gpu_too(block, monkeypatch):
+    """The job that records a failure asks for no GPU, and a scheduler shows it none."""
+    monkeypatch.setattr(slots, "gpus", list)
+    block.scratch.mkdir(parents=True)
+    Attempts(block.scratch / "attempts.json").begin(3, block.recipe)
+    assert launch(block, "raise SystemExit('not to be run')", attempt=4, device="cuda") == 0
+    assert store.read_json(block.directory / "run.json")["replicates"][0]["status"] == "failed"
+
+
+def test_a_gpu_that_torch_cannot_use_stops_everything_unrecorded(block, two_gpus, capfd):
+    """In torch's own words; the trainer is the real one, which finds no driver here."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(launcher.__file__).parents[2])!r})
+from weight_atlas.training import device
+device.find(sys.argv[-1])
+"""
+    assert [launch(block, program, attempt, device="auto") for attempt in (1, 2, 3, 4)] == [1] * 4
+    said = capfd.readouterr().err
+    assert said.count("the GPU 0 is there, but torch finds no GPU: ") == 4 and "NVIDIA" in said
+    assert not (block.directory / "run.json").exists() and block.unfinished() == [0]
+    assert launch(block, GOOD, device="auto") == 0
+
+
+FULL_GPU = """
+import sys
+print("Traceback (most recent call last):")
+print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1 GiB")
+sys.exit(1)
+"""
+
+
+def test_a_gpu_that_is_full_is_tried_again_with_one_for_itself_alone(block, two_gpus, capfd):
+    held = []
+
+    def taken(number):
+        locks = [slots._try_lock(slots.folder() / f"GPU-a.{slot}.lock") for slot in range(2)]
+        held.append(sum(lock is None for lock in locks))
+        for lock in locks:
+            if lock is not None:
+                os.close(lock)
+
+    follow = launcher.Launch.follow
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launcher.Launch, "follow", lambda *arguments: [taken(0), follow(*arguments)][1])
+        assert launch(block, FULL_GPU, 1, device="auto", jobs_per_gpu=2) == 1
+        assert launch(block, FULL_GPU, 2, device="auto", jobs_per_gpu=2) == 0, "nothing else to try: recorded"
+    assert held == [1, 2]
+    record = store.read_json(block.directory / "run.json")["replicates"][0]
+    assert record["status"] == "failed" and "OutOfMemoryError: CUDA out of memory" in record["cause"]
+
+
+def test_a_gpu_that_a_training_had_for_itself_is_not_tried_again(block, two_gpus):
+    assert launch(block, FULL_GPU, 1, device="auto") == 0
+    assert store.read_json(block.directory / "run.json")["replicates"][0]["status"] == "failed"
+
+
+ASSERTION = """\
+Indexing.cu:1284: block: [0,0,0], thread: [0,0,0] Assertion `srcIndex < srcSelectDimSize` failed.
+Traceback (most recent call last):
+  File "engine.py", line 1, in train_step
+torch.AcceleratorError: CUDA error: device-side assert triggered
+Search for `cudaErrorAssert' in https://docs.nvidia.com/cuda/cuda-runtime-api for more information.
+CUDA kernel errors might be asynchronously reported at some other API call.
+For debugging consider passing CUDA_LAUNCH_BLOCKING=1
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (ASSERTION, "exit status 1: torch.AcceleratorError: CUDA error: device-side assert triggered"),
+        ("ValueError: one\nKeyError: 'two'\n", "exit status 1: KeyError: 'two'"),
+        ("first\nlast\n\n", "exit status 1: last"),
+        ("", "exit status 1: nothing"),
+    ],
+)
+def test_the_cause_is_the_error_by_its_name(said, expected):
+    assert launcher.cause(1, said.splitlines()) == expected

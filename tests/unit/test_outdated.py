@@ -35,12 +35,11 @@ def finish(plan: study.Plan, cell_id: str, *replicates: dict) -> None:
     ]
     card = plan.root / f"data/{cell.settings.json['dataset_id']}.json"
     made_from = recipe.block(cell.settings, card, None, parents, [one["seed"] for one in replicates])
-    rows = [one | {"recipe": made_from} for one in replicates]
+    rows = [one | {"recipe": made_from, "machine": MACHINE} for one in replicates]
     run = {
         "cell_id": cell_id,
         "kind": cell.kind,
         "seeds": [0, 1],
-        **MACHINE,
         "replicates": rows,
         "cell": cell.settings.json,
     }

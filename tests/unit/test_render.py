@@ -92,6 +92,7 @@ def run(cell, seed, status="done", cause=""):
         "wall_seconds": 10.5 + seed if done else "",
         "images_per_second": 2000 + seed if done else "",
         "peak_memory_mib": 512.25 if done else "",
+        "peak_gpu_memory_mib": "",
         "device": "cpu",
         "device_name": "A processor",
         "threads": 1,

@@ -402,6 +402,37 @@ def test_track_records_dead_rounding_and_returned_values(toy, tmp_path, monkeypa
     assert store.load_tensors(tmp_path / "returned.safetensors")["weight"].tolist() == [[3, 0]]
 
 
+def test_the_bits_are_those_of_plain_comparisons():
+    """Against `!=` and `|=` value by value, for all that float32 has: zeros of both signs, subnormals, huge ones,
+    infinities and NaN; and the same when it is interrupted after any step."""
+    special = torch.tensor([0.0, -0.0, 1e-45, -1e-45, 1e-38, 1.0, 1.0 + 2**-23, 3e38, math.inf, math.nan])
+    model = torch.nn.ModuleDict({"a": torch.nn.Linear(5, 4), "b": torch.nn.Linear(10, 1), "c": torch.nn.Linear(3, 1)})
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.copy_(special[torch.randint(8, value.shape, generator=draw)])
+    model["c"].requires_grad_(False)
+    start = {name: value.detach().clone() for name, value in model.named_parameters()}
+    evidence = track.GradientTracker(model)
+    gradient, changed = ({name: torch.zeros(value.shape, dtype=bool) for name, value in start.items()} for _ in "ab")
+    for step in range(9):
+        for name, value in model.named_parameters():
+            few = torch.rand(value.shape, generator=draw) < 0.15
+            if value.requires_grad and not (name.startswith("b") and step < 2):
+                value.grad = torch.where(few, special[torch.randint(10, value.shape, generator=draw)], 0.0)
+                gradient[name] |= value.grad != 0
+        evidence.add_gradients()
+        for name, value in model.named_parameters():
+            if value.requires_grad:
+                few = torch.rand(value.shape, generator=draw) < 0.15
+                value.data = torch.where(few, special[torch.randint(8, value.shape, generator=draw)], value.data)
+                changed[name] |= value.data != start[name]
+        evidence.add_values()
+        expected = {name: (gradient[name] + 2 * changed[name]).to(torch.uint8) for name in start}
+        assert all(torch.equal(bits, expected[name]) for name, bits in evidence.tensors().items()), step
+        evidence = track.GradientTracker(model, start, evidence.tensors())
+
+
 def test_track_changes_no_weight(toy, tmp_path):
     plain, tracked = settings(), settings()
     tracked["training"]["track"] = True

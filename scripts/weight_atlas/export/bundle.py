@@ -171,8 +171,9 @@ def provenance(result: Result, commit: str, snakemake: str) -> dict[str, Any]:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     _, head, _ = (result.folder / "report/report.qmd").read_text(encoding="utf-8").split("---\n", 2)
     runs = [read_json(path / "run.json") for path in _blocks(result) if (path / "run.json").exists()]
-    kinds = sorted({kind for run in runs for kind in run["versions"]})
-    versions = {kind: sorted({run["versions"][kind] for run in runs if kind in run["versions"]}) for kind in kinds}
+    machines = [record["machine"] for run in runs for record in run["replicates"]]
+    kinds = sorted({kind for one in machines for kind in one["versions"]})
+    versions = {kind: sorted({one["versions"][kind] for one in machines if kind in one["versions"]}) for kind in kinds}
     cards = [read_json(result.root / name) for name in result.cards]
     replicates = [(cell_id, seed) for cell_id, cell in result.cells.items() for seed in cell["seeds"]]
     return {
@@ -182,7 +183,7 @@ def provenance(result: Result, commit: str, snakemake: str) -> dict[str, Any]:
         "date": str(yaml.safe_load(head)["date"]),
         "workflow": {"title": citation["title"], "version": str(citation["version"]), "commit": commit},
         "versions": versions | {"snakemake": snakemake},
-        "devices": sorted({f"{run['device']}: {run['device_name']}" for run in runs if run["device"]}),
+        "devices": sorted({f"{one['device']}: {one['device_name']}" for one in machines if one["device"]}),
         "data": [{key: card[key] for key in CARD_KEYS} for card in cards],
         "replicates": dict(sorted(Counter(result.status(*replicate) for replicate in replicates).items())),
     }

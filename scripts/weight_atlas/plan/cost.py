@@ -2,14 +2,16 @@
 
 The estimates are deliberately simple: a multiply-accumulate and a moved activation each cost a fixed time on one CPU
 thread, fitted to the measured images/s of the networks here (`benchmarks/` has the command); a GPU is taken as a fixed
-multiple. They choose limits for a scheduler and tell a person what to expect; they decide nothing else.
+multiple, but for the time that it takes to start the operations of a step. They choose limits for a scheduler and tell
+a person what to expect; they decide nothing else.
 """
 
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from weight_atlas.networks.table import Layer
+from weight_atlas.networks import batches
+from weight_atlas.networks.table import Layer, Table
 from weight_atlas.plan.cell import Cell
 from weight_atlas.settings import Optimizer
 from weight_atlas.training.frozen import constant, same_rows
@@ -22,9 +24,10 @@ PARAMETER = 1.2e-9  # seconds per parameter and step: the optimizer's pass over 
 START = 4.0  # seconds per job: interpreter, torch, data
 BFLOAT16 = 2.5  # how much faster bfloat16 is than float32, where the processor has the instructions
 GPU = 40.0  # speed of a GPU in CPU threads
+GPU_STEP, GPU_LAYER = 1e-3, 60e-6  # seconds per step, and per layer in it, to start its operations, 5 to 10 us each
 BASE_MB = 900  # resident memory of a process with torch
+CUDA_MB, CONTEXT_MB = 2500, 800  # and with CUDA's libraries; memory of a GPU that these and their workspaces take
 DISK = 1e-8  # seconds per byte of a file that is read, hashed and written
-EVALUATED = 500  # images at a time
 ENTRY = 75  # bytes of a tensor's entry in a file's header, its name apart
 ROW, COUNTS = 170, 87  # bytes of a row of a table, of one with whole numbers alone
 RECORD = 1400, 430  # bytes of a block's run.json, and of each replicate in it
@@ -40,6 +43,7 @@ class Need:
     working_bytes: int  # on disk beyond that, until the block is finished
     threads: int
     gpu: int
+    gpu_mb: int  # of the memory of one GPU, where it is trained on one
 
     @property
     def runtime(self) -> int:
@@ -162,29 +166,35 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
     training, data = cell.settings.training, cell.trained_on
     counts = data.facts["counts"]
     threads = cell.settings.network.threads
+    epochs, parameters = training.epochs, cell.table.parameter_count
     train_images = counts["train"] * len(training.copies or [1])
-    batch, epochs, parameters = min(training.batch_size, train_images), training.epochs, cell.table.parameter_count
+    batch = min(training.batch_size, train_images)
     steps = -(-train_images // batch) * epochs
-    speed = GPU if device == "cuda" else threads
     seconds, features = passes(cell, train_images, counts["valid"] + counts["test"])
     seconds /= BFLOAT16 if training.precision == "bfloat16" else 1.0
-    work = seconds + train_images * epochs * IMAGE + steps * (STEP + parameters * PARAMETER)
+    work = seconds + train_images * epochs * IMAGE + steps * parameters * PARAMETER
+    launching = steps * (GPU_STEP + GPU_LAYER * len(cell.table.layers))
+    time = max(work / GPU, launching) if device == "cuda" else (work + steps * STEP) / threads
     pixels = data.facts["channels"] * data.size**2
-    memory = (
-        BASE_MB
-        + (10 if training.track else 8) * 4 * parameters / 1e6
-        + 2 * 4 * cell.table.activation_count * batch / 1e6
-        + (sum(counts.values()) * pixels + 2 * features) / 1e6
-    )
+    held = sum(counts.values()) * pixels + features  # from the start to the end
+    working = held + (11 if training.track else 8) * 4 * parameters + _map_bytes(cell.table, batch)
+    on_host = BASE_MB + CUDA_MB + (held + 3 * 4 * parameters) / 1e6
     stays, more = disk(cell, kept)
     return Need(
-        seconds=START + replicates * work / speed,
-        mem_mb=int(memory),
+        seconds=START + replicates * time,
+        mem_mb=int(on_host if device == "cuda" else BASE_MB + working / 1e6),
         disk_bytes=int(RECORD[0] + replicates * stays),
         working_bytes=int(replicates * more),
         threads=threads,
         gpu=0 if device == "cpu" else 1,
+        gpu_mb=0 if device == "cpu" else int(CONTEXT_MB + working / 1e6),
     )
+
+
+def _map_bytes(table: Table, batch: int) -> int:
+    """The most that the maps of a batch take: those that its backward pass reads with their gradients, or those of an
+    evaluation."""
+    return max(2 * 4 * table.activation_count * batch, batches.map_bytes(table) * batches.evaluated(table))
 
 
 def reading(cell: Cell, replicates: int) -> Need:
@@ -195,7 +205,7 @@ def reading(cell: Cell, replicates: int) -> Need:
     size = 4 * (cell.table.parameter_count + cell.table.buffer_count)
     seconds = size * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
     memory = BASE_MB + 4 * size / 1e6 + (sum(counts.values()) * pixels) / 1e6
-    memory += 4 * cell.table.activation_count * EVALUATED / 1e6 if cell.data else 0
+    memory += batches.map_bytes(cell.table) * batches.evaluated(cell.table) / 1e6 if cell.data else 0
     return Need(
         seconds=START + snapshots * seconds,
         mem_mb=int(memory),
@@ -203,6 +213,7 @@ def reading(cell: Cell, replicates: int) -> Need:
         working_bytes=0,
         threads=threads if cell.data else 1,
         gpu=0,
+        gpu_mb=0,
     )
 
 

@@ -66,8 +66,11 @@ def before(plan: Plan, again: Collection[str]) -> str:
     return f"{head}; {left} to train in {len(jobs)} jobs, about {time} on {os.cpu_count()} cores"
 
 
-def table(plan: Plan, again: Collection[str]) -> str:
-    """What `snakemake plan` prints: the cells of each study, then jobs, time, memory and disk."""
+def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> str:
+    """What `snakemake plan` prints: the cells of each study, then jobs, time, memory and disk.
+
+    gpu_bytes: the memory of the smallest GPU here, where there is one.
+    """
     lines = []
     for study in plan.config.asked:
         entries = [entry for entry in plan.entries if entry.study == study]
@@ -91,7 +94,29 @@ def table(plan: Plan, again: Collection[str]) -> str:
         f"disk      about {size(disk_bytes(plan))} of snapshots, and up to {size(working_bytes(plan, jobs))} more for "
         "each job while it trains (an estimate)",
     ]
+    if plan.config.device == "cuda" or gpu_bytes:
+        lines += gpu_memory(plan, gpu_bytes)
     return "\n".join(lines)
+
+
+def gpu_memory(plan: Plan, gpu_bytes: int | None) -> list[str]:
+    """The memory that trainings take of a GPU, and which of them are more than this one has.
+
+    gpu_bytes: the memory of the smallest GPU here, or None where there is none.
+    """
+    needs = {cell: cost.need(plan.cells[cell], 1, "cuda").gpu_mb * 10**6 for cell in dict(trained(plan))}
+    if not needs:
+        return []
+    jobs, largest = plan.config.jobs_per_gpu, max(needs, key=lambda cell: needs[cell])
+    here = f"; the GPU here has {size(gpu_bytes)}" if gpu_bytes else "; no GPU is seen here"
+    lines = [f"GPU       up to {size(needs[largest])} of its memory ({largest}), {jobs} at a time (an estimate){here}"]
+    over = [cell for cell, need in needs.items() if gpu_bytes and need * jobs > gpu_bytes]
+    if over:
+        lines.append(
+            f"          too much for {len(over)} of {len(needs)} cells, {over[0]} the first of them: lower "
+            f"{'jobs_per_gpu' if jobs > 1 else 'their batch_size'}, or take a larger GPU"
+        )
+    return lines
 
 
 def disk_bytes(plan: Plan) -> int:

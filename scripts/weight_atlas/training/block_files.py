@@ -125,15 +125,13 @@ class Block:
 
         Whatever interrupts it, each replicate is whole in one of the two directories, and the next job goes on here.
         """
-        path = self.scratch / "machine.json"
-        machine = store.read_json(path) if path.exists() else records.NO_MACHINE
         store.make_folder(self.directory / "snapshots")
         # What a process that was killed was writing.
         for part in (*self.directory.glob(".part-*"), *self.scratch.rglob(".part-*")):
             part.unlink()
         for seed in self.unplaced():
             source, target = (store.replicate_path(where, seed) for where in (self.scratch, self.directory))
-            records.seal(self.scratch, seed, self.recipe, machine)
+            records.seal(self.scratch, seed, self.recipe)
             os.replace(source, target)
             store.flush(target.parent)
         for folder in self.directory.parents[:2]:  # Snakemake makes these, and does not flush them

@@ -17,8 +17,10 @@ import torch
 
 from weight_atlas import store
 
-# Between two checkpoints: a shorter run leaves none unless it is asked to stop.
+# Between two checkpoints: a shorter run leaves none unless it is asked to stop. One that takes longer to write than
+# COSTLY, 2 % of the minute, is as much rarer.
 SECONDS = float(os.environ.get("WEIGHT_ATLAS_CHECKPOINT_SECONDS", 60))
+COSTLY = 1.2
 
 
 class Checkpoint(NamedTuple):
@@ -41,14 +43,22 @@ def path(out: Path, seed: int) -> Path:
 
 
 def identity(settings: Mapping[str, Any], seed: int, device: torch.device) -> str:
-    """What a checkpoint must have been made by: the same cell and seed, the same torch on the same kind of device."""
-    maker = [settings, seed, torch.__version__, device.type, torch.get_num_threads()]
+    """What a checkpoint must have been made by: the same cell and seed, the same torch on the same kind of device, and
+    of GPU."""
+    card = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    maker = [settings, seed, torch.__version__, card, torch.get_num_threads()]
     return hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()
+
+
+def interval(spent: float) -> float:
+    """Seconds from a checkpoint, which took so many seconds to write, to the next one."""
+    return SECONDS * max(1.0, spent / COSTLY)
 
 
 def save(file: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any], maker: str) -> None:
     """Write the tensors and the facts (JSON) of a replicate that `maker` (see `identity`) trains."""
     text = json.dumps(facts)
+    tensors = {name: tensor.detach().cpu() for name, tensor in tensors.items()}  # once, for the digest and the file
     store.save_tensors(file, tensors, {"maker": maker, "digest": digest(tensors, text), "facts": text})
 
 
@@ -75,5 +85,5 @@ def digest(tensors: Mapping[str, torch.Tensor], facts: str) -> str:
     sha = hashlib.sha256(facts.encode())
     for name in sorted(tensors):
         sha.update(name.encode())
-        sha.update(tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        sha.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from weight_atlas import starts, store, streams
-from weight_atlas.networks import build
+from weight_atlas.networks import batches, build
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Penalty, Settings, Stage
 from weight_atlas.training import checkpoint
@@ -30,7 +30,6 @@ from weight_atlas.training.track import GradientTracker
 
 # A loss above so many nats is no training any more, though it may stay finite for ever (units die, biases explode).
 DIVERGED = 1000.0
-EVAL_BATCH = 500
 LOG_SECONDS = 5.0
 
 
@@ -48,6 +47,7 @@ class Run:
         self.stream = streams.prefix(settings.start)
         self.model, self.table = build.build(*settings.network_arguments)
         self.feed = Feed(data, self.training, seed, self.stream)
+        self.evaluated = batches.evaluated(self.table)  # images at a time
         self.steps = steps_per_epoch(len(self.feed), self.training.batch_size, self.table)
         self.penalty = self.training.penalty
         self.penalised = penalised_layers(self.table, self.penalty.layers) if self.penalty else []
@@ -59,7 +59,8 @@ class Run:
         self.features: dict[Split, Tensor] = {}  # what frozen first layers make of the images of a split
         self.interrupted: dict[str, Tensor] = {}  # sums and generators of an epoch that a checkpoint interrupted
         self.maker = checkpoint.identity(settings.json, seed, device)
-        self.began = self.saved = time.monotonic()
+        self.began = time.monotonic()
+        self.next_checkpoint = self.began + checkpoint.interval(0.0)
 
     def train(self, file: str | None) -> dict[str, Any]:
         """Train from the start (loaded from `file` where it is not drawn) to the end or to divergence.
@@ -135,7 +136,8 @@ class Run:
 
     def _checkpoint(self, optimizer: torch.optim.Optimizer, step: int, sums: Tensor | None = None) -> None:
         """Leave a checkpoint where it is time for one, or where somebody asks to stop: then this is the end."""
-        if not (Run.stopping or time.monotonic() - self.saved >= checkpoint.SECONDS) or self.diverged:
+        began = time.monotonic()
+        if not (Run.stopping or began >= self.next_checkpoint) or self.diverged:
             return
         tensors = {f"model:{name}": tensor for name, tensor in self.model.state_dict().items()}
         moments = optimizer_state(optimizer, dict(self.model.named_parameters()))
@@ -147,7 +149,7 @@ class Run:
             tensors["interrupted:cuda"] = torch.cuda.get_rng_state(self.device)
         facts = {"state": asdict(self.state), "step": step, "seconds": time.monotonic() - self.began}
         checkpoint.save(checkpoint.path(self.out, self.seed), tensors, facts, self.maker)
-        self.saved = time.monotonic()
+        self.next_checkpoint = time.monotonic() + checkpoint.interval(time.monotonic() - began)
         if Run.stopping:
             log(self.seed, "asked to stop: what is done is kept")
             raise checkpoint.Stopped
@@ -195,10 +197,10 @@ class Run:
         self.model.eval()
         with self._precision():
             self.feed.shuffle_epoch(0, torch.arange(len(self.feed)))
-            train = torch.cat([first(self.feed.batch(step)[0]) for step in range(steps)])
+            train = _joined((first(self.feed.batch(step)[0]) for step in range(steps)), len(self.feed))
             self.feed.features = train
             for split in (self.data.valid, self.data.test):
-                self.features[split] = torch.cat([first(batch) for batch in self._batches(split)])
+                self.features[split] = _joined((first(batch) for batch in self._batches(split)), len(split))
         self.forward = rest
         size = sum(kept.nbytes for kept in (train, *self.features.values())) / 1e6
         place = f"the first {rows} of {len(self.table.layers)} rows"
@@ -207,9 +209,9 @@ class Run:
     def _batches(self, split: Split) -> Iterable[Tensor]:
         """What the network is evaluated on, in batches: the images of a split, or what is kept of them."""
         if split in self.features:
-            batches: Iterable[Tensor] = self.features[split].split(EVAL_BATCH)
+            batches: Iterable[Tensor] = self.features[split].split(self.evaluated)
             return batches
-        return (self.data.batch(images) for images in split.images.split(EVAL_BATCH))
+        return (self.data.batch(images) for images in split.images.split(self.evaluated))
 
     def _is_over(self, number: int) -> bool:
         """Whether a stage is over: all of its epochs are trained, or it has stopped early."""
@@ -290,9 +292,8 @@ class Run:
         return penalty.weight * (penalty.alpha * absolute + (1 - penalty.alpha) * square)
 
     def _precision(self) -> AbstractContextManager[object]:
-        if self.training.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        is_mixed = self.training.precision == "bfloat16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if is_mixed else nullcontext()
 
     # ---------------------------------------------------------------------------- after each epoch
 
@@ -301,7 +302,7 @@ class Run:
         """The score of a split in evaluation mode."""
         self.model.eval()
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for batch, labels in zip(self._batches(split), split.labels.split(EVAL_BATCH), strict=True):
+        for batch, labels in zip(self._batches(split), split.labels.split(self.evaluated), strict=True):
             with self._precision():
                 outputs = self.forward(batch).float()
             loss = functional.cross_entropy(outputs, labels, reduction="sum")
@@ -336,6 +337,20 @@ class Run:
         self.feed.shuffle_epoch(1, torch.arange(min(len(self.feed), self.training.batch_size)))
         images, labels = self.feed.batch(0)
         return float(self.train_step(images, labels, optimizer)[0]) / len(labels)
+
+
+def _joined(parts: Iterable[Tensor], count: int) -> Tensor:
+    """The rows of tensors, `count` in all, one after another: each is written where it belongs as it comes, so that no
+    two copies of all of them are in memory."""
+    joined, done = torch.empty(0), 0
+    for part in parts:
+        if not done:
+            joined = part.new_empty((count, *part.shape[1:]))
+            if part.dim() == 4:
+                joined = joined.to(memory_format=torch.channels_last)
+        joined[done : done + len(part)] = part
+        done += len(part)
+    return joined
 
 
 def penalised_layers(table: Table, layers: list[str] | None) -> list[str]:

@@ -11,6 +11,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,9 +32,12 @@ FOLLOW_SECONDS = 30.0
 # keeps those of up to 64 MiB (https://man7.org/linux/man-pages/man3/mallopt.3.html). Elsewhere it means nothing.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 DISK_FULL = os.strerror(errno.ENOSPC)
-LAST_LINES = 15
+LAST_LINES = 40
 MIN_FREE = 16 << 20  # bytes that must be free before a death without a message counts as the cell's own failure
 STOPPED = 143  # what the trainer ends with when it was asked to stop (weight_atlas/training/checkpoint.py)
+NO_GPU = 69  # and where torch finds no GPU (weight_atlas/training/device.py)
+MEMORY_OF_GPU = "CUDA out of memory"  # what torch says where it is full
+NAMED = re.compile(r"[\w.]*(Error|Exception)\b")  # how the last line of a traceback begins
 # This command is started by its path and not imported: measures are no part of the code that training depends on, so
 # that an edit of a measure never trains a cell again. What they leave says by which code it was made.
 PRUNE_SNAPSHOTS = Path(__file__).resolve().parents[2] / "prune_snapshots.py"
@@ -58,8 +62,8 @@ class Job:
     """What Snakemake asks of a launcher.
 
     command: that of the trainer; log: where its lines go; attempt: which one this is of `attempts` that train; stop:
-    whether a failure stops the workflow instead of being recorded; gpus: as `slots.devices` names them, each of which
-    takes `jobs_per_gpu` trainings at a time.
+    whether a failure stops the workflow instead of being recorded; device: auto, cpu or cuda, as the config has it;
+    each GPU takes `jobs_per_gpu` trainings at a time.
     """
 
     command: Sequence[str]
@@ -67,17 +71,21 @@ class Job:
     attempt: int
     attempts: int
     stop: bool
-    gpus: Sequence[str]
-    jobs_per_gpu: int
+    device: str = "cpu"
+    jobs_per_gpu: int = 1
 
 
 def cause(status: int, last: list[str]) -> str:
-    """Why a trainer ended, in one line: the signal that killed it, or its last line."""
+    """Why a trainer ended, in one line: the signal that killed it, its last error by name, or its last line.
+
+    CUDA's errors go on for lines of advice after the one that names them.
+    """
     if status < 0:
         name = signal.Signals(-status).name
         hint = " (out of memory, or killed from outside)" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
-    message = next((line for line in reversed(last) if line.strip()), "nothing")
+    said = [line for line in reversed(last) if line.strip()]
+    message = next((line for line in said if NAMED.match(line)), said[0] if said else "nothing")
     return f"exit status {status}: {message}"
 
 
@@ -94,7 +102,7 @@ def summary(run: dict[str, Any], metrics: Path, seconds: float) -> str:
 
 
 def launch(block: Block, job: Job) -> int:
-    """Train a block under its lock, in a slot of one of the job's GPUs where there are any.
+    """Train a block under its lock, in a slot of a GPU where the job's device says so and there is one.
 
     An attempt beyond the last one that trains only records why that one ended; a full disk is no failure of the cell,
     and never recorded. Returns the exit status for Snakemake; prints what became of the block in one line.
@@ -164,36 +172,52 @@ class Launch:
     def _train(self) -> int:
         """Run the trainer; 0 where every replicate has its record then.
 
-        At the last attempt a failure is recorded, unless it stops the workflow.
+        At the last attempt a failure is recorded, unless it stops the workflow. One that a GPU has no memory for has
+        the next attempt with a whole GPU for itself; where it had one, there is nothing else to try.
         """
         block, job = self.block, self.job
+        whole = job.jobs_per_gpu == 1 or MEMORY_OF_GPU in self.attempts.last_message()
         self.attempts.begin(job.attempt, block.recipe)
+        gpus = [] if job.device == "cpu" else slots.gpus()
+        if job.device == "cuda" and not gpus:
+            return self._no_gpu("the config says `device: cuda`, but there is no GPU here")
         with contextlib.ExitStack() as held:
-            device: str | None = None
+            name = ""
             locks: tuple[int, ...] = (self.lock,)
-            if job.gpus:
-                slot = slots.slot(job.gpus, job.jobs_per_gpu, lambda text: print(f"{block.cell_id}: {text}"))
-                device, slot_lock = held.enter_context(slot)
-                locks = (self.lock, slot_lock)
-            status, last = self.follow(job.command, locks, device)
+            if gpus:
+                slot = slots.slot(gpus, job.jobs_per_gpu, lambda text: print(f"{block.cell_id}: {text}"), whole)
+                name, slot_locks = held.enter_context(slot)
+                locks += slot_locks
+            status, last = self.follow([*job.command, "--device", "cuda" if gpus else "cpu"], locks, name)
+        if status == NO_GPU:
+            return self._no_gpu(f"the GPU {name} is there, but {last[-1] if last else 'torch cannot use it'}")
         failure = self._failure(status, last)
         if failure is None or failure.stopped:
             return failure.stopped if failure else 0
         _log_problem(block, f"attempt {job.attempt} of {job.attempts} failed, {failure.why}; see {job.log}")
-        if job.stop or job.attempt < job.attempts:
+        full = whole and MEMORY_OF_GPU in failure.why
+        if job.stop or (job.attempt < job.attempts and not full):
             return 1
         block.record_failure(failure.why)
         return 0
 
-    def follow(self, command: Sequence[str], locks: tuple[int, ...], device: str | None = None) -> Exit:
-        """Run a command on a device (None: whatever there is), its output into the log.
+    def _no_gpu(self, why: str) -> int:
+        """Say that there is no GPU to train on, which is no failure of the cell; Snakemake's exit status."""
+        self.attempts.end(why, stopped=True)
+        _log_problem(
+            self.block, f"{why}; mend that, or set `device: cpu` (docs/gpu.md), and run the same command again"
+        )
+        return 1
 
-        A line every half minute is shown.
+    def follow(self, command: Sequence[str], locks: tuple[int, ...], gpu: str = "") -> Exit:
+        """Run a command on a GPU (none named: whatever there is), its output into the log.
+
+        What it says of a GPU is shown, and a line every half minute.
         """
         last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
         shown = time.monotonic()
         environment = MEMORY | os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-        environment |= {"CUDA_VISIBLE_DEVICES": device} if device else {}
+        environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
         kept = self.block.restore_log(self.job.log)
         with (
             open(self.job.log, "a", encoding="utf-8", buffering=1) as file,
@@ -214,7 +238,8 @@ class Launch:
                 file.write(line)
                 copy.write(line)
                 last.append(line.rstrip())
-                if line.startswith("seed ") and time.monotonic() - shown > FOLLOW_SECONDS:
+                due = line.startswith("seed ") and time.monotonic() - shown > FOLLOW_SECONDS
+                if due or (gpu and line.startswith("device: ")):
                     shown = time.monotonic()
                     print(f"{self.block.cell_id}  {line.rstrip()}", flush=True)
         return Exit(child.returncode, list(last))

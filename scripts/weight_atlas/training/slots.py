@@ -1,14 +1,17 @@
-"""Slots of GPUs: at most so many training jobs at a time on each device of this machine. Imports no torch.
+"""GPUs of this machine, and slots of them: at most so many training jobs at a time on each. Imports no torch.
 
 A slot is a locked file. The lock belongs to the launcher and its trainer, and is free when both are gone, whatever
-ended them; it counts for all workflows of a user on the machine.
+ended them; it counts for all workflows of a user on the machine. It is called after the GPU's UUID: every job of a
+scheduler may see its own GPU as number 0.
 """
 
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,27 +19,97 @@ from pathlib import Path
 from typing import NamedTuple
 
 POLL_SECONDS = 1.0
+ANSWER_SECONDS = 60.0  # for nvidia-smi, which hangs where a driver does
+NVIDIA = Path("/dev/nvidiactl"), Path("/dev/dxg")  # what the driver puts there, in containers and under WSL too
+LISTED = re.compile(r"\s*(GPU|MIG) .*\(UUID: ([^)]+)\)")
+ASK_TORCH = "import torch; [print(torch.cuda.get_device_properties(n).uuid) for n in range(torch.cuda.device_count())]"
+
+
+class Gpu(NamedTuple):
+    """A GPU that a job may use: its name for CUDA_VISIBLE_DEVICES, and what tells it from others on the machine."""
+
+    name: str
+    uuid: str
 
 
 class Slot(NamedTuple):
-    """A slot that is held: its device, and the file descriptor of its lock."""
+    """A slot that is held: the GPU's name for CUDA_VISIBLE_DEVICES, and the file descriptors of its locks."""
 
     device: str
-    lock: int
+    locks: tuple[int, ...]
 
 
-def devices() -> list[str]:
-    """The GPUs that jobs may use, as CUDA_VISIBLE_DEVICES names them: those that it names already, where it is set
-    (a scheduler does so), and otherwise all that nvidia-smi lists."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return [name.strip() for name in given.split(",") if name.strip() not in ("", "-1", "NoDevFiles")]
+def gpus() -> list[Gpu]:
+    """The GPUs that jobs may use: those of CUDA_VISIBLE_DEVICES, where it is set (a scheduler does so), else all.
+
+    nvidia-smi tells their UUIDs. Where it is missing, or does not answer, torch is asked, if there is a driver.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return [Gpu(uuid, uuid) for own in _by_nvidia_smi() for uuid in own.instances or [own.uuid]] or _by_torch()
+    names = []
+    for name in (part.strip() for part in visible.split(",")):
+        if name in ("", "-1", "NoDevFiles"):
+            break  # CUDA sees none of those after it either
+        names.append(name)
+    cards = _by_nvidia_smi() if names else []
+    return [Gpu(name, _uuid(name, cards)) for name in names]
+
+
+class _Card(NamedTuple):
+    """A GPU as nvidia-smi lists it, and the UUIDs of the MIG instances that it is divided into."""
+
+    uuid: str
+    instances: list[str]
+
+
+def _by_nvidia_smi() -> list[_Card]:
     command = shutil.which("nvidia-smi")
     if command is None:
         return []
-    query = [command, "--query-gpu=uuid", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, check=False)
-    return answer.stdout.split() if answer.returncode == 0 else []
+    try:
+        asked = subprocess.run([command, "-L"], capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    cards: list[_Card] = []
+    for match in map(LISTED.match, asked.stdout.splitlines() if asked.returncode == 0 else []):
+        if match and match[1] == "GPU":
+            cards.append(_Card(match[2], []))
+        elif match and cards:
+            cards[-1].instances.append(match[2])
+    return cards
+
+
+def _by_torch() -> list[Gpu]:
+    """What torch finds, in a process of its own; nothing where there is no sign of a driver."""
+    if not any(path.exists() for path in NVIDIA):
+        return []
+    asked = subprocess.run([sys.executable, "-c", ASK_TORCH], capture_output=True, text=True, check=False)
+    return [Gpu(str(number), uuid) for number, uuid in enumerate(asked.stdout.split())]
+
+
+def _uuid(name: str, cards: Sequence[_Card]) -> str:
+    """The UUID of a GPU that is named by its index, or by the first letters of its UUID.
+
+    Where it is not known, an index counts within its SLURM job.
+    """
+    known = [uuid for card in cards for uuid in (card.uuid, *card.instances)]
+    if name.isdecimal():
+        job = os.environ.get("SLURM_JOB_ID")
+        return cards[int(name)].uuid if int(name) < len(cards) else f"{job}-{name}" if job else name
+    return next((uuid for uuid in known if uuid.startswith(name)), name)
+
+
+def memory() -> int | None:
+    """Bytes of memory of the smallest GPU here, as nvidia-smi has it; None where it does not say."""
+    command = shutil.which("nvidia-smi")
+    query = [command or "", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        asked = subprocess.run(query, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    sizes = [int(word) << 20 for word in asked.stdout.split() if word.isdecimal()]
+    return min(sizes) if asked.returncode == 0 and sizes else None
 
 
 def folder() -> Path:
@@ -49,26 +122,42 @@ def folder() -> Path:
 
 
 @contextlib.contextmanager
-def slot(names: Sequence[str], jobs: int, report: Callable[[str], None] = print) -> Iterator[Slot]:
-    """Hold one of `jobs` slots of one of the devices `names`.
+def slot(found: Sequence[Gpu], jobs: int, report: Callable[[str], None] = print, whole: bool = False) -> Iterator[Slot]:
+    """Hold one of `jobs` slots of one of the GPUs, or, if `whole`, all slots of one.
 
-    The first slots of all devices are taken before the second of any. Where none is free it waits, and says so once.
+    The first slots of all GPUs are taken before the second of any. Where none is free it waits, and says so once.
     """
+    numbers = [range(jobs)] if whole else [range(number, number + 1) for number in range(jobs)]
     reported = False
     while True:
-        for number in range(jobs):
-            for name in names:
-                handle = _try_lock(folder() / f"{''.join(c if c.isalnum() else '-' for c in name)}.{number}.lock")
-                if handle is not None:
+        for wanted in numbers:
+            for gpu in found:
+                if locks := _try_locks(gpu.uuid, wanted):
                     try:
-                        yield Slot(name, handle)
+                        yield Slot(gpu.name, locks)
                     finally:
-                        os.close(handle)
+                        for lock in locks:
+                            os.close(lock)
                     return
         if not reported:
-            report(f"all {jobs * len(names)} slots of {len(names)} GPUs are taken; waiting for one")
+            taken = f"all {jobs * len(found)} slots of {len(found)} GPUs are taken"
+            report(f"none of {len(found)} GPUs is free; waiting" if whole else f"{taken}; waiting for one")
         reported = True
         time.sleep(POLL_SECONDS)
+
+
+def _try_locks(uuid: str, numbers: Sequence[int]) -> tuple[int, ...]:
+    """The descriptors of the locked files of these slots, or none where another process holds one of them."""
+    name = "".join(c if c.isalnum() else "-" for c in uuid)
+    locks: list[int] = []
+    for number in numbers:
+        handle = _try_lock(folder() / f"{name}.{number}.lock")
+        if handle is None:
+            for lock in locks:
+                os.close(lock)
+            return ()
+        locks.append(handle)
+    return tuple(locks)
 
 
 def _try_lock(path: Path) -> int | None:

@@ -30,49 +30,59 @@ class GradientTracker:
         """start, recorded: the values that training started with and what `tensors` returned, to go on from there."""
         self.parameters = dict(model.named_parameters())
         self.start = {name: value.detach().clone() for name, value in self.parameters.items()}
-        self.bits = {
-            bit: {name: torch.zeros_like(value, dtype=torch.bool) for name, value in self.start.items()}
-            for bit in (GRADIENT, CHANGED)
+        # For each bit the largest absolute gradient or change so far, of the tensors whose bits are not all set: with
+        # numbers of the parameters' own type, a step is a few operations on lists of tensors.
+        self.open = {
+            bit: {name: torch.zeros_like(value) for name, value in self.start.items()} for bit in (GRADIENT, CHANGED)
         }
-        self.open = {bit: list(self.parameters) for bit in self.bits}
         self.steps = 0
         if start and recorded:
             for name, value in self.start.items():
                 value.copy_(start[name])
-                for bit, seen in self.bits.items():
-                    seen[name].copy_(recorded[name] & bit != 0)
+                for bit, largest in self.open.items():
+                    largest[name].copy_(recorded[name] & bit != 0)
             self.close()
 
     @torch.no_grad()
     def add_gradients(self) -> None:
         """Note the nonzero gradients of a step, after its backward pass."""
-        for name in self.open[GRADIENT]:
-            gradient = self.parameters[name].grad
-            if gradient is not None:
-                self.bits[GRADIENT][name] |= gradient != 0
+        pairs = [(largest, self.parameters[name].grad) for name, largest in self.open[GRADIENT].items()]
+        found = [(largest, gradient) for largest, gradient in pairs if gradient is not None]
+        if found:
+            largest, gradients = map(list, zip(*found, strict=True))
+            torch._foreach_maximum_(largest, torch._foreach_abs(gradients))
 
     @torch.no_grad()
     def add_values(self) -> None:
         """Note the changed values, after the optimizer's step."""
-        for name in self.open[CHANGED]:
-            self.bits[CHANGED][name] |= self.parameters[name] != self.start[name]
+        largest = self.open[CHANGED]
+        if largest:
+            # Subnormal differences count too: x - y is 0 in IEEE arithmetic only where x equals y.
+            changes = torch._foreach_sub([self.parameters[name] for name in largest], [self.start[n] for n in largest])
+            torch._foreach_abs_(changes)
+            torch._foreach_maximum_(list(largest.values()), changes)
         self.steps += 1
         if self.steps.bit_count() == 1:  # 1, 2, 4, 8 ..: most are done after a few steps
             self.close()
 
     def close(self) -> None:
         """Look no more at tensors whose bits are all set: now and then, since it waits for the device."""
-        for bit, names in self.open.items():
-            done = torch.stack([self.bits[bit][name].all() for name in names]).tolist() if names else []
-            self.open[bit] = [name for name, whole in zip(names, done, strict=True) if not whole]
+        for bit, largest in self.open.items():
+            done = torch.stack([(value != 0).all() for value in largest.values()]).tolist() if largest else []
+            self.open[bit] = {
+                name: value for (name, value), whole in zip(largest.items(), done, strict=True) if not whole
+            }
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """uint8 tensors named as the parameters: 1 for a gradient that was not zero, 2 for a changed value."""
-        gradient, changed = self.bits[GRADIENT], self.bits[CHANGED]
-        return {
-            name: (GRADIENT * gradient[name] + CHANGED * changed[name]).to(torch.uint8).contiguous()
-            for name in self.parameters
-        }
+        return {name: self._bits(GRADIENT, name) + self._bits(CHANGED, name) for name in self.parameters}
+
+    def _bits(self, bit: int, name: str) -> torch.Tensor:
+        """A bit of every value of a tensor, uint8; closed tensors have all of them."""
+        largest = self.open[bit].get(name)
+        if largest is None:
+            return torch.full(self.start[name].shape, bit, dtype=torch.uint8, device=self.start[name].device)
+        return (bit * (largest != 0)).to(torch.uint8).contiguous()
 
     def save(self, path: Path) -> None:
         """Write the bits as a safetensors file."""

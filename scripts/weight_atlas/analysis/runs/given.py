@@ -78,7 +78,7 @@ def lay_out(
         record, metrics = _replicate(cell_id, settings, seed, series, splits, block)
         schema.write(store.metrics_path(block, seed), "metrics", metrics)
         store.write_json(store.record_path(block, seed), record)
-        records.seal(block, seed, {}, records.NO_MACHINE)
+        records.seal(block, seed, {})
         print(f"{cell_id} seed {seed}: {len(series)} files, {record['status']}", flush=True)
     records.assemble(block, cell_id, settings.json)
 

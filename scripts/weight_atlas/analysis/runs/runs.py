@@ -20,6 +20,7 @@ class Run(NamedTuple):
     wall_seconds: float | None
     images_per_second: float | None
     peak_memory_mib: float | None
+    peak_gpu_memory_mib: float | None
     device: str | None
     device_name: str | None
     threads: int | None
@@ -47,7 +48,7 @@ def rows(
         See `weight_atlas.analysis.runs.learnt`; of replicates that are not done it does not count.
     """
     runs = []
-    for seed, _, run, record in records.replicates(list(blocks), list(seeds), check=False):
+    for seed, _, _, record in records.replicates(list(blocks), list(seeds), check=False):
         if (cell_id, seed) in missing:
             record = record | {"status": Status.MISSING, "cause": missing[cell_id, seed]}
         runs.append(
@@ -61,10 +62,11 @@ def rows(
                 wall_seconds=record.get("wall_seconds"),
                 images_per_second=record.get("images_per_second"),
                 peak_memory_mib=record.get("peak_memory_mib"),
-                device=run.get("device"),
-                device_name=run.get("device_name"),
-                threads=run.get("threads"),
-                torch=run.get("versions", {}).get("torch"),
+                peak_gpu_memory_mib=record.get("peak_gpu_memory_mib"),
+                device=record["machine"].get("device"),
+                device_name=record["machine"].get("device_name"),
+                threads=record["machine"].get("threads"),
+                torch=record["machine"].get("versions", {}).get("torch"),
                 code=(record["recipe"].get("code") or "")[: recipe.SHOWN] or None,
                 learnt=learnt.get((cell_id, seed)) if record["status"] == Status.DONE else None,
             )

@@ -157,7 +157,7 @@ class Training(Model):
     copies: Annotated[list[Augment], Field(min_length=1)] | None = None
     redraw: bool = True
     penalty: Penalty | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     frozen_batchnorm: Literal["fixed", "batch"] = "fixed"
     frozen_dropout: bool = True
     cache_features: bool = False

@@ -36,7 +36,12 @@ FILES = (  # of the templates' folder: what the document needs beside it
     *("filter.lua", "embed.lua", "references.bib"),
 )
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
-MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib")  # of a replicate, in runs.csv
+MEASURED = (
+    "wall_seconds",
+    "images_per_second",
+    "peak_memory_mib",
+    "peak_gpu_memory_mib",
+)  # of a replicate, in runs.csv
 SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
 
