@@ -25,6 +25,9 @@ rule given:
     resources:
         mem_mb=lambda wildcards: JOBS.need(wildcards).mem_mb,
         runtime=lambda wildcards: JOBS.need(wildcards).runtime,
+        gpu=lambda wildcards: JOBS.need(wildcards).gpu,
+        device=PLAN.config.device,
+        jobs=PLAN.config.jobs_per_gpu,
     params:
         cell=JOBS.cell_settings,
         fingerprint=JOBS.given_fingerprint,
@@ -33,4 +36,5 @@ rule given:
     shell:
         "logged {log:q} "
         "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --files {input.files:q} "
-        "--data {input.data:q} --card {input.card:q} --output $(dirname {output.run:q})"
+        "--data {input.data:q} --card {input.card:q} --device {resources.device} --jobs-per-gpu {resources.jobs} "
+        "--output $(dirname {output.run:q})"

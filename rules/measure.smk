@@ -50,6 +50,9 @@ rule measure:
     resources:
         mem_mb=JOBS.group_memory,
         runtime=JOBS.group_runtime,
+        gpu=JOBS.group_gpu,
+        device=PLAN.config.device,
+        jobs=PLAN.config.jobs_per_gpu,
     params:
         layout=JOBS.group_layout,
     message:
@@ -57,7 +60,8 @@ rule measure:
     shell:
         "logged {log:q} "
         "python {input.script:q} --cells {input.cells:q} --group {wildcards.group} --data {input.data:q} "
-        "--card {input.card:q} --threads {threads} --output {output:q}"
+        "--card {input.card:q} --threads {threads} --device {resources.device} --jobs-per-gpu {resources.jobs} "
+        "--output {output:q}"
 
 
 rule collect:

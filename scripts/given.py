@@ -22,14 +22,18 @@ def main() -> int:
     parser.add_argument("--data", nargs="?", help="the prepared data set to evaluate on")
     parser.add_argument("--card", nargs="?", help="its card")
     parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")
+    parser.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"], help="where networks are run")
+    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many jobs one GPU runs at a time")
     args = parser.parse_args()
 
     from weight_atlas.analysis.runs import given  # imports torch: after the arguments are known to be right
+    from weight_atlas.training import device as devices
 
-    card = store.read_json(args.card) if args.card else None
+    card, settings = store.read_json(args.card) if args.card else None, Settings.parse(args.cell)
     try:
-        given.lay_out(args.cell_id, Settings.parse(args.cell), args.files, args.data, card, args.output)
-    except ValueError as error:
+        with devices.held(args.device if card else "cpu", args.jobs_per_gpu, settings.network.threads) as device:
+            given.lay_out(args.cell_id, settings, args.files, args.data, card, args.output, device)
+    except (ValueError, devices.NoDevice) as error:
         sys.exit(f"given.py: {error}")
     return 0
 

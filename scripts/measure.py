@@ -6,6 +6,7 @@
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,13 +22,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--card", nargs="?", type=Path, help="the data set's card, a JSON file")
     parser.add_argument("--output", required=True, type=Path, help="the directory to write the tables to")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads (default: 1)")
+    parser.add_argument("--device", default="cpu", choices=["auto", "cpu", "cuda"], help="where networks are run")
+    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many jobs one GPU runs at a time")
     options = parser.parse_args(arguments)
     entries = cell_table.grouped(options.cells, options.group)
 
     from weight_atlas.analysis import group  # imports torch: after the arguments are known to be right
+    from weight_atlas.training import device as devices
 
     card = store.read_json(options.card) if options.card else None
-    group.measure(entries, options.data, card, options.output, options.threads)
+    try:
+        with devices.held(options.device, options.jobs_per_gpu, options.threads) as device:
+            group.measure(entries, options.data, card, options.output, options.threads, device)
+    except devices.NoDevice as error:
+        sys.exit(f"measure.py: {error}")
 
 
 if __name__ == "__main__":

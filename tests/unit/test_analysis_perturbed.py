@@ -120,7 +120,7 @@ def test_batches_are_even_and_hold_everything_once(count, size):
 def test_pictures_of_a_file_in_order_of_class_show_every_class():
     labels = torch.arange(10).repeat_interleave(500)
     assert torch.equal(labels[evaluation.evenly_spaced(5000, 2000)].bincount(), torch.full((10,), 200))
-    assert all(len(batch.unique()) == 10 for batch in evaluation.interleaved_batches(labels))
+    assert all(len(batch.unique()) == 10 for batch in evaluation.interleaved_batches(labels, 500))
     assert evaluation.evenly_spaced(7, 10).tolist() == list(range(7)) and len(evaluation.evenly_spaced(0, 10)) == 0
     assert len(evaluation.evenly_spaced(2001, 2000).unique()) == 2000
 

@@ -2,6 +2,7 @@
 value, and computes nothing."""
 
 import gc
+import os
 import weakref
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,10 +17,15 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.unit.test_plan import pictures
 from tests.unit.test_training import SGD, load, settings, stage
+from weight_atlas import store
+from weight_atlas.analysis import evaluation
+from weight_atlas.analysis.features import activations, filters
+from weight_atlas.analysis.perturbed import immediate_accuracy, paths
+from weight_atlas.analysis.runs import given
 from weight_atlas.networks import batches, build, layer_table
 from weight_atlas.plan import cost, outcome, study
 from weight_atlas.settings import Settings
-from weight_atlas.training import engine
+from weight_atlas.training import device, engine, slots
 from weight_atlas.training.data import ImageData, Split
 from weight_atlas.training.feed import Part
 from weight_atlas.training.track import GradientTracker
@@ -258,3 +264,59 @@ def test_a_step_on_a_gpu_takes_as_long_as_its_operations_need_to_start():
         seconds = cost.need(cell, 1, "cuda").seconds
         assert seconds > steps * 0.001, "a thousand steps a second at most"
         assert seconds < cost.need(cell, 1, "cpu").seconds
+
+
+# --------------------------------------------------------------------------------------------- measuring
+
+
+def measured(cell, tensors, images):
+    """Everything that runs a network to measure it, by name."""
+    table = layer_table(*cell.network_arguments)
+    return {
+        "features": lambda: activations.penultimate(
+            evaluation.module(cell, tensors, images.device), table.head.name, images
+        ),
+        "maps of a layer": lambda: filters.activations(cell, tensors, [table.weight_layers[0].name], images),
+        "the line between two": lambda: paths.walk(cell, tensors, tensors, images),
+        "accuracy at once": lambda: immediate_accuracy.rows(cell, tensors, images),
+        "given": lambda: given.evaluate(cell, tensors, given.Splits(images, {"test": (images.test, images.labels)})),
+    }
+
+
+@pytest.mark.parametrize("network", ["lenet5", "resnet18"])
+@pytest.mark.parametrize("name", measured(Settings.parse(settings()), {}, None))
+def test_what_runs_a_network_runs_it_on_the_device_of_the_images(toy, network, name):
+    """All of it, until a result is fetched: that is where `meta` has nothing to tell."""
+    cell = Settings.parse(settings(network, width=0.1))
+    model, _ = build.build(*cell.network_arguments)
+    card = store.read_json(toy / "toy.json")
+    images = evaluation.load_images(toy / "toy.safetensors", card, 1, 32, 20, GPU)
+    assert {images.test.device.type, images.labels.device.type, images.train.device.type} == {GPU}
+    watch = Watch()
+    with watch, pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        measured(cell, dict(model.state_dict()), images)[name]()
+    allowed = {"aten._to_copy.default", "aten.copy_.default"}  # the tensors on their way to the device
+    assert set(watch.crossings) <= allowed
+
+
+@pytest.mark.parametrize(("kind", "gpus", "expected"), [("auto", 0, "cpu"), ("cpu", 1, "cpu"), ("auto", 1, "cuda")])
+def test_a_measure_holds_a_slot_of_a_gpu_like_a_training(monkeypatch, tmp_path, kind, gpus, expected):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(slots.tempfile, "tempdir", None)
+    for name in ("CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(slots, "gpus", lambda: [slots.Gpu("7", "GPU-a")][:gpus])
+    monkeypatch.setattr(device, "find", torch.device)
+    monkeypatch.setattr(device, "set_up", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
+    with device.held(kind, 1, torch.get_num_threads()) as found:
+        assert found.type == expected
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == ("7" if expected == "cuda" else "")
+        taken = slots._try_lock(slots.folder() / "GPU-a.0.lock") is None
+        assert taken == (expected == "cuda")
+
+
+def test_a_measure_that_asks_for_a_gpu_says_that_there_is_none(monkeypatch):
+    monkeypatch.setattr(slots, "gpus", list)
+    with pytest.raises(device.NoDevice, match="`device: cuda`, but there is no GPU here"), device.held("cuda", 1, 1):
+        pass

@@ -10,12 +10,11 @@ from torch.nn import functional
 
 from weight_atlas import store
 from weight_atlas.analysis.types import AnyPath, Card, Tensors
-from weight_atlas.networks import inputs
+from weight_atlas.networks import batches, inputs, layer_table
 from weight_atlas.networks.build import build
 from weight_atlas.settings import Settings
 
 TRAIN, TEST = 0, 2  # of a data file's `split`
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class Images:
 
     test: all test images [N, C, S, S]; labels: theirs, int64 [N]; train: some training images [M, C, S, S], spread
     evenly over the file (see `evenly_spaced`); mean, std: the card's, or what a cell names instead (see `seen_by`).
+    All are on the device that networks are run on.
     """
 
     test: torch.Tensor
@@ -31,6 +31,11 @@ class Images:
     train: torch.Tensor
     mean: list[float]
     std: list[float]
+
+    @property
+    def device(self) -> torch.device:
+        """Where networks are run on them."""
+        return self.test.device
 
     def seen_by(self, settings: Settings) -> "Images":
         """The same images, normalised as a cell asks."""
@@ -49,7 +54,9 @@ class Evaluation(NamedTuple):
     accuracy: float
 
 
-def load_images(data: AnyPath, card: Card, channels: int, size: int, train: int) -> Images:
+def load_images(
+    data: AnyPath, card: Card, channels: int, size: int, train: int, device: torch.device | str = "cpu"
+) -> Images:
     """The images of a data file for a network.
 
     Parameters
@@ -62,6 +69,8 @@ def load_images(data: AnyPath, card: Card, channels: int, size: int, train: int)
         The network takes images of channels x size x size.
     train : int
         The largest number of training images to take.
+    device : torch.device or str
+        Where they go, and networks are run.
 
     Raises
     ------
@@ -73,8 +82,8 @@ def load_images(data: AnyPath, card: Card, channels: int, size: int, train: int)
     if not len(test):
         raise ValueError(f"{data}: no picture has split {TEST} (test); remove the file, so that it is prepared again")
     chosen = (test, seen[evenly_spaced(len(seen), train)])
-    images = [inputs.fit_images(tensors["images"][indices], card, channels, size) for indices in chosen]
-    return Images(images[0], tensors["labels"][test], images[1], card["mean"], card["std"])
+    images = [inputs.fit_images(tensors["images"][indices], card, channels, size, device) for indices in chosen]
+    return Images(images[0], tensors["labels"][test].to(device), images[1], card["mean"], card["std"])
 
 
 def evenly_spaced(count: int, most: int) -> torch.Tensor:
@@ -83,7 +92,12 @@ def evenly_spaced(count: int, most: int) -> torch.Tensor:
     return torch.arange(chosen) * count // max(chosen, 1)
 
 
-def interleaved_batches(values: torch.Tensor, size: int = BATCH) -> Iterator[torch.Tensor]:
+def batch_size(settings: Settings) -> int:
+    """How many images a cell's network sees at a time (see `networks.batches`)."""
+    return batches.evaluated(layer_table(*settings.network_arguments))
+
+
+def interleaved_batches(values: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
     """Images, or their labels, in batches of at most `size`: i is in batch i mod n of n.
 
     A data file is ordered by class, and a batch must hold them all where BatchNorm looks at it. The batches' sizes
@@ -93,15 +107,15 @@ def interleaved_batches(values: torch.Tensor, size: int = BATCH) -> Iterator[tor
     return (values[first::count] for first in range(count))
 
 
-def module(settings: Settings, tensors: Tensors) -> nn.Module:
+def module(settings: Settings, tensors: Tensors, device: torch.device | str = "cpu") -> nn.Module:
     """The network of a resolved cell with these tensors, in eval mode: running statistics, no dropout.
 
-    The tensors themselves take the place of its parameters and buffers, without a copy.
+    The tensors themselves take the place of its parameters and buffers, without a copy, where they are on the device.
     """
     with torch.device("meta"):  # no storage and no start
         network, _ = build(*settings.network_arguments)
     network.load_state_dict(tensors, assign=True)
-    return network.eval()
+    return network.to(device).eval()
 
 
 def batchnorms(network: nn.Module) -> list[nn.BatchNorm2d]:
@@ -109,15 +123,17 @@ def batchnorms(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
 
 
-def evaluate(network: nn.Module, normalisation: Images, images: torch.Tensor, labels: torch.Tensor) -> Evaluation:
-    """Loss and accuracy of a module, in the mode that it is in, over images.
+def evaluate(
+    network: nn.Module, normalisation: Images, images: torch.Tensor, labels: torch.Tensor, size: int
+) -> Evaluation:
+    """Loss and accuracy of a module, in the mode that it is in, over images, at most `size` at a time.
 
     normalisation: the Images that say how to normalise; images, labels: uint8 [N, C, S, S], int64 [N]. The outputs are
     float32, what is computed from them float64.
     """
     loss, correct = 0.0, 0
     with torch.inference_mode():
-        for batch, targets in zip(interleaved_batches(images), interleaved_batches(labels), strict=True):
+        for batch, targets in zip(interleaved_batches(images, size), interleaved_batches(labels, size), strict=True):
             # In this memory format it is a quarter faster.
             batch = normalisation.normalised(batch).contiguous(memory_format=torch.channels_last)
             outputs = network(batch).double()

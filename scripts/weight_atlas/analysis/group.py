@@ -49,7 +49,12 @@ class Collected:
 
 
 def measure(
-    cells: Sequence[GroupedCell], data: AnyPath | None, card: Card | None, output: AnyPath, threads: int = 1
+    cells: Sequence[GroupedCell],
+    data: AnyPath | None,
+    card: Card | None,
+    output: AnyPath,
+    threads: int = 1,
+    device: torch.device | str = "cpu",
 ) -> None:
     """Write the tables and the tensors of all measures (`weight_atlas.analysis.measures`) of a group.
 
@@ -71,6 +76,8 @@ def measure(
         pairs.safetensors, and filters.safetensors where a cell's experiment asks for it.
     threads : int
         Those of torch.
+    device : torch.device or str
+        Where networks are run; all else is computed on the processor.
     """
     began = time.process_time()
     torch.set_num_threads(threads)
@@ -79,7 +86,7 @@ def measure(
     images = None
     if data is not None and card is not None:
         shape = cells[0]["cell"].input
-        images = evaluation.load_images(data, card, shape.channels, shape.size, paths.TRAIN)
+        images = evaluation.load_images(data, card, shape.channels, shape.size, paths.TRAIN, device)
     collected = Collected()
     cell_measures = [make() for make in measures.CELL_MEASURES]
     for members in same_network(cells):

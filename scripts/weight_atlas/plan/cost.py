@@ -162,7 +162,7 @@ def passes(cell: Cell, train_images: int, held_out: int) -> Passes:
 def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all") -> Need:
     """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time); kept: see `disk`."""
     if cell.kind == "given":
-        return reading(cell, replicates)
+        return reading(cell, replicates, device)
     training, data = cell.settings.training, cell.trained_on
     counts = data.facts["counts"]
     threads = cell.settings.network.threads
@@ -197,7 +197,7 @@ def _map_bytes(table: Table, batch: int) -> int:
     return max(2 * 4 * table.activation_count * batch, batches.map_bytes(table) * batches.evaluated(table))
 
 
-def reading(cell: Cell, replicates: int) -> Need:
+def reading(cell: Cell, replicates: int, device: str) -> Need:
     """What it takes to read given checkpoints, and to evaluate each on validation and test where there are images."""
     counts = cell.data.facts["counts"] if cell.data else {"valid": 0, "test": 0}
     pixels = cell.data.facts["channels"] * cell.data.size**2 if cell.data else 0
@@ -212,7 +212,7 @@ def reading(cell: Cell, replicates: int) -> Need:
         disk_bytes=snapshots * size,
         working_bytes=0,
         threads=threads if cell.data else 1,
-        gpu=0,
+        gpu=int(cell.data is not None and device != "cpu"),
         gpu_mb=0,
     )
 

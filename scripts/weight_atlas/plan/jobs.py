@@ -160,6 +160,10 @@ class Jobs:
         """Minutes, doubled at each attempt."""
         return self.need(wildcards).runtime << (attempt - 1) if attempt <= ATTEMPTS else RECORDING_MINUTES
 
+    def group_gpu(self, wildcards: Wildcards) -> int:
+        """GPUs of a measure: one where there are images to show to networks."""
+        return int(self.plan.config.device != "cpu" and any(cell.data for cell in self._group(wildcards)))
+
     def gpu(self, wildcards: Wildcards, attempt: int) -> int:
         """GPUs of a training."""
         return self.need(wildcards).gpu if attempt <= ATTEMPTS else 0

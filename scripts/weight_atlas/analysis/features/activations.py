@@ -13,6 +13,7 @@ from weight_atlas.analysis.evaluation import Images
 from weight_atlas.analysis.features import feature_correlations, similarity
 from weight_atlas.analysis.features.feature_correlations import BATCH, Centred
 from weight_atlas.analysis.types import Tensors
+from weight_atlas.networks import batches
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Settings
 
@@ -46,7 +47,7 @@ class Activated(NamedTuple):
     products: torch.Tensor
 
 
-def penultimate(network: nn.Module, head: str, images: Images) -> Activations:
+def penultimate(network: nn.Module, head: str, images: Images, size: int = BATCH) -> Activations:
     """The features that enter a network's last weight layer, and its outputs, for each test image.
 
     Parameters
@@ -56,20 +57,20 @@ def penultimate(network: nn.Module, head: str, images: Images) -> Activations:
     head : str
         The torch name of its last weight layer.
     images : Images
-        The test images pass in batches of BATCH with gradients off.
+        The test images pass in batches of `size` with gradients off.
     """
     network.eval()
     caught: list[torch.Tensor] = []
     outputs: list[torch.Tensor] = []
 
     def catch(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        caught.append(inputs[0].flatten(1))
+        caught.append(inputs[0].flatten(1).cpu())
 
     hook = network.get_submodule(head).register_forward_pre_hook(catch)
     try:
         with torch.inference_mode():
-            for batch in images.test.split(BATCH):
-                outputs.append(network(images.normalised(batch)))
+            for batch in images.test.split(size):
+                outputs.append(network(images.normalised(batch)).cpu())
     finally:
         hook.remove()
     return Activations(torch.cat(caught), torch.cat(outputs))
@@ -92,7 +93,12 @@ def activate(
     cache : path
         The file that features and outputs are kept in; they are read from there as memory has room.
     """
-    values, outputs = penultimate(evaluation.module(settings, tensors), table.head.name, images.seen_by(settings))
+    values, outputs = penultimate(
+        evaluation.module(settings, tensors, images.device),
+        table.head.name,
+        images.seen_by(settings),
+        min(BATCH, batches.evaluated(table)),
+    )
     store.save_tensors(cache, {"features": values, "outputs": outputs})
     del values, outputs
     cached = store.load_tensors(cache)

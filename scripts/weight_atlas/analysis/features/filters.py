@@ -106,13 +106,13 @@ def distinct_filters(weight: torch.Tensor) -> FilterCounts | None:
 
 def activations(settings: Settings, tensors: Tensors, layers: Iterable[str], images: Images) -> Tensors:
     """The outputs of layers for the first test image, {layer: float32 [channels, h, w]}, in eval mode."""
-    network = evaluation.module(settings, tensors)
+    network = evaluation.module(settings, tensors, images.device)
     outputs: Tensors = {}
     hooks = []
     for layer in set(layers):
 
         def catch(_: nn.Module, __: object, output: torch.Tensor, layer: str = layer) -> None:
-            outputs[layer] = output[0].clone()  # what follows may change it in place
+            outputs[layer] = output[0].clone().cpu()  # what follows may change it in place
 
         hooks.append(network.get_submodule(layer).register_forward_hook(catch))
     try:

@@ -38,18 +38,19 @@ def rows(settings: Settings, tensors: Tensors, images: Images) -> list[Immediate
         The snapshot, by torch names.
     images : Images
     """
-    evaluated = [_row("eval", evaluation.module(settings, tensors), images)]
-    batch = evaluation.module(settings, tensors)
+    size = evaluation.batch_size(settings)
+    evaluated = [_row("eval", evaluation.module(settings, tensors, images.device), images, size)]
+    batch = evaluation.module(settings, tensors, images.device)
     norms = evaluation.batchnorms(batch)
     if norms:
         for norm in norms:  # torch: without running statistics BatchNorm takes the batch's, in eval mode too
             norm.running_mean = norm.running_var = None
         flipped = {name: -tensor for name, tensor in tensors.items() if name.endswith(".running_mean")}
-        with_flipped_means = evaluation.module(settings, tensors | flipped)
-        evaluated += [_row("batch", batch, images), _row("flipped_means", with_flipped_means, images)]
+        with_flipped_means = evaluation.module(settings, tensors | flipped, images.device)
+        evaluated += [_row("batch", batch, images, size), _row("flipped_means", with_flipped_means, images, size)]
     return evaluated
 
 
-def _row(mode: str, network: nn.Module, images: Images) -> ImmediateAccuracy:
-    loss, accuracy = evaluation.evaluate(network, images, images.test, images.labels)
+def _row(mode: str, network: nn.Module, images: Images, size: int) -> ImmediateAccuracy:
+    loss, accuracy = evaluation.evaluate(network, images, images.test, images.labels, size)
     return ImmediateAccuracy(mode, len(images.test), accuracy, loss)

@@ -112,9 +112,11 @@ def walk(settings: Settings, a: Tensors, b: Tensors, images: Images, first: Poin
     first: the point at t = 0, where it is known already. Networks with BatchNorm get running statistics of their own at
     every t, the ends included (`reestimate`): those of a and b belong to no network between them.
     """
-    network = evaluation.module(settings, {name: tensor.clone() for name, tensor in a.items()})
+    a, b = ({name: tensor.to(images.device) for name, tensor in end.items()} for end in (a, b))
+    network = evaluation.module(settings, {name: tensor.clone() for name, tensor in a.items()}, images.device)
+    size = evaluation.batch_size(settings)
     norms = evaluation.batchnorms(network)
-    chosen = evaluation.evenly_spaced(len(images.test), TEST)
+    chosen = evaluation.evenly_spaced(len(images.test), TEST).to(images.device)
     shown, labels = images.test[chosen], images.labels[chosen]
     points = [] if first is None else [first]
     for step in range(len(points), POINTS):
@@ -123,8 +125,8 @@ def walk(settings: Settings, a: Tensors, b: Tensors, images: Images, first: Poin
             for name, parameter in network.named_parameters():
                 mix(parameter, a[name], b[name], t)
         if norms:
-            reestimate(network, norms, images)
-        points.append(Point(t, len(shown), *evaluation.evaluate(network, images, shown, labels)))
+            reestimate(network, norms, images, min(TRAIN_BATCH, size))
+        points.append(Point(t, len(shown), *evaluation.evaluate(network, images, shown, labels, size)))
     return points
 
 
@@ -138,10 +140,10 @@ def mix(out: torch.Tensor, a: torch.Tensor, b: torch.Tensor, t: float) -> None:
         target.copy_(left.double().mul_(1 - t).add_(right.double(), alpha=t))
 
 
-def reestimate(network: nn.Module, norms: Sequence[nn.BatchNorm2d], images: Images) -> None:
+def reestimate(network: nn.Module, norms: Sequence[nn.BatchNorm2d], images: Images, size: int = TRAIN_BATCH) -> None:
     """Compute the running statistics of the BatchNorm layers `norms` again, in place, from the training images.
 
-    The images pass unchanged (not augmented) in batches of at most TRAIN_BATCH, always the same, dropout off. The
+    The images pass unchanged (not augmented) in batches of at most `size`, always the same, dropout off. The
     statistics are the mean over the batches of each batch's mean and unbiased variance (torch's momentum=None).
     """
     for norm in norms:
@@ -149,7 +151,7 @@ def reestimate(network: nn.Module, norms: Sequence[nn.BatchNorm2d], images: Imag
         norm.momentum = None
         norm.train()
     with torch.inference_mode():
-        for batch in evaluation.interleaved_batches(images.train, TRAIN_BATCH):
+        for batch in evaluation.interleaved_batches(images.train, size):
             network(images.normalised(batch).contiguous(memory_format=torch.channels_last))
     for norm in norms:
         norm.eval()

@@ -12,7 +12,7 @@ from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.evaluation import Images
 from weight_atlas.analysis.types import AnyPath, Card, Record, Row, Tensors
 from weight_atlas.networks import inputs
-from weight_atlas.settings import Settings
+from weight_atlas.settings import Input, Settings
 
 VALID = 1  # of a data file's `split`
 
@@ -45,6 +45,7 @@ def lay_out(
     data: AnyPath | None,
     card: Card | None,
     block: Path,
+    device: torch.device | str = "cpu",
 ) -> None:
     """Write run.json, metrics.csv and snapshots of a block directory from a user's files.
 
@@ -61,6 +62,8 @@ def lay_out(
         The data set's file and its card to evaluate every snapshot on; None leaves metrics.csv its header.
     block : path
         The block's directory, seeds_<first>-<last>.
+    device : torch.device or str
+        Where the network is run.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def lay_out(
     shutil.rmtree(block / "snapshots", ignore_errors=True)
     splits = None
     if data is not None and card is not None:
-        splits = load_splits(data, card, settings.input.channels, settings.input.size)
+        splits = load_splits(data, card, settings.input, device)
     for place, seed in enumerate(store.block_seeds(block)):
         epochs = [int(epoch) for epoch in settings.snapshots]
         series = dict(zip(epochs, files[place * len(epochs) :][: len(epochs)], strict=True))
@@ -83,14 +86,14 @@ def lay_out(
     records.assemble(block, cell_id, settings.json)
 
 
-def load_splits(data: AnyPath, card: Card, channels: int, size: int) -> Splits:
-    """The validation and test images of a data set for a network that takes channels x size x size."""
-    images = evaluation.load_images(data, card, channels, size, 0)
+def load_splits(data: AnyPath, card: Card, shape: Input, device: torch.device | str = "cpu") -> Splits:
+    """The validation and test images of a data set for a network that takes images of a shape, on its device."""
+    images = evaluation.load_images(data, card, shape.channels, shape.size, 0, device)
     tensors = store.load_tensors(data)
     chosen = (tensors["split"] == VALID).nonzero().squeeze(1)
-    valid = inputs.fit_images(tensors["images"][chosen], card, channels, size)
+    valid = inputs.fit_images(tensors["images"][chosen], card, shape.channels, shape.size, device)
     labelled = {
-        "valid": LabelledImages(valid, tensors["labels"][chosen]),
+        "valid": LabelledImages(valid, tensors["labels"][chosen].to(device)),
         "test": LabelledImages(images.test, images.labels),
     }
     return Splits(images, labelled)
@@ -140,9 +143,10 @@ def converted(tensors: Tensors) -> Converted:
 
 def evaluate(settings: Settings, tensors: Tensors, splits: Splits) -> dict[str, float]:
     """Loss and accuracy of a snapshot on validation and test images, by their columns in metrics.csv."""
-    network = evaluation.module(settings, tensors)
+    network = evaluation.module(settings, tensors, splits.images.device)
+    size = evaluation.batch_size(settings)
     values = {}
     for name, (images, labels) in splits.labelled.items():
-        scores = evaluation.evaluate(network, splits.images.seen_by(settings), images, labels)
+        scores = evaluation.evaluate(network, splits.images.seen_by(settings), images, labels, size)
         values[f"{name}_loss"], values[f"{name}_accuracy"] = scores
     return values
