@@ -66,7 +66,7 @@ def prepared(folder: Path) -> dict[str, tuple[str, dict]]:
         store.write_json(
             folder / f"{name}.json", prepare_dataset(data.spec, name, Path(), folder / f"{name}.safetensors")
         )
-    return {cell.data.label: (cell_id, cell.settings) for cell_id, cell in plan.cells.items()}
+    return {cell.data.label: (cell_id, cell.settings.json) for cell_id, cell in plan.cells.items()}
 
 
 def training(folder: Path, cell_id: str, settings: dict, first: int, last: int, device: str = "cpu") -> list[str]:

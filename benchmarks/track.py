@@ -36,11 +36,11 @@ class Whole(GradientTracker):
         pass
 
 
-def step(made, optimizer, evidence) -> float:
+def step(made, optimizer, tracker) -> float:
     """Seconds of the processor for one step."""
-    made.evidence = evidence
+    made.tracker = tracker
     began = time.process_time()
-    made._step(*made.feed.batch(0), optimizer)
+    made.train_step(*made.feed.batch(0), optimizer)
     return time.process_time() - began
 
 
@@ -50,13 +50,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    images_per_second.BATCH = args.batch
     print(f"one thread, batches of {args.batch}, medians of {args.steps} steps")
     print("| network | ms a step without | cost of track | at its most expensive |\n" + "|---" * 4 + "|")
     for name, case in CASES.items():
         made = images_per_second.run(*case, args.batch)
-        optimizer = made._enter(made.training["stages"][0])
-        made.feed.deal(1)
+        optimizer = made.enter_stage(made.training.stages[0])
+        made.feed.shuffle_epoch(1)
         sides = {"without": None, "track": GradientTracker(made.model), "most": Whole(made.model)}
         turns = [{side: step(made, optimizer, own) for side, own in sides.items()} for _ in range(10 + args.steps)]
         middle = {side: statistics.median(turn[side] for turn in turns[10:]) for side in sides}
