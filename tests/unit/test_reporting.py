@@ -483,6 +483,20 @@ def test_unchanged_by_layer(folder, exhibits):
     assert "5 layers of lenet5" in item.caption
 
 
+def test_zeros_that_had_a_gradient_are_named_by_cell(small):
+    """What a convolution's algorithm may leave on a GPU: by shape there is nothing."""
+    path = small / "tables" / "unchanged.csv"
+    rows = pd.read_csv(path)
+    [made] = unchanged.unchanged(opened(small))
+    assert "contradict the shape" not in made.caption
+    cell_id = rows["cell_id"].iloc[0]
+    there = (rows["cell_id"] == cell_id) & (rows["layer"] == "total")
+    rows.loc[there, "contradicted"] = 700
+    write_table(path, rows)
+    [made] = unchanged.unchanged(opened(small))
+    assert f"had another one in {cell_id} ({700 * int(there.sum()):,})." in made.caption
+
+
 def test_unknown_causes_are_told_apart(small):
     """Without a record of training, what is unchanged and not structural has no cause."""
     path = small / "tables" / "unchanged.csv"

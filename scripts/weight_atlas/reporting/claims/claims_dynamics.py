@@ -48,7 +48,7 @@ def padded(claim, tables, words):
         text = (
             f"{words}: {seen(cells, 'unchanged')} stays unchanged, and {part} of that are kernel taps that only ever "
             f"multiply zero padding{proof}. Beyond them {span(cells['unchanged'] - cells['structural'])} is unchanged. "
-            f"The count is exact at any scale, and longer training cannot change it.{beside}"
+            f"The count is exact at any scale, and longer training cannot change it. {unchanged.residues(cells)}{beside}"
         )
         return Verdict(ARTEFACT, text, numbers)
     inside = scope(claim, tables)

@@ -89,8 +89,23 @@ def unchanged(tables):
         caption += f"{intervals('Black lines', data)} "
     if (data["taps"] - data["structural"] > 1e-9).any():
         caption += "In some runs structural weights changed: something else than a gradient, weight decay, moves them. "
+    caption += residues(data)
     caption = (caption + shortfall(tables)).strip()
     return [Exhibit("unchanged", "Exactly unchanged parameters", caption, unchanged_alt(tables, data), data, fig)]
+
+
+def residues(data):
+    """A sentence on the cells whose structural weights had a gradient, which is 0 by their shape; empty without any."""
+    found = data[data["contradicted"] > 0]
+    if found.empty:
+        return ""
+    cells = ", ".join(f"{row.cell_id} ({row.contradicted:,.0f})" for row in found.head(3).itertuples())
+    cells += f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return (
+        "The recorded gradients contradict the shape: structural weights, whose gradient is exactly 0, had another one "
+        f"in {cells}. An algorithm of the GPU's convolutions left a residue there, and what follows from it is no "
+        "result; see `docs/gpu.md`. "
+    )
 
 
 def stack(axes, at, row, height):
