@@ -44,11 +44,12 @@ def padded(claim, tables, words):
     if numbers["structural_part"] is not None and numbers["structural_part"] >= EXPLAINED:
         recorded = cells["contradicted"].dropna()
         proof = ", none of which ever had a gradient other than zero" if len(recorded) and not recorded.any() else ""
+        residues = f" {unchanged.residues(cells)}".rstrip()
         part = "all" if numbers["structural_part"] > 0.9995 else style.percent(numbers["structural_part"])
         text = (
             f"{words}: {seen(cells, 'unchanged')} stays unchanged, and {part} of that are kernel taps that only ever "
             f"multiply zero padding{proof}. Beyond them {span(cells['unchanged'] - cells['structural'])} is unchanged. "
-            f"The count is exact at any scale, and longer training cannot change it. {unchanged.residues(cells)}{beside}"
+            f"The count is exact at any scale, and longer training cannot change it.{residues}{beside}"
         )
         return Verdict(ARTEFACT, text, numbers)
     inside = scope(claim, tables)
