@@ -25,11 +25,11 @@ import processes
 import torch
 from torch.nn import functional
 
-from weight_atlas import starts, store
+from weight_atlas import device as devices
+from weight_atlas import gpu_slots, starts, store
 from weight_atlas.analysis.weights import unchanged
 from weight_atlas.settings import Settings
-from weight_atlas.training import device as devices
-from weight_atlas.training import engine, launcher, slots
+from weight_atlas.training import engine, launcher
 from weight_atlas.training.data import ImageData, Split
 from weight_atlas.training.track import GRADIENT, GradientTracker
 
@@ -238,11 +238,11 @@ def waiting() -> None:
 
 def cards() -> None:
     """GPUs by index and by UUID are the same ones; two jobs on one card."""
-    found = slots.gpus()
-    print(f"      {', '.join(f'{gpu.name} ({gpu.uuid})' for gpu in found)}; memory {slots.memory()}")
+    found = gpu_slots.gpus()
+    print(f"      {', '.join(f'{gpu.name} ({gpu.uuid})' for gpu in found)}; memory {gpu_slots.memory()}")
     os.environ["CUDA_VISIBLE_DEVICES"] = "0"
     try:
-        say([gpu.uuid for gpu in slots.gpus()] == [found[0].uuid], "index 0 has the UUID of the first one")
+        say([gpu.uuid for gpu in gpu_slots.gpus()] == [found[0].uuid], "index 0 has the UUID of the first one")
     finally:
         del os.environ["CUDA_VISIBLE_DEVICES"]
     (cell_id, settings), *_ = processes.prepared(FOLDER).values()

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from weight_atlas import store
+from weight_atlas import gpu_slots, store
 from weight_atlas.settings import Settings
 
 
@@ -27,13 +27,12 @@ def main() -> int:
     args = parser.parse_args()
 
     from weight_atlas.analysis.runs import given  # imports torch: after the arguments are known to be right
-    from weight_atlas.training import device as devices
 
     card, settings = store.read_json(args.card) if args.card else None, Settings.parse(args.cell)
     try:
-        with devices.held(args.device if card else "cpu", args.jobs_per_gpu, settings.network.threads) as device:
+        with gpu_slots.held(args.device if card else "cpu", args.jobs_per_gpu, settings.network.threads) as device:
             given.lay_out(args.cell_id, settings, args.files, args.data, card, args.output, device)
-    except (ValueError, devices.NoDevice) as error:
+    except (ValueError, gpu_slots.NoDevice) as error:
         sys.exit(f"given.py: {error}")
     return 0
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from weight_atlas import cell_table, store
+from weight_atlas import cell_table, gpu_slots, store
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,13 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     entries = cell_table.grouped(options.cells, options.group)
 
     from weight_atlas.analysis import group  # imports torch: after the arguments are known to be right
-    from weight_atlas.training import device as devices
 
     card = store.read_json(options.card) if options.card else None
     try:
-        with devices.held(options.device, options.jobs_per_gpu, options.threads) as device:
+        with gpu_slots.held(options.device, options.jobs_per_gpu, options.threads) as device:
             group.measure(entries, options.data, card, options.output, options.threads, device)
-    except devices.NoDevice as error:
+    except gpu_slots.NoDevice as error:
         sys.exit(f"measure.py: {error}")
 
 

@@ -13,8 +13,8 @@ import argparse
 import json
 import sys
 
+from weight_atlas import gpu_slots
 from weight_atlas.plan import commands, data_lines, outcome, outdated, spec
-from weight_atlas.training import slots
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     plan = commands.plan_or_exit(args.config, look=True)
     try:
         again = outdated.outdated(plan)
-        print(outcome.table(plan, again, slots.memory() if plan.config.device != "cpu" else None))
+        print(outcome.table(plan, again, gpu_slots.memory() if plan.config.device != "cpu" else None))
         print("\n".join(["", *data_lines.found(plan), *data_lines.warnings(plan, again)]))
     except (ValueError, OSError) as error:
         sys.exit(str(error))

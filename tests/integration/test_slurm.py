@@ -191,7 +191,7 @@ def record(folder):
 
 def pretend_gpus(workflow):
     """Let the trainer of this copy of the workflow take the GPU that it is given, and train on the processor."""
-    with open(workflow.root / "scripts/weight_atlas/training/device.py", "a") as file:
+    with open(workflow.root / "scripts/weight_atlas/device.py", "a") as file:
         file.write(PRETENDED)
 
 

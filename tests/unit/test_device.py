@@ -5,9 +5,9 @@ import os
 import pytest
 import torch
 
-from weight_atlas import records, store
+from weight_atlas import device, records, store
 from weight_atlas.analysis.runs import runs
-from weight_atlas.training import checkpoint, device
+from weight_atlas.training import checkpoint
 
 SWITCHES = (
     (torch.backends.cudnn.conv, "fp32_precision"),
@@ -101,5 +101,5 @@ def test_machines_are_told_apart_by_replicate(tmp_path):
         store.write_json(store.record_path(block, seed), record)
         records.seal(block, seed, {})
     records.assemble(block, "base-x", {})
-    found = runs.rows("base-x", [str(block)], [0, 1], {})
+    found = runs.rows("base-x", [str(block)], [0, 1], {}, {})
     assert [(one.device, one.device_name) for one in found] == [("cuda", "a cuda"), ("cpu", "a cpu")]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import until
+from weight_atlas import gpu_slots as slots
 from weight_atlas import store
-from weight_atlas.training import launcher, slots
+from weight_atlas.training import launcher
 from weight_atlas.training.attempts import SILENT, Attempts
 
 FULL = "import sys; sys.exit('OSError: [Errno 28] No space left on device: seed0.json')"
@@ -245,7 +246,7 @@ def test_a_gpu_that_torch_cannot_use_stops_everything_unrecorded(block, two_gpus
     program = f"""
 import sys
 sys.path.insert(0, {str(Path(launcher.__file__).parents[2])!r})
-from weight_atlas.training import device
+from weight_atlas import device
 device.find(sys.argv[-1])
 """
     assert [launch(block, program, attempt, device="auto") for attempt in (1, 2, 3, 4)] == [1] * 4

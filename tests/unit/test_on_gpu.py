@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from tests.unit.test_plan import pictures
 from tests.unit.test_training import SGD, load, settings, stage
-from weight_atlas import store
+from weight_atlas import device, store
+from weight_atlas import gpu_slots as slots
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.features import activations, filters
 from weight_atlas.analysis.perturbed import immediate_accuracy, paths
@@ -25,7 +26,7 @@ from weight_atlas.analysis.runs import given
 from weight_atlas.networks import batches, build, layer_table
 from weight_atlas.plan import cost, outcome, study
 from weight_atlas.settings import Settings
-from weight_atlas.training import device, engine, slots
+from weight_atlas.training import engine
 from weight_atlas.training.data import ImageData, Split
 from weight_atlas.training.feed import Part
 from weight_atlas.training.track import GradientTracker
@@ -309,7 +310,7 @@ def test_a_measure_holds_a_slot_of_a_gpu_like_a_training(monkeypatch, tmp_path, 
     monkeypatch.setattr(device, "find", torch.device)
     monkeypatch.setattr(device, "set_up", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a GPU")
-    with device.held(kind, 1, torch.get_num_threads()) as found:
+    with slots.held(kind, 1, torch.get_num_threads()) as found:
         assert found.type == expected
         assert os.environ["CUDA_VISIBLE_DEVICES"] == ("7" if expected == "cuda" else "")
         taken = slots._try_lock(slots.folder() / "GPU-a.0.lock") is None
@@ -318,5 +319,5 @@ def test_a_measure_holds_a_slot_of_a_gpu_like_a_training(monkeypatch, tmp_path, 
 
 def test_a_measure_that_asks_for_a_gpu_says_that_there_is_none(monkeypatch):
     monkeypatch.setattr(slots, "gpus", list)
-    with pytest.raises(device.NoDevice, match="`device: cuda`, but there is no GPU here"), device.held("cuda", 1, 1):
+    with pytest.raises(slots.NoDevice, match="`device: cuda`, but there is no GPU here"), slots.held("cuda", 1, 1):
         pass

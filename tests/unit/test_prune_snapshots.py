@@ -1,5 +1,6 @@
 """Blocks of which only some snapshots stay: what is measured of them, their starts made again, and what they share."""
 
+import contextlib
 import errno
 import json
 import os
@@ -148,10 +149,11 @@ def test_every_table_is_the_same_to_the_byte(toy, both, tmp_path):
             labels |= {"role": "transfer"} if name.startswith("transfer") else {}
             if name == "base-a":
                 labels["checkpoints"] = json.dumps({"start": 0, "middle": 1, "end": 2})
-            rows.append((name, [root / "results/cells" / name / "seeds_0-1"], 2, "card", made, labels))
-        asked = cell_table.grouped(write_cells(tmp_path / "cells.csv", rows), "g")
+            rows.append((name, [root / "results/cells" / name / "seeds_0-1"], 2, root / "card", made, labels))
+        asked = cell_table.grouped(write_cells(root / "cells.csv", rows), "g")
         output[thinned] = tmp_path / f"thinned {thinned}"
-        group.measure(asked, toy / "toy.safetensors", store.read_json(toy / "toy.json"), output[thinned])
+        with contextlib.chdir(root):
+            group.measure(asked, toy / "toy.safetensors", store.read_json(toy / "toy.json"), output[thinned])
     files = {path.name for path in output[False].iterdir()}
     assert {
         "statistics.csv",

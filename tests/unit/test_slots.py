@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import until
-from weight_atlas.training import slots
+from weight_atlas import gpu_slots as slots
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 # A job that writes that it waits, whose slot it takes, and that it leaves it, once the file `go` is there.
@@ -17,7 +17,7 @@ JOB = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, {scripts!r})
-from weight_atlas.training import slots
+from weight_atlas import gpu_slots as slots
 folder = Path({folder!r})
 def write(*words):
     with open(folder / "log", "a") as file:

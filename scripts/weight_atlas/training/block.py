@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from weight_atlas import device as devices
 from weight_atlas import records, starts, store
 from weight_atlas.settings import Settings, Start
 from weight_atlas.training import checkpoint, data, engine
-from weight_atlas.training import device as devices
 from weight_atlas.vocabulary import Status
 
 

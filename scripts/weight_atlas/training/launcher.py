@@ -22,8 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from weight_atlas import store
-from weight_atlas.training import slots
+from weight_atlas import gpu_slots, store
 from weight_atlas.training.attempts import Attempts
 from weight_atlas.training.block_files import JOURNAL, Block
 
@@ -35,7 +34,7 @@ DISK_FULL = os.strerror(errno.ENOSPC)
 LAST_LINES = 40
 MIN_FREE = 16 << 20  # bytes that must be free before a death without a message counts as the cell's own failure
 STOPPED = 143  # what the trainer ends with when it was asked to stop (weight_atlas/training/checkpoint.py)
-NO_GPU = 69  # and where torch finds no GPU (weight_atlas/training/device.py)
+NO_GPU = 69  # and where torch finds no GPU (weight_atlas/device.py)
 MEMORY_OF_GPU = "CUDA out of memory"  # what torch says where it is full
 NAMED = re.compile(r"[\w.]*(Error|Exception)\b")  # how the last line of a traceback begins
 # This command is started by its path and not imported: measures are no part of the code that training depends on, so
@@ -178,14 +177,14 @@ class Launch:
         block, job = self.block, self.job
         whole = job.jobs_per_gpu == 1 or MEMORY_OF_GPU in self.attempts.last_message()
         self.attempts.begin(job.attempt, block.recipe)
-        gpus = [] if job.device == "cpu" else slots.gpus()
+        gpus = [] if job.device == "cpu" else gpu_slots.gpus()
         if job.device == "cuda" and not gpus:
             return self._no_gpu("the config says `device: cuda`, but there is no GPU here")
         with contextlib.ExitStack() as held:
             name = ""
             locks: tuple[int, ...] = (self.lock,)
             if gpus:
-                slot = slots.slot(gpus, job.jobs_per_gpu, lambda text: print(f"{block.cell_id}: {text}"), whole)
+                slot = gpu_slots.slot(gpus, job.jobs_per_gpu, lambda text: print(f"{block.cell_id}: {text}"), whole)
                 name, slot_locks = held.enter_context(slot)
                 locks += slot_locks
             status, last = self.follow([*job.command, "--device", "cuda" if gpus else "cpu"], locks, name)

@@ -1,4 +1,4 @@
-"""GPUs of this machine, and slots of them: at most so many training jobs at a time on each. Imports no torch.
+"""GPUs of this machine, and slots of them: at most so many jobs at a time on each. Imports no torch until one is held.
 
 A slot is a locked file. The lock belongs to the launcher and its trainer, and is free when both are gone, whatever
 ended them; it counts for all workflows of a user on the machine. It is called after the GPU's UUID: every job of a
@@ -16,7 +16,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
 
 POLL_SECONDS = 1.0
 ANSWER_SECONDS = 60.0  # for nvidia-smi, which hangs where a driver does
@@ -30,6 +33,10 @@ class Gpu(NamedTuple):
 
     name: str
     uuid: str
+
+
+class NoDevice(Exception):
+    """Raised where the config asks for a GPU and the machine has none."""
 
 
 class Slot(NamedTuple):
@@ -144,6 +151,34 @@ def slot(found: Sequence[Gpu], jobs: int, report: Callable[[str], None] = print,
             report(f"none of {len(found)} GPUs is free; waiting" if whole else f"{taken}; waiting for one")
         reported = True
         time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def held(kind: str, jobs_per_gpu: int, threads: int) -> "Iterator[torch.device]":
+    """A device to measure on, "auto", "cpu" or "cuda" as the config has it, set up; of a GPU a slot is held.
+
+    Raises
+    ------
+    NoDevice, NoGpu
+        Where there is no GPU though the config says "cuda", and where torch does not find it.
+    """
+    import torch
+
+    from weight_atlas import device as devices
+
+    found = [] if kind == "cpu" else gpus()
+    if kind == "cuda" and not found:
+        raise NoDevice("the config says `device: cuda`, but there is no GPU here; docs/gpu.md says what is needed")
+    with slot(found, jobs_per_gpu) if found else contextlib.nullcontext() as taken:
+        if taken is None:
+            torch.set_num_threads(threads)
+            yield torch.device("cpu")
+        else:
+            os.environ |= {"CUDA_VISIBLE_DEVICES": taken.device, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+            device = devices.find("cuda")
+            devices.set_up(device, "float32", threads)
+            print(f"device: cuda, {devices.name(device)}", flush=True)
+            yield device
 
 
 def _try_locks(uuid: str, numbers: Sequence[int]) -> tuple[int, ...]:

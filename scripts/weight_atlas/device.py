@@ -3,14 +3,10 @@
 import os
 import platform
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-
-from weight_atlas.training import slots
 
 NO_GPU = 69  # the exit status where there is none (EX_UNAVAILABLE of sysexits.h)
 
@@ -23,10 +19,6 @@ class NoGpu(SystemExit):
         super().__init__(NO_GPU)
 
 
-class NoDevice(Exception):
-    """Raised where the config asks for a GPU and the machine has none."""
-
-
 def find(kind: str) -> torch.device:
     """The device of a kind, "cpu" or "cuda". NoGpu, after a line in torch's own words, where torch finds no GPU."""
     if kind == "cuda":
@@ -36,30 +28,6 @@ def find(kind: str) -> torch.device:
             print(f"torch finds no GPU: {str(error).splitlines()[0]}", flush=True)
             raise NoGpu from None
     return torch.device(kind)
-
-
-@contextmanager
-def held(kind: str, jobs_per_gpu: int, threads: int) -> Iterator[torch.device]:
-    """A device to measure on, "auto", "cpu" or "cuda" as the config has it, set up; of a GPU a slot is held.
-
-    Raises
-    ------
-    NoDevice, NoGpu
-        Where there is no GPU though the config says "cuda", and where torch does not find it.
-    """
-    gpus = [] if kind == "cpu" else slots.gpus()
-    if kind == "cuda" and not gpus:
-        raise NoDevice("the config says `device: cuda`, but there is no GPU here; docs/gpu.md says what is needed")
-    with slots.slot(gpus, jobs_per_gpu) if gpus else nullcontext() as slot:
-        if slot is None:
-            torch.set_num_threads(threads)
-            yield torch.device("cpu")
-        else:
-            os.environ |= {"CUDA_VISIBLE_DEVICES": slot.device, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-            device = find("cuda")
-            set_up(device, "float32", threads)
-            print(f"device: cuda, {name(device)}", flush=True)
-            yield device
 
 
 def set_up(device: torch.device, precision: str, threads: int) -> None:
