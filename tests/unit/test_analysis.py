@@ -366,6 +366,18 @@ def test_features_are_taken_in_eval_mode():
     assert torch.equal(outputs, module[3](found))
 
 
+def test_of_very_many_features_some_are_taken_evenly_spaced(monkeypatch):
+    """The correlations of 200,000 features would be a matrix of 320 GB."""
+    from torch import nn
+
+    monkeypatch.setattr(activations, "MOST", 5)
+    images = torch.from_numpy(np.random.default_rng(10).integers(0, 256, (40, 3, 2, 2), dtype="uint8"))
+    pictures = evaluation.Images(images, torch.zeros(40), images[:0], [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+    found, outputs = activations.penultimate(nn.Sequential(nn.Flatten(), nn.Linear(12, 10)), "1", pictures)
+    every = inputs.normalise(images, pictures.mean, pictures.std).flatten(1)
+    assert torch.equal(found, every[:, [0, 2, 4, 7, 9]]) and outputs.shape == (40, 10)
+
+
 def test_a_feature_that_only_rounds_is_constant():
     random = np.random.default_rng(11)
     values = random.normal(0, 1, (600, 4)).astype("float32")

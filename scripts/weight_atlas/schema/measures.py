@@ -175,7 +175,8 @@ WEIGHTS = (
 FEATURES = (
     Table(
         "features",
-        "The correlations between the penultimate features of a model over the test images, or between their weights.",
+        "The correlations between the penultimate features of a model over the test images, or between their weights; "
+        "of more than 4,096 features so many, evenly spaced, here and in pairs.csv.",
         "weight_atlas.analysis.features.feature_statistics",
         (
             *REPLICATE,

@@ -18,8 +18,14 @@ from weight_atlas.networks.table import Table
 from weight_atlas.settings import Settings
 
 
+# Of more features than the largest network of the documents has, so many are taken, evenly spaced: their correlations
+# are a matrix of as many rows and columns.
+MOST = 4096
+
+
 class Activations(NamedTuple):
-    """What enters a network's last weight layer, float32 [N, d], and its outputs, float32 [N, classes]."""
+    """What enters a network's last weight layer, float32 [N, d], d at most `MOST`, and its outputs, float32 [N,
+    classes]."""
 
     features: torch.Tensor
     outputs: torch.Tensor
@@ -64,7 +70,10 @@ def penultimate(network: nn.Module, head: str, images: Images, size: int = BATCH
     outputs: list[torch.Tensor] = []
 
     def catch(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        caught.append(inputs[0].flatten(1).cpu())
+        features = inputs[0].flatten(1)
+        if features.shape[1] > MOST:
+            features = features[:, evaluation.evenly_spaced(features.shape[1], MOST).to(features.device)]
+        caught.append(features.cpu())
 
     hook = network.get_submodule(head).register_forward_pre_hook(catch)
     try:
