@@ -17,7 +17,6 @@ from weight_atlas.networks import batches
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Settings
 
-
 # Of more features than the largest network of the documents has, so many are taken, evenly spaced: their correlations
 # are a matrix of as many rows and columns.
 MOST = 4096
