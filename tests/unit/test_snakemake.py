@@ -4,6 +4,7 @@ import ast
 import asyncio
 import inspect
 import re
+import threading
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,3 +76,29 @@ def test_once_a_user_has_stopped_it_nothing_more_is_said():
     finally:
         logger.removeFilter(quiet)
     assert said == [(True, False), (False, True), (False, True)]
+
+
+def test_a_job_that_ended_by_ctrl_c_is_not_told_of_before_the_stop_is_known(monkeypatch):
+    from snakemake.logging import logger
+
+    monkeypatch.setattr(snakemake_internals, "PATIENCE", 0.0)
+    quiet = snakemake_internals.QuietOnceStopped()
+    records = {
+        text: logger.makeRecord(logger.name, 40, "", 0, text, (), None)
+        for text in ("a command returned non-zero exit status 1.", "a command returned non-zero exit status 130.")
+    }
+    passed = {}
+    try:
+        threads = [
+            threading.Thread(target=lambda text=text: passed.update({text: bool(logger.filter(records[text]))}))
+            for text in records
+        ]
+        threads[0].start()
+        threads[0].join()
+        threads[1].start()
+        stop = logger.makeRecord(logger.name, 40, "", 0, "Terminating processes on user request", (), None)
+        assert not logger.filter(stop)
+        threads[1].join()
+    finally:
+        logger.removeFilter(quiet)
+    assert list(passed.values()) == [True, False]

@@ -7,7 +7,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 0.5  # seconds that a failed job's thread waits: the main one may be about to learn that a user stopped all
+# Seconds that a failed job's thread waits: the main one may be about to learn that a user stopped all, and surely is
+# where the job says that it ended by Ctrl-C (rules/common.smk), however busy the machine.
+PATIENCE, PATIENCE_ONCE_STOPPED = 0.5, 60.0
+BY_CTRL_C = "exit status 130"
 Workflow = Any  # snakemake.workflow.Workflow: importing it here would cost every command a second
 
 
@@ -54,7 +57,7 @@ class QuietOnceStopped(logging.Filter):
         if str(record.msg).startswith("Terminating processes on user request"):
             self._stopped.set()
         elif record.levelno >= logging.ERROR and threading.current_thread() is not threading.main_thread():
-            self._stopped.wait(PATIENCE)
+            self._stopped.wait(PATIENCE_ONCE_STOPPED if BY_CTRL_C in record.getMessage() else PATIENCE)
         return not self.stopped
 
 
