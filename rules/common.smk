@@ -29,12 +29,14 @@ from weight_atlas.plan import (
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
 # Bash for all rules. It is strict, and `logged FILE COMMAND` keeps what a command says in a file, whose last lines go
-# to the console where it fails, but not where a user stops it. Jobs use the Python that runs Snakemake, whether or not its environment is activated.
-STRICT = 'set -euo pipefail; trap "exit 130" INT; logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 20 "$1" >&2; return 1; }}; }}; '
+# to the console where it fails, but not where a user stops it. Jobs use the Python that runs Snakemake, whether or not
+# its environment is activated.
+STRICT = 'set -euo pipefail; trap "exit 130" INT; '
+LOGGED = 'logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 20 "$1" >&2; return 1; }}; }}; '
 PYTHON = f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
 QUIET = snakemake_internals.QuietOnceStopped()
 snakemake_internals.ignore_dates(BASE)
-shell.prefix(STRICT + ("" if snakemake_internals.deployed(workflow) else PYTHON))
+shell.prefix(STRICT + LOGGED + ("" if snakemake_internals.deployed(workflow) else PYTHON))
 
 config.update(command_line.typed(config, snakemake_internals.config_settings(workflow)))
 IS_MAIN = snakemake_internals.is_main(workflow)
