@@ -6,10 +6,8 @@ Each network trains on random images by the engine's own steps, on one thread; b
 processor. The weights of both sides are compared at the end: to the bit.
 """
 
-import argparse
 import statistics
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -17,27 +15,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import images_per_second
 import torch
-from track import CASES
+import track
 
 
 def step(made, optimizer, fill: bool) -> float:
     """Seconds of the processor for one step."""
     torch.utils.deterministic.fill_uninitialized_memory = fill
-    began = time.process_time()
-    made.train_step(*made.feed.batch(0), optimizer)
-    return time.process_time() - began
+    return track.step(made, optimizer)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--batch", type=int, default=128)
-    args = parser.parse_args()
-    torch.set_num_threads(1)
+    args = track.parse(__doc__)
     torch.use_deterministic_algorithms(True)
-    print(f"one thread, batches of {args.batch}, medians of {args.steps} steps")
     print("| network | ms a step filled | not filled | ratio | weights |\n" + "|---" * 5 + "|")
-    for name, case in CASES.items():
+    for name, case in track.CASES.items():
         sides = {}
         for fill in (True, False):
             torch.manual_seed(0)

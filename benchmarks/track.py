@@ -36,7 +36,7 @@ class Whole(GradientTracker):
         pass
 
 
-def step(made, optimizer, tracker) -> float:
+def step(made, optimizer, tracker=None) -> float:
     """Seconds of the processor for one step."""
     made.tracker = tracker
     began = time.process_time()
@@ -44,13 +44,19 @@ def step(made, optimizer, tracker) -> float:
     return time.process_time() - began
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def parse(description: str) -> argparse.Namespace:
+    """The options of the command line, and the first line of what is printed."""
+    parser = argparse.ArgumentParser(description=description.split("\n")[0])
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch", type=int, default=128)
     args = parser.parse_args()
     torch.set_num_threads(1)
     print(f"one thread, batches of {args.batch}, medians of {args.steps} steps")
+    return args
+
+
+def main() -> None:
+    args = parse(__doc__)
     print("| network | ms a step without | cost of track | at its most expensive |\n" + "|---" * 4 + "|")
     for name, case in CASES.items():
         made = images_per_second.run(*case, args.batch)

@@ -7,9 +7,9 @@ scheduler may see its own GPU as number 0.
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 1.0
 ANSWER_SECONDS = 60.0  # for nvidia-smi, which hangs where a driver does
 NVIDIA = Path("/dev/nvidiactl"), Path("/dev/dxg")  # what the driver puts there, in containers and under WSL too
+NONE = ("", "-1", "NoDevFiles")  # in CUDA_VISIBLE_DEVICES: no GPU
+ABSENT = "the config says `device: cuda`, but there is no GPU here"
 LISTED = re.compile(r"\s*(GPU|MIG) .*\(UUID: ([^)]+)\)")
 ASK_TORCH = "import torch; [print(torch.cuda.get_device_properties(n).uuid) for n in range(torch.cuda.device_count())]"
 
@@ -54,11 +56,8 @@ def gpus() -> list[Gpu]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return [Gpu(uuid, uuid) for own in _by_nvidia_smi() for uuid in own.instances or [own.uuid]] or _by_torch()
-    names = []
-    for name in (part.strip() for part in visible.split(",")):
-        if name in ("", "-1", "NoDevFiles"):
-            break  # CUDA sees none of those after it either
-        names.append(name)
+    # CUDA sees none of those after one that is none either.
+    names = list(itertools.takewhile(lambda name: name not in NONE, (part.strip() for part in visible.split(","))))
     cards = _by_nvidia_smi() if names else []
     return [Gpu(name, _uuid(name, cards)) for name in names]
 
@@ -70,16 +69,20 @@ class _Card(NamedTuple):
     instances: list[str]
 
 
-def _by_nvidia_smi() -> list[_Card]:
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return []
+def _ask_nvidia_smi(*options: str) -> str:
+    """What nvidia-smi prints; nothing where it is missing, fails or does not answer."""
     try:
-        asked = subprocess.run([command, "-L"], capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
+        asked = subprocess.run(
+            ["nvidia-smi", *options], capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired):
-        return []
+        return ""
+    return asked.stdout if asked.returncode == 0 else ""
+
+
+def _by_nvidia_smi() -> list[_Card]:
     cards: list[_Card] = []
-    for match in map(LISTED.match, asked.stdout.splitlines() if asked.returncode == 0 else []):
+    for match in map(LISTED.match, _ask_nvidia_smi("-L").splitlines()):
         if match and match[1] == "GPU":
             cards.append(_Card(match[2], []))
         elif match and cards:
@@ -109,14 +112,8 @@ def _uuid(name: str, cards: Sequence[_Card]) -> str:
 
 def memory() -> int | None:
     """Bytes of memory of the smallest GPU here, as nvidia-smi has it; None where it does not say."""
-    command = shutil.which("nvidia-smi")
-    query = [command or "", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        asked = subprocess.run(query, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    sizes = [int(word) << 20 for word in asked.stdout.split() if word.isdecimal()]
-    return min(sizes) if asked.returncode == 0 and sizes else None
+    told = _ask_nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits")
+    return min((int(word) << 20 for word in told.split() if word.isdecimal()), default=None)
 
 
 def folder() -> Path:
@@ -168,7 +165,7 @@ def held(kind: str, jobs_per_gpu: int, threads: int) -> "Iterator[torch.device]"
 
     found = [] if kind == "cpu" else gpus()
     if kind == "cuda" and not found:
-        raise NoDevice("the config says `device: cuda`, but there is no GPU here; docs/gpu.md says what is needed")
+        raise NoDevice(f"{ABSENT}; docs/gpu.md says what is needed")
     with slot(found, jobs_per_gpu) if found else contextlib.nullcontext() as taken:
         if taken is None:
             torch.set_num_threads(threads)

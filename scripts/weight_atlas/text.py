@@ -18,8 +18,12 @@ def literal(text: object) -> str:
     )
 
 
+def one_line(text: object) -> str:
+    """`text` on one line: line ends, terminal and bidirectional controls, and what is no text, are escaped."""
+    return "".join(mark if mark.isprintable() else escape(mark) for mark in str(text))
+
+
 def printable(text: object, most: int = 200) -> str:
-    """`text` on one line, cut after `most` characters: line ends, terminal and bidirectional controls are escaped."""
+    """`text` on one line, as `one_line` has it, cut after `most` characters."""
     shown = str(text)
-    shown = shown if len(shown) <= most else f"{shown[:most]}.."
-    return "".join(mark if mark.isprintable() else escape(mark) for mark in shown)
+    return one_line(shown if len(shown) <= most else f"{shown[:most]}..")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from weight_atlas.datasets.image import open_zip, refuse_special
 from weight_atlas.datasets.layout import Trail
-from weight_atlas.datasets.source import printable
+from weight_atlas.text import one_line
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".webp")
 JUNK = ("thumbs.db", "desktop.ini")  # what a file manager leaves behind
@@ -89,7 +89,7 @@ class _Walk:
             with os.scandir(path) as entries:
                 visible = sorted((entry for entry in entries if _visible(entry.name)), key=lambda entry: entry.name)
         except OSError as error:
-            raise ValueError(f"{printable(path)}: cannot be read ({error.strerror}); allow it or take it out") from None
+            raise ValueError(f"{one_line(path)}: cannot be read ({error.strerror}); allow it or take it out") from None
         inside: list[Trail] = []
         for entry in visible:
             if not _is_folder(entry):
@@ -118,14 +118,14 @@ def _check_file(entry: "os.DirEntry[str]") -> None:
             refuse_special(Path(entry.path))
         except OSError as error:
             reason = f"a link that leads nowhere: {error.strerror}" if error.strerror else str(error)
-            raise ValueError(f"{printable(entry.path)}: cannot be read as an image ({reason}); remove it") from None
+            raise ValueError(f"{one_line(entry.path)}: cannot be read as an image ({reason}); remove it") from None
 
 
 def _folder(container: Path) -> Contents:
     walk = _Walk(container)
     warnings = []
     if walk.skipped:
-        name = printable(f"{container.name}/{walk.skipped[0]}")
+        name = one_line(f"{container.name}/{walk.skipped[0]}")
         warnings.append(
             f"Passed over: {len(walk.skipped):,} links to folders that are read already, such as {name}."
             if len(walk.skipped) > 1
@@ -156,4 +156,4 @@ def _check_zip(container: Path, members: list[zipfile.ZipInfo], outside: list[st
     }
     for what, name in odd.items():
         if name is not None:
-            raise ValueError(f"{container}: its member {printable(name)} {what}; make the zip anew, or unpack it")
+            raise ValueError(f"{container}: its member {one_line(name)} {what}; make the zip anew, or unpack it")

@@ -23,10 +23,10 @@ from weight_atlas.datasets.source import (
     Positions,
     Source,
     Spec,
-    printable,
     under_data_root,
 )
 from weight_atlas.datasets.split import chosen, select_labels
+from weight_atlas.text import one_line
 from weight_atlas.vocabulary import SPLITS
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _check_names(names: list[str]) -> None:
     for name in names:
         if any(category(mark) in ("Cc", "Cs", "Zl", "Zp") for mark in name):
             raise ValueError(
-                f"the class {printable(name)!r} has a line break, another control character, or bytes that are no text "
+                f"the class {one_line(name)!r} has a line break, another control character, or bytes that are no text "
                 "in its name; rename its folder"
             )
 

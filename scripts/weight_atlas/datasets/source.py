@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weight_atlas.datasets.changes import Changes
+from weight_atlas.text import one_line
 
 Spec = Mapping[str, Any]  # a data set or a file of weights, as the config describes it
 DataRoot = str | Path | None
@@ -28,18 +29,11 @@ class ImageFile(NamedTuple):
     @property
     def short(self) -> str:
         """Its name without the folders above the container, for what others may read."""
-        return printable(f"{self.container.name}{'/' if self.container.is_dir() else ': '}{self.name}")
+        return one_line(f"{self.container.name}{'/' if self.container.is_dir() else ': '}{self.name}")
 
     def __str__(self) -> str:
         is_folder = self.container.is_dir()
-        return printable(self.container / self.name if is_folder else f"{self.container}: {self.name}")
-
-
-def printable(text: object) -> str:
-    """A text as one line: line breaks, controls, marks that turn the direction, and what is no text, escaped."""
-    return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape", "surrogatepass").decode() for mark in str(text)
-    )
+        return one_line(self.container / self.name if is_folder else f"{self.container}: {self.name}")
 
 
 @dataclass(frozen=True)

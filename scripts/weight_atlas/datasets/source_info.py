@@ -6,8 +6,9 @@ from pathlib import Path
 
 from weight_atlas.datasets import digits, folder, remarks, seen, torchvision_datasets
 from weight_atlas.datasets.card import Facts
-from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, printable, under_data_root
+from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, under_data_root
 from weight_atlas.datasets.split import choose, file_labels
+from weight_atlas.text import one_line
 from weight_atlas.vocabulary import SPLITS
 
 SOURCES: dict[str, SourceModule] = {"digits": digits, "torchvision": torchvision_datasets, "folder": folder}
@@ -28,7 +29,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     try:
         return SOURCES[spec["source"]].describe(spec, data_root)
     except ValueError as error:
-        raise type(error)(printable(error)) from None
+        raise type(error)(one_line(error)) from None
 
 
 def look(spec: Spec, data_root: DataRoot, record: Path) -> str:

@@ -17,3 +17,8 @@ def map_bytes(table: Table) -> int:
 def evaluated(table: Table) -> int:
     """Images per batch of an evaluation: 500, or as many as 1 GiB has room for."""
     return max(1, min(MOST, MAP_BYTES // map_bytes(table)))
+
+
+def evaluation_bytes(table: Table) -> int:
+    """Bytes of maps of a batch of an evaluation."""
+    return map_bytes(table) * evaluated(table)

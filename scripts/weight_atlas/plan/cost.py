@@ -194,7 +194,7 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
 def _map_bytes(table: Table, batch: int) -> int:
     """The most that the maps of a batch take: those that its backward pass reads with their gradients, or those of an
     evaluation."""
-    return max(2 * 4 * table.activation_count * batch, batches.map_bytes(table) * batches.evaluated(table))
+    return max(2 * 4 * table.activation_count * batch, batches.evaluation_bytes(table))
 
 
 def reading(cell: Cell, replicates: int, device: str) -> Need:
@@ -205,7 +205,7 @@ def reading(cell: Cell, replicates: int, device: str) -> Need:
     size = 4 * (cell.table.parameter_count + cell.table.buffer_count)
     seconds = size * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
     memory = BASE_MB + 4 * size / 1e6 + (sum(counts.values()) * pixels) / 1e6
-    memory += batches.map_bytes(cell.table) * batches.evaluated(cell.table) / 1e6 if cell.data else 0
+    memory += batches.evaluation_bytes(cell.table) / 1e6 if cell.data else 0
     return Need(
         seconds=START + snapshots * seconds,
         mem_mb=int(memory),

@@ -179,7 +179,7 @@ class Launch:
         self.attempts.begin(job.attempt, block.recipe)
         gpus = [] if job.device == "cpu" else gpu_slots.gpus()
         if job.device == "cuda" and not gpus:
-            return self._no_gpu("the config says `device: cuda`, but there is no GPU here")
+            return self._no_gpu(gpu_slots.ABSENT)
         with contextlib.ExitStack() as held:
             name = ""
             locks: tuple[int, ...] = (self.lock,)
