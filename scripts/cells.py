@@ -33,6 +33,7 @@ def describe(plan: study.Plan) -> dict[str, Any]:
     """The config with its defaults filled in, and the studies that it asks for."""
     config = plan.config.model_dump(mode="json")
     config["asked"] = plan.config.asked
+    config["experiments"] = [experiment.json for experiment in plan.experiments]
     titles = {label: dataset.title or label for label, dataset in plan.config.datasets.items()}
     config["titles"] = {data.dataset_id: titles[data.label] for data in plan.datasets.values()}
     return config

@@ -102,3 +102,21 @@ class LayerTransfer:
     depth: int
     mode: str
     take: str | int = "best"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell as one study names it: its labels on the study's axes, and why it is there.
+
+    checkpoints: names of some of its epochs, {name: epoch}, or {"match": cell id, "by": metric, "epochs": theirs}.
+    role: `grid`, or `source` (others start from it); `perturbed` or its `control`; `transfer`, or `extra` where the
+    study's document has no such transfer. beyond: whether a cell of the grid is one that the document does not have.
+    """
+
+    study: str
+    role: str
+    labels: dict[str, str]
+    cell_id: str
+    replicates: int
+    checkpoints: dict[str, Any] = field(default_factory=dict[str, Any])
+    beyond: bool = False

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from weight_atlas import records, schema, store
 from weight_atlas.plan import cost
 from weight_atlas.plan.blocks import Block
-from weight_atlas.plan.study import Entry, Plan, block_path
+from weight_atlas.plan.cell import Entry
+from weight_atlas.plan.study import Plan, block_path
+from weight_atlas.shapes import SHOWN, Axis, Experiment
 from weight_atlas.vocabulary import Status
 
 # Why a study has its cells, by role: those of the document, and those that are listed apart.
@@ -75,6 +77,9 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> s
     for study in plan.config.asked:
         entries = [entry for entry in plan.entries if entry.study == study]
         lines.append(f"\nstudy {study}: {count_cells(entries)}")
+        for experiment in plan.experiments:
+            if experiment.study == study:
+                lines += shapes(experiment)
         for entry in entries:
             cell, seeds = plan.cells[entry.cell_id], entry.replicates
             need = cost.need(cell, seeds, plan.config.device, plan.kept[entry.cell_id])
@@ -97,6 +102,30 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> s
     if plan.config.device == "cuda" or gpu_bytes:
         lines += gpu_memory(plan, gpu_bytes)
     return "\n".join(lines)
+
+
+def shapes(experiment: Experiment) -> list[str]:
+    """What an experiment asks, and what the report will show of it: a line each."""
+    name = f"{experiment.name}: " if experiment.name else ""
+    if not experiment.shapes:
+        return [f"  asks      {name}what its cells reach"]
+    axes = " x ".join(f"{axis.name} ({_levels(axis)})" for axis in experiment.axes)
+    first, *others = experiment.shapes if axes else ("", *experiment.shapes)
+    families = f"by {' and '.join(experiment.families)}" if experiment.families else ""
+    words = [f"{first} of {axes}" if axes else "", *others, families]
+    words.append("" if experiment.complete else "not every combination has a cell")
+    head = f"  asks      {name}{'; '.join(filter(None, words))}"
+    return [head, *(f"  shows     {SHOWN[shape]}" for shape in experiment.shapes)]
+
+
+def _levels(axis: Axis) -> str:
+    """The levels of an axis: those of a path with what they follow, others with the reference first said."""
+    if axis.after:
+        return ", ".join(
+            f"{level} after {axis.after[level]}" if level in axis.after else level for level in axis.levels
+        )
+    reference = "" if axis.is_numeric else f"; reference {axis.reference}"
+    return f"{', '.join(axis.levels)}{reference}"
 
 
 def gpu_memory(plan: Plan, gpu_bytes: int | None) -> list[str]:

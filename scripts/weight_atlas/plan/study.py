@@ -4,40 +4,23 @@ import itertools
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from weight_atlas.plan import blocks, children, outside, spec
+from weight_atlas.plan import blocks, children, outside, shapes, spec
 from weight_atlas.plan.blocks import Block
-from weight_atlas.plan.cell import Cell, Data
+from weight_atlas.plan.cell import Cell, Data, Entry
 from weight_atlas.plan.checks import ConfigError, Overlay, check, check_extent
 from weight_atlas.plan.fits import check_take
 from weight_atlas.plan.identity import digest, slug
 from weight_atlas.plan.labels import Labels, check_axis, check_count, check_names, check_rule, matches
 from weight_atlas.plan.resolve import Combination, Resolver
+from weight_atlas.shapes import Experiment
 from weight_atlas.vocabulary import AXES
 
 NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell as one study names it: its labels on the study's axes, and why it is there.
-
-    checkpoints: names of some of its epochs, {name: epoch}, or {"match": cell id, "by": metric, "epochs": theirs}.
-    role: `grid`, or `source` (others start from it); `perturbed` or its `control`; `transfer`, or `extra` where the
-    study's document has no such transfer. beyond: whether a cell of the grid is one that the document does not have.
-    """
-
-    study: str
-    role: str
-    labels: dict[str, str]
-    cell_id: str
-    replicates: int
-    checkpoints: dict[str, Any] = field(default_factory=dict[str, Any])
-    beyond: bool = False
 
 
 class Plan:
@@ -61,6 +44,7 @@ class Plan:
         for name in self.config.asked:
             self.entries.extend(self._study(name, self.config.definitions[name]))
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
+        self.experiments: list[Experiment] = shapes.experiments(self.config, self.entries, self.cells)
 
     def chapter(self, study: str) -> str:
         """Which chapter reports a study: the one that the config names, or the one called as the study."""

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from weight_atlas import schema
+from weight_atlas.plan.spec.messages import near
 from weight_atlas.plan.spec.networks import Normalise
 from weight_atlas.plan.spec.values import (
     DISTINCT,
@@ -18,6 +20,25 @@ from weight_atlas.plan.spec.values import (
     Title,
     Where,
 )
+from weight_atlas.shapes import OUTCOMES
+
+
+def _outcome(text: str) -> str:
+    """An outcome that the report can show: one of OUTCOMES, or "table.column" of a table with a row per replicate."""
+    keys = (["cell_id", "seed"], ["cell_id", "seed", "epoch"])
+    columns = [
+        f"{table.name}.{column.name}"
+        for table in schema.TABLES.values()
+        if list(table.key) in keys
+        for column in table.columns
+        if column.type in ("integer", "number") and column.name not in table.key
+    ]
+    if text not in (*OUTCOMES, *columns):
+        raise ValueError(f"names {text!r}; {near(text, [*OUTCOMES, *columns])}")
+    return text
+
+
+Outcome = Annotated[str, AfterValidator(_outcome)]
 
 
 class Overrides(Model):
@@ -133,6 +154,11 @@ class Design(Model):
     perturb: Perturb | list[Perturb] = []
     transfer: dict[Name, Transfer] = {}
     training: dict[str, Any] = {}
+    question: Text | None = None
+    of: Annotated[list[Outcome], DISTINCT] = []
+    reference: dict[Name, Name] = {}
+    order: Literal["path"] | None = None
+    after: dict[Name, Name] = {}
 
 
 class Experiment(Design):
