@@ -1,9 +1,14 @@
 """The shape of an experiment: what it asks, as the plan can tell, whatever its names are. No torch, no pandas."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from weight_atlas.vocabulary import AXES, CHILD_AXES
+
+# Axes over which a question is repeated.
+FAMILIES = ("dataset", "network")
 
 
 class Shape(StrEnum):
@@ -127,3 +132,29 @@ SHOWN = {
     Shape.AUGMENTED: "examples of the images, and what each kind of change buys",
     Shape.GIVEN: "movement from the first file to the last, weights by layer",
 }
+
+
+def varying_axes(labels: Sequence[Mapping[str, str]]) -> list[str]:
+    """The axes in which some cells differ, without those that a further axis sets with each of its levels.
+
+    Parameters
+    ----------
+    labels : sequence of {axis: level}
+        One of each cell.
+    """
+    names = [
+        axis for axis in dict.fromkeys(axis for one in labels for axis in one) if axis not in (*CHILD_AXES, "given")
+    ]
+    several = [axis for axis in names if len({one.get(axis, "") for one in labels}) > 1]
+    further = [axis for axis in several if axis not in AXES]
+    kept = list(several)
+    for axis in several:
+        setters = [other for other in further if other != axis and other in kept]
+        if any(_sets(other, axis, labels) for other in setters):
+            kept.remove(axis)
+    return kept
+
+
+def _sets(one: str, other: str, labels: Sequence[Mapping[str, str]]) -> bool:
+    """Whether each level of an axis comes with one level of the other."""
+    return len({(each[one], each[other]) for each in labels}) == len({each[one] for each in labels})

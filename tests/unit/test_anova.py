@@ -158,6 +158,20 @@ def test_a_failed_run_is_left_out_and_two_data_sets_are_two_grids():
     assert found.groupby("setting")["n"].unique().map(list).to_dict() == {"a": [35], "b": [36]}
 
 
+def test_the_optimizer_is_a_factor_and_what_another_axis_sets_is_none():
+    frame = sample(("blocks", "kernel"))
+    cells, *tables = config(frame, ("blocks", "kernel"))
+    for cell in cells.values():
+        labels = cell["named"][0]["labels"]
+        labels["optimizer"] = labels.pop("blocks")
+        labels["init"] = f"as {labels['kernel']}"
+    found = pd.DataFrame(anova.rows(cells, *tables), columns=schema.names("anova"))
+    own = found[found["outcome"] == "valid_accuracy"].set_index("term")["sum_sq"]
+    assert set(own.index) == {"optimizer", "kernel", "optimizer:kernel", stats.RESIDUAL}
+    expected = reference(frame, ("blocks", "kernel"))["sum_sq"]
+    np.testing.assert_allclose(own["optimizer"], expected["blocks"], rtol=1e-8)
+
+
 def test_one_axis_is_no_grid():
     frame = sample(("blocks",))
     assert anova.rows(*config(frame, ("blocks",))) == []

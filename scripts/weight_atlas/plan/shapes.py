@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 from weight_atlas.plan import spec
 from weight_atlas.plan.cell import Cell, Entry
 from weight_atlas.plan.checks import ConfigError
-from weight_atlas.shapes import Axis, Experiment, Shape
-from weight_atlas.vocabulary import AXES, CHILD_AXES, RETRAINED, TRANSFERRED, Role
+from weight_atlas.shapes import FAMILIES, Axis, Experiment, Shape, varying_axes
+from weight_atlas.vocabulary import RETRAINED, TRANSFERRED, Role
 
-FAMILIES = ("dataset", "network")
 # Settings that say how a cell is run or recorded, and nothing of what it asks.
 SILENT = ("threads", "snapshots", "track", "keep_optimizer", "dataset_id", "mean", "std")
 CHANGES_OF_IMAGES = ("training.augment.", "training.copies.", "training.redraw")
@@ -72,7 +71,7 @@ def _is_of(entry: Entry, name: str, design: spec.Design) -> bool:
 
 def _experiment(part: _Part, cells: Mapping[str, Cell]) -> Experiment:
     labels = [entry.labels for entry in part.grid]
-    varying = _varying(labels)
+    varying = varying_axes(labels)
     asked = [axis for axis in varying if axis not in FAMILIES]
     if not asked and "network" in varying and not _is_started_from(part):
         asked = ["network"]
@@ -102,26 +101,6 @@ def _is_started_from(part: _Part) -> bool:
 
 
 # ------------------------------------------------------------------------------------------- axes
-
-
-def _varying(labels: Sequence[Mapping[str, str]]) -> list[str]:
-    """The axes with several levels, without those that a further axis sets with each of its levels."""
-    names = [
-        axis for axis in dict.fromkeys(axis for one in labels for axis in one) if axis not in (*CHILD_AXES, "given")
-    ]
-    several = [axis for axis in names if len({one.get(axis, "") for one in labels}) > 1]
-    further = [axis for axis in several if axis not in AXES]
-    kept = list(several)
-    for axis in several:
-        setters = [other for other in further if other != axis and other in kept]
-        if any(_sets(other, axis, labels) for other in setters):
-            kept.remove(axis)
-    return kept
-
-
-def _sets(one: str, other: str, labels: Sequence[Mapping[str, str]]) -> bool:
-    """Whether each level of an axis comes with one level of the other."""
-    return len({(each[one], each[other]) for each in labels}) == len({each[one] for each in labels})
 
 
 def _context(part: _Part, axis: str, varying: Sequence[str]) -> dict[str, Flat]:

@@ -162,7 +162,7 @@ TABLES = (
         (
             STUDY,
             label("experiment", "The experiment; empty where the study has none."),
-            label("setting", "Which of several grids of the experiment, by the labels that tell them apart."),
+            label("setting", "The data set and network of the grid, where the experiment has several."),
             string("outcome", "The outcome whose variance is explained."),
             string("term", "The factors of the term, joined by colons; `residual` is what is left."),
             integer("df", "Degrees of freedom."),

@@ -9,11 +9,8 @@ from typing import Any
 import pandas as pd
 
 from weight_atlas import stats
-
-# The labels that every cell has; whatever else a grid varies is a factor.
-AXES = ("dataset", "network", "init", "optimizer")
-# Labels of cells that start from trained ones: no factors of a grid.
-OTHERS = ("experiment", "perturbation", "base", "mode", "depth")
+from weight_atlas.shapes import FAMILIES, varying_axes
+from weight_atlas.vocabulary import Role
 
 
 @dataclass
@@ -76,30 +73,25 @@ def outcomes(runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame) 
 
 
 def grids(cells: Mapping[str, Any]) -> list[Grid]:
-    """The Grids of a config: of each study's experiments, those whose cells differ in two or more axes of their own.
+    """The Grids of a config: of each study's experiments, those whose cells differ in two or more factors.
 
-    Where one combination of these has several cells (on two data sets, say), each of them is a Grid, named by its
-    setting.
+    Each combination of a data set and a network is a Grid: these are no factors, but what a question is repeated for.
     """
     entries: dict[tuple[str, str], list[tuple[str, dict[str, str]]]] = {}
     for cell_id, cell in cells.items():
         for entry in cell["named"]:
-            if entry["role"] == "grid":
+            if entry["role"] == Role.GRID:
                 key = (entry["study"], entry["labels"].get("experiment", ""))
                 entries.setdefault(key, []).append((cell_id, entry["labels"]))
     found = []
     for (study, experiment), labelled in entries.items():
-        names = [name for name in labelled[0][1] if name not in (*AXES, *OTHERS)]
-        factors = [name for name in names if len({labels[name] for _, labels in labelled}) > 1]
+        axes = varying_axes([labels for _, labels in labelled])
+        factors = [axis for axis in axes if axis not in FAMILIES]
         if len(factors) < 2:
             continue
-        places: dict[tuple[str, ...], list[dict[str, str]]] = {}
-        for _, labels in labelled:
-            places.setdefault(tuple(labels[name] for name in factors), []).append(labels)
-        apart = [name for name in AXES if any(len({one[name] for one in same}) > 1 for same in places.values())]
         settings: dict[str, dict[str, dict[str, str]]] = {}
         for cell_id, labels in labelled:
-            place = {name: labels[name] for name in factors}
-            settings.setdefault(" · ".join(labels[name] for name in apart), {})[cell_id] = place
+            setting = " · ".join(labels[axis] for axis in axes if axis in FAMILIES)
+            settings.setdefault(setting, {})[cell_id] = {name: labels[name] for name in factors}
         found += [Grid(study, experiment, setting, factors, by_cell) for setting, by_cell in settings.items()]
     return found
