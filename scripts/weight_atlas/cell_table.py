@@ -34,7 +34,8 @@ class Cell(TypedDict):
     """One cell of a config.
 
     blocks: the directories of its replicates; cell: its settings, resolved; checkpoints: {name: epoch}, or {"match":
-    cell, "by": metric, "epochs": {name: epoch}}; named: one entry per study.
+    cell, "by": metric, "epochs": {name: epoch}}; measures: those that some study asks for by name; named: one entry per
+    study.
     """
 
     blocks: list[str]
@@ -43,6 +44,7 @@ class Cell(TypedDict):
     group: str
     cell: Settings
     checkpoints: dict[str, Any]
+    measures: list[str]
     named: list[Named]
 
 
@@ -102,12 +104,16 @@ def read(path: str | Path) -> dict[str, Cell]:
             "group": row["group"],
             "cell": settings,
             "checkpoints": {},
+            "measures": [],
             "named": [],
         }
         cell = cells.setdefault(row["cell_id"], new)
         cell["blocks"] += [block for block in row["blocks"].split(";") if block and block not in cell["blocks"]]
         cell["seeds"] = list(range(max(int(row["replicates"]), len(cell["seeds"]))))
         cell["checkpoints"] = cell["checkpoints"] or checkpoints
+        cell["measures"] += [
+            name for name in row.get("measure", "").split(";") if name and name not in cell["measures"]
+        ]
         labels = {axis: row[axis] for axis in schema.axes(row)}
         cell["named"].append(Named(study=row["study"], kind=row["kind"], role=row["role"], labels=labels))
     return cells

@@ -303,6 +303,7 @@ def test_features_of_lenet1(tmp_path):
     write_block(block, "base-l", settings, [replicate(0), replicate(1)], series)
     data, card, images = write_data(tmp_path, size=27)
     asked = [{"cell_id": "base-l", "blocks": [block], "seeds": [0, 1], "cell": settings, "named": []}]
+    asked[0] |= {"checkpoints": {}, "measures": []}
     group.measure(asked, data, store.read_json(card), tmp_path / "out")
     found = read_table(tmp_path / "out" / "features.csv")
     assert found["of"].tolist() == ["activations", "weights"] * 2
@@ -576,6 +577,7 @@ def test_a_diverged_replicate_with_finite_snapshots_has_no_last_epoch(tmp_path):
     write_block(block, "base-d", settings, [replicate(0, "diverged", 2)], series)
     data, card, _ = write_data(tmp_path, count=20)
     asked = [{"cell_id": "base-d", "blocks": [block], "seeds": [0], "cell": settings, "named": []}]
+    asked[0] |= {"checkpoints": {}, "measures": []}
     group.measure(asked, data, store.read_json(card), tmp_path)
     counts = {name: len(schema.rows(tmp_path / f"{name}.csv", name)) for name in schema.MEASURES}
     expected = {"statistics": 2 * 6, "movement": 2 * 4, "parameters": 6 + 1}

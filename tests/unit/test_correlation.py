@@ -258,7 +258,8 @@ ACCURACIES = {"x": (0.1, 0.5, 0.7, 0.9), "y": (0.1, 0.55, 0.86, 0.68)}  # by epo
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """Cells x and y, 3 replicates each, of which y's last one failed; x has checkpoints, y matches them, z has none.
+    """Cells x and y, 3 replicates each, of which y's last one failed; x has checkpoints, y matches them, z has none but
+    is asked for its spectra.
 
     Layer fc of x is frozen from epoch 0 to 2.
     """
@@ -285,7 +286,8 @@ def told(tmp_path_factory):
             schema.write(store.metrics_path(block, seed), "metrics", rows)
         write_block(block, f"base-{name}", settings, entries, series)
         checked = json.dumps(named[name]) if named[name] else ""
-        asked.append((f"base-{name}", [block], 3, card, settings, {"init": name, "checkpoints": checked}))
+        labels = {"init": name, "checkpoints": checked, "measure": "spectra" if name == "z" else ""}
+        asked.append((f"base-{name}", [block], 3, card, settings, labels))
     write_cells(folder / "cells.csv", asked)
     flags = [f"--data={data}", f"--card={card}", f"--output={folder / 'measures'}"]
     run(measure, folder, ["--cells=cells.csv", "--group=g", *flags])
@@ -299,17 +301,20 @@ def read(told, name):
 
 
 def test_checkpoints_are_epochs_or_what_matches_them(told):
-    """x's own; y is nearest to x's 0.7 at its epoch 3 and to x's 0.9 at its epoch 2; failed replicates have none."""
+    """x's own; y is nearest to x's 0.7 at its epoch 3 and to x's 0.9 at its epoch 2; failed replicates have none; z
+    has its ends, where its spectra are taken."""
     rows = read(told, "checkpoints")
     found_ = {key: dict(zip(x["checkpoint"], x["epoch"], strict=True)) for key, x in rows.groupby(["cell_id", "seed"])}
     own = {"start": 0, "middle": 2, "end": 3}
     matched = {"start": 0, "middle": 3, "end": 2}
-    assert found_ == {("base-x", seed): own for seed in range(3)} | {("base-y", seed): matched for seed in range(2)}
+    expected = {("base-x", seed): own for seed in range(3)} | {("base-y", seed): matched for seed in range(2)}
+    assert found_ == expected | {("base-z", seed): {"first": 0, "last": 3} for seed in range(3)}
 
 
 def test_which_models_are_compared(told):
     rows = read(told, "correlations")
     ends = ["cell_a", "seed_a", "cell_b", "seed_b", "checkpoint_a", "checkpoint_b", "matching"]
+    assert "base-z" not in {*rows["cell_a"], *rows["cell_b"]}
     pairs = {kind: set(x[ends].itertuples(index=False, name=None)) for kind, x in rows.groupby("comparison")}
     matchings = ("raw", "permuted", "signed")
     crossed = {("base-x", a, "base-y", b, n, n, m) for a, b in ((0, 1), (1, 0)) for n in ("start", "middle", "end")
@@ -337,7 +342,7 @@ def test_a_frozen_layer_is_equal_to_the_last_bit(told):
 def test_a_spectrum_for_each_checkpoint_and_weight(told):
     rows = read(told, "spectra")
     weights = [layer.name for layer in told[1].weight_layers]
-    assert len(rows) == 5 * 3 * len(weights) and rows["layer"].unique().tolist() == weights
+    assert len(rows) == (5 * 3 + 3 * 2) * len(weights) and rows["layer"].unique().tolist() == weights
 
 
 def test_likeness_is_judged_by_the_drawn_cells_alone(told):
@@ -347,12 +352,12 @@ def test_likeness_is_judged_by_the_drawn_cells_alone(told):
     assert set(zip(rows["cell_a"], rows["cell_b"], strict=True)) == {("base-x", "base-y")}
 
 
-def test_without_checkpoints_the_tables_are_empty():
-    assert checkpoints.rows(None, {"a": {"checkpoints": {}, "named": []}}, [("a", 0)]) == {
-        "checkpoints": [],
-        "correlations": [],
-        "spectra": [],
-    }
+def test_what_is_measured_at_checkpoints_needs_some_or_the_name_of_the_measure():
+    every = (checkpoints.Checkpoints, checkpoints.Correlations, checkpoints.Spectra)
+    asked = {(): 0, ("spectra",): 2, ("correlations",): 2, ("checkpoints",): 1, ("filters",): 0}
+    for measures, count in asked.items():
+        assert sum(one.asked_for({"checkpoints": {}, "measures": [*measures]}) for one in every) == count, measures
+    assert all(one.asked_for({"checkpoints": {"end": 1}, "measures": []}) for one in every)
 
 
 def test_a_match_without_its_other_replicate_is_the_start_alone(tmp_path):

@@ -23,6 +23,7 @@ from tests.unit.test_imports import ORDER
 from weight_atlas import networks, perturbations
 from weight_atlas.networks import architectures
 from weight_atlas.plan import checks, spec, study
+from weight_atlas.plan.measures import MEASURES
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {"docs/coverage.md", "docs/tables.md"}  # by commands, which have tests of their own
@@ -210,9 +211,19 @@ def test_defaults_values_and_limits_are_those_of_the_model(place, name):
         if isinstance(field.default, BaseModel):
             default = TypeAdapter(field.annotation).validate_python(default)
         assert default == field.default and type(default) is type(field.default)
-    assert choices(field) <= set(re.findall(r"`[^`]+`", row["type"]))
+    listed = set(re.findall(r"`[^`]+`", row["type"]))
+    if "(#measure)" in row["type"]:
+        listed |= {measure["measure"] for _, measure in tables("config/README.md", "measure")}
+    assert choices(field) <= listed
     assert set(re.findall(r"[<>≤≥] [\d.]+", row["type"])) == limits(field)
     assert row["what it does"]
+
+
+def test_the_measures_are_those_that_are_declared():
+    rows = {row["measure"].strip("`"): row for _, row in tables("config/README.md", "measure")}
+    assert rows.keys() == MEASURES.keys()
+    for name, declared in MEASURES.items():
+        assert (rows[name]["when it is taken"], rows[name]["what it is"]) == (declared.taken, declared.meaning)
 
 
 def test_the_options_of_every_perturbation_are_documented():

@@ -17,8 +17,8 @@ from weight_atlas.networks.build import build
 CELL = cells.settings(network={"architecture": "tutorial"}, input={"channels": 3, "size": 32})
 
 
-def entry(experiment, role="grid", name="base-a"):
-    return {"cell_id": name, "cell": CELL, "named": [{"role": role, "labels": {"experiment": experiment}}]}
+def entry(*measures, name="base-a"):
+    return {"cell_id": name, "cell": CELL, "measures": [*measures], "named": []}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def kept(folder, model, images, cell, seeds):
 
 def test_what_is_kept_is_what_the_network_computes(tmp_path, model, images):
     built, _ = model
-    found = kept(tmp_path, model, images, entry("filters"), (2, 3))  # one replicate is enough
+    found = kept(tmp_path, model, images, entry(), (2, 3))  # one replicate is enough
     assert set(found) == {"base-a/picture", *(f"base-a/seed2/{name}" for name in ("weights", "first", "last"))}
     assert found["base-a/picture"].equal(images.test[0]) and found["base-a/picture"].dtype == torch.uint8
     assert found["base-a/seed2/weights"].equal(built.conv1.weight)
@@ -107,15 +107,10 @@ def test_what_is_kept_is_what_the_network_computes(tmp_path, model, images):
     store.save_tensors(tmp_path / "filters.safetensors", found)
 
 
-def test_other_experiments_are_not_asked(tmp_path, model, images):
-    for other in (entry("path"), entry(""), entry("filters", role="transfer")):
-        assert kept(tmp_path, model, images, other, (0,)) == {}
-        assert not filters.IdenticalFilters.asked_for(other)
-    assert kept(tmp_path, model, images, entry("last-layer"), (0,))
-    assert filters.IdenticalFilters.asked_for(entry("filters"))
+def test_they_are_taken_where_they_are_asked_for_by_name():
+    for measure, other in ((filters.FilterImages, "identical"), (filters.IdenticalFilters, "filters")):
+        assert measure.asked_for(entry(measure.name)) and not measure.asked_for(entry(other))
 
 
-def test_a_study_without_experiments_has_no_label():
-    named = [{"role": "grid", "labels": {"dataset": "digits"}}]
-    assert filters.experiments({"named": named}) == {""}
+def test_the_convolutions_of_a_network():
     assert filters.convolutions(networks.layer_table(*CELL.network_arguments)) == ["conv1", "conv2"]

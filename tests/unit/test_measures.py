@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import chain
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from test_analysis import cell, layers, replicate, snapshot, write_block, write_
 from weight_atlas import schema, starts, store
 from weight_atlas.analysis import course, group, measures
 from weight_atlas.analysis.measure import CellMeasure, CourseMeasure, ModelMeasure
+from weight_atlas.plan.measures import MEASURES, MeasureName
 
 LISTS = (measures.CELL_MEASURES, measures.COURSE_MEASURES, measures.MODEL_MEASURES)
 
@@ -18,6 +20,12 @@ def test_every_table_is_written_by_one_measure():
     written = [name for measure in chain(*LISTS) for name in measure.tables]
     assert sorted([*written, "missing"]) == sorted(schema.MEASURES)  # which are missing the walk itself says
     assert len(set(written)) == len(written)
+
+
+def test_every_measure_is_declared_under_its_name():
+    made = {measure.name: measure.tables for measure in chain(*LISTS)}
+    assert made == {name: declared.tables for name, declared in MEASURES.items()}
+    assert get_args(MeasureName) == tuple(MEASURES)
 
 
 def test_the_code_of_a_course_has_the_modules_of_its_measures():
@@ -41,6 +49,7 @@ def members(tmp_path):
         records = [replicate(seed, status, 2, cause="no memory") for seed, status in enumerate(own)]
         write_block(block, name, settings, records, series)
         found.append({"cell_id": name, "blocks": [block], "seeds": [*range(len(own))], "cell": settings, "named": []})
+        found[-1] |= {"checkpoints": {}, "measures": []}
     return found
 
 
@@ -48,7 +57,7 @@ def test_each_measure_is_handed_what_it_wants_to_see(members, tmp_path, monkeypa
     seen = []
 
     class Cells(CellMeasure):
-        tables = ("parameters",)
+        name, tables = "parameters", ("parameters",)
 
         def see(self, cell, network):
             seen.append(cell["cell_id"])
@@ -57,7 +66,7 @@ def test_each_measure_is_handed_what_it_wants_to_see(members, tmp_path, monkeypa
             return {"parameters": [("x", "all", "all", *range(4))]}
 
     class Course(CourseMeasure):
-        tables = ("statistics",)
+        name, tables = "statistics", ("statistics",)
 
         def see(self, snapshot):
             seen.append((self.replicate.seed, snapshot.epoch, snapshot.finite))
@@ -70,7 +79,11 @@ def test_each_measure_is_handed_what_it_wants_to_see(members, tmp_path, monkeypa
             return cell["cell_id"] == "x"
 
     class Models(ModelMeasure):
-        tables = ("features",)
+        name, tables = "features", ("features",)
+
+        @classmethod
+        def asked_for(cls, cell):
+            return cell["cell_id"] == "x"
 
         def see(self, model):
             seen.append((*model.key, model.path.name, model.activated is None))

@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 from PIL import Image
 
-from weight_atlas.plan import blocks, checks, code, cost, outcome, outside, recipe, spec, study
+from weight_atlas.plan import blocks, checks, code, cost, jobs, outcome, outside, recipe, spec, study
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.identity import digest, slug
 
@@ -49,6 +50,7 @@ def plan(*changes, root=Path("nowhere")):
 WRONG = {
     "unknown key": ([(("epochz",), 3)], ["'epochz'", "datasets"]),
     "unknown nested key": ([(("training", "epoch"), 3)], ["training", "'epoch'", "epochs"]),
+    "unknown measure": ([(("measure",), ["filter"])], ["measure.0", "'filter'", "'filters'"]),
     "wrong type": ([(("replicates",), "three")], ["replicates", "'three'", "whole number"]),
     "zero replicates": ([(("replicates",), 0)], ["replicates", "0", "above 0"]),
     "negative epochs": ([(("training", "epochs"), -3)], ["training.epochs", "-3", "above 0"]),
@@ -653,3 +655,29 @@ def test_the_full_study_of_dynamics_takes_less_than_100_gb_a_replicate():
     assert 80 < float(told[1]) < 100 and float(told[2]) < 5
     config["definitions"]["dynamics"].pop("keep")
     assert outcome.disk_bytes(study.Plan(config, Path("nowhere"))) > 180e9
+
+
+# ------------------------------------------------------------------------------------------------------------- measures
+
+
+def test_measures_that_are_asked_for_add_up_and_change_no_cell():
+    plain, asked = plan(), plan((("measure",), ["spectra"]), ((*D, "measure"), ["filters", "spectra"]))
+    assert asked.cells.keys() == plain.cells.keys() and not any(row["measure"] for row in plain.rows())
+    measures = {(row["role"] == "source", row["measure"]) for row in asked.rows()}
+    assert measures == {(False, "spectra;filters"), (True, "")}  # sources are not measured
+
+
+def test_another_measure_takes_its_own_groups_again_alone():
+    """By the key alone: what studies, experiments, axes and levels are called does not count."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    layouts = []
+    for extra in ([], ["filters"]):
+        convnets = config["definitions"]["convnets"]
+        parts = {f"part-{number}": part for number, part in enumerate(convnets["experiments"].values())}
+        parts["part-3"] = parts["part-3"] | {"measure": extra}
+        definitions = {"other": convnets | {"experiments": parts}}
+        made = study.Plan(config | {"definitions": definitions}, Path("nowhere"))
+        wildcards = {group: SimpleNamespace(group=group) for group in made.groups}
+        layouts.append({group: jobs.Jobs(made, "scripts").group_layout(each) for group, each in wildcards.items()})
+    changed_groups = {group for group in layouts[0] if layouts[0][group] != layouts[1][group]}
+    assert len(changed_groups) == 1 and "vgg16" in changed_groups.pop() and len(layouts[0]) > 1

@@ -143,7 +143,7 @@ def test_every_table_is_the_same_to_the_byte(toy, both, tmp_path):
     for thinned, root in both.items():
         rows = []
         for name, made in CELLS.items():
-            labels = {"kind": name.split("-")[0], "role": "grid", "init": name, "experiment": "filters"}
+            labels = {"kind": name.split("-")[0], "role": "grid", "init": name, "measure": "filters;identical"}
             labels |= {"role": "perturbed", "perturbation": name, "init": "i"} if name.startswith("perturb") else {}
             labels |= {"role": "control"} if name == "perturb-control" else {}
             labels |= {"role": "transfer"} if name.startswith("transfer") else {}

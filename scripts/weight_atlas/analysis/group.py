@@ -73,7 +73,7 @@ def measure(
         The data set's card.
     output : path
         The directory to write to: the tables of `weight_atlas.schema.MEASURES`, features.safetensors,
-        pairs.safetensors, and filters.safetensors where a cell's experiment asks for it.
+        pairs.safetensors, and filters.safetensors where a cell is asked for its filters.
     threads : int
         Those of torch.
     device : torch.device or str
@@ -158,5 +158,6 @@ def _replicate(
     if record["status"] == "done" and course.finite(course_rows):
         model = TrainedModel(network, cell_id, seed, replicate.snapshot(record["epochs"]))
         for model_measure in model_measures:
-            model_measure.see(model)
+            if model_measure.asked_for(cell):
+                model_measure.see(model)
     print(f"{cell_id} seed {seed}: {len(epochs)} snapshots, {time.perf_counter() - since:.2f} s", flush=True)

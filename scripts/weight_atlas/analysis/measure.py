@@ -8,8 +8,8 @@ measures of `weight_atlas.analysis.measures`. There are three kinds, by what the
 - ModelMeasure: the last snapshot of every finished replicate; made anew for each network. What compares models with one
   another does so in `rows`, when it has seen them all.
 
-A measure states which tables it writes (`tables`), is handed what it wants to see (`see`), and returns its rows at the
-end (`rows`).
+A measure has a name, by which a config asks for it (`weight_atlas.plan.measures`), states which tables it writes
+(`tables`), is handed what it wants to see (`see`), and returns its rows at the end (`rows`).
 """
 
 from abc import ABC, abstractmethod
@@ -27,6 +27,7 @@ from weight_atlas.analysis.features.activations import Model
 from weight_atlas.analysis.types import Key, Record, Row, Rows, Tensors
 from weight_atlas.cell_table import Child, GroupedCell
 from weight_atlas.networks.table import Table
+from weight_atlas.plan.measures import MEASURES, MeasureName, Taken
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,15 @@ class TrainedModel:
 
 
 class Measure(ABC):
-    """The base of all measures. tables: the tables that it writes rows of."""
+    """The base of all measures. name: what configs call it; tables: the tables that it writes rows of."""
 
+    name: ClassVar[MeasureName]
     tables: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def asked_for(cls, cell: GroupedCell) -> bool:
+        """Whether it is to be taken of a cell, where the cell has what it needs."""
+        return MEASURES[cls.name].taken is not Taken.ASKED or cls.name in cell["measures"]
 
     @abstractmethod
     def rows(self) -> Rows:
@@ -143,11 +150,6 @@ class CourseMeasure(Measure):
 
     def __init__(self, replicate: Replicate) -> None:
         self.replicate = replicate
-
-    @classmethod
-    def asked_for(cls, cell: GroupedCell) -> bool:
-        """Whether its rows are wanted of a cell."""
-        return True
 
     @abstractmethod
     def see(self, snapshot: Snapshot) -> None:

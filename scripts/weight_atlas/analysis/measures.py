@@ -1,4 +1,5 @@
-"""The measures, in one place: to add one, write its class beside its subject and name it in one of these lists."""
+"""The measures, in one place: to add one, write its class beside its subject, name it in one of these lists, and say in
+`weight_atlas.plan.measures` what it is and when it is taken."""
 
 from weight_atlas.analysis import course
 from weight_atlas.analysis.alignment.symmetries import Facts, Symmetries
@@ -7,10 +8,13 @@ from weight_atlas.analysis.features.filters import FilterImages
 from weight_atlas.analysis.features.pairs import Pairs
 from weight_atlas.analysis.measure import CellMeasure, CourseMeasure, ModelMeasure
 from weight_atlas.analysis.perturbed.retrained import Retrained
-from weight_atlas.analysis.weights.checkpoints import Checkpoints
+from weight_atlas.analysis.weights.checkpoints import Checkpoints, Correlations, Spectra
 from weight_atlas.analysis.weights.parameters import Parameters
 
 CELL_MEASURES: tuple[type[CellMeasure], ...] = (Parameters, Symmetries, Facts)
 # They stand in `course`, since those of a replicate are also taken before its snapshots are removed.
 COURSE_MEASURES: tuple[type[CourseMeasure], ...] = course.MEASURES
-MODEL_MEASURES: tuple[type[ModelMeasure], ...] = (FeatureStatistics, FilterImages, Retrained, Pairs, Checkpoints)
+MODEL_MEASURES: tuple[type[ModelMeasure], ...] = (
+    *(FeatureStatistics, FilterImages, Retrained, Pairs),
+    *(Checkpoints, Correlations, Spectra),
+)

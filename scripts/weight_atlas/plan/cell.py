@@ -7,6 +7,7 @@ from typing import Any
 from weight_atlas.datasets.card import Facts
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import spec
+from weight_atlas.plan.measures import MeasureName
 from weight_atlas.settings import Settings
 
 
@@ -108,6 +109,7 @@ class LayerTransfer:
 class Entry:
     """A cell as one study names it: its labels on the study's axes, and why it is there.
 
+    measures: those that the study asks for by name.
     checkpoints: names of some of its epochs, {name: epoch}, or {"match": cell id, "by": metric, "epochs": theirs}.
     role: `grid`, or `source` (others start from it); `perturbed` or its `control`; `transfer`, or `extra` where the
     study's document has no such transfer. beyond: whether a cell of the grid is one that the document does not have.
@@ -120,3 +122,4 @@ class Entry:
     replicates: int
     checkpoints: dict[str, Any] = field(default_factory=dict[str, Any])
     beyond: bool = False
+    measures: tuple[MeasureName, ...] = ()

@@ -217,7 +217,8 @@ class Jobs:
             [cell.cell_id, plan.replicates[cell.cell_id], plan.blocks[cell.cell_id], cell.settings.json]
             for cell in cells
         ]
-        return digest(layout + [epochs for cell in cells for epochs in plan.checkpoints.get(cell.cell_id, [])])
+        layout += [epochs for cell in cells for epochs in plan.checkpoints.get(cell.cell_id, [])]
+        return digest(layout + [[cell.cell_id, sorted(plan.measures[cell.cell_id])] for cell in cells])
 
     def measures(self) -> list[str]:
         """The directories of all groups' measures."""

@@ -16,6 +16,7 @@ from weight_atlas.plan.checks import ConfigError, Overlay, check, check_extent
 from weight_atlas.plan.fits import check_take
 from weight_atlas.plan.identity import digest, slug
 from weight_atlas.plan.labels import Labels, check_axis, check_count, check_names, check_rule, matches
+from weight_atlas.plan.measures import MeasureName
 from weight_atlas.plan.resolve import Combination, Resolver
 from weight_atlas.shapes import Experiment
 from weight_atlas.vocabulary import AXES
@@ -54,14 +55,17 @@ class Plan:
 
     def _study(self, name: str, study: spec.Study) -> Iterator[Entry]:
         replicates = study.replicates or self.config.replicates
+        measures = [*self.config.measure, *study.measure]
         for label in study.given:
-            yield self._given(name, label)
+            yield _measured(self._given(name, label), measures)
         if study.grid:
-            yield from self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
+            entries = self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
+            yield from (_measured(entry, measures) for entry in entries)
         for label, part in study.experiments.items():
             where = f"definitions.{name}.experiments.{label}"
             above = [Overlay(f"definitions.{name}.training", study.training)]
-            yield from self._experiment(name, part, replicates, where, {"experiment": label}, above)
+            entries = self._experiment(name, part, replicates, where, {"experiment": label}, above)
+            yield from (_measured(entry, [*measures, *part.measure]) for entry in entries)
 
     def _given(self, study: str, name: str) -> Entry:
         """The entry of given checkpoints: one replicate per series, with the first and the last of its files named."""
@@ -199,6 +203,15 @@ class Plan:
         return by_cell
 
     @cached_property
+    def measures(self) -> dict[str, list[MeasureName]]:
+        """The measures that some study asks for by name, of each cell that has some."""
+        by_cell: dict[str, list[MeasureName]] = {}
+        for entry in self.entries:
+            own = by_cell.setdefault(entry.cell_id, [])
+            own += [name for name in entry.measures if name not in own]
+        return by_cell
+
+    @cached_property
     def kept(self) -> dict[str, str | list[int]]:
         """Which snapshots of each cell stay: "all" of those that are written, or the numbered epochs that stay beside
         the start, the last one and the best one. It is the most that any study asks for, or a child takes."""
@@ -258,6 +271,7 @@ class Plan:
                     "blocks": ";".join(block_path(entry.cell_id, block) for block in self.blocks[entry.cell_id]),
                     "parent": cell.parent or "",
                     "checkpoints": json.dumps(entry.checkpoints) if entry.checkpoints else "",
+                    "measure": ";".join(entry.measures),
                     "group": self.group(entry.cell_id),
                     "dataset_id": cell.settings.dataset_id,
                     "card": f"data/{cell.data.dataset_id}.json" if cell.data else "",
@@ -267,6 +281,11 @@ class Plan:
                 }
             )
         return rows
+
+
+def _measured(entry: Entry, names: list[MeasureName]) -> Entry:
+    """An entry with the measures of these names, each once; cells that only serve others as a start have none."""
+    return entry if entry.role == "source" else replace(entry, measures=tuple(dict.fromkeys(names)))
 
 
 def block_path(cell_id: str, block: blocks.Block) -> str:

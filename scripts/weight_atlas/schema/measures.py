@@ -221,7 +221,7 @@ FEATURES = (
     ),
     Table(
         "identical",
-        "How many filters of the first convolution differ from one another, of cells in an experiment `filters`.",
+        "How many filters of the first convolution differ from one another, of cells whose config asks for it.",
         "weight_atlas.analysis.features.filters",
         (
             *REPLICATE,

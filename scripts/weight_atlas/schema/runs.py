@@ -46,6 +46,7 @@ TABLES = (
             Column(
                 "checkpoints", "object", "Named epochs, as JSON: {name: epoch}, or how they are matched.", "", "text"
             ),
+            label("measure", "Measures that the config asks for by name, separated by semicolons."),
             string("group", "Measure group: cells that share data set and architecture."),
             label("dataset_id", "Id of the prepared data set; empty for given checkpoints without one."),
             label("card", "Path of the data set's card."),

@@ -10,6 +10,7 @@ from weight_atlas.networks import symmetry
 class Symmetries(CellMeasure):
     """The symmetries of every cell's network that others start from, perturbed."""
 
+    name = "symmetries"
     tables = ("symmetries",)
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class Symmetries(CellMeasure):
 class Facts(CellMeasure):
     """The facts on small networks, where a cell was perturbed."""
 
+    name = "facts"
     tables = ("facts",)
 
     def __init__(self) -> None:

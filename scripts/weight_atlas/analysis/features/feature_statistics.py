@@ -17,6 +17,7 @@ class FeatureStatistics(ModelMeasure):
     d].
     """
 
+    name = "features"
     tables = ("features",)
 
     def __init__(self, network: Network) -> None:

@@ -11,29 +11,20 @@ from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.evaluation import Images
 from weight_atlas.analysis.measure import CourseMeasure, ModelMeasure, Network, Replicate, Snapshot, TrainedModel
 from weight_atlas.analysis.types import Row, Rows, Tensors
-from weight_atlas.cell_table import Cell, GroupedCell
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Settings
-
-# Experiments of a study's grid, by name, whose cells are asked for their filters: `filters` itself, and new last layers
-# on features of another network.
-EXPERIMENT = "filters"
-PICTURED = (EXPERIMENT, "last-layer")
 
 
 class IdenticalFilters(CourseMeasure):
     """The number of different filters of the first convolution in every snapshot; nothing without a convolution."""
 
+    name = "identical"
     tables = ("identical",)
 
     def __init__(self, replicate: Replicate) -> None:
         super().__init__(replicate)
         self.layers = convolutions(replicate.table)
         self.identical: list[Row] = []
-
-    @classmethod
-    def asked_for(cls, cell: GroupedCell) -> bool:
-        return EXPERIMENT in experiments(cell)
 
     def see(self, snapshot: Snapshot) -> None:
         for layer in self.layers[:1]:
@@ -46,13 +37,15 @@ class IdenticalFilters(CourseMeasure):
 
 
 class FilterImages(ModelMeasure):
-    """Filters and activations of the first finished replicate of each cell that stands in one of PICTURED.
+    """Filters and activations of the first finished replicate of each cell that is asked for them.
 
     In filters.safetensors: <cell>/seed<k>/weights, those of the first convolution, float32 [out, in, h, w];
     <cell>/seed<k>/first and /last, the outputs of the first and the last convolution, before BatchNorm and ReLU, for
     the first test image, float16 [channels, h, w]; <cell>/picture, that image as the network takes it, uint8 [channels,
     h, w].
     """
+
+    name = "filters"
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
@@ -61,7 +54,7 @@ class FilterImages(ModelMeasure):
     def see(self, model: TrainedModel) -> None:
         images, name = self.network.images, model.cell_id
         layers = convolutions(self.network.table)
-        if images is None or not layers or f"{name}/picture" in self.kept or not experiments(model.cell) & {*PICTURED}:
+        if images is None or not layers or f"{name}/picture" in self.kept:
             return
         outputs = activations(model.cell["cell"], model.tensors, (layers[0], layers[-1]), images)
         prefix = f"{name}/seed{model.seed}"
@@ -84,11 +77,6 @@ class FilterCounts(NamedTuple):
     filters: int
     distinct: int
     spread: float
-
-
-def experiments(cell: Cell) -> set[str]:
-    """The names of the experiments in whose grids a cell stands."""
-    return {entry["labels"].get("experiment", "") for entry in cell["named"] if entry["role"] == "grid"}
 
 
 def distinct_filters(weight: torch.Tensor) -> FilterCounts | None:

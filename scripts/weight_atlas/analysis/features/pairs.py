@@ -25,6 +25,7 @@ class Pairs(ModelMeasure):
     each cell's first pair with its original is kept, and none with a control.
     """
 
+    name = "pairs"
     tables = ("pairs",)
 
     def __init__(self, network: Network) -> None:

@@ -16,6 +16,7 @@ class Retrained(ModelMeasure):
     data set is needed.
     """
 
+    name = "retrained"
     tables = ("returns", "aftermath", "paths", "barriers")
 
     def __init__(self, network: Network) -> None:

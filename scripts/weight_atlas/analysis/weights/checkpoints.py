@@ -7,26 +7,89 @@ from typing import Any, NamedTuple
 
 from weight_atlas import cell_table, records, schema, starts, store
 from weight_atlas.analysis.measure import ModelMeasure, Network, TrainedModel
-from weight_atlas.analysis.types import Key, Rows
+from weight_atlas.analysis.types import Key, Row, Rows
 from weight_atlas.analysis.weights import correlation, spectra
 from weight_atlas.cell_table import GroupedCell
-from weight_atlas.networks.table import Table
+
+MATCHED = ("models", "independent")  # comparisons that are also made after matching
 
 
-class Checkpoints(ModelMeasure):
-    """The checkpoints of each model whose cell names some, and the correlations between models at them."""
-
-    tables = ("checkpoints", "correlations", "spectra")
+class AtCheckpoints(ModelMeasure):
+    """What is measured of the models whose cells name checkpoints, or are asked for it: these at their ends."""
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
-        self.models: list[Key] = []
+        self.points: dict[Key, dict[str, Checkpoint]] = {}
+
+    @classmethod
+    def asked_for(cls, cell: GroupedCell) -> bool:
+        return bool(cell["checkpoints"]) or cls.name in cell["measures"]
 
     def see(self, model: TrainedModel) -> None:
-        self.models.append(model.key)
+        self.points[model.key] = checkpoints_of(self.network.cells, *model.key)
+
+
+class Checkpoints(AtCheckpoints):
+    """Which epochs they are, also where another measure is taken at them."""
+
+    name = "checkpoints"
+    tables = ("checkpoints",)
+
+    @classmethod
+    def asked_for(cls, cell: GroupedCell) -> bool:
+        return super().asked_for(cell) or Correlations.asked_for(cell) or Spectra.asked_for(cell)
 
     def rows(self) -> Rows:
-        return rows(self.network.table, self.network.cells, self.models)
+        rows = [(*key, name, point.epoch) for key, points in self.points.items() for name, point in points.items()]
+        return {"checkpoints": [*rows]}
+
+
+class Spectra(AtCheckpoints):
+    """The singular values of the weights of each model."""
+
+    name = "spectra"
+    tables = ("spectra",)
+
+    def rows(self) -> Rows:
+        table = self.network.table
+        return {
+            "spectra": [
+                (*key, name, point.epoch, *row)
+                for key, points in self.points.items()
+                for name, point in points.items()
+                for row in spectra.rows(table, starts.load(point.snapshot))
+            ]
+        }
+
+
+class Correlations(AtCheckpoints):
+    """The correlations between models.
+
+    Correlated are
+
+    - models: two cells of a study that differ in one label, each replicate with the next one of the other cell (the
+      last with the first), at the checkpoints that both have. Two of one seed begin with the same draws, so that they
+      are alike whatever they learn;
+    - twins: those of one seed nevertheless;
+    - checkpoints: each replicate with itself, from one checkpoint to the next and from the first to the last;
+    - independent: two replicates of one cell at one checkpoint, which is what chance and the data make alike.
+
+    Models and independent ones are also correlated after matching (`correlation.match`).
+    """
+
+    name = "correlations"
+    tables = ("correlations",)
+
+    def rows(self) -> Rows:
+        rows: list[Row] = []
+        for pair in comparisons(self.network.cells, self.points):
+            matchings = correlation.MATCHINGS if pair.comparison in MATCHED else ("raw",)
+            a, b = self.points[pair.model_a][pair.checkpoint_a], self.points[pair.model_b][pair.checkpoint_b]
+            ends = (pair.checkpoint_a, pair.checkpoint_b, a.epoch, b.epoch)
+            tensors = starts.load(a.snapshot), starts.load(b.snapshot)
+            found = correlation.rows(self.network.table, *tensors, matchings)
+            rows += [(*pair.model_a, *pair.model_b, pair.comparison, *ends, *row) for row in found]
+        return {"correlations": rows}
 
 
 class Checkpoint(NamedTuple):
@@ -50,50 +113,16 @@ class Compared(NamedTuple):
 Points = Mapping[Key, Mapping[str, Checkpoint]]
 
 
-def rows(table: Table, cells: Mapping[str, GroupedCell], models: Sequence[Key]) -> Rows:
-    """Rows of checkpoints.csv, correlations.csv and spectra.csv of the models whose cells have checkpoints.
-
-    Correlated are
-
-    - models: two cells of a study that differ in one label, each replicate with the next one of the other cell (the
-      last with the first), at the checkpoints that both have. Two of one seed begin with the same draws, so that they
-      are alike whatever they learn;
-    - twins: those of one seed nevertheless;
-    - checkpoints: each replicate with itself, from one checkpoint to the next and from the first to the last;
-    - independent: two replicates of one cell at one checkpoint, which is what chance and the data make alike.
-
-    Models and independent ones are also correlated after matching (`correlation.match`).
-
-    Parameters
-    ----------
-    table : Table
-        The layer table that the cells share.
-    cells : dict of GroupedCell
-    models : sequence of (cell, seed)
-        The finished replicates, in order.
-    """
-    points = {key: checkpoints_of(cells, *key) for key in models if cells[key[0]].get("checkpoints")}
-    result: Rows = {"checkpoints": [], "correlations": [], "spectra": []}
-    for key, checkpoints in points.items():
-        for name, (epoch, path) in checkpoints.items():
-            result["checkpoints"].append((*key, name, epoch))
-            result["spectra"] += [(*key, name, epoch, *row) for row in spectra.rows(table, starts.load(path))]
-    for pair in comparisons(cells, points):
-        matchings = correlation.MATCHINGS if pair.comparison in ("models", "independent") else ("raw",)
-        a, b = points[pair.model_a][pair.checkpoint_a], points[pair.model_b][pair.checkpoint_b]
-        front = (*pair.model_a, *pair.model_b, pair.comparison, pair.checkpoint_a, pair.checkpoint_b, a.epoch, b.epoch)
-        tensors = starts.load(a.snapshot), starts.load(b.snapshot)
-        result["correlations"] += [(*front, *row) for row in correlation.rows(table, *tensors, matchings)]
-    return result
-
-
 def checkpoints_of(cells: Mapping[str, GroupedCell], cell_id: str, seed: int) -> dict[str, Checkpoint]:
-    """The checkpoints of a finished replicate by their names; those without a snapshot are left out."""
+    """The checkpoints of a finished replicate by their names, "first" and "last" of a cell that names none; those
+    without a snapshot are left out."""
     named = cells[cell_id]["checkpoints"]
     [(_, block, _, record)] = records.replicates(cells[cell_id]["blocks"], [seed])
     paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(record["epochs"] + 1)}
     paths = {epoch: path for epoch, path in paths.items() if store.is_kept(path)}
-    if "match" in named:
+    if not named:
+        named = {"first": min(paths)} | ({"last": max(paths)} if len(paths) > 1 else {})
+    elif "match" in named:
         named = matching_epochs(cells, named, block, seed, list(paths))
     return {name: Checkpoint(epoch, paths[epoch]) for name, epoch in named.items() if epoch in paths}
 
@@ -142,7 +171,7 @@ def metric(block: Path, seed: int, name: str) -> dict[int, float]:
 
 
 def comparisons(cells: Mapping[str, GroupedCell], points: Points) -> Iterator[Compared]:
-    """The comparisons that `rows` makes, in its order."""
+    """The comparisons that `Correlations` makes, in its order."""
     for contrast in cell_table.contrasts(cells):
         seeds = {
             cell: [seed for cell_id, seed in points if cell_id == cell] for cell in (contrast.cell_a, contrast.cell_b)

@@ -12,6 +12,7 @@ class Ends(CourseMeasure):
     A single given snapshot has nothing to be compared with.
     """
 
+    name = "unchanged"
     tables = ("unchanged", "tolerance")
 
     def __init__(self, replicate: Replicate) -> None:

@@ -15,6 +15,7 @@ from weight_atlas.networks.table import Table
 class Movement(CourseMeasure):
     """Movement from each snapshot to the next and from the first, up to the last snapshot with finite values."""
 
+    name = "movement"
     tables = ("movement",)
 
     def __init__(self, replicate: Replicate) -> None:

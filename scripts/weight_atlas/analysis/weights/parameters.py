@@ -12,6 +12,7 @@ from weight_atlas.networks.table import Table
 class Parameters(CellMeasure):
     """The parameters of every cell's network."""
 
+    name = "parameters"
     tables = ("parameters",)
 
     def __init__(self) -> None:

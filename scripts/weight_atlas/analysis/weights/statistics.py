@@ -15,6 +15,7 @@ from weight_atlas.networks.table import Table
 class Statistics(CourseMeasure):
     """The statistics of every snapshot."""
 
+    name = "statistics"
     tables = ("statistics",)
 
     def __init__(self, replicate: Replicate) -> None:

@@ -9,7 +9,7 @@ from weight_atlas.plan.spec.messages import near
 from weight_atlas.plan.spec.networks import Init, Network, Source
 from weight_atlas.plan.spec.studies import Given, Step, Study
 from weight_atlas.plan.spec.training import Optimizer, Training
-from weight_atlas.plan.spec.values import DISTINCT, Flag, Model, Name, Path, Replicates, Text, Title, at_most
+from weight_atlas.plan.spec.values import DISTINCT, Flag, Measures, Model, Name, Path, Replicates, Text, Title, at_most
 
 # Keys that say what to do this once: they are no part of what results are made from.
 PASSING = ("retry_failed", "prune", "compare")
@@ -38,6 +38,7 @@ class Config(Model):
     sources: dict[Name, Source] = {}
     perturbations: dict[Name, Step | list[Step]] = {}
     training: Training = Training()
+    measure: Measures = []
     given: dict[Name, Given] = {}
     definitions: dict[Name, Study] = {}
     studies: Text | Annotated[list[Name], Field(min_length=1), DISTINCT] = "all"

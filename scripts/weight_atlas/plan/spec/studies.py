@@ -11,6 +11,7 @@ from weight_atlas.plan.spec.values import (
     DISTINCT,
     Below,
     Epoch,
+    Measures,
     Model,
     Name,
     Names,
@@ -159,6 +160,7 @@ class Design(Model):
     reference: dict[Name, Name] = {}
     order: Literal["path"] | None = None
     after: dict[Name, Name] = {}
+    measure: Measures = []
 
 
 class Experiment(Design):
@@ -199,7 +201,7 @@ class Study(Design):
 
     @model_validator(mode="after")
     def _either(self) -> Self:
-        alone = [key for key in Design.model_fields if key != "training" and getattr(self, key)]
+        alone = [key for key in Design.model_fields if key not in ("training", "measure") and getattr(self, key)]
         if not (self.experiments or self.given) and self.grid is None:
             raise ValueError("names neither `grid` nor `experiments`; allowed: one of them")
         if alone and self.grid is None and not self.experiments:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from weight_atlas.plan.measures import MeasureName
 from weight_atlas.plan.spec.messages import UnknownKey, near, shown
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # all but tab and line feed
@@ -80,6 +81,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length
 Names = Annotated[list[Name], Field(min_length=1), DISTINCT]
 Where = dict[str, Name | Annotated[list[Name], Field(min_length=1), DISTINCT]]
 Take = Literal["last", "best"] | Epoch
+Measures = Annotated[list[MeasureName], DISTINCT]
 Scheme = Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 

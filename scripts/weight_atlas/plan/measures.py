@@ -1,0 +1,70 @@
+"""The measures of trained cells: what each of them is, when it is taken, and the tables and files that it leaves.
+
+`weight_atlas.analysis.measures` has their code, by the same names. No torch.
+"""
+
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+MeasureName = Literal[
+    "statistics",
+    "movement",
+    "unchanged",
+    "parameters",
+    "features",
+    "pairs",
+    "retrained",
+    "symmetries",
+    "facts",
+    "checkpoints",
+    "correlations",
+    "spectra",
+    "filters",
+    "identical",
+]
+
+
+class Taken(StrEnum):
+    """When a measure is taken of a cell."""
+
+    ALWAYS = "always"
+    IMAGES = "where there are images"
+    PERTURBED = "where cells are perturbed"
+    CHECKPOINTS = "where checkpoints are named, or asked for"
+    ASKED = "asked for"
+
+
+class Measure(NamedTuple):
+    """A measure. tables: the CSV files that it writes rows of; tensors: the safetensors file, "" for none."""
+
+    meaning: str
+    taken: Taken
+    tables: tuple[str, ...] = ()
+    tensors: str = ""
+
+
+MEASURES: Final[dict[MeasureName, Measure]] = {
+    "statistics": Measure("mean, deviation, extremes and norm of each tensor, by epoch", Taken.ALWAYS, ("statistics",)),
+    "movement": Measure("distance of each layer from its start, by epoch", Taken.ALWAYS, ("movement",)),
+    "unchanged": Measure("values that never changed, and why", Taken.ALWAYS, ("unchanged", "tolerance")),
+    "parameters": Measure("values that training can move on their own", Taken.ALWAYS, ("parameters",)),
+    "features": Measure(
+        "correlations between a model's features (where there are images) and between their weights",
+        Taken.ALWAYS,
+        ("features",),
+        "features",
+    ),
+    "pairs": Measure("parameters, features and predictions of two models", Taken.IMAGES, ("pairs",), "pairs"),
+    "retrained": Measure(
+        "distances, accuracy and the line from perturbed models to their originals",
+        Taken.PERTURBED,
+        ("returns", "aftermath", "paths", "barriers"),
+    ),
+    "symmetries": Measure("what leaves the function of a network as it is", Taken.PERTURBED, ("symmetries",)),
+    "facts": Measure("symmetries of small networks, computed", Taken.PERTURBED, ("facts",)),
+    "checkpoints": Measure("the epochs of the checkpoints", Taken.CHECKPOINTS, ("checkpoints",)),
+    "correlations": Measure("correlations of weights at checkpoints", Taken.CHECKPOINTS, ("correlations",)),
+    "spectra": Measure("singular values of weights at checkpoints", Taken.CHECKPOINTS, ("spectra",)),
+    "filters": Measure("images of the filters and activations of the end convolutions", Taken.ASKED, (), "filters"),
+    "identical": Measure("distinct filters of the first convolution, by epoch", Taken.ASKED, ("identical",)),
+}
