@@ -18,7 +18,7 @@ from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
 from weight_atlas.reporting.chapters import convnets
 from weight_atlas.reporting.claims import claims, claims_convnets
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments import steps, sweeps
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar import exhibit

@@ -2,8 +2,8 @@
 
 from weight_atlas.reporting.chapters import study
 from weight_atlas.reporting.claims import claims_cinic
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments import anova_figures, augmentation, stages
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
 from weight_atlas.reporting.exhibits.experiments.anova_figures import each
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.exhibit import NothingToShow

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from weight_atlas.reporting.chapters import study
 from weight_atlas.reporting.claims import claims_convnets
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments import features_depth, steps, sweeps
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar import exhibit

@@ -4,8 +4,8 @@ import math
 
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED
 from weight_atlas.reporting.claims.scopes import outside, ruled, settled
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments import anova_figures, augmentation, stages
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
 from weight_atlas.reporting.exhibits.experiments.anova_figures import COUNT, q
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow

@@ -7,7 +7,7 @@ import numpy as np
 from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Verdict
 from weight_atlas.reporting.claims.scopes import ruled
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments import features_depth, steps, sweeps
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar.exhibit import NothingToShow

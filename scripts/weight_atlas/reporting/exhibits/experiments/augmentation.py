@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from weight_atlas import store
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments import steps
 from weight_atlas.reporting.exhibits.experiments.factors import chance
 from weight_atlas.reporting.exhibits.runs import course

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments import steps
 from weight_atlas.reporting.exhibits.runs import course as courses
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, shortfall

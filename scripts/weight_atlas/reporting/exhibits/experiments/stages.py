@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.experiments.features_depth import imagenet, start
 from weight_atlas.reporting.exhibits.experiments.sweeps import look
 from weight_atlas.reporting.exhibits.runs import course

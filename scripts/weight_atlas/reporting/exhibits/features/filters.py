@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from weight_atlas.reporting.exhibits.experiments import experiments as grid
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.exhibits.runs.training import slug

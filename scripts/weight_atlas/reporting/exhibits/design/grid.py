@@ -1,13 +1,21 @@
 """One experiment of a study: its levels, what each replicate reached, and differences paired by seed."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from weight_atlas import stats
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.tables import as_row, last
+from weight_atlas.reporting.grammar.faults import NothingToShow
+from weight_atlas.reporting.grammar.tables import Tables, as_row, last
+from weight_atlas.shapes import Experiment
+from weight_atlas.stats import MeanTest
+from weight_atlas.vocabulary import Kind
+
+Row = dict[str, Any]
 
 LEVEL = 0.05  # of a test, after correction
 # What `reached` has of a replicate beside the accuracies by protocol, in words.
@@ -19,13 +27,36 @@ OUTCOMES = {
 }
 
 
-def part(tables, experiment, *axes):
+def cells_of(tables: Tables, experiment: Experiment) -> Tables:
+    """The Tables of the cells of an experiment's grid, each cell once.
+
+    Raises
+    ------
+    NothingToShow
+        Where the study has none of them.
+    """
+    if "experiment" in tables.cells:
+        found: Tables = tables.part(experiment=experiment.name)
+    elif not experiment.name:
+        found = tables.part()
+    else:
+        raise NothingToShow(f"study {tables.study} has no experiment {experiment.name}.")
+    trained = found.cells["kind"] != Kind.GIVEN
+    return found if trained.all() or not trained.any() else found.part(kind=Kind.BASE)
+
+
+def columns(experiment: Experiment) -> list[str]:
+    """The columns of cells.csv in which the cells of an experiment differ: its axes and its families."""
+    return [*(axis.name for axis in experiment.axes), *experiment.families]
+
+
+def part(tables: Tables, experiment: str, *axes: str) -> Tables:
     """The Tables of one experiment, each of whose cells has a level on each of the axes.
 
     Raises NothingToShow where the config asks for none of it, or for no level of one of the axes.
     """
     try:
-        found = tables.part(experiment=experiment)
+        found: Tables = tables.part(experiment=experiment)
     except NothingToShow:
         raise NothingToShow(f"the config asks for no experiment {experiment}.") from None
     for axis in axes:
@@ -42,16 +73,16 @@ def part(tables, experiment, *axes):
     return found
 
 
-def levels(found, axis, known=()):
+def levels(found: Tables, axis: str, known: Sequence[str] = ()) -> list[str]:
     """The levels of an axis: ascending where all are numbers, else those of `known` in its order, then the others."""
-    own = found.values(axis)
+    own: list[str] = found.values(axis)
     try:
         return sorted(own, key=float)
     except ValueError:
         return [level for level in known if level in own] + [level for level in own if level not in known]
 
 
-def reached(found):
+def reached(found: Tables) -> pd.DataFrame:
     """One row a finished replicate: the labels of its cell, seed, the protocols of accuracy, OUTCOMES, and train_loss,
     test_loss and epoch of the last epoch. gap is training less test accuracy at the last epoch; valid_accuracy is the
     best of any epoch from 1."""
@@ -65,41 +96,42 @@ def reached(found):
     rows["valid_accuracy"] = metrics.groupby(["cell_id", "seed"])["valid_accuracy"].max()
     rows["gap"] = rows["train_accuracy"] - rows["test_accuracy"]
     known = ["label", "tint", "panel", "study", "kind", "role", "cell"]
-    return found.cells.drop(columns=known).merge(rows.reset_index(), on="cell_id")
+    labels: pd.DataFrame = found.cells.drop(columns=known)
+    return labels.merge(rows.reset_index(), on="cell_id")
 
 
-def means(found, column, axes, rows=None):
+def means(found: Tables, column: str, axes: Sequence[str], rows: pd.DataFrame | None = None) -> pd.DataFrame:
     """Mean of a column of `reached` by cell: cell_id, *axes, n, of, mean, low, high; cells without a finished replicate
     have n = 0."""
     rows = reached(found) if rows is None else rows
     own = stats.summarise(rows, ["cell_id"], column)
-    named = found.cells[["cell_id", *axes, "replicates"]].rename(columns={"replicates": "of"})
+    named: pd.DataFrame = found.cells[["cell_id", *axes, "replicates"]].rename(columns={"replicates": "of"})
     return named.merge(own, on="cell_id", how="left").fillna({"n": 0}).astype({"n": int})
 
 
-def paired(one, other, column):
+def paired(one: pd.DataFrame, other: pd.DataFrame, column: str) -> Row:
     """What `other` has more than `one` (rows of `reached`), each averaged by seed first: a dict with n, mean, low, high
     (95 %, Student's t over the seeds that both have) and p."""
     return tested(stats.blocked_difference(*(rows.set_index("seed")[column] for rows in (one, other))))
 
 
-def interval(values):
+def interval(values: Iterable[float]) -> Row:
     """The mean of values, one per seed, as `tested` gives it; undefined values do not count."""
     return tested(stats.mean_test(pd.Series(values, dtype=float).dropna()))
 
 
-def tested(test):
+def tested(test: MeanTest) -> Row:
     """A stats.MeanTest as a dict with n, mean, low, high and p; values that are all equal have no p."""
-    return as_row(test) | {"p": test.p if np.isfinite(test.t) else np.nan}
+    return {**as_row(test), "p": test.p if np.isfinite(test.t) else np.nan}
 
 
-def corrected(rows):
+def corrected(rows: Sequence[Row]) -> list[Row]:
     """A list of dicts with p, each with q: p corrected for all of them (Benjamini and Hochberg 1995)."""
     found = stats.benjamini_hochberg([row["p"] for row in rows])
     return [row | {"q": q} for row, q in zip(rows, found, strict=True)]
 
 
-def slopes(rows, axis, column, place=float):
+def slopes(rows: pd.DataFrame, axis: str, column: str, place: Callable[[str], float] = float) -> "pd.Series[float]":
     """seed -> slope of a column of `reached` over place(level) of an axis, the other axes averaged first: a Series."""
     means_ = rows.assign(place=rows[axis].map(place)).groupby(["seed", "place"])[column].mean().unstack().dropna()
     if means_.shape[1] < 2:
@@ -107,18 +139,18 @@ def slopes(rows, axis, column, place=float):
     return pd.Series(stats.slopes(means_.columns, means_.to_numpy()), index=means_.index)
 
 
-def plain(rate):
+def plain(rate: float) -> str:
     """A learning rate as it is written by hand: 0.00001 -> "0.00001"."""
     return f"{rate:.10f}".rstrip("0").rstrip(".")
 
 
-def points(share, digits=1):
+def points(share: float, digits: int = 1) -> str:
     """A difference of accuracies in percentage points: "+1.2", "−0.3", "0.0"."""
     text = f"{share * 100:+.{digits}f}"
     return text[1:] if not float(text) else text.replace("-", "−")
 
 
-def amount(row, digits=1, unit=" points"):
+def amount(row: Mapping[str, Any], digits: int = 1, unit: str = " points") -> str:
     """ "+1.2 points [0.8, 1.6]" of a dict with mean, low, high; "no interval" where there is one seed."""
     if not row["n"]:
         return "no pair of seeds"
@@ -129,17 +161,17 @@ def amount(row, digits=1, unit=" points"):
     return f"{text} [{low}, {high}]"
 
 
-def share(row, digits=1):
+def share(row: Mapping[str, Any], digits: int = 1) -> str:
     """ "79.5 % [78.9, 80.1]" of a dict with n, mean, low, high, cut at 0 and 100; "none finished" where n is 0."""
     if not row["n"]:
         return "none finished"
     if not np.isfinite(row["low"]):
-        return style.percent(row["mean"], digits)
+        return f"{style.percent(row['mean'], digits)}"
     low, high = (f"{min(max(row[name], 0), 1) * 100:.{digits}f}" for name in ("low", "high"))
     return f"{style.percent(row['mean'], digits)} [{low}, {high}]"
 
 
-def seeds(rows):
+def seeds(rows: Iterable[Mapping[Any, Any]]) -> str:
     """ "n = 3", or "n = 2 to 3", of rows (dicts) with n, those of 0 left out; "no finished replicate" without any."""
     counts = sorted({int(row["n"]) for row in rows if row["n"]})
     if not counts:
@@ -147,7 +179,7 @@ def seeds(rows):
     return f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}"
 
 
-def told(name, found):
+def told(name: str, found: Tables) -> str:
     """The words that a caption begins with, and in brackets the experiment's data set, with its networks if few."""
     networks, dataset = found.values("network"), found.values("dataset")[0]
     return f"{name} ({', '.join(networks)} on {dataset})" if len(networks) <= 3 else f"{name} ({dataset})"
