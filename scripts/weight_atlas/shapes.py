@@ -112,6 +112,7 @@ class Experiment:
 # Outcomes of a replicate that a config may ask about, and what the plan calls them.
 OUTCOMES = {
     "accuracy": "test accuracy at the best validation epoch",
+    "valid_accuracy": "validation accuracy at its best epoch",
     "loss": "test loss at the last epoch",
     "gap": "training less test accuracy at the last epoch",
     "epochs": "epochs until the test accuracy of the weakest cell is reached",

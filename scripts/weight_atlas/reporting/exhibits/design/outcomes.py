@@ -182,6 +182,9 @@ def _plural_unit(column: Column) -> str:
 
 KNOWN = {
     "accuracy": Outcome("accuracy", "test accuracy", OUTCOMES["accuracy"], "%", 100.0, (0.0, 1.0), 1),
+    "valid_accuracy": Outcome(
+        "valid_accuracy", "validation accuracy", OUTCOMES["valid_accuracy"], "%", 100.0, (0.0, 1.0), 1
+    ),
     "loss": Outcome("loss", "test loss", OUTCOMES["loss"], "nats", 1.0, (0.0, math.inf), -1),
     "gap": Outcome("gap", "training less test accuracy", OUTCOMES["gap"], "points", 100.0, (-1.0, 1.0)),
     "epochs": Outcome("epochs", "epochs needed", OUTCOMES["epochs"], "epochs", 1.0, (0.0, math.inf), -1),
@@ -197,6 +200,12 @@ def _accuracy(found: Tables, protocol: Protocol) -> pd.DataFrame:
     rows: pd.DataFrame = found.done("accuracy")
     rows = rows[rows["protocol"] == protocol]
     return rows.assign(value=rows["accuracy"])
+
+
+def _valid_accuracy(found: Tables, _: Protocol) -> pd.DataFrame:
+    rows: pd.DataFrame = found.done("metrics")
+    best = rows[rows["epoch"] >= 1].groupby(["cell_id", "seed"])["valid_accuracy"].max()
+    return best.rename("value").reset_index()
 
 
 def _loss(found: Tables, _: Protocol) -> pd.DataFrame:
@@ -223,6 +232,7 @@ def _unchanged(found: Tables, _: Protocol) -> pd.DataFrame:
 
 READERS: Mapping[str, Callable[[Tables, Protocol], pd.DataFrame]] = {
     "accuracy": _accuracy,
+    "valid_accuracy": _valid_accuracy,
     "loss": _loss,
     "gap": _gap,
     "distance": _distance,
