@@ -93,6 +93,8 @@ def replicates(table: str, row: Sequence[str]) -> list[Replicate]:
     """The replicates that a row of a table is on."""
     if table in ("parameters", "symmetries"):
         return [(row[0], None)]
+    if table == "faults":
+        return [(row[0], row[1] or None)]
     pair = table in ("pairs", "correlations")
     return [(row[at], row[at + 1]) for at in ((0, 2) if pair else (0,))]
 

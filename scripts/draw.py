@@ -16,10 +16,10 @@ from types import ModuleType
 
 import yaml
 
-from weight_atlas import store
+from weight_atlas import faults, store
 from weight_atlas.reporting.chapters import data, study
 from weight_atlas.reporting.claims import claims
-from weight_atlas.reporting.grammar import exhibit, faults
+from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 
 

@@ -38,7 +38,7 @@ from weight_atlas.training import track
 
 CLASSES = ["structural", "dead", "rounding", "returned", "changed"]
 CHILDREN = ("returns", "aftermath", "paths", "barriers", "symmetries", "facts")  # no cell of these tests was perturbed
-ABSENT = (*CHILDREN, "checkpoints", "correlations", "spectra", "identical", "missing")  # nor has one checkpoints
+ABSENT = (*CHILDREN, "checkpoints", "correlations", "spectra", "identical", "missing", "faults")  # nor checkpoints
 
 
 def frame(table, rows):

@@ -211,7 +211,7 @@ def test_every_byte_of_a_file_counts(made, tmp_path):
         for entry in archive.infolist():
             start = entry.header_offset + 30 + len(entry.filename)
             at = start + entry.compress_size // 2
-            changed = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+            changed = whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :]  # one bit may give the same text
             (tmp_path / "x.zip").write_bytes(changed)
             assert check.first_problem(tmp_path / "x.zip"), entry.filename
     for part in (whole[: len(whole) // 2], b"no zip", b""):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from tests.unit.designs import EPOCHS, GRID, made
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid, outcomes
-from weight_atlas.reporting.grammar.faults import NothingToShow
 from weight_atlas.shapes import OUTCOMES
 from weight_atlas.vocabulary import Protocol
 

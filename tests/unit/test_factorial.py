@@ -11,9 +11,9 @@ from scipy.stats import f_oneway
 from tests.unit.designs import GRID, made
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import anova
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import effects, factorial
 from weight_atlas.reporting.grammar import exhibit
-from weight_atlas.reporting.grammar.faults import NothingToShow
 
 LUCK = (-0.012, 0.002, 0.01)  # what a seed adds
 BATCH, RATE = {"16": 0.10, "64": 0.05, "128": 0.0}, {"0.01": 0.0, "0.1": 0.0}

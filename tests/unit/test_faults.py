@@ -10,14 +10,14 @@ import draw
 from tests.conftest import tiny
 from tests.unit import results
 from tests.unit.tables import write_table
-from weight_atlas import store
-from weight_atlas.plan import outcome
+from weight_atlas import schema, store
+from weight_atlas.faults import Fault, spared
+from weight_atlas.plan import measure_faults, outcome
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting.chapters import data, study
 from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.faults import Fault, spared
 from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.reporting.grammar.tables import Tables
 
@@ -129,3 +129,21 @@ def test_the_console_says_what_failed(tmp_path):
     line = f"  {chapter}: the exhibit norms: KeyError: 'x' (log: logs/draw/{name}/{chapter}.log)"
     assert outcome.faults(plan) == [f"{name}: parts of the report failed (1); all else stands", line]
     assert line in outcome.after(plan, "snakemake")
+
+
+def test_the_console_says_which_measures_failed(tmp_path):
+    plan = Plan(tiny(), tmp_path)
+    name, (group, (one, other, *_)) = plan.config.name, next(iter(plan.groups.items()))
+    rows = [(one, 0, "pairs", "A: b"), (one, 2, "pairs", "A: b"), (other, 0, "pairs", "A: b"), ("gone", 0, "C", "D")]
+    rows += [(other, None, "facts", "A: b"), (other, 1, "facts", "E: f")]
+    schema.write(tmp_path / f"results/{name}/tables/faults.csv", "faults", rows)
+    log = f"(log: logs/measure/{name}/{group}.log)"
+    lines = [
+        f"{name}: measures failed (3); all else stands",
+        f"  the measure pairs of {one} (seeds 0, 2) and 1 more cell: A: b {log}",
+        f"  the measure facts of {other}: A: b {log}",
+        f"  the measure facts of {other} (seed 1): E: f {log}",
+        f"  {measure_faults.ADVICE}",
+    ]
+    assert outcome.faults(plan) == lines
+    assert outcome.after(plan, "snakemake") == "\n".join(lines), "no replicate is to be trained again"

@@ -166,7 +166,7 @@ def test_every_table_is_the_same_to_the_byte(toy, both, tmp_path):
     for name in files:
         held = [(output[thinned] / name).read_bytes() for thinned in (False, True)]
         assert held[0] == held[1], name
-        if name.endswith(".csv") and name not in ("facts.csv", "missing.csv"):
+        if name.endswith(".csv") and name not in ("facts.csv", "faults.csv", "missing.csv"):
             assert held[0].count(b"\n") > 1, f"{name} has rows to compare"
 
 
@@ -358,6 +358,20 @@ def test_what_is_gone_is_said_where_another_cannot_go(trained, monkeypatch, caps
     assert first.exists()
 
 
+def test_what_a_measure_could_not_take_in_stays(trained, monkeypatch, capsys):
+    def broken(*_):
+        raise LookupError("no such layer")
+
+    before = contents(trained)
+    with monkeypatch.context() as harmed:
+        harmed.setattr(course.Movement, "see", broken)
+        prune_snapshots.thin(trained, "base-frozen", CELLS["base-frozen"], [])
+    assert capsys.readouterr().out == "seed 0  not thinned: movement: LookupError: no such layer\n"
+    assert contents(trained) == before
+    prune_snapshots.thin(trained, "base-frozen", CELLS["base-frozen"], [])
+    assert "measured 4 snapshots, removed 3" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("linked", ["snapshots", "snapshots/seed0"])
 def test_a_link_below_the_block_is_not_followed(trained, tmp_path, capsys, linked):
     (trained / linked).rename(tmp_path / "disk")
@@ -484,7 +498,7 @@ def test_rows_of_other_code_are_told_and_of_other_columns_refused(both, tmp_path
     path = store.replicate_path(directory, 0) / "movement.csv"
     path.write_text(path.read_text().replace("cosine", "angle", 1))
     with pytest.raises(ValueError, match="movement.csv: has other columns than now, .*; remove .*, to train it again$"):
-        course.rows(Replicate(layers, directory, replicate), [0, 1, 2])
+        course.rows(Replicate(layers, directory, replicate), [0, 1, 2], course.MEASURES, spare=None)
 
 
 def test_a_thinned_replicate_without_its_last_snapshot_is_skipped(both, tmp_path):

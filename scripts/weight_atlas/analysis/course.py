@@ -6,7 +6,8 @@ tables that were made of them before.
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,9 @@ MODULES = (
     *("weights/ends", "weights/movement", "weights/statistics", "weights/tolerance", "weights/unchanged"),
 )
 WORDS = ("layer", "parameter", "interval", "criterion")  # their columns that hold no numbers
+
+
+Spare = Callable[[str], AbstractContextManager[None]]
 
 
 class Available(NamedTuple):
@@ -73,32 +77,44 @@ def available(settings: Settings, block: Path, record: Record) -> Available:
     return Available(existing, None) if existing else Available(None, "no snapshots")
 
 
-def rows(replicate: Replicate, epochs: Sequence[int]) -> Rows:
-    """{table: rows without cell and seed} for each of TABLES.
+def rows(replicate: Replicate, epochs: Sequence[int], asked: Sequence[type[CourseMeasure]], spare: Spare) -> Rows:
+    """{table: rows without cell and seed} for each of TABLES; none of measures that are not `asked` for.
 
-    epochs: as `available` gives them. Movement ends at the last snapshot with finite values; where that is not the
-    replicate's last epoch, unchanged and tolerance have no rows.
+    epochs: as `available` gives them; spare: see `measured`. Movement ends at the last snapshot with finite values;
+    where that is not the replicate's last epoch, unchanged and tolerance have no rows.
     """
     if store.course_path(replicate.folder).exists():
         return read(replicate.folder)
-    return measured(replicate, epochs)
+    return measured(replicate, epochs, asked, spare)
 
 
-def measured(replicate: Replicate, epochs: Sequence[int]) -> Rows:
-    """What `rows` gives, from the snapshots: each is read once and handed to every measure."""
-    measures = [make(replicate) for make in MEASURES]
+def measured(replicate: Replicate, epochs: Sequence[int], asked: Sequence[type[CourseMeasure]], spare: Spare) -> Rows:
+    """What `rows` gives, from the snapshots: each is read once and handed to every measure.
+
+    spare: by a measure's name what takes in that it raises. It then has no rows, and the others see all snapshots.
+    """
+    measures = [make(replicate) for make in asked]
     for epoch in epochs:
         tensors = starts.load(replicate.snapshot(epoch))
         described = statistics.rows(replicate.table, tensors)
         is_finite = all(math.isfinite(row[-1]) for row in described)
+        sound = []
         for measure in measures:
-            measure.see(Snapshot(epoch, tensors, [*described], is_finite))
-    return {name: rows for measure in measures for name, rows in measure.rows().items()}
+            with spare(measure.name):
+                measure.see(Snapshot(epoch, tensors, [*described], is_finite))
+                sound.append(measure)
+        measures = sound
+    course_rows: Rows = {name: [] for name in TABLES}
+    for measure in measures:
+        with spare(measure.name):
+            course_rows |= measure.rows()
+    return course_rows
 
 
 def finite(course_rows: Rows) -> bool:
-    """Whether all values of all snapshots are finite: their norms are."""
-    return all(isinstance(row[-1], float) and math.isfinite(row[-1]) for row in course_rows["statistics"])
+    """Whether all values of all snapshots are finite: their norms are. Without norms nobody knows, and it is not."""
+    norms = [row[-1] for row in course_rows["statistics"]]
+    return bool(norms) and all(isinstance(norm, float) and math.isfinite(norm) for norm in norms)
 
 
 # ------------------------------------------------------------------------------------- beside the snapshots

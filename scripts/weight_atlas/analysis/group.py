@@ -3,10 +3,12 @@
 Models are compared with one another where their networks are the same, options and all.
 """
 
+import functools
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -14,10 +16,11 @@ import torch
 from weight_atlas import cell_table, networks, records, schema, store
 from weight_atlas.analysis import course, evaluation, measures
 from weight_atlas.analysis.evaluation import Images
-from weight_atlas.analysis.measure import CellMeasure, ModelMeasure, Network, Replicate, TrainedModel
+from weight_atlas.analysis.measure import CellMeasure, ModelMeasure, Network, Replicate, TrainedModel, ends_job
 from weight_atlas.analysis.perturbed import paths
 from weight_atlas.analysis.types import AnyPath, Card, Record, Rows, Tensors
 from weight_atlas.cell_table import GroupedCell
+from weight_atlas.faults import Fault, spared
 from weight_atlas.vocabulary import Status
 
 # Of a replicate whose snapshots are gone but for a few.
@@ -39,6 +42,15 @@ class Collected:
     def add_tensors(self, tensors: dict[str, Tensors]) -> None:
         for name, more in tensors.items():
             self.tensors.setdefault(name, {}).update(more)
+
+    @contextmanager
+    def spared(self, measure: str, cells: Iterable[str], seed: int | None = None) -> Iterator[None]:
+        """Go on behind what raises inside, with a row of it in `faults` for each of these cells (see `ends_job`)."""
+        cells, found = [*cells], list[Fault]()
+        where = ", ".join(cells) if seed is None else f"{cells[0]} seed {seed}"
+        with spared(found, f"the measure {measure} of {where}", ends_job):
+            yield
+        self.add({"faults": [(cell, seed, measure, fault.why) for cell in cells for fault in found]})
 
     def write(self, output: Path) -> None:
         for name, rows in self.rows.items():
@@ -62,6 +74,10 @@ def measure(
     snapshots get statistics, but movement ends at the last finite one, and what needs the last epoch is left out. The
     features of all models are compared with one another; they wait on disk, in a directory below `output` that is gone
     at the end, and are read from there as memory has room.
+
+    A measure that raises ends nothing: what it has no rows of for that is a row of the table `faults` (see
+    `weight_atlas.analysis.measure`), and its traceback goes to stderr. Where the course of a replicate cannot be walked
+    (`course`), or has no statistics, no measure sees its last snapshot: nobody knows whether its values are finite.
 
     Parameters
     ----------
@@ -93,7 +109,8 @@ def measure(
         with tempfile.TemporaryDirectory(prefix=".features-", dir=output) as scratch:
             _walk(_network(members, images, Path(scratch)), cell_measures, collected)
     for cell_measure in cell_measures:
-        collected.add(cell_measure.rows())
+        with collected.spared(cell_measure.name, (cell["cell_id"] for cell in cells)):
+            collected.add(cell_measure.rows())
     collected.write(output)
     print(f"core-seconds: {time.process_time():.1f}, {began:.1f} of them to start", flush=True)
 
@@ -118,19 +135,22 @@ def _walk(network: Network, cell_measures: Sequence[CellMeasure], collected: Col
     model_measures = [make(network) for make in measures.MODEL_MEASURES]
     for cell in network.cells.values():
         for cell_measure in cell_measures:
-            cell_measure.see(cell, network)
+            with collected.spared(cell_measure.name, [cell["cell_id"]]):
+                cell_measure.see(cell, network)
         for seed, block, _, record in records.replicates(cell["blocks"], cell["seeds"]):
             if record["status"] == Status.MISSING:
                 collected.add({"missing": [(cell["cell_id"], seed, record["cause"])]})
-            _replicate(network, cell, Path(block), record, model_measures, collected)
+            with collected.spared("course", [cell["cell_id"]], seed):
+                _replicate(network, cell, Path(block), record, model_measures, collected)
     for model_measure in model_measures:
         since = time.perf_counter()
-        rows = model_measure.rows()
-        collected.add(rows)
-        collected.add_tensors(model_measure.tensors())
-        counts = ", ".join(f"{len(rows[name])} {name}" for name in rows)
-        if counts:
-            print(f"{counts}: {time.perf_counter() - since:.2f} s", flush=True)
+        with collected.spared(model_measure.name, network.cells):
+            rows, tensors = model_measure.rows(), model_measure.tensors()
+            collected.add(rows)
+            collected.add_tensors(tensors)
+            counts = ", ".join(f"{len(rows[name])} {name}" for name in rows)
+            if counts:
+                print(f"{counts}: {time.perf_counter() - since:.2f} s", flush=True)
 
 
 def _replicate(
@@ -150,14 +170,15 @@ def _replicate(
     replicate = Replicate(network.table, block, record)
     if course.outdated(block, record):
         print(f"{cell_id} seed {seed}: {OUTDATED}", flush=True)
-    course_rows = course.rows(replicate, epochs)
-    for course_measure in measures.COURSE_MEASURES:
-        if course_measure.asked_for(cell):
-            for name in course_measure.tables:
-                collected.add({name: [(cell_id, seed, *row) for row in course_rows[name]]})
+    asked = [course_measure for course_measure in measures.COURSE_MEASURES if course_measure.asked_for(cell)]
+    course_rows = course.rows(replicate, epochs, asked, functools.partial(collected.spared, cells=[cell_id], seed=seed))
+    for course_measure in asked:
+        for name in course_measure.tables:
+            collected.add({name: [(cell_id, seed, *row) for row in course_rows[name]]})
     if record["status"] == "done" and course.finite(course_rows):
         model = TrainedModel(network, cell_id, seed, replicate.snapshot(record["epochs"]))
         for model_measure in model_measures:
-            if model_measure.asked_for(cell):
-                model_measure.see(model)
+            with collected.spared(model_measure.name, [cell_id], seed):
+                if model_measure.asked_for(cell):
+                    model_measure.see(model)
     print(f"{cell_id} seed {seed}: {len(epochs)} snapshots, {time.perf_counter() - since:.2f} s", flush=True)

@@ -10,6 +10,11 @@ measures of `weight_atlas.analysis.measures`. There are three kinds, by what the
 
 A measure has a name, by which a config asks for it (`weight_atlas.plan.measures`), states which tables it writes
 (`tables`), is handed what it wants to see (`see`), and returns its rows at the end (`rows`).
+
+A measure that raises costs no other: what it was shown then is left out of this measure alone, and its rows of all else
+stand. So `see` keeps what it finds in its last step, and keeps nothing where it raises. A CourseMeasure that raises has
+no rows of that replicate, and where `rows` or `tensors` raises the measure has none of all that it saw. The table
+`faults` lists what was left out.
 """
 
 from abc import ABC, abstractmethod
@@ -119,6 +124,16 @@ class TrainedModel:
             self.cell["cell"], network.table, self.path, self.tensors, network.images, cache
         )
         return Activated(model, feature_correlations.correlation(products, model.features, model.features))
+
+
+def ends_job(error: Exception) -> bool:
+    """Whether an exception is of the machine and not of a measure: no memory, a disk or a GPU that fails.
+
+    It ends the job: Snakemake may try that again, with twice the memory.
+    """
+    if isinstance(error, (MemoryError, OSError, torch.OutOfMemoryError, torch.AcceleratorError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # torch, on a processor
 
 
 class Measure(ABC):

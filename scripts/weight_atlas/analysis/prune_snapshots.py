@@ -5,14 +5,16 @@ What is lost, and cannot be measured again, is the course between the snapshots 
 first.
 """
 
+import functools
 import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from weight_atlas import networks, starts, store
 from weight_atlas.analysis import course
-from weight_atlas.analysis.measure import Replicate
+from weight_atlas.analysis.measure import Replicate, ends_job
 from weight_atlas.analysis.types import Record
+from weight_atlas.faults import Fault, spared
 from weight_atlas.settings import Settings
 
 
@@ -46,7 +48,14 @@ def thin(block: Path, cell_id: str, settings: Settings, kept: Collection[int]) -
             continue
         replicate = Replicate(table, block, record)
         if not store.course_path(replicate.folder).exists():
-            course.write(replicate.folder, cell_id, replicate.seed, course.measured(replicate, epochs), epochs)
+            faults: list[Fault] = []
+            spare = functools.partial(spared, faults, ends=ends_job)
+            course_rows = course.measured(replicate, epochs, course.MEASURES, spare)
+            if faults:  # a measure needs the snapshots once it is mended
+                told = "; ".join(f"{fault.what}: {fault.why}" for fault in faults)
+                print(f"seed {replicate.seed}  not thinned: {told}", flush=True)
+                continue
+            course.write(replicate.folder, cell_id, replicate.seed, course_rows, epochs)
         removed: list[int] = []
         try:
             removed.extend(prune(replicate.folder, kept, _can_be_made_again(settings, block, record)))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from weight_atlas import records, schema, store
-from weight_atlas.plan import cost
+from weight_atlas.plan import cost, measure_faults
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Entry
 from weight_atlas.plan.study import Plan, block_path
@@ -290,7 +290,20 @@ def _unlearnt(plan: Plan) -> list[str]:
 
 
 def faults(plan: Plan) -> list[str]:
-    """A line for each part of the report that failed while it was drawn, below one with their number; [] for none."""
+    """What raised, the measures and then the parts of the report: a line each, below one with their number; [] for
+    none."""
+    return [*_unmeasured(plan), *_undrawn(plan)]
+
+
+def _unmeasured(plan: Plan) -> list[str]:
+    name, groups = plan.config.name, {cell: group for group, cells in plan.groups.items() for cell in cells}
+    found = measure_faults.read(name, plan.root / f"results/{name}/tables", groups)
+    lines = [f"  {fault.what}: {fault.why} (log: {fault.log})" for fault in found]
+    head = f"{name}: measures failed ({len(lines)}); all else stands"
+    return [head, *lines, f"  {measure_faults.ADVICE}"] if lines else []
+
+
+def _undrawn(plan: Plan) -> list[str]:
     name, lines = plan.config.name, []
     for chapter in ("data", *plan.config.asked):
         path = plan.root / f"results/{name}/figures/{chapter}/exhibits.json"

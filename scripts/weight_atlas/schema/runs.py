@@ -108,6 +108,17 @@ TABLES = (
         ("cell_id", "seed"),
     ),
     Table(
+        "faults",
+        "A measure that raised an error, and which replicate, or cell, has no rows of it for that.",
+        "weight_atlas.analysis.group",
+        (
+            CELL,
+            integer("seed", "The replicate, by its seed; undefined where it is the whole cell.", optional=True),
+            string("measure", "The measure by its name; `course` is all that is measured of a replicate."),
+            string("cause", "The error in one line; the log of the measure has its traceback."),
+        ),
+    ),
+    Table(
         "accuracy",
         "The accuracy of a replicate by one of three protocols.",
         "weight_atlas.analysis.runs.accuracy",

@@ -16,7 +16,8 @@ SUBJECTS = {
 }
 TABLES = {table.name: table for tables in SUBJECTS.values() for table in tables}
 # The tables that one measure job writes for its group of cells, and those that `collect` leaves in tables/.
-MEASURES = (*(table.name for table in (*measures.WEIGHTS, *measures.FEATURES, *measures.PERTURBED)), "missing")
+BY_MEASURES = (*measures.WEIGHTS, *measures.FEATURES, *measures.PERTURBED)
+MEASURES = (*(table.name for table in BY_MEASURES), "missing", "faults")
 COLLECTED = tuple(name for name in TABLES if name != "cells" and "/" not in name)
 
 

@@ -26,14 +26,18 @@ class FeatureStatistics(ModelMeasure):
         self.matrices: dict[str, tuple[int, torch.Tensor]] = {}
 
     def see(self, model: TrainedModel) -> None:
+        rows: list[Row] = []
+        matrix: dict[str, tuple[int, torch.Tensor]] = {}
         if model.activated is not None:
             correlations = model.activated.correlations
-            self.features.append((*model.key, "activations", *feature_correlations.describe(correlations)))
+            rows.append((*model.key, "activations", *feature_correlations.describe(correlations)))
             if model.cell_id not in self.matrices:
-                self.matrices[model.cell_id] = model.seed, correlations.half()
+                matrix[model.cell_id] = model.seed, correlations.half()
         weights = describe_weights(self.network.table, model.tensors)
         if weights is not None:
-            self.features.append((*model.key, "weights", *weights))
+            rows.append((*model.key, "weights", *weights))
+        self.features += rows
+        self.matrices |= matrix
 
     def rows(self) -> Rows:
         return {"features": self.features}

@@ -58,10 +58,12 @@ class FilterImages(ModelMeasure):
             return
         outputs = activations(model.cell["cell"], model.tensors, (layers[0], layers[-1]), images)
         prefix = f"{name}/seed{model.seed}"
-        self.kept[f"{prefix}/weights"] = model.tensors[f"{layers[0]}.weight"].float().clone()
-        self.kept[f"{prefix}/first"] = outputs[layers[0]].half()
-        self.kept[f"{prefix}/last"] = outputs[layers[-1]].half()
-        self.kept[f"{name}/picture"] = images.test[0].contiguous()
+        self.kept |= {
+            f"{prefix}/weights": model.tensors[f"{layers[0]}.weight"].float().clone(),
+            f"{prefix}/first": outputs[layers[0]].half(),
+            f"{prefix}/last": outputs[layers[-1]].half(),
+            f"{name}/picture": images.test[0].contiguous(),
+        }
 
     def rows(self) -> Rows:
         return {}

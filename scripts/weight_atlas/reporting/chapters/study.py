@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import asdict
 
+from weight_atlas.faults import spared
 from weight_atlas.reporting.exhibits.runs import runs
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name, plural
 from weight_atlas.reporting.exhibits.runs.training import training_curves
@@ -11,7 +12,6 @@ from weight_atlas.reporting.exhibits.weights.statistics import statistics
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.dots import fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.faults import spared
 from weight_atlas.reporting.grammar.source import recorded
 
 PARTS = {

@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field
 
 import yaml
 
+from weight_atlas.faults import spared
 from weight_atlas.reporting.grammar.exhibit import NothingToShow, plain
-from weight_atlas.reporting.grammar.faults import spared
 from weight_atlas.reporting.grammar.source import recorded
 from weight_atlas.reporting.grammar.tables import PUBLISHED
 

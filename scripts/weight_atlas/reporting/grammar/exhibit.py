@@ -15,8 +15,8 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 from weight_atlas import schema
+from weight_atlas.faults import Fault, NothingToShow, spared
 from weight_atlas.reporting.grammar import dots, lettering, style
-from weight_atlas.reporting.grammar.faults import Fault, NothingToShow, spared
 from weight_atlas.reporting.grammar.source import Source, recorded
 from weight_atlas.store import atomic_write, write_json
 

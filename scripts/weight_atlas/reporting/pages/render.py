@@ -22,7 +22,7 @@ import yaml
 from markupsafe import Markup
 
 from weight_atlas import schema
-from weight_atlas.plan import recipe
+from weight_atlas.plan import measure_faults, recipe
 from weight_atlas.settings import Settings
 from weight_atlas.store import atomic_write, read_json
 from weight_atlas.text import literal
@@ -79,7 +79,9 @@ def gather(cells, tables, figures, cards, config, code=None):
     told = [_cell(row, runs) for row in rows]
     chapters = _chapters(Path(figures), f"logs/draw/{config['name']}")
     data = chapters.get("data", _NOTHING)
-    studies = [_study(name, asked or {}, told, chapters) for name, asked in _asked(config).items()]
+    groups = {row["cell_id"]: row["group"] for row in rows}
+    unmeasured = measure_faults.read(config["name"], Path(tables), groups)
+    studies = [_study(name, asked or {}, told, chapters, unmeasured) for name, asked in _asked(config).items()]
     unique = _unique(told)
     troubles = _troubles(unique)
     return {
@@ -90,6 +92,8 @@ def gather(cells, tables, figures, cards, config, code=None):
         "asked": sum(cell["asked"] for cell in unique),
         "done": sum(cell["done"] for cell in unique),
         "troubles": troubles,
+        "unmeasured": unmeasured,
+        "advice": measure_faults.ADVICE,
         "faults": [fault for chapter in [data, *studies] for fault in chapter["faults"]],
         "ends": _ends(troubles),
         "machines": _machines(unique),
@@ -149,9 +153,10 @@ def _unique(told):
     return list(found.values())
 
 
-def _study(name, asked, told, chapters):
-    """One study: its words from the config, its cells, and its chapter of exhibits."""
+def _study(name, asked, told, chapters, unmeasured):
+    """One study: its words from the config, its cells, those measures of them that raised, and its chapter."""
     cells = [cell for cell in told if cell["study"] == name]
+    own = {cell["cell_id"] for cell in cells}
     return chapters.get(name, _NOTHING) | {
         "name": name,
         "slug": slug(name),
@@ -163,6 +168,7 @@ def _study(name, asked, told, chapters):
         "sources": [cell for cell in cells if cell["role"] == Role.SOURCE],
         "children": [_kind(cells, role, *words) for role, words in CHILDREN.items()],
         "axes": list(dict.fromkeys(axis for cell in cells for axis in cell["axes"])),
+        "unmeasured": [fault for fault in unmeasured if own & {*fault.cells}],
     }
 
 

@@ -10,13 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.runs.runs import plural
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.faults import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Experiment
 

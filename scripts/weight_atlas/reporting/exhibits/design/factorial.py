@@ -14,6 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import effects, grid, outcomes
 from weight_atlas.reporting.exhibits.design.effects import enumerated, label, prefix, records
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
@@ -22,7 +23,6 @@ from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.faults import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Experiment
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.faults import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables, as_row, last
 from weight_atlas.shapes import Experiment
 from weight_atlas.stats import MeanTest

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from weight_atlas import schema
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.faults import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables, last
 from weight_atlas.schema.column import Column
 from weight_atlas.shapes import OUTCOMES, Experiment

@@ -1,7 +1,8 @@
-"""Parts of a chapter that raise: they are noted, and all other parts stand."""
+"""Parts that raise: exhibits, answers, measures. They are noted, and all other parts stand."""
 
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,13 +21,23 @@ class Fault:
     why: str
 
 
+def _never(_: Exception) -> bool:
+    return False
+
+
 @contextmanager
-def spared(faults: list[Fault], what: str) -> Iterator[None]:
-    """Note what raises inside in `faults`, print its traceback, and go on behind; NothingToShow is no fault."""
+def spared(faults: list[Fault], what: str, ends: Callable[[Exception], bool] = _never) -> Iterator[None]:
+    """Note what raises inside in `faults`, print its traceback, and go on behind; NothingToShow is no fault.
+
+    ends: which other exceptions are none, and are raised.
+    """
     try:
         yield
     except NothingToShow:
         raise
     except Exception as error:
+        if ends(error):
+            raise
         traceback.print_exc()
+        print(f"failed: {what}; all else goes on", file=sys.stderr, flush=True)
         faults.append(Fault(what, f"{type(error).__name__}: {printable(error)}"))
