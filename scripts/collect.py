@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from weight_atlas import cell_table, schema, store
+from weight_atlas import cell_table, pairs, schema, store
 from weight_atlas.analysis import comparisons
 from weight_atlas.analysis.runs import accuracy, anova, learnt, runs, summary
 from weight_atlas.analysis.transfer import transfer
@@ -66,6 +66,7 @@ def collect(asked: Cells, measures: Sequence[Path], cards: Sequence[Path], outpu
     measured = rated, read("movement"), read("unchanged"), read("features")
     write("summary", summary.rows(ended, *measured, read("parameters")))
     write("tests", comparisons.rows(asked, comparisons.outcomes(ended, *measured)))
+    write("compared", pairs.counts(asked))
     write("likeness", correlation_tests.rows(asked, read("correlations")))
     write("anova", anova.rows(asked, ended, rated, metrics))
     for name, rows in transfer.rows(asked, ended, rated, metrics).items():

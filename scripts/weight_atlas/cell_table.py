@@ -1,8 +1,7 @@
 """The cells of a config, from its cells.csv. No torch, no pandas."""
 
 import json
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -22,12 +21,14 @@ DERIVED = ("perturbed", "control", "transfer", "extra")
 
 
 class Named(TypedDict):
-    """What one study calls a cell. labels: {axis: label}."""
+    """What one study calls a cell. labels: {axis: label}; against: {axis: the labels that its own is compared with}, of
+    axes with so many that not all pairs are compared."""
 
     study: str
     kind: str
     role: str
     labels: dict[str, str]
+    against: dict[str, list[str]]
 
 
 class Cell(TypedDict):
@@ -54,20 +55,6 @@ class GroupedCell(Cell):
     cell_id: str
 
 
-class Contrast(NamedTuple):
-    """Two cells of a study that differ in the label of one axis, the factor: level_a is what the config names first.
-
-    labels: those that they share, {axis: label}.
-    """
-
-    factor: str
-    level_a: str
-    level_b: str
-    cell_a: str
-    cell_b: str
-    labels: dict[str, str]
-
-
 class Child(NamedTuple):
     """A cell that was perturbed and trained again, or a control of such ones.
 
@@ -89,12 +76,18 @@ def read(path: str | Path) -> dict[str, Cell]:
     Its checkpoints are those of the first study that gives some. Raises ValueError, in one line, for settings of
     another version, and where it is not such a table: it may be a stranger's.
     """
+    return parse(schema.dicts(path, NEEDED), str(path))
+
+
+def parse(rows: Iterable[Mapping[str, str]], path: str) -> dict[str, Cell]:
+    """What `read` gives, of the rows of such a table; path is for errors."""
     cells: dict[str, Cell] = {}
-    for row in schema.dicts(path, NEEDED):
+    for row in rows:
         try:
             _check(row)
             settings = Settings.parse(json.loads(row["cell"]))
             checkpoints = json.loads(row.get("checkpoints") or "{}")
+            against = json.loads(row.get("against") or "{}")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(f"{path}: {printable(row['cell_id'])}: {printable(error)}") from None
         new: Cell = {
@@ -115,7 +108,8 @@ def read(path: str | Path) -> dict[str, Cell]:
             name for name in row.get("measure", "").split(";") if name and name not in cell["measures"]
         ]
         labels = {axis: row[axis] for axis in schema.axes(row)}
-        cell["named"].append(Named(study=row["study"], kind=row["kind"], role=row["role"], labels=labels))
+        entry = Named(study=row["study"], kind=row["kind"], role=row["role"], labels=labels, against=against)
+        cell["named"].append(entry)
     return cells
 
 
@@ -142,27 +136,6 @@ def grouped(path: str | Path, group: str) -> list[GroupedCell]:
         known = ", ".join(sorted({cell["group"] for cell in cells.values()}))
         raise ValueError(f"{path}: no group {group!r}; its groups: {known or 'none'}")
     return members
-
-
-def contrasts(cells: Mapping[str, Cell]) -> list[Contrast]:
-    """The pairs of cells that differ in exactly one thing, in the order of the cells.
-
-    Compared are cells of one study's grid and of one kind; sources are not. Two studies that hold the same pair under
-    the same labels give it once.
-    """
-    entries = [
-        (cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"] if entry["role"] == "grid"
-    ]
-    positions: dict[str, dict[str, int]] = {}  # of each label among those of its axis
-    for _, entry in entries:
-        for axis, label in entry["labels"].items():
-            positions.setdefault(axis, {}).setdefault(label, len(positions[axis]))
-    distinct: dict[tuple[Any, ...], Contrast] = {}
-    for one, other in combinations(entries, 2):
-        contrast = _contrast(one, other, positions)
-        if contrast:
-            distinct.setdefault((*contrast[:5], *contrast.labels.items()), contrast)
-    return list(distinct.values())
 
 
 def derived(cell: Cell) -> bool:
@@ -197,19 +170,3 @@ def _retraining(settings: Settings) -> str:
     start, training = settings.start, settings.json["training"]
     common = {key: value for key, value in training.items() if key not in RECORDED}
     return json.dumps([start.cell, start.take, start.state, common], sort_keys=True)
-
-
-def _contrast(
-    one: tuple[str, Named], other: tuple[str, Named], positions: Mapping[str, Mapping[str, int]]
-) -> Contrast | None:
-    """The Contrast of two (cell_id, entry), or None where they differ in nothing or in more than one thing."""
-    if one[1]["study"] != other[1]["study"] or one[1]["kind"] != other[1]["kind"]:
-        return None
-    labels = one[1]["labels"]
-    differing = [axis for axis in labels if labels[axis] != other[1]["labels"][axis]]
-    if len(differing) != 1 or differing == ["experiment"] or one[0] == other[0]:
-        return None
-    factor = differing[0]
-    a, b = sorted((one, other), key=lambda entry: positions[factor][entry[1]["labels"][factor]])
-    shared = {axis: label for axis, label in labels.items() if axis != factor}
-    return Contrast(factor, a[1]["labels"][factor], b[1]["labels"][factor], a[0], b[0], shared)

@@ -45,7 +45,8 @@ def make(root, name="small", cells=CELLS, noise=0.0, text=LETTERS):
         labels = {"dataset": "toy", "network": "one", "init": "default", "optimizer": f"level-{number}"}
         card = {"card": "data/toy-1.json", "data": "data/toy-1.safetensors", "dataset_id": "toy-1"}
         own = {"cell_id": cell_id, "study": "first", "kind": "base", "role": "grid", **labels, "replicates": 2}
-        own |= {"blocks": block, "parent": "", "checkpoints": "", "measure": "", "group": "g", **card, "parameters": 5}
+        own |= {"blocks": block, "parent": "", "checkpoints": "", "against": "", "measure": "", "group": "g"}
+        own |= {**card, "parameters": 5}
         listed.append(own | {"cell": json.dumps(settings(rate))})
         for seed in (0, 1):
             status = "diverged" if number and seed else "done"

@@ -527,7 +527,7 @@ def test_a_group_is_a_part_of_cells_csv(told):
     ]
     labels = {"dataset": "d", "network": "n", "init": "i", "optimizer": "sgd"}
     assert found["base-x"]["named"] == [
-        {"study": study, "kind": "base", "role": "grid", "labels": labels} for study in ("one", "two")
+        {"study": study, "kind": "base", "role": "grid", "labels": labels, "against": {}} for study in ("one", "two")
     ]
     with pytest.raises(ValueError, match="no group 'none'; its groups: g"):
         cell_table.grouped(path, "none")

@@ -28,9 +28,9 @@ from test_analysis import (
 import collect
 import measure
 from tests.unit.tables import read_table
-from weight_atlas import cell_table, networks, schema, starts, store
+from weight_atlas import networks, pairs, schema, starts, store
 from weight_atlas.analysis import comparisons
-from weight_atlas.analysis.features import feature_correlations, feature_matching, pairs, similarity
+from weight_atlas.analysis.features import feature_correlations, feature_matching, similarity
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.weights import parameters, tolerance, unchanged
 from weight_atlas.networks.build import build
@@ -355,7 +355,13 @@ def test_matching_is_the_best_permutation():
 
 
 def named(study="s", kind="base", role="grid", **labels):
-    return {"study": study, "kind": kind, "role": role, "labels": {"dataset": "d", "network": "n"} | labels}
+    return {
+        "study": study,
+        "kind": kind,
+        "role": role,
+        "labels": {"dataset": "d", "network": "n"} | labels,
+        "against": {},
+    }
 
 
 def wanted(**entries):
@@ -364,7 +370,7 @@ def wanted(**entries):
 
 
 def test_contrasts_differ_in_one_label():
-    found = cell_table.contrasts(
+    found = pairs.contrasts(
         wanted(
             adam=[named(init="k", optimizer="adam")],
             sgd=[named(init="k", optimizer="sgd"), named("t", init="k", optimizer="sgd")],
@@ -386,7 +392,7 @@ def test_contrasts_differ_in_one_label():
 def test_levels_have_the_order_of_the_config():
     """A pair whose second cell has the level that came first elsewhere is turned round."""
     rows = [("a", "x", 1), ("b", "y", 2), ("c", "y", 1), ("d", "x", 2)]
-    found = cell_table.contrasts(wanted(**{name: [named(init=init, rate=str(rate))] for name, init, rate in rows}))
+    found = pairs.contrasts(wanted(**{name: [named(init=init, rate=str(rate))] for name, init, rate in rows}))
     assert {(c.level_a, c.level_b, c.cell_a, c.cell_b) for c in found if c.factor == "init"} == {
         ("x", "y", "a", "c"),
         ("x", "y", "d", "b"),

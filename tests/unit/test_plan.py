@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from weight_atlas import pairs
 from weight_atlas.plan import blocks, checks, code, cost, jobs, outcome, outside, recipe, spec, study
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.identity import digest, slug
@@ -681,3 +683,17 @@ def test_another_measure_takes_its_own_groups_again_alone():
         layouts.append({group: jobs.Jobs(made, "scripts").group_layout(each) for group, each in wildcards.items()})
     changed_groups = {group for group in layouts[0] if layouts[0][group] != layouts[1][group]}
     assert len(changed_groups) == 1 and "vgg16" in changed_groups.pop() and len(layouts[0]) > 1
+
+
+def test_a_cell_says_what_its_level_is_compared_with_where_there_are_many():
+    """Of 8 batch sizes: the reference, and the one before by number; nothing of the two optimizers."""
+    sizes = ["2", "128", "64", "32", "16", "8", "4", "1"]
+    vary = {"batch": {f"size-{size}": {"training": {"batch_size": int(size)}} for size in sizes}}
+    made = plan(((*D, "vary"), vary), ((*D, "reference"), {"batch": "size-16"}), ((*D, "perturb"), []))
+    against = {row["batch"]: row["against"] for row in made.rows() if row["role"] == "grid"}
+    assert json.loads(against["size-64"]) == {"batch": ["size-16", "size-32"]}
+    assert json.loads(against["size-16"]) == {"batch": ["size-8"]}
+    assert json.loads(against["size-1"]) == {"batch": ["size-16"]}
+    found = {(one.level_a, one.level_b) for one in pairs.contrasts(made.listed) if one.factor == "batch"}
+    assert {("size-16", "size-1"), ("size-64", "size-32")} < found
+    assert not any(row["against"] for row in plan().rows())

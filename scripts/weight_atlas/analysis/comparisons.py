@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from weight_atlas import stats
-from weight_atlas.cell_table import contrasts
+from weight_atlas.pairs import contrasts
 
 OUTCOMES = ("unchanged", "unchanged_other", "relative_distance", "mean_absolute", "mean_correlation", "accuracy")
 

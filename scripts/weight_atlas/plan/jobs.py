@@ -218,7 +218,9 @@ class Jobs:
             for cell in cells
         ]
         layout += [epochs for cell in cells for epochs in plan.checkpoints.get(cell.cell_id, [])]
-        return digest(layout + [[cell.cell_id, sorted(plan.measures[cell.cell_id])] for cell in cells])
+        layout += [[cell.cell_id, sorted(plan.measures[cell.cell_id])] for cell in cells]
+        own = {cell.cell_id for cell in cells}
+        return digest(layout + [plan.against(entry) for entry in plan.entries if entry.cell_id in own])
 
     def measures(self) -> list[str]:
         """The directories of all groups' measures."""

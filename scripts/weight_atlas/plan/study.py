@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from weight_atlas import cell_table
+from weight_atlas.pairs import FEW
 from weight_atlas.plan import blocks, children, outside, shapes, spec
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Data, Entry
@@ -18,7 +20,7 @@ from weight_atlas.plan.identity import digest, slug
 from weight_atlas.plan.labels import Labels, check_axis, check_count, check_names, check_rule, matches
 from weight_atlas.plan.measures import MeasureName
 from weight_atlas.plan.resolve import Combination, Resolver
-from weight_atlas.shapes import Experiment
+from weight_atlas.shapes import Axis, Experiment
 from weight_atlas.vocabulary import AXES
 
 NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
@@ -249,6 +251,26 @@ class Plan:
         return f"{slug(dataset.rsplit('-', 1)[0] or NO_DATA, cell.architecture)}-{digest(shared, 8)}"
 
     @cached_property
+    def _axes(self) -> dict[tuple[str, str], list[Axis]]:
+        """The axes, of each experiment by its study and name, whose pairs of levels are not all compared."""
+        return {
+            (experiment.study, experiment.name): [axis for axis in experiment.axes if len(axis.levels) > FEW]
+            for experiment in self.experiments
+        }
+
+    def against(self, entry: Entry) -> dict[str, list[str]]:
+        """{axis: the levels that a cell of a grid is compared with}, on the axes with many levels: the reference, the
+        level before, and that of which a change is one."""
+        against: dict[str, list[str]] = {}
+        own = self._axes.get((entry.study, entry.labels.get("experiment", "")), []) if entry.role == "grid" else []
+        for axis in own:
+            level = entry.labels[axis.name]
+            before = axis.levels[max(0, axis.levels.index(level) - 1)]
+            others = (axis.reference, before, axis.after.get(level, level))
+            against[axis.name] = [other for other in dict.fromkeys(others) if other != level]
+        return against
+
+    @cached_property
     def datasets(self) -> dict[str, Data]:
         """The data sets in use, by id."""
         return {cell.data.dataset_id: cell.data for cell in self.cells.values() if cell.data}
@@ -271,6 +293,7 @@ class Plan:
                     "blocks": ";".join(block_path(entry.cell_id, block) for block in self.blocks[entry.cell_id]),
                     "parent": cell.parent or "",
                     "checkpoints": json.dumps(entry.checkpoints) if entry.checkpoints else "",
+                    "against": json.dumps(against) if (against := self.against(entry)) else "",
                     "measure": ";".join(entry.measures),
                     "group": self.group(entry.cell_id),
                     "dataset_id": cell.settings.dataset_id,
@@ -281,6 +304,14 @@ class Plan:
                 }
             )
         return rows
+
+    @cached_property
+    def listed(self) -> dict[str, cell_table.Cell]:
+        """The cells as whoever reads `cells.csv` has them."""
+        rows = self.rows()
+        columns = dict.fromkeys(name for row in rows for name in row)
+        texts = ({name: str(row.get(name, "")) for name in columns} for row in rows)
+        return cell_table.parse(texts, "cells.csv")
 
 
 def _measured(entry: Entry, names: list[MeasureName]) -> Entry:

@@ -46,6 +46,13 @@ TABLES = (
             Column(
                 "checkpoints", "object", "Named epochs, as JSON: {name: epoch}, or how they are matched.", "", "text"
             ),
+            Column(
+                "against",
+                "object",
+                "Labels that its own is compared with, as JSON {axis: [label]}, where not all pairs are.",
+                "",
+                "text",
+            ),
             label("measure", "Measures that the config asks for by name, separated by semicolons."),
             string("group", "Measure group: cells that share data set and architecture."),
             label("dataset_id", "Id of the prepared data set; empty for given checkpoints without one."),
@@ -166,6 +173,18 @@ TABLES = (
             number("effect", "Cohen's d: mean over standard deviation of the differences.", optional=True),
         ),
         ("outcome", "factor", "level_a", "level_b", "dataset", "network"),
+    ),
+    Table(
+        "compared",
+        "How many pairs of cells that differ in one axis, or of seeds of one cell, are compared, and of how many.",
+        "weight_atlas.pairs",
+        (
+            STUDY,
+            string("factor", "The axis in whose level the two differ; `seed` for two replicates of one cell."),
+            integer("compared", "Pairs that are compared: those that a question needs, and a sample.", "pairs"),
+            integer("of", "All pairs.", "pairs"),
+        ),
+        ("study", "factor"),
     ),
     Table(
         "anova",

@@ -1,28 +1,25 @@
 """Two trained models side by side: parameters, features and predictions of those that differ in exactly one thing."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import NamedTuple
 
 import torch
 
-from weight_atlas import cell_table, starts
+from weight_atlas import starts
 from weight_atlas.analysis.features import activations, feature_correlations, feature_matching, similarity
 from weight_atlas.analysis.features.activations import Model
 from weight_atlas.analysis.measure import ModelMeasure, Network, TrainedModel
 from weight_atlas.analysis.perturbed.snapshots import finished_snapshot
 from weight_atlas.analysis.types import Key, Row, Rows, Tensors
 from weight_atlas.analysis.weights import movement
-from weight_atlas.cell_table import Cell, Child
 from weight_atlas.networks.table import Table
+from weight_atlas.pairs import counts, partners, with_matrix
 
 
 class Pairs(ModelMeasure):
     """The comparisons of all models of a network, also with what perturbed ones were before.
 
-    In pairs.safetensors: <cell>/seed<i>|<cell>/seed<j>, correlations of features, float16 [d, d], of the first pair of
-    each factor and its two levels; all pairs of seeds count as one, since seeds are no levels. Of the perturbed ones
-    each cell's first pair with its original is kept, and none with a control.
+    In pairs.safetensors: <cell>/seed<i>|<cell>/seed<j>, correlations of features, float16 [d, d], of some of them
+    (`weight_atlas.pairs.with_matrix`).
     """
 
     name = "pairs"
@@ -39,20 +36,27 @@ class Pairs(ModelMeasure):
 
     def rows(self) -> Rows:
         compared: list[Row] = []
-        originals, kept = self._originals(), set()
-        for pair in partners(self.network.cells, list(self.models), originals):
+        self._say_sampled()
+        originals = self._originals()
+        chosen = partners(self.network.cells, list(self.models), originals)
+        kept = with_matrix(chosen)
+        for pair in chosen:
             a, b = self.models.get(pair.a), self.models[pair.b]
             if pair.factor == "original":
                 a = originals[pair.b]
             assert a is not None  # partners names no other
             comparison, correlations = compare(self.network.table, a, b)
             compared.append((*pair.a, *pair.b, pair.factor, pair.level_a, pair.level_b, *comparison))
-            kind = {"seed": (pair.factor,), "original": (pair.factor, pair.b[0])}.get(pair.factor, pair[2:])
-            if pair.factor != "control" and kind not in kept:
-                kept.add(kind)
+            if pair in kept:
                 (cell_a, seed_a), (cell_b, seed_b) = pair.a, pair.b
                 self.matrices[f"{cell_a}/seed{seed_a}|{cell_b}/seed{seed_b}"] = correlations.half()
         return {"pairs": compared}
+
+    def _say_sampled(self) -> None:
+        """A line for each axis, or seeds, of which some pairs are left out."""
+        for count in counts(self.network.cells):
+            if count.compared < count.of:
+                print(f"{count.study}: {count.compared} of {count.of} pairs by {count.factor} are compared", flush=True)
 
     def tensors(self) -> dict[str, Tensors]:
         return {"pairs": self.matrices}
@@ -75,16 +79,6 @@ class Pairs(ModelMeasure):
                 )
             originals[cell_id, seed] = known[path]
         return originals
-
-
-class Pair(NamedTuple):
-    """Two models to compare, (cell, seed) each, and what they differ in."""
-
-    a: Key
-    b: Key
-    factor: str
-    level_a: str
-    level_b: str
 
 
 class Comparison(NamedTuple):
@@ -111,56 +105,6 @@ class Comparison(NamedTuple):
     errors_a: int
     errors_b: int
     both_wrong: int
-
-
-def partners(cells: Mapping[str, Cell], models: Sequence[Key], originals: Mapping[Key, object]) -> list[Pair]:
-    """Which models to compare, in their order.
-
-    Two cells of a study's grid that differ in one label are compared seed by seed; the same cell is compared with
-    itself, seed against seed, which is what chance alone makes of the numbers (factor "seed", levels the seeds). A
-    perturbed cell is compared with its original (factor "original") and with its control of the same order (factor
-    "control").
-
-    Parameters
-    ----------
-    cells : dict of Cell
-    models : sequence of (cell, seed)
-        Those that were measured, in order.
-    originals : mapping
-        Has those of them that were perturbed and trained again and whose original is known.
-    """
-    position = {model: at for at, model in enumerate(models)}
-    pairs: dict[Pair, tuple[int, int]] = {}
-    for contrast in cell_table.contrasts(cells):
-        if contrast.factor not in ("dataset", "network"):
-            for model in models:
-                other = (contrast.cell_b, model[1])
-                if model[0] == contrast.cell_a and other in position:
-                    pair = Pair(model, other, contrast.factor, contrast.level_a, contrast.level_b)
-                    pairs[pair] = (position[model], position[other])
-    for a, b in combinations(models, 2):
-        if a[0] == b[0] and not cell_table.derived(cells[a[0]]):
-            pairs[Pair(a, b, "seed", str(a[1]), str(b[1]))] = (position[a], position[b])
-    children = cell_table.children(cells)
-    for model in models:
-        if model[0] in children:
-            for pair in _relatives(children, model, position, originals):
-                pairs[pair] = (position.get(pair.a, -1), position[model])
-    return sorted(pairs, key=pairs.__getitem__)
-
-
-def _relatives(
-    children: Mapping[str, Child], model: Key, measured: Mapping[Key, int], originals: Mapping[Key, object]
-) -> Iterator[Pair]:
-    """What one model that was perturbed, or a control, is compared with."""
-    cell_id, seed = model
-    child = children[cell_id]
-    for label in child.labels:
-        if model in originals:
-            yield Pair((child.parent, seed), model, "original", "original", label)
-        if child.control is not None and (child.control, seed) in measured:
-            control_label = children[child.control].labels[0]
-            yield Pair((child.control, seed), model, "control", control_label, label)
 
 
 def compare(table: Table, a: Model, b: Model) -> tuple[Comparison, torch.Tensor]:

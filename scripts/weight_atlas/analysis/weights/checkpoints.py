@@ -1,17 +1,14 @@
 """Checkpoints, the named epochs of a cell: which they are, and what is measured between the models at them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from weight_atlas import cell_table, records, schema, starts, store
+from weight_atlas import pairs, records, schema, starts, store
 from weight_atlas.analysis.measure import ModelMeasure, Network, TrainedModel
 from weight_atlas.analysis.types import Key, Row, Rows
 from weight_atlas.analysis.weights import correlation, spectra
 from weight_atlas.cell_table import GroupedCell
-
-MATCHED = ("models", "independent")  # comparisons that are also made after matching
 
 
 class AtCheckpoints(ModelMeasure):
@@ -72,7 +69,8 @@ class Correlations(AtCheckpoints):
       are alike whatever they learn;
     - twins: those of one seed nevertheless;
     - checkpoints: each replicate with itself, from one checkpoint to the next and from the first to the last;
-    - independent: two replicates of one cell at one checkpoint, which is what chance and the data make alike.
+    - independent: two replicates of one cell at one checkpoint, which is what chance and the data make alike
+      (`weight_atlas.pairs` says which cells and seeds are compared).
 
     Models and independent ones are also correlated after matching (`correlation.match`).
     """
@@ -82,8 +80,8 @@ class Correlations(AtCheckpoints):
 
     def rows(self) -> Rows:
         rows: list[Row] = []
-        for pair in comparisons(self.network.cells, self.points):
-            matchings = correlation.MATCHINGS if pair.comparison in MATCHED else ("raw",)
+        for pair in pairs.at_checkpoints(self.network.cells, self.points):
+            matchings = correlation.MATCHINGS if pair.is_matched else ("raw",)
             a, b = self.points[pair.model_a][pair.checkpoint_a], self.points[pair.model_b][pair.checkpoint_b]
             ends = (pair.checkpoint_a, pair.checkpoint_b, a.epoch, b.epoch)
             tensors = starts.load(a.snapshot), starts.load(b.snapshot)
@@ -97,20 +95,6 @@ class Checkpoint(NamedTuple):
 
     epoch: int
     snapshot: Path
-
-
-class Compared(NamedTuple):
-    """Two models, each at one of its checkpoints, and what their comparison is."""
-
-    model_a: Key
-    checkpoint_a: str
-    model_b: Key
-    checkpoint_b: str
-    comparison: str
-
-
-# The checkpoints of each model by their names.
-Points = Mapping[Key, Mapping[str, Checkpoint]]
 
 
 def checkpoints_of(cells: Mapping[str, GroupedCell], cell_id: str, seed: int) -> dict[str, Checkpoint]:
@@ -168,28 +152,3 @@ def metric(block: Path, seed: int, name: str) -> dict[int, float]:
     metrics = [dict(zip(schema.names("metrics"), line, strict=True)) for line in lines]
     values = {int(row["epoch"]): float(row[name] or "nan") for row in metrics}
     return {epoch: value for epoch, value in values.items() if value == value}
-
-
-def comparisons(cells: Mapping[str, GroupedCell], points: Points) -> Iterator[Compared]:
-    """The comparisons that `Correlations` makes, in its order."""
-    for contrast in cell_table.contrasts(cells):
-        seeds = {
-            cell: [seed for cell_id, seed in points if cell_id == cell] for cell in (contrast.cell_a, contrast.cell_b)
-        }
-        both = [seed for seed in seeds[contrast.cell_a] if seed in seeds[contrast.cell_b]]
-        shifted = zip(both, both[1:] + both[:1], strict=True) if len(both) > 1 else ()
-        for kind, pairs in (("models", shifted), ("twins", zip(both, both, strict=True))):
-            for seed_a, seed_b in pairs:
-                yield from _at_common(points, (contrast.cell_a, seed_a), (contrast.cell_b, seed_b), kind)
-    for key, checkpoints in points.items():
-        names = list(checkpoints)
-        steps = [*pairwise(names), *([(names[0], names[-1])] if len(names) > 2 else [])]
-        yield from (Compared(key, first, key, second, "checkpoints") for first, second in steps)
-    for one, other in combinations(points, 2):
-        if one[0] == other[0]:
-            yield from _at_common(points, one, other, "independent")
-
-
-def _at_common(points: Points, one: Key, other: Key, comparison: str) -> list[Compared]:
-    """The comparisons of two models at each checkpoint that both have."""
-    return [Compared(one, name, other, name, comparison) for name in points[one] if name in points[other]]
