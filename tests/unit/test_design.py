@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from tests.unit.designs import EPOCHS, GRID, made
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.design import grid, outcomes
+from weight_atlas.reporting.exhibits.design import answers, courses, figures, grid, levels, numbers, outcomes
+from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.shapes import OUTCOMES
 from weight_atlas.vocabulary import Protocol
 
@@ -152,3 +154,225 @@ def test_numbers_are_written_with_unit_and_interval():
 def test_cells_of_an_experiment_that_a_study_lacks(sized):
     with pytest.raises(NothingToShow, match="no axis experiment|no experiment"):
         grid.cells_of(sized.tables, sized.only.__class__("study", "other", (), (), (), True, "", ("accuracy",)))
+
+
+# ------------------------------------------------------------------------------------------- one axis
+
+
+def wobbling(ends, axis="batch", size=0.004):
+    """A reach: the end of the level, the seed's luck, and noise that is the cell's own."""
+
+    def reach(labels, seed):
+        level = labels[axis]
+        own = np.random.default_rng([seed, *(level + labels["dataset"]).encode()]).normal(0, size)
+        return ends[level] + LUCK[seed % 3] + own
+
+    return reach
+
+
+def every(found, experiment):
+    """All exhibits of an experiment of one axis."""
+    functions = (figures.by_level, numbers.table, numbers.settings, courses.lines, courses.course, courses.gaps)
+    return [item for function in functions for item in function(found.tables, experiment)]
+
+
+def check(items):
+    """Exhibits have words, and none that a program says of nothing."""
+    assert len({item.name for item in items}) == len(items), [item.name for item in items]
+    for item in items:
+        for text in (item.caption, item.alt, item.title, item.tab):
+            assert text == text.strip() and not any(word in text for word in ("nan", "None", "  ", "..")), text
+        assert item.caption and item.alt and item.title and len(item.data)
+        if item.figure is not None:
+            exhibit.picture(item)
+
+
+def paired(one, other):
+    """What `other` has more than `one`, as scipy has it."""
+    change = np.subtract(other, one)
+    low, high = scipy.stats.ttest_1samp(change, 0).confidence_interval(0.95)
+    return change.mean(), low, high, scipy.stats.ttest_1samp(change, 0).pvalue
+
+
+FALLING = {"16": 0.9, "32": 0.86, "64": 0.82, "128": 0.78}
+
+
+@pytest.fixture(scope="module")
+def falling(tmp_path_factory):
+    design = {"grid": GRID, "vary": batches(64, 16, 128, 32)}
+    return made(tmp_path_factory.mktemp("falling"), design, wobbling(FALLING))
+
+
+def test_a_sweep_that_falls_by_four_points_with_each_doubling(falling):
+    found = outcomes.values(falling.tables, falling.only)
+    values = by_level(found)
+    slopes = [np.polyfit([4, 5, 6, 7], [values[size][seed] for size in FALLING], 1)[0] for seed in range(3)]
+    low, high = (100 * end for end in scipy.stats.ttest_1samp(slopes, 0).confidence_interval(0.95))
+    fall = f"{-100 * np.mean(slopes):.1f} points [{-high:.1f}, {-low:.1f}]"
+    told = answers.answer(falling.tables, falling.only)
+    assert told[0] == f"Yes. Test accuracy falls by {fall} with each doubling of batch (n = 3 seeds)."
+    assert told[1].startswith("It is highest at 16, 90.") and told[2] == "All others are clearly worse (q < 0.05)."
+
+
+def test_differences_are_to_the_best_and_corrected(falling):
+    shown = levels.read(falling.tables, falling.only)
+    values = by_level(shown.values)
+    assert [(row["level"], row["to"]) for row in shown.differences] == [(size, "16") for size in ("32", "64", "128")]
+    for row in shown.differences:
+        expected = paired(values["16"], values[row["level"]])
+        assert [row[key] for key in ("mean", "low", "high", "p")] == pytest.approx(expected)
+    q = scipy.stats.false_discovery_control([row["p"] for row in shown.differences])
+    assert [row["q"] for row in shown.differences] == pytest.approx(q)
+
+
+def test_levels_that_are_numbers_stand_on_their_scale(falling, tmp_path):
+    [item] = figures.by_level(falling.tables, falling.only)
+    axes = item.figure.axes[0]
+    assert axes.get_xticks() == pytest.approx(np.log10([16, 32, 64, 128]), abs=1e-9), "numbers that double"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["16", "32", "64", "128"]
+    vary = {"momentum": {str(value): {"set": {"momentum": value}} for value in (0.5, 0.6, 0.9)}}
+    near = made(tmp_path, {"grid": GRID, "vary": vary}, lambda *_: 0.5)
+    [item] = figures.by_level(near.tables, near.only)
+    assert item.figure.axes[0].get_xticks() == pytest.approx([0.5, 0.6, 0.9])
+
+
+def test_what_does_not_matter_cannot_be_said(tmp_path):
+    found = made(tmp_path, {"grid": GRID, "vary": batches(16, 32, 64)},
+                 wobbling(dict.fromkeys(("16", "32", "64"), 0.8), size=0.02))  # fmt: skip
+    [told] = answers.answer(found.tables, found.only)
+    assert told.startswith("Cannot say: no difference is clear (q ≥ 0.05, n = 3).") and "seeds would settle" in told
+
+
+STEPS = {
+    "first": {},
+    "second": {"optimizer": "adam"},
+    "third": {"optimizer": "adam", "training": {"batch_size": 8}},
+    "fourth": {"optimizer": "adam", "training": {"batch_size": 8}, "network": "lenet1"},
+}
+REACHED = {"first": 0.6, "second": 0.7, "third": 0.7, "fourth": 0.5}
+
+
+def test_a_path_compares_each_step_with_the_one_before(tmp_path):
+    design = {"grid": GRID, "vary": {"step": STEPS}}
+    found = made(tmp_path, design, wobbling(REACHED, "step", 0.002), lambda labels, seed: (
+        "failed" if (labels["step"], seed) == ("third", 1) else "done"))  # fmt: skip
+    shown = levels.read(found.tables, found.only)
+    assert {row["level"]: row["to"] for row in shown.differences} == found.only.axes[0].after
+    assert {row["level"]: row["n"] for row in shown.differences} == {"second": 3, "third": 2, "fourth": 2}
+    told = answers.answer(found.tables, found.only)
+    assert told[0].startswith("Yes. 1 of 3 changes clearly raises test accuracy: second after first by +10.")
+    assert told[1].startswith("1 of 3 changes clearly lowers it: fourth after third by −19.8 points")
+    assert told[2] == "No clear difference: third."
+    found.tables.document = {"said": {"second": {"test": 0.71, "says": "71 %"}}}
+    [item] = figures.by_level(found.tables, found.only, reported="said")
+    ticks = [line for line in item.figure.axes[0].lines if line.get_marker() == "|"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in ticks] == [(pytest.approx(71), 1)]
+    texts = [text.get_text() for text in item.figure.axes[1].texts]
+    assert texts == ["the start", "after first", "after second (2/3)", "after third"]
+    [table] = numbers.settings(found.tables, found.only, reported="said")
+    rows = table.data.set_index("step")
+    assert rows[["optimizer", "batch size", "architecture"]].to_numpy().tolist() == [
+        ["sgd", "64", "lenet5"], ["adam", "64", "lenet5"], ["adam", "8", "lenet5"], ["adam", "8", "lenet1"],
+    ]  # fmt: skip
+    assert "momentum" not in rows and rows["document"].tolist() == ["", "71 %", "", ""]
+    check(every(found, found.only))
+
+
+def test_a_comparison_of_two_families_is_corrected_over_both(tmp_path):
+    vary = {
+        "sort": {
+            "plain": {},
+            "new": {"optimizer": "adam"},
+            "small": {"training": {"batch_size": 8}, "set": {"lr": 0.5}},
+        }
+    }
+    design = {"grid": GRID | {"dataset": ["digits", "low"]}, "vary": vary, "reference": {"sort": "plain"}}
+    ends = {"plain": 0.6, "new": 0.7, "small": 0.6}
+    found = made(tmp_path, design, wobbling(ends, "sort"))
+    shown = levels.read(found.tables, found.only)
+    assert shown.families == ["digits", "low"] and len(shown.differences) == 4
+    q = scipy.stats.false_discovery_control([row["p"] for row in shown.differences])
+    assert [row["q"] for row in shown.differences] == pytest.approx(q)
+    told = answers.answer(found.tables, found.only)
+    assert told[0].startswith("Yes (digits). 1 of 2 levels clearly raises test accuracy against plain (59.9 %")
+    assert any(text.startswith("Yes (low). ") for text in told)
+    items = every(found, found.only)
+    check(items)
+    by_level_ = items[0]
+    assert len(by_level_.figure.axes) == 4 and by_level_.figure.axes[0].get_title("left") == "digits"
+    assert "(lenet5 on digits, low)" in by_level_.caption
+    assert set(by_level_.data["dataset"]) == {"digits", "low"}
+    table = next(item for item in items if item.name == "study-table")
+    assert table.data["data set"].tolist() == ["digits"] * 3 + ["low"] * 3
+    assert {item.tab for item in items if "-course" in item.name} == {"digits", "low"}
+
+
+def test_diverged_runs_are_crosses_and_one_seed_has_no_interval(tmp_path):
+    design = {"grid": GRID, "vary": batches(16, 32, 64)}
+    gone = made(tmp_path / "gone", design, wobbling({"16": 0.8, "32": 0.7, "64": 0.6}),
+                lambda labels, seed: "diverged" if labels["batch"] == "64" else "done")  # fmt: skip
+    items = every(gone, gone.only)
+    check(items)
+    crosses = [line for line in items[0].figure.axes[0].lines if line.get_marker() == "X"]
+    assert [line.get_xdata()[0] for line in crosses] == pytest.approx([np.log10(64)])
+    assert answers.answer(gone.tables, gone.only)[-1] == "3 runs diverged: at 64."
+    one = made(tmp_path / "one", design, wobbling({"16": 0.8, "32": 0.7, "64": 0.6}), replicates=1)
+    check(every(one, one.only))
+    [told] = answers.answer(one.tables, one.only)
+    assert told.startswith(
+        "Cannot say: one seed per level gives no interval. The largest is 64 against 16, −19.9 points"
+    )
+
+
+def test_nothing_finished_together(tmp_path):
+    found = made(tmp_path, {"grid": GRID, "vary": batches(16, 64)}, wobbling({"16": 0.8, "64": 0.6}),
+                 lambda labels, seed: "diverged" if labels["batch"] == "64" else "done")  # fmt: skip
+    assert answers.answer(found.tables, found.only)[0] == "Cannot say: no two levels have finished together."
+    check(every(found, found.only))
+
+
+def test_thirty_levels_are_shown_by_their_rank(tmp_path):
+    ends = {f"choice-{at}": 0.4 + 0.017 * ((7 * at) % 30) for at in range(30)}
+    sets = [{"momentum": at / 100, "weight_decay": 0.0001 * (at % 2)} for at in range(30)]
+    vary = {"choice": {name: {"set": values} for name, values in zip(ends, sets, strict=True)}}
+    found = made(tmp_path, {"grid": GRID, "vary": vary}, wobbling(ends, "choice", 0.0001))
+    [item] = figures.by_level(found.tables, found.only)
+    assert len(item.figure.axes) == 1 and item.figure.get_size_inches()[1] < 5
+    ranked = sorted(ends, key=ends.get)
+    assert [text.get_text() for text in item.figure.axes[0].texts] == [*ranked[:3], *ranked[-3:]]
+    assert len(item.data) == 90 and len(numbers.table(found.tables, found.only)[0].data) == 30
+    check([item, *courses.lines(found.tables, found.only), *courses.course(found.tables, found.only)])
+    with pytest.raises(NothingToShow, match="too many levels"):
+        courses.gaps(found.tables, found.only)
+
+
+def test_every_outcome_can_be_asked_for(sized):
+    for name in (*OUTCOMES, "runs.wall_seconds"):
+        items = [function(sized.tables, sized.only, outcome=name)[0] for function in (figures.by_level, numbers.table)]
+        check(items)
+        assert items[0].title == f"{outcomes.outcome(name).words.capitalize()} by batch"
+    assert answers.answer(sized.tables, sized.only, outcome="gap")
+
+
+def test_names_decide_nothing(tmp_path):
+    """An axis and levels called otherwise give the same numbers."""
+    words = {"step": "zzz", **{name: f"t{at}" for at, name in enumerate(STEPS)}}
+    plain = made(tmp_path / "plain", {"grid": GRID, "vary": {"step": STEPS}}, wobbling(REACHED, "step"))
+    back = {new: old for old, new in words.items()}
+    renamed = made(
+        tmp_path / "renamed",
+        {"grid": GRID, "vary": {"zzz": {words[name]: value for name, value in STEPS.items()}}},
+        lambda labels, seed: wobbling(REACHED, "step")(labels | {"step": back[labels["zzz"]]}, seed),
+    )
+    for one, other in zip(every(plain, plain.only), every(renamed, renamed.only), strict=True):
+        same = other.data.rename(columns=back).replace(back)
+        pd.testing.assert_frame_equal(one.data, same)
+        assert one.name.replace("step", "zzz") == other.name.replace("step", "zzz")
+
+
+def test_the_gap_is_train_less_test_at_the_last_epoch(sized):
+    data = courses.gaps(sized.tables, sized.only)[0].data
+    found = data[data["quantity"] == "gap"].set_index("batch")
+    assert found.loc["16", "mean"] == pytest.approx(0.15) and found.loc["64", "n"] == 2
+    [told] = courses.gap_answer(sized.tables, sized.only)
+    assert told.startswith("The gap at the last epoch is widest with 16, +15.0 points")

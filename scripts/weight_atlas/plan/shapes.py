@@ -118,15 +118,16 @@ def _flat(config: spec.Config, entry: Entry, cell: Cell) -> Flat:
     settings = cell.settings.json
     dataset = config.datasets.get(entry.labels["dataset"])
     whole = {"data": dataset.model_dump(mode="json", exclude={"title"}), **settings} if dataset else settings
-    return dict(_leaves(whole))
+    return dict(leaves(whole))
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of every setting below a value of JSON, without the SILENT ones."""
     if isinstance(value, dict | list):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in pairs:
             if key not in SILENT:
-                yield from _leaves(inner, f"{name}.{key}" if name else str(key))
+                yield from leaves(inner, f"{name}.{key}" if name else str(key))
     else:
         yield name, value
 

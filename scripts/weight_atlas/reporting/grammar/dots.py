@@ -1,8 +1,7 @@
 """The plot with one row a cell: dots with intervals or bars, a panel a network and data set, n of N at the right."""
 
-import math
-
-from weight_atlas.reporting.grammar import panels, style
+from weight_atlas.reporting.grammar import marks, panels, style
+from weight_atlas.reporting.grammar.marks import ABOVE as ABOVE
 
 ROW = 0.27
 NEVER = "never learnt"  # what is said of replicates that classify no better than always naming the largest class
@@ -47,11 +46,7 @@ class Rows:
         for cell, axes, at in self.places():
             if cell.cell_id not in data.index:
                 continue
-            mean, low, high = (data.loc[cell.cell_id, ["mean", "low", "high"]] * scale).astype(float)
-            if math.isfinite(low):
-                axes.plot([low, high], [at + shift] * 2, color=colour, linewidth=1.4, solid_capstyle="butt")
-            filled = {"color": colour, "markerfacecolor": colour if marker != "s" else "white"}
-            axes.plot(mean, at + shift, marker, markersize=5, label=label, markeredgewidth=1.2, zorder=3, **filled)
+            marks.dot(axes, at + shift, data.loc[cell.cell_id], label, marker, colour, scale=scale)
 
     def align(self):
         """Give the panels of one data set one scale, the widest of theirs."""
@@ -76,14 +71,7 @@ class Rows:
 
     def legend(self, fig, extra=(), ncols=3):
         """The legend above the panels: each label once, then the `extra` handles."""
-        found = {}
-        for axes in self.panels.values():
-            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-                found.setdefault(label, handle)
-        fig.legend([*found.values(), *extra], [*found, *(item.get_label() for item in extra)], ncols=ncols, **ABOVE)
-
-
-ABOVE = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1.4, "borderpad": 0.1}
+        marks.legend(fig, self.panels.values(), ncols=ncols, extra=extra)
 
 
 def fate(of):

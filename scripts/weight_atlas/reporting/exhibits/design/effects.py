@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
+from weight_atlas.reporting.exhibits.design.grid import chance, label, prefix
 from weight_atlas.reporting.exhibits.runs.runs import plural
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
@@ -23,16 +24,6 @@ from weight_atlas.shapes import Experiment
 # The outcomes of anova.csv in words.
 OUTCOMES = {"valid_accuracy": "validation accuracy", "accuracy": "test accuracy", "gap": "train − test"}
 MOST = 20  # rows of a figure
-
-
-def label(experiment: Experiment) -> str:
-    """How a sentence names an experiment."""
-    return f"the experiment {experiment.name}" if experiment.name else f"the study {experiment.study}"
-
-
-def prefix(experiment: Experiment) -> str:
-    """What the names of its exhibits begin with."""
-    return str(slug(experiment.name or experiment.study))
 
 
 def enumerated(words: Sequence[str]) -> str:
@@ -49,13 +40,6 @@ def records(frame: pd.DataFrame) -> list[grid.Row]:
 def word(term: str) -> str:
     """A term of the analysis in words: "alpha × dropout"."""
     return term.replace(":", " × ")
-
-
-def chance(p: float) -> str:
-    """A probability: "0.013", "<0.001", empty where there is no test."""
-    if pd.isna(p):
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def q_words(value: float) -> str:

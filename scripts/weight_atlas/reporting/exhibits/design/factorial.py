@@ -16,7 +16,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import effects, grid, outcomes
-from weight_atlas.reporting.exhibits.design.effects import enumerated, label, prefix, records
+from weight_atlas.reporting.exhibits.design.effects import enumerated, records
+from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, plural, shortfall
 from weight_atlas.reporting.exhibits.runs.training import slug

@@ -9,6 +9,7 @@ import pandas as pd
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
+from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.tables import Tables, as_row, last
 from weight_atlas.shapes import Experiment
@@ -180,6 +181,23 @@ def seeds(rows: Iterable[Mapping[Any, Any]]) -> str:
 
 
 def told(name: str, found: Tables) -> str:
-    """The words that a caption begins with, and in brackets the experiment's data set, with its networks if few."""
-    networks, dataset = found.values("network"), found.values("dataset")[0]
-    return f"{name} ({', '.join(networks)} on {dataset})" if len(networks) <= 3 else f"{name} ({dataset})"
+    """The words that a caption begins with, and in brackets the networks and the data sets where these are few."""
+    few = [", ".join(values) for values in map(found.values, ("network", "dataset")) if len(values) <= 3]
+    return f"{name} ({' on '.join(few)})" if few else name
+
+
+def label(experiment: Experiment) -> str:
+    """How a sentence names an experiment."""
+    return f"the experiment {experiment.name}" if experiment.name else f"the study {experiment.study}"
+
+
+def prefix(experiment: Experiment) -> str:
+    """What the names of its exhibits begin with."""
+    return f"{slug(experiment.name or experiment.study)}"
+
+
+def chance(p: float) -> str:
+    """A probability: "0.013", "<0.001", empty where there is no test."""
+    if np.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from weight_atlas import stats
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.experiments.factors import chance
+from weight_atlas.reporting.exhibits.design.grid import chance
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, plural, shortfall
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE, whole

@@ -7,8 +7,8 @@ from matplotlib.lines import Line2D
 
 from weight_atlas import store
 from weight_atlas.reporting.exhibits.design import grid
+from weight_atlas.reporting.exhibits.design.grid import chance
 from weight_atlas.reporting.exhibits.experiments import steps
-from weight_atlas.reporting.exhibits.experiments.factors import chance
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, shortfall
 from weight_atlas.reporting.grammar import style

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from weight_atlas.reporting.exhibits.design.grid import chance
 from weight_atlas.reporting.exhibits.runs.runs import WORDS, mean_text, plural
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
@@ -152,13 +153,6 @@ def size(effect):
     if abs(effect) >= 1e4:
         return ("−" if effect < 0 else "") + ("∞" if math.isinf(effect) else "9999+")
     return style.number(effect, 3)
-
-
-def chance(p):
-    """A probability: "0.013", "<0.001", empty where there is no test."""
-    if math.isnan(p):
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def facts(tables):

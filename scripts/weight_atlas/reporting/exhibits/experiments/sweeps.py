@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.experiments.factors import chance
+from weight_atlas.reporting.exhibits.design.grid import chance
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, PROTOCOLS, intervals, mean_text, of_asked, shortfall
 from weight_atlas.reporting.grammar import style

@@ -1,0 +1,81 @@
+"""Marks that know no measure: dots with intervals, differences as a forest, bands behind rows; and their legend."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from weight_atlas.reporting.grammar import style
+
+LEVEL = 0.05  # a difference is filled below it: of p after correction
+ABOVE: dict[str, Any] = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1.4, "borderpad": 0.1}
+Row = Mapping[str, Any]  # with mean, low, high
+
+
+def look(marker: str, colour: str) -> dict[str, Any]:
+    """How a marker is drawn: squares are hollow, so that they are told apart without colour."""
+    face = colour if marker != "s" else "white"
+    return {"marker": marker, "color": colour, "markerfacecolor": face, "markersize": 5, "markeredgewidth": 1.2}
+
+
+def dot(axes: Axes, at: float, row: Row, label: str, marker: str, colour: str, *, upright: bool = False,
+        scale: float = 1.0, bounds: tuple[float, float] = (-math.inf, math.inf)) -> None:  # fmt: skip
+    """A dot at the mean of a row with its interval, cut at the bounds, as a line.
+
+    Parameters
+    ----------
+    axes : Axes
+    at : float
+        Its place on the other axis: the vertical one, or the horizontal one if `upright`.
+    row : mapping
+        mean, low and high.
+    label : str
+        Its entry in the legend.
+    marker, colour : str
+    upright : bool
+    scale : float
+        What the numbers are multiplied by, after the cut.
+    bounds : tuple of float
+    """
+    mean, low, high = (min(max(row[name], bounds[0]), bounds[1]) * scale for name in ("mean", "low", "high"))
+    if math.isfinite(row["low"]):
+        line = axes.vlines if upright else axes.hlines
+        line(at, low, high, color=colour, linewidth=1.4)
+    place = (at, mean) if upright else (mean, at)
+    axes.plot(*([value] for value in place), linestyle="", zorder=3, label=label, **look(marker, colour))
+
+
+def forest(axes: Axes, row: Row, at: float, scale: float = 1.0, colour: str = "black") -> None:
+    """A difference with its interval at height `at`, filled where its q is below LEVEL; nothing where n is 0."""
+    if not row["n"]:
+        return
+    if math.isfinite(row["low"]):
+        axes.plot([row["low"] * scale, row["high"] * scale], [at, at], color=colour, linewidth=1.4)
+    clear = row["q"] < LEVEL
+    label = f"q < {LEVEL}" if clear else f"q ≥ {LEVEL}, or no test"
+    axes.plot(row["mean"] * scale, at, "o", color=colour, markerfacecolor=colour if clear else "white", markersize=5,
+              zorder=3, label=label, linestyle="")  # fmt: skip
+
+
+def shade(panels: Iterable[Axes], count: int) -> None:
+    """Bands behind every second of `count` rows from the top, and no grid across them."""
+    for axes in panels:
+        axes.set_ylim(count - 0.4, -0.6)
+        axes.grid(axis="y", visible=False)
+        axes.spines["left"].set_visible(False)
+        for at in range(1, count, 2):
+            axes.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
+
+
+def legend(fig: Figure, panels: Iterable[Axes], ncols: int = 3, extra: Iterable[Artist] = ()) -> None:
+    """The legend above a figure: each labelled mark of its panels once, as they were drawn, then the `extra` ones."""
+    found: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    found |= {str(handle.get_label()): handle for handle in extra}
+    if found:
+        fig.legend(list(found.values()), list(found), ncols=ncols, **ABOVE)
