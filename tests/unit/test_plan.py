@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,11 @@ WRONG = {
     "nothing left": ([((*D, "exclude"), [{"dataset": "digits"}])], ["exclude", "at least one"]),
     "exclude by no axis": ([((*D, "exclude"), [{"datset": "digits"}])], ["exclude", "'datset'", "dataset"]),
     "unknown study": ([(("studies",), "dynamix")], ["studies", "'dynamix'", "dynamics"]),
+    "an unknown experiment": ([(("studies",), "dynamics.path")], ["studies", "'dynamics.path'", "give 'dynamics'"]),
+    "nothing of the document": (
+        [((*D, "beyond"), [{"dataset": "digits"}]), (("cells",), "document")],
+        ["cells", "no cell", "all"],
+    ),
     "a name with slashes": ([(("name",), "../x")], ["name", "'../x'"]),
     "no name": ([(("name",), None)], ["name", "missing"]),
     "a cycle of parents": ([(("sources", "digits-0-4", "init"), "pretrained")], ["sources.digits-0-4", "cycle"]),
@@ -484,6 +490,63 @@ def test_experiments_are_grids_of_their_own_with_a_label():
     ]
     assert len(found.cells) == 4, "the same cell in two experiments is one cell"
     assert [found.cells[e.cell_id].settings.json["training"]["epochs"] for e in found.entries] == [3, 3, 3, 5, 3]
+
+
+def convnets(tmp_path, **changes):
+    """The plan of config/convnets.yaml, and what may stand in for its data where it is asked."""
+    config = yaml.safe_load((ROOT / "config/convnets.yaml").read_text())
+    return study.Plan(config | {"data_root": str(tmp_path)} | changes, tmp_path)
+
+
+def test_one_experiment_is_planned_with_what_it_starts_from_and_stops_for_no_other_data(tmp_path):
+    pictures(tmp_path)
+    whole = convnets(tmp_path)
+    shutil.rmtree(tmp_path / "256_ObjectCategories")
+    with pytest.raises(ConfigError, match="256_ObjectCategories"):
+        convnets(tmp_path)
+    found = convnets(tmp_path, studies="convnets.path")
+    assert found.config.asked == ["convnets"] and [one.name for one in found.experiments] == ["path"]
+    assert found.entries == [entry for entry in whole.entries if entry.labels["experiment"] == "path"]
+    both = convnets(tmp_path, studies=["convnets.rates", "convnets.path"])
+    assert {entry.labels["experiment"] for entry in both.entries} == {"rates", "path"}
+    for studies in (["convnets.path", "convnets"], "convnets,convnets.path", "all"):
+        with pytest.raises(ConfigError, match="256_ObjectCategories"):
+            convnets(tmp_path, studies=studies)
+    for name, hint in {"convnets.pth": "did you mean 'convnets.path'", "convnet.path": "convnets"}.items():
+        with pytest.raises(ConfigError, match=f"studies: '{name}' is not defined; .*{hint}"):
+            convnets(tmp_path, studies=name)
+
+
+def test_an_experiment_brings_its_sources():
+    grid = tour()["definitions"]["dynamics"]["grid"]
+    small = grid | {"network": ["lenet5"], "optimizer": ["sgd"]}
+    parts = {"plain": {"grid": small | {"init": ["default"]}}, "later": {"grid": small | {"init": ["pretrained"]}}}
+    config = tour() | {"definitions": {"two": {"experiments": parts}}}
+    roles = {part: study.Plan(config | {"studies": f"two.{part}"}, Path("nowhere")).entries for part in parts}
+    assert [[entry.role for entry in entries] for entries in roles.values()] == [["grid"], ["source", "grid"]]
+
+
+def test_the_cells_of_the_documents_alone():
+    """The same cells, with the same ids, less those apart; sources and controls stay."""
+    for name in ("dynamics", "transferability", "config"):
+        config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+        whole, found = (study.Plan(config | {"cells": cells}, Path("nowhere")) for cells in ("all", "document"))
+        kept = [entry for entry in whole.entries if not entry.beyond and entry.role != "extra"]
+        assert found.entries == kept != whole.entries, name
+        assert {entry.role for entry in kept} >= ({"source", "control"} if name == "dynamics" else {"transfer"})
+
+
+def test_what_starts_from_a_cell_beyond_the_document_is_left_out_with_it():
+    config = tour()
+    part = config["definitions"]["dynamics"] | {"beyond": [{"network": "lenet5"}]}
+    part |= {"perturb": [{"perturbations": ["flip"], "where": {"network": ["lenet5"]}}]}
+    whole, found = (
+        study.Plan(config | {"definitions": {"dynamics": part}, "cells": cells}, Path("nowhere"))
+        for cells in ("all", "document")
+    )
+    assert {entry.labels["network"] for entry in whole.entries if entry.role == "perturbed"} == {"lenet5"}
+    assert found.entries and all(entry.role in ("grid", "source") for entry in found.entries)
+    assert "lenet5" not in {entry.labels["network"] for entry in found.entries if entry.role == "grid"}
 
 
 def test_the_document_of_study_002_has_162_or_126_trainings():

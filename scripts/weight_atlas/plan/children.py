@@ -11,7 +11,7 @@ from weight_atlas.plan import spec
 from weight_atlas.plan.cell import Cell, LayerTransfer, Perturbation
 from weight_atlas.plan.checks import ConfigError, Overlay
 from weight_atlas.plan.fits import step_options
-from weight_atlas.plan.labels import check_count, check_rule, matches
+from weight_atlas.plan.labels import Labels, check_count, check_rule, matches
 from weight_atlas.plan.resolve import Combination, Resolver
 
 CONTROLS = {
@@ -76,12 +76,17 @@ class StepChoice(NamedTuple):
     step: spec.Step
 
 
-def perturbed(resolver: Resolver, study: spec.Design, parents: list[Parent], where: str) -> Iterator[Child]:
-    """Each chosen parent's perturbed cells, and its controls: the same retraining without a perturbation."""
+def perturbed(
+    resolver: Resolver, study: spec.Design, parents: list[Parent], every: list[Labels], where: str
+) -> Iterator[Child]:
+    """Each chosen parent's perturbed cells, and its controls: the same retraining without a perturbation.
+
+    every: the labels of the grid, also of cells that are left out.
+    """
     is_list = isinstance(study.perturb, list)
     for number, perturb in enumerate(study.perturb if isinstance(study.perturb, list) else [study.perturb]):
         key = f"{where}.perturb.{number}" if is_list else f"{where}.perturb"
-        check_rule(perturb.where, [parent.labels for parent in parents], f"{key}.where")
+        check_rule(perturb.where, every, f"{key}.where")
         for parent in parents:
             if not matches(perturb.where, parent.labels):
                 continue
@@ -145,18 +150,26 @@ def _word(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def transferred(resolver: Resolver, study: spec.Design, parents: list[Parent], where: str) -> Iterator[Child]:
-    """The cells of each transfer experiment: every mode and depth, for every base cell that it names."""
+def transferred(
+    resolver: Resolver, study: spec.Design, parents: list[Parent], every: list[Labels], where: str
+) -> Iterator[Child]:
+    """The cells of each transfer experiment: every mode and depth, for every base cell that it names.
+
+    every: the labels of the grid, also of cells that are left out.
+    """
     for name, transfer in study.transfer.items():
+        if transfer.extra and resolver.config.cells == "document":
+            continue
         key = f"{where}.transfer.{name}"
-        own = [parent for parent in parents if parent.labels["dataset"] == transfer.base]
+        own = [labels for labels in every if labels["dataset"] == transfer.base]
         if not own:
-            known = dict.fromkeys(parent.labels["dataset"] for parent in parents)
+            known = dict.fromkeys(labels["dataset"] for labels in every)
             raise ConfigError(
                 f"{key}.base: no cell of the grid has the data set {transfer.base!r}; {spec.near(transfer.base, known)}"
             )
-        check_rule(transfer.where, [parent.labels for parent in own], f"{key}.where")
-        bases = [parent for parent in own if matches(transfer.where, parent.labels)]
+        check_rule(transfer.where, own, f"{key}.where")
+        bases = [parent for parent in parents if parent.labels["dataset"] == transfer.base]
+        bases = [parent for parent in bases if matches(transfer.where, parent.labels)]
         for base, levels in itertools.product(bases, combined(transfer.vary, key)):
             labels = base.labels | {"dataset": transfer.target}
             for level in levels:

@@ -46,6 +46,8 @@ class Plan:
         self.entries: list[Entry] = []
         for name in self.config.asked:
             self.entries.extend(self._study(name, self.config.definitions[name]))
+        if not self.entries:
+            raise ConfigError("cells: 'document' leaves no cell of what `studies` asks for; allowed: all")
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
         self.experiments: list[Experiment] = shapes.experiments(self.config, self.entries, self.cells)
 
@@ -58,12 +60,14 @@ class Plan:
     def _study(self, name: str, study: spec.Study) -> Iterator[Entry]:
         replicates = study.replicates or self.config.replicates
         measures = [*self.config.measure, *study.measure]
-        for label in study.given:
+        for label in study.given if self.config.asks_for(name, "") else []:
             yield _measured(self._given(name, label), measures)
         if study.grid:
             entries = self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
             yield from (_measured(entry, measures) for entry in entries)
         for label, part in study.experiments.items():
+            if not self.config.asks_for(name, label):
+                continue
             where = f"definitions.{name}.experiments.{label}"
             above = [Overlay(f"definitions.{name}.training", study.training)]
             entries = self._experiment(name, part, replicates, where, {"experiment": label}, above)
@@ -95,7 +99,12 @@ class Plan:
         """
         grid: dict[str, Entry] = {}
         parents: list[children.Parent] = []
-        for labels, levels in _combinations(part, where):
+        combinations = _combinations(part, where)
+        every = [labels | extra_labels for labels, _ in combinations]
+        for labels, levels in combinations:
+            beyond = any(matches(rule, labels) for rule in part.beyond)
+            if beyond and self.config.cells == "document":
+                continue
             adjust = [(number, rule) for number, rule in enumerate(part.adjust) if matches(rule.where, labels)]
             changes = [*changes_above, Overlay(f"{where}.training", part.training)]
             changes += [level.overlay("training") for level in levels]
@@ -107,26 +116,28 @@ class Plan:
             network = self._resolver.variant(labels["network"], options, places["network"])
             cell = self._resolver.cell(Combination(labels | {"network": network}, changes, sets, where, places))
             if cell.cell_id not in grid:
-                beyond = any(matches(rule, labels) for rule in part.beyond)
-                labels |= extra_labels
-                grid[cell.cell_id] = Entry(study, "grid", labels, cell.cell_id, replicates, beyond=beyond)
-                parents.append(children.Parent(cell, labels, network, changes, sets))
+                named = labels | extra_labels
+                grid[cell.cell_id] = Entry(study, "grid", named, cell.cell_id, replicates, beyond=beyond)
+                parents.append(children.Parent(cell, named, network, changes, sets))
         yield from self._sources(study, grid, replicates)
-        yield from self._checkpoints(part, list(grid.values()), where)
+        yield from self._checkpoints(part, list(grid.values()), every, where)
         for kind in (children.perturbed, children.transferred):
             # One cell may have several labels: without a layer of a base, all transfers are the same.
             unique = {
                 (child.cell_id, child.role, *child.labels.items()): child
-                for child in kind(self._resolver, part, parents, where)
+                for child in kind(self._resolver, part, parents, every, where)
             }
             yield from (Entry(study, child.role, child.labels, child.cell_id, replicates) for child in unique.values())
 
-    def _checkpoints(self, study: spec.Design, entries: list[Entry], where: str) -> Iterator[Entry]:
-        """The entries with their checkpoints: those of the first rule that fits a cell."""
+    def _checkpoints(
+        self, study: spec.Design, entries: list[Entry], every: list[Labels], where: str
+    ) -> Iterator[Entry]:
+        """The entries with their checkpoints: those of the first rule that fits a cell. every: the labels of the grid,
+        also of cells that are left out."""
         checkpoints: dict[str, dict[str, Any]] = {}
         for number, rule in enumerate(study.checkpoints):
             key = f"{where}.checkpoints.{number}"
-            check_rule(rule.where, [entry.labels for entry in entries], f"{key}.where")
+            check_rule(rule.where, every, f"{key}.where")
             for entry in entries:
                 if entry.cell_id not in checkpoints and matches(rule.where, entry.labels):
                     checkpoints[entry.cell_id] = self._epochs(rule, entry, entries, checkpoints, key)

@@ -42,6 +42,7 @@ class Config(Model):
     given: dict[Name, Given] = {}
     definitions: dict[Name, Study] = {}
     studies: Text | Annotated[list[Name], Field(min_length=1), DISTINCT] = "all"
+    cells: Literal["all", "document"] = "all"
     compare: Path | None = None
 
     @model_validator(mode="after")
@@ -53,10 +54,18 @@ class Config(Model):
                 raise ValueError(f"{key}: is missing; the config must give it")
         if "data" in self.definitions:
             raise ValueError("definitions: 'data' is the chapter of the data sets; allowed: any other name")
-        for name in self.asked:
-            if name not in self.definitions:
-                raise ValueError(f"studies: {name!r} is not defined; {near(name, ['all', *self.definitions])}")
+        for name in self._names:
+            if name not in self._offered:
+                raise ValueError(f"studies: {name!r} is not defined; {self._near(name)}")
         return self
+
+    def _near(self, name: str) -> str:
+        """What may be meant by a name in `studies`: of a study that is defined, one of its experiments."""
+        for study, defined in self.definitions.items():
+            if name.startswith(f"{study}."):
+                own = [f"{study}.{label}" for label in defined.experiments]
+                return near(name, own) if own else f"{study!r} has no experiments; give {study!r}"
+        return near(name, ["all", *self.definitions])
 
     def _add_unlisted_given(self) -> None:
         """Given checkpoints that no study names are a study of their own, called `given`."""
@@ -72,9 +81,24 @@ class Config(Model):
         return any(study.grid or study.experiments for study in self.definitions.values())
 
     @property
-    def asked(self) -> list[str]:
-        """The names of the studies that this config asks for, in order."""
+    def _names(self) -> list[str]:
         if self.studies == "all":
             return list(self.definitions)
-        names = self.studies.split(",") if isinstance(self.studies, str) else self.studies
-        return list(dict.fromkeys(names))
+        return self.studies.split(",") if isinstance(self.studies, str) else self.studies
+
+    @property
+    def _offered(self) -> dict[str, tuple[str, str]]:
+        """(study, experiment) by what `studies` calls it; "" is all of a study."""
+        studies = self.definitions.items()
+        parts = {f"{name}.{label}": (name, label) for name, study in studies for label in study.experiments}
+        return parts | {name: (name, "") for name in self.definitions}
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of the studies that this config asks for, in order."""
+        return list(dict.fromkeys(self._offered[name][0] for name in self._names))
+
+    def asks_for(self, study: str, experiment: str) -> bool:
+        """Whether it asks for an experiment of a study, or with "" for all that is no experiment."""
+        chosen = [self._offered[name] for name in self._names]
+        return (study, "") in chosen or (study, experiment) in chosen
