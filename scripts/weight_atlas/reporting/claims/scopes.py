@@ -1,7 +1,7 @@
 """The scopes of claims on experiments: whether all cells that a claim compares are within it, and what they lack."""
 
 from weight_atlas.reporting.claims.claims import UNTESTED, Verdict, shortcomings, told
-from weight_atlas.reporting.exhibits.experiments.features_depth import imagenet, start
+from weight_atlas.reporting.exhibits.design.starts import imagenet, start
 
 
 def outside(claim, found, diverged=False):

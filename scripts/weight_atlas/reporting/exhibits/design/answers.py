@@ -9,6 +9,7 @@ from weight_atlas.reporting.exhibits.design import grid, levels, sweep
 from weight_atlas.reporting.exhibits.design.grid import Row
 from weight_atlas.reporting.exhibits.design.levels import Levels
 from weight_atlas.reporting.exhibits.runs.runs import plural
+from weight_atlas.reporting.grammar.dots import NEVER
 from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Experiment
@@ -35,13 +36,16 @@ def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list
 
 def told(shown: Levels, family: str) -> list[str]:
     """The answer of one family, its troubles last."""
-    rows = [row for row in shown.differences if row["family"] == family and row["n"]]
+    every = [row for row in shown.differences if row["family"] == family and row["n"]]
+    rows = [row for row in every if math.isfinite(row["q"])] or every
     if not rows:
         made = [f"Cannot say{on(family)}: no two levels have finished together."]
     elif shown.axis.is_numeric and shown.outcome.better:
         made = _swept(shown, family, rows)
     else:
         made = _compared(shown, family, rows)
+    if len(rows) < len(every):
+        made.append(f"Too few seeds for a test: {listed([row['level'] for row in every if row not in rows])}.")
     return [*made, *troubles(shown, family)]
 
 
@@ -56,7 +60,7 @@ def _compared(shown: Levels, family: str, rows: Sequence[Row]) -> list[str]:
         if own:
             made.append(_counted(shown, family, verb, own, len(rows), first=not made))
     made[0] = f"Yes{on(family)}. {made[0]}"
-    rest = [row["level"] for row in rows if row not in clear]
+    rest = [row["level"] for row in rows if row["q"] >= LEVEL]
     if rest:
         made.append(f"No clear difference: {listed(rest)}.")
     return made
@@ -94,7 +98,7 @@ def _swept(shown: Levels, family: str, rows: Sequence[Row]) -> list[str]:
     most = "highest" if outcome.better > 0 else "lowest"
     words = "It" if made else _capital(outcome.words)
     made.append(f"{words} is {most} at {best}, {outcome.text(shown.mean(family, best))}.")
-    equal = [row["level"] for row in rows if row not in clear]
+    equal = [row["level"] for row in rows if row["q"] >= LEVEL]
     made.append(f"Not clearly worse: {listed(equal)}." if equal else f"All others are clearly worse (q < {LEVEL}).")
     return [f"Yes{on(family)}. {made[0]}", *made[1:]]
 
@@ -112,7 +116,7 @@ def undecided(shown: Levels, family: str, rows: Sequence[Row]) -> str:
     """What is said where nothing is clear: the largest difference, and what would settle a point."""
     most = max(rows, key=lambda row: abs(row["mean"]))
     if not any(math.isfinite(row["low"]) for row in rows):
-        why = "one seed per level gives no interval"
+        why = "one seed gives no interval"
     else:
         why = f"no difference is clear (q ≥ {LEVEL}, {grid.seeds(rows)})"
     beside = f"{most['level']} {'after' if shown.axis.after else 'against'} {most['to']}"
@@ -130,11 +134,12 @@ def seeds_needed(row: Row, difference: float = 0.01) -> int | None:
 
 
 def troubles(shown: Levels, family: str) -> list[str]:
-    """Sentences on levels at which runs diverged, or never got so far as the outcome asks."""
+    """Sentences on levels at which runs diverged, never learnt, or never got so far as the outcome asks."""
     status, cells = shown.found.status(), shown.means.drop_duplicates("cell_id")
     own = dict(cells.loc[cells["family"] == family, ["cell_id", shown.axis.name]].itertuples(index=False, name=None))
     made = []
-    for what, counts in (("diverged", status["diverged"]), ("never got there", shown.values.censored)):
+    happened = {"diverged": status["diverged"], NEVER: status["unlearnt"], "never got there": shown.values.censored}
+    for what, counts in happened.items():
         levels = [level for cell, level in own.items() if counts[cell]]
         if levels:
             many = sum(int(counts[cell]) for cell in own)

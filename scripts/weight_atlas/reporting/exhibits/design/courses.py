@@ -12,6 +12,7 @@ from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import figures, grid
 from weight_atlas.reporting.exhibits.design.levels import Levels, read
+from weight_atlas.reporting.exhibits.design.outcomes import outcome
 from weight_atlas.reporting.exhibits.runs import course as curves
 from weight_atlas.reporting.exhibits.runs.runs import intervals, mean_text, plural, shortfall
 from weight_atlas.reporting.exhibits.runs.training import slug, unfinished
@@ -107,13 +108,15 @@ def _by_epoch(shown: Levels, columns: Sequence[str]) -> pd.DataFrame:
     return data.assign(family=joined(data, list(shown.experiment.families)))
 
 
-def course(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = ()) -> list[Exhibit]:
+def course(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = (), tab: str = "") -> list[Exhibit]:
     """Accuracy and loss by epoch on all splits, a column per level; an exhibit per family.
 
     Parameters
     ----------
     levels : sequence of str
         Those to draw, instead of all, or of LINES of many.
+    tab : str
+        What tells it from the course of other levels.
     """
     shown, made = read(tables, experiment), []
     for family in shown.families:
@@ -122,9 +125,10 @@ def course(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = ()
         found = shown.found.part()
         found.cells = found.cells[found.cells["cell_id"].isin(cells)].reset_index(drop=True)
         told = f"{grid.told('Accuracy and loss by epoch', found)}."
-        name = "-".join(filter(None, [grid.prefix(experiment), "course", slug(family)]))
+        name = "-".join(filter(None, [grid.prefix(experiment), "course", slug(tab), slug(family)]))
         title = f"Training by {shown.axis.name}"
-        made += curves.course(found, shown.axis.name, names, name=name, title=title, told=told, tab=family)
+        made += curves.course(found, shown.axis.name, names, name=name, title=title, told=told,
+                              tab=" · ".join(filter(None, [tab, family])))  # fmt: skip
     return made
 
 
@@ -219,7 +223,7 @@ def widest(shown: Levels, data: pd.DataFrame) -> list[str]:
     there = data[(data["quantity"] == "gap") & (data["n"] > 0)]
     for family in dict.fromkeys(there["family"]):
         rows: list[Any] = there[there["family"] == family].sort_values("mean").to_dict("records")
-        ends = [f"{row[shown.axis.name]}, {grid.amount(row)}" for row in (rows[-1], rows[0])]
+        ends = [f"{row[shown.axis.name]}, {outcome('gap').text(row)}" for row in (rows[-1], rows[0])]
         where = f" ({family})" if family else ""
         made.append(f"The gap at the last epoch is widest{where} with {ends[0]}, and narrowest with {ends[1]}.")
     return made

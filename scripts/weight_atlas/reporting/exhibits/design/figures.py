@@ -1,6 +1,5 @@
 """The figure of an experiment of one axis: its outcome by level, and beside it the differences between levels."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from weight_atlas.reporting.grammar.dots import tally, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Axis, Experiment
+from weight_atlas.vocabulary import Protocol
 
 MANY = 20  # levels: more are shown by their rank
 FAMILIES, ROWS = 6, 40  # of one figure, all of its families together
@@ -136,18 +136,21 @@ def strips(shown: Levels, families: Sequence[str]) -> tuple[Figure, dict[str, Pa
 def looks(shown: Levels) -> list[tuple[str, str, str, str]]:
     """(protocol, words, marker, colour) of the dots of a level."""
     if set(shown.means["protocol"]) == {""}:
-        return [("", shown.outcome.meaning, "o", style.PALETTE[0])]
+        return [("", "mean with its 95 % interval", "o", style.PALETTE[0])]
     return [(str(protocol), *told) for protocol, told in PROTOCOLS.items()]
 
 
 def dots(axes: Axes, shown: Levels, family: str, places: Mapping[str, float], step: float, upright: bool = False,
-         joined: bool = False) -> None:  # fmt: skip
+         joined: bool = False, main: bool = False) -> None:  # fmt: skip
     """The means of a family's levels at their places, a mark per protocol, `step` apart; levels without one get none.
+
+    main: whether the protocol of the differences is drawn alone.
 
     joined: whether a faint line joins the marks.
     """
     own = shown.means[(shown.means["family"] == family) & (shown.means["n"] > 0)]
     outcome, variants = shown.outcome, looks(shown)
+    variants = [look for look in variants if look[0] in ("", Protocol.BEST_VALID)] if main else variants
     for number, (protocol, words, marker, colour) in enumerate(variants):
         rows: list[Any] = own[own["protocol"] == protocol].to_dict("records")
         at = [places[row[shown.axis.name]] + step * (number - (len(variants) - 1) / 2) for row in rows]
@@ -203,7 +206,7 @@ def ranks(axes: Axes, shown: Levels, family: str, named: int = 3) -> None:
     rows = [shown.mean(family, name) for name in shown.names(family)]
     names = [row[shown.axis.name] for row in sorted(rows, key=lambda row: float(row["mean"])) if row["n"]]
     places = {name: float(at) for at, name in enumerate(names)}
-    dots(axes, shown, family, dict.fromkeys(shown.names(family), math.nan) | places, step=0.0, upright=True)
+    dots(axes, shown, family, places, step=0.0, upright=True, main=True)
     for name in (*names[:named], *names[-named:]):
         value, up = shown.mean(family, name)["mean"] * shown.outcome.scale, name in names[:named]
         axes.annotate(name, (places[name], value), (0, 16 if up else -16), textcoords="offset points", rotation=90,

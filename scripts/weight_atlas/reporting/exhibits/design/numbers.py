@@ -48,7 +48,7 @@ def _exhibit(shown: Levels, given: Mapping[str, Any]) -> Exhibit:
             rows.append(row | _difference(shown, family, name))
     frame = pd.DataFrame(rows)
     columns = [name for name in frame if name != "done" or not whole(status.sum())]
-    unit = f" in {shown.outcome.unit}" if shown.outcome.unit else ""
+    unit = f" in {shown.outcome.unit}" if shown.outcome.unit not in shown.outcome.words else ""
     caption = (
         f"{levels.title(shown)}{unit} ({shown.outcome.meaning}): mean ± half its 95 % interval over the finished "
         f"replicates. {_columns(shown)} Differences are paired by seed; q is the p of their t-test, corrected for all "

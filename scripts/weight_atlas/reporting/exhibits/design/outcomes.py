@@ -17,7 +17,7 @@ from weight_atlas.schema.column import Column
 from weight_atlas.shapes import OUTCOMES, Experiment
 from weight_atlas.vocabulary import AXES, Interval, Protocol
 
-ROUNDING = 1e-9  # of a mean of equal accuracies
+ROUNDING = 1e-9  # of means of equal numbers
 DIGITS = 3  # significant ones, of numbers that are no shares
 
 
@@ -79,7 +79,7 @@ class Outcome:
         """The interval in brackets, nothing where there is none, and a word where all values are equal."""
         if not math.isfinite(row["low"]):
             return ""
-        if row["low"] == row["high"]:
+        if math.isclose(row["low"], row["high"], abs_tol=ROUNDING):
             return f" (all {int(row['n'])} seeds equal)"
         return f" [{', '.join(self._number(end, row).removeprefix('+') for end in (low, high))}]"
 
@@ -170,7 +170,7 @@ def outcome(name: str, protocol: Protocol = Protocol.BEST_VALID) -> Outcome:
     table, column = name.split(".")
     declared = schema.TABLES[table].column(column)
     words, ending = column.replace("_", " "), " at the last epoch" * ("epoch" in schema.TABLES[table].key)
-    meaning = declared.meaning.removesuffix(".") + ending
+    meaning = declared.meaning[:1].lower() + declared.meaning[1:].removesuffix(".") + ending
     if declared.unit == "share":
         return Outcome(name, words, meaning, "%", 100.0, (0.0, 1.0))
     return Outcome(name, words, meaning, _plural_unit(declared))

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from weight_atlas.reporting.exhibits.design import grid
+from weight_atlas.reporting.exhibits.design.starts import start
 from weight_atlas.reporting.exhibits.experiments import steps
 from weight_atlas.reporting.exhibits.runs import course as courses
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, shortfall
@@ -18,22 +19,6 @@ def opened(tables):
     """(Tables of the experiment, its levels)."""
     found = grid.part(tables, EXPERIMENT, AXIS)
     return found, grid.levels(found, AXIS, (ALL, FOUR, THREE))
-
-
-def start(settings):
-    """What a cell starts from, in words."""
-    begin = settings.start
-    if imagenet(settings):
-        return "ImageNet weights"
-    return {"weights": "a file of weights", "init": f"random weights ({begin.scheme})"}.get(
-        begin.kind, "weights of a source cell"
-    )
-
-
-def imagenet(settings):
-    """Whether a resolved cell starts from weights published for ImageNet."""
-    begin = settings.start
-    return begin.kind == "weights" and "imagenet" in (begin.weights_id or "")
 
 
 def whence(found):

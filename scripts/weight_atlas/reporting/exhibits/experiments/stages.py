@@ -5,7 +5,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.experiments.features_depth import imagenet, start
+from weight_atlas.reporting.exhibits.design.starts import imagenet, start
 from weight_atlas.reporting.exhibits.experiments.sweeps import look
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import (
