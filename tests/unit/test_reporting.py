@@ -25,7 +25,7 @@ from weight_atlas import schema
 from weight_atlas.reporting.chapters import data as pictures
 from weight_atlas.reporting.chapters import dynamics, study
 from weight_atlas.reporting.claims import claims, claims_dynamics
-from weight_atlas.reporting.exhibits.experiments import factors
+from weight_atlas.reporting.exhibits.design import factors
 from weight_atlas.reporting.exhibits.features import features, pairs
 from weight_atlas.reporting.exhibits.runs import beside, runs
 from weight_atlas.reporting.exhibits.weights import layers, norms, statistics, unchanged

@@ -2,7 +2,7 @@
 
 from weight_atlas.reporting.chapters import study
 from weight_atlas.reporting.claims import claims_dynamics, claims_perturbed
-from weight_atlas.reporting.exhibits.experiments import factors
+from weight_atlas.reporting.exhibits.design import factors
 from weight_atlas.reporting.exhibits.features import features, pairs
 from weight_atlas.reporting.exhibits.perturbed import perturbed, perturbed_answers
 from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
