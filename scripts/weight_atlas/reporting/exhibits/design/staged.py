@@ -1,0 +1,391 @@
+"""Exhibits and answers of training in stages: the course with its stages, and cells of several experiments compared."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.design import grid
+from weight_atlas.reporting.exhibits.design.effects import MOST, enumerated, records
+from weight_atlas.reporting.exhibits.design.grid import Row, prefix
+from weight_atlas.reporting.exhibits.design.starts import start
+from weight_atlas.reporting.exhibits.runs import course as courses
+from weight_atlas.reporting.exhibits.runs.runs import (
+    HEADINGS,
+    PROTOCOLS,
+    intervals,
+    mean_text,
+    of_asked,
+    plural,
+    shortfall,
+)
+from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.dots import whole
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.tables import Tables, joined
+from weight_atlas.settings import Settings
+from weight_atlas.shapes import Experiment
+
+DRAWN = 8  # cells in one figure of courses
+# Published data sets whose test images others may have been trained on, by what their ids begin with.
+OVERLAPS = {
+    "cinic": "CINIC-10's test images hold CIFAR-10's and 70,000 of ImageNet's: weights from either may have been "
+    "trained on the very images, so that the comparison flatters them."
+}
+
+
+def overlap(found: Tables) -> str:
+    """A sentence where cells start from trained weights that may know their test images; otherwise empty."""
+    for cell in found.cells["cell_id"]:
+        settings = found.settings[cell]
+        if not settings.start.is_drawn:
+            for name, text in OVERLAPS.items():
+                if settings.dataset_id.startswith(name):
+                    return text
+    return ""
+
+
+# ------------------------------------------------------------------------------------------- stages
+
+
+def labelled(tables: Tables, experiment: Experiment) -> Tables:
+    """The cells of an experiment with the column `curve`: what tells them apart, or the network of the only one."""
+    found: Tables = grid.cells_of(tables, experiment).part()
+    named = joined(found.cells, grid.columns(experiment))
+    found.cells = found.cells.assign(curve=named.where(named.ne(""), found.cells["network"]))
+    return found
+
+
+def unfrozen(found: Tables) -> pd.DataFrame:
+    """One row per finished replicate and stage after the first that it reached: cell_id, seed, stage, epoch (the first
+    of the stage), valid_jump and test_jump: accuracy in that epoch less that in the last epoch of the stage before."""
+    metrics = found.done("metrics").sort_values(["cell_id", "seed", "epoch"])
+    metrics = metrics[metrics["epoch"] >= 1]
+    before = metrics.groupby(["cell_id", "seed"])[["stage", "valid_accuracy", "test_accuracy"]].shift()
+    first = metrics["stage"].gt(before["stage"])
+    jumps: pd.DataFrame = metrics.loc[first, ["cell_id", "seed", "stage", "epoch"]].assign(
+        valid_jump=(metrics["valid_accuracy"] - before["valid_accuracy"])[first],
+        test_jump=(metrics["test_accuracy"] - before["test_accuracy"])[first],
+    )
+    return jumps
+
+
+def course(tables: Tables, experiment: Experiment) -> list[Exhibit]:
+    """Accuracy and loss by epoch of each cell, with the epoch at which each further stage begins."""
+    found = labelled(tables, experiment)
+    names = found.values("curve")
+    jumps = unfrozen(found).merge(found.cells[["cell_id", "curve"]], on="cell_id")
+
+    def mark(name: str, panels: Sequence[Axes]) -> None:
+        for epoch, own in jumps[jumps["curve"] == name].groupby("epoch"):
+            for axes in panels:
+                axes.axvline(float(str(epoch)) - 0.5, color=style.INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
+            change = grid.points(grid.interval(own["valid_jump"])["mean"])
+            beside: dict[str, Any] = {"transform": panels[0].get_xaxis_transform(), "ha": "right", "va": "bottom"}
+            panels[0].text(float(str(epoch)) - 0.6, 0.02, f"{change} points", fontsize=9, **beside)
+
+    few = f" The first {DRAWN} of {len(names)} cells; the table has all." if len(names) > DRAWN else ""
+    dashed = " A dashed line is where a stage begins, with what its first epoch adds to validation accuracy."
+    told = " ".join([f"{grid.told('Accuracy and loss by epoch', found)}{_schedules(found)}.", *_jumps(found, jumps)])
+    told += (dashed if len(jumps) else "") + few + _ended(found)
+    made: list[Exhibit] = courses.course(
+        found, "curve", names[:DRAWN], name=f"{prefix(experiment)}-course", title="Training by stages" if len(jumps)
+        else "Training", told=" ".join(filter(None, [told, overlap(found)])), after=mark,
+    )  # fmt: skip
+    return made
+
+
+def _jumps(found: Tables, jumps: pd.DataFrame) -> list[str]:
+    """Of few cells, what the first epoch of the second stage changes; [] of many, and where no run reached it."""
+    made = []
+    first = jumps[jumps["stage"] == 1]
+    for cell, own in first.groupby("cell_id", sort=False):
+        name = "" if found.cells["curve"].nunique() == 1 else f" of {_curve(found, str(cell))}"
+        change = grid.interval(own["valid_jump"])
+        made.append(
+            f"In the first epoch of the second stage{name} validation accuracy changes by {grid.amount(change)}."
+        )
+    return made if len(made) <= 3 else []
+
+
+def _curve(found: Tables, cell: str) -> str:
+    """What the cell is called."""
+    return str(found.where(cell_id=cell)["curve"].iloc[0])
+
+
+def _schedules(found: Tables) -> str:
+    """What the cells start from and their stages, where they all have the same; otherwise empty."""
+    words = {f", from {start(found.settings[cell])}{_schedule(found, cell)}" for cell in found.cells["cell_id"]}
+    return words.pop() if len(words) == 1 else ""
+
+
+def _schedule(found: Tables, cell: str) -> str:
+    """ ": 10 epochs with 16 layers frozen at a rate of 0.001, then 10 with none at 0.0005"; empty of one stage."""
+    lines = _stages(found, cell)
+    if len(lines) < 2:
+        return ""
+    parts = [f"{plural(one.epochs, 'epoch')} with {one.frozen} frozen{one.rate and f' at {one.rate}'}" for one in lines]
+    return f": {', then '.join(parts)}"
+
+
+class Stage(NamedTuple):
+    """A stage in words: its number from 0, epochs, what is frozen, and the learning rates that its runs had."""
+
+    number: int
+    epochs: int
+    frozen: str
+    rate: str
+
+
+def _stages(found: Tables, cell: str) -> list[Stage]:
+    """The stages of a cell."""
+    made, settings = [], found.settings[cell]
+    metrics = found.done("metrics")
+    for number, one in enumerate(settings.stages):
+        count = len(one.frozen) if isinstance(one.frozen, list) else one.frozen
+        mine = (metrics["cell_id"] == cell) & (metrics["stage"] == number)
+        rates = metrics.loc[mine, "rate"].dropna()
+        ends = dict.fromkeys(grid.plain(rate) for rate in (rates.max(), rates.min())) if len(rates) else {}
+        rate = f"a learning rate of {' to '.join(ends)}" if ends else ""
+        made.append(Stage(number, one.epochs, plural(count, "layer") if count else "no layer", rate))
+    return made
+
+
+def _ended(found: Tables) -> str:
+    """A sentence where runs ended before the epochs that were asked for; otherwise empty."""
+    runs = found.done("metrics")
+    last = runs.groupby(["cell_id", "seed"])["epoch"].max().reset_index()
+    asked = last["cell_id"].map({cell: found.settings[cell].epochs for cell in found.cells["cell_id"]})
+    early = last.loc[last["epoch"] < asked, "epoch"]
+    if early.empty:
+        return ""
+    count = f"{len(early)} of {plural(len(last), 'run')} ended by themselves"
+    return f" {count} after {' to '.join(map(str, dict.fromkeys((int(early.min()), int(early.max())))))} epochs."
+
+
+def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
+    """Every stage of every cell in numbers."""
+    found = labelled(tables, experiment)
+    metrics, jumps = found.done("metrics"), unfrozen(found)
+    ends = metrics[metrics["epoch"] == metrics.groupby(["cell_id", "seed", "stage"])["epoch"].transform("max")]
+    made = []
+    for cell in records(found.cells):
+        for stage in _stages(found, cell["cell_id"]):
+            there = (ends["cell_id"] == cell["cell_id"]) & (ends["stage"] == stage.number)
+            own = jumps[(jumps["cell_id"] == cell["cell_id"]) & (jumps["stage"] == stage.number)]
+            row = {"cell": cell["curve"], "stage": str(stage.number + 1), "epochs": str(stage.epochs)}
+            row |= {"frozen": stage.frozen, "learning rate": stage.rate.removeprefix("a learning rate of ")}
+            reached = grid.interval(ends.loc[there, "valid_accuracy"])
+            row["validation at its end"] = mean_text(reached, 100, 1) if reached["n"] else "none"
+            change = grid.interval(own["valid_jump"])
+            made.append(row | {"its first epoch adds": mean_text(change, 100, 1) if change["n"] else ""})
+    frame = pd.DataFrame(made)
+    if frame["stage"].eq("1").all():
+        raise NothingToShow("no cell of it is trained in several stages.")
+    caption = (
+        "The stages of every cell: validation accuracy in percent at the end of each, and what its first epoch adds to "
+        f"that of the stage before, in points; means ± half their 95 % interval. {shortfall(found)}"
+    )
+    alt = f"Table of {plural(len(frame), 'stage')}."
+    return [Exhibit(f"{prefix(experiment)}-stages", "Stages in numbers", caption.strip(), alt, frame)]
+
+
+# ------------------------------------------------------------------------------------------- compared
+
+
+class Cell(NamedTuple):
+    """A cell of one of several experiments: what it is called, its Tables of one, `grid.reached` of it."""
+
+    experiment: str
+    name: str
+    found: Tables
+    rows: pd.DataFrame
+
+    @property
+    def settings(self) -> Settings:
+        return self.found.settings[self.found.cells["cell_id"].iloc[0]]
+
+
+def gathered(tables: Tables, experiments: Sequence[str]) -> list[Cell]:
+    """The cells of several experiments in their order, each with its finished replicates.
+
+    Raises
+    ------
+    NothingToShow
+        Where the config asks for one of the experiments not at all, or none of its replicates finished.
+    """
+    made = []
+    for name in experiments:
+        found = grid.part(tables, name)
+        several = [axis for axis in ("dataset", "network") if found.cells[axis].nunique() > 1]
+        labels = joined(found.cells, [*several, *found.axes] or ["network"])
+        for cell, words in zip(found.cells["cell_id"], labels, strict=True):
+            part = found.part(cell_id=cell)
+            made.append(Cell(name, f"{name} ({words})", part, grid.reached(part)))
+    return made
+
+
+def differences(cells: Sequence[Cell]) -> list[Row]:
+    """Test accuracy at the best validation epoch of each cell less that of the first, paired by seed: name, n, mean,
+    low, high, p, q."""
+    first, *others = cells
+    rows = [{"name": cell.name, **grid.paired(first.rows, cell.rows, "best_valid")} for cell in others]
+    return grid.corrected(rows)
+
+
+def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") -> list[Exhibit]:
+    """Test accuracy of the cells of several experiments by three protocols.
+
+    Parameters
+    ----------
+    experiments : sequence of str
+        Their names, the one first that the others are compared with.
+    reported : str
+        The part of the document's numbers that has {experiment: {"test": share}}.
+    """
+    every = gathered(tables, experiments)
+    cells, given = every[:MOST], tables.document.get(reported, {})
+    fig = style.figure(0.4 * len(cells) + 1.15)
+    axes = fig.subplots()
+    marks.shade([axes], len(cells))
+    made = []
+    for at, cell in enumerate(cells):
+        for place, (protocol, (words, marker, colour)) in enumerate(PROTOCOLS.items()):
+            row = grid.interval(cell.rows[protocol])
+            made.append({"experiment": cell.experiment, "cell": cell.name, "protocol": protocol, **row})
+            if row["n"]:
+                marks.dot(axes, at + 0.24 * (place - 1), row, words, marker, colour, scale=100.0, bounds=(0.0, 1.0))
+        if "test" in given.get(cell.experiment, {}):
+            axes.plot(given[cell.experiment]["test"] * 100, at, "|", color="black", markersize=22, markeredgewidth=2.2,
+                      zorder=4)  # fmt: skip
+    axes.set_yticks(range(len(cells)), [cell.name for cell in cells])
+    axes.set_xlabel("test accuracy (%)")
+    line = Line2D([], [], linestyle="", marker="|", color="black", markersize=11, markeredgewidth=2.2,
+                  label="in the document (one run)")  # fmt: skip
+    marks.legend(fig, [axes], ncols=2, extra=[line] if given else [])
+    data = pd.DataFrame(made)
+    few = f"The first {MOST} of {len(every)} cells; the table has all." if len(every) > MOST else ""
+    caption = " ".join(
+        [
+            f"Test accuracy of {enumerated(list(experiments))}{', and what the document reports' if given else ''}.",
+            *_verdicts(every),
+            few,
+            intervals("Lines", data),
+            _overlaps(every),
+        ]
+    )
+    alt = f"Dot plot of {plural(len(cells), 'cell')} by three protocols. {' '.join(_verdicts(every))}"
+    title = f"{enumerated(list(experiments))} compared"
+    return [Exhibit("compared", title, " ".join(caption.split()), alt.strip(), data, fig)]
+
+
+def _overlaps(cells: Sequence[Cell]) -> str:
+    """That test images may be known to some of the cells."""
+    return " ".join(dict.fromkeys(filter(None, (overlap(cell.found) for cell in cells))))
+
+
+def _verdicts(cells: Sequence[Cell]) -> list[str]:
+    """For each cell but the first whether it is better, in a sentence; of more than three only those that are clear."""
+    rows = [row for row in differences(cells) if row["n"]]
+    shown = rows if len(rows) <= 3 else [row for row in rows if row["q"] < grid.LEVEL]
+    told = []
+    for row in shown:
+        clear = row["q"] < grid.LEVEL
+        verdict = "cannot be told from" if not clear else "is clearly above" if row["mean"] > 0 else "is clearly below"
+        told.append(
+            f"{row['name']} {verdict} {cells[0].name}: {grid.amount(row)} of test accuracy at the best validation "
+            f"epoch, paired by seed ({grid.seeds([row])})."
+        )
+    if len(rows) > 3:
+        told.append(f"Of {len(rows)} cells {len(shown)} differ clearly from {cells[0].name} (q < {grid.LEVEL}).")
+    return told
+
+
+def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str = "") -> list[Exhibit]:
+    """The cells of several experiments in numbers; those of which the study has none are left out.
+
+    Parameters
+    ----------
+    experiments, reported
+        As of `compared`.
+    """
+    given, made, total = tables.document.get(reported, {}), [], 0
+    for name in experiments:
+        try:
+            cells = gathered(tables, [name])
+        except NothingToShow:
+            continue
+        for cell in cells:
+            status = cell.found.status().iloc[0]
+            row = {"cell": cell.name, "start": start(cell.settings)}
+            row |= {"parameters": str(cell.found.cells["parameters"].iloc[0]), "done": of_asked(status)}
+            for column, heading in (*HEADINGS.items(), ("train_accuracy", "train"), ("gap", "gap")):
+                mean = grid.interval(cell.rows[column])
+                row[heading] = mean_text(mean, 100, 2) if mean["n"] else "none"
+            total += not whole(status)
+            one = given.get(name, {}).get("test")
+            made.append(row | {"document": "none" if one is None else style.percent(one, 2)})
+    if not made:
+        raise NothingToShow(f"the config asks for none of {enumerated(list(experiments))}.")
+    frame = pd.DataFrame(made)
+    same = {"done": not total, "document": not given}
+    columns = [name for name in frame if not same.get(str(name))]
+    caption = (
+        "Accuracy in percent, mean ± half its 95 % interval over the finished replicates: on test by three protocols, "
+        "on training images at the last epoch, and the gap at the last epoch in points"
+        + ("; in the last column what the document reports of one run." if given else ".")
+    )
+    title = f"{enumerated(list(experiments))} in numbers"
+    alt = f"Table of {plural(len(made), 'cell')}."
+    return [Exhibit("compared-table", title, caption, alt, frame, columns=columns)]
+
+
+# ------------------------------------------------------------------------------------------- answers
+
+
+def answer(tables: Tables, experiment: Experiment) -> list[str]:
+    """What the first epoch of the second stage changes.
+
+    Raises
+    ------
+    NothingToShow
+        Where no run has reached a second stage.
+    """
+    found = labelled(tables, experiment)
+    jumps = unfrozen(found)
+    made = []
+    for cell, own in jumps[jumps["stage"] == 1].groupby("cell_id", sort=False):
+        name = "" if found.cells["curve"].nunique() == 1 else f"{_curve(found, str(cell))}: "
+        valid, test = (grid.interval(own[column]) for column in ("valid_jump", "test_jump"))
+        does = (
+            "clearly raises"
+            if valid["low"] > 0
+            else "clearly lowers"
+            if valid["high"] < 0
+            else "does not clearly change"
+        )
+        made.append(
+            f"{name}{'in' if name else 'In'} its first epoch the second stage {does} validation accuracy: "
+            f"{grid.amount(valid)} (test accuracy: {grid.amount(test)})."
+        )
+    if not made:
+        raise NothingToShow("no run has reached a second stage.")
+    return made
+
+
+def compared_answer(tables: Tables, *, experiments: Sequence[str]) -> list[str]:
+    """Whether cells of some experiments are better than those of the first.
+
+    Parameters
+    ----------
+    experiments : sequence of str
+        Their names, the one first that the others are compared with.
+    """
+    cells = gathered(tables, experiments)
+    told = _verdicts(cells)
+    if not told:
+        raise NothingToShow("no seed of two of the cells has finished.")
+    return [*told, *filter(None, [_overlaps(cells)])]
