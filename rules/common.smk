@@ -45,6 +45,7 @@ PLAN = commands.plan_or_exit(
     snakemake_internals.config_files(workflow) or [os.path.relpath(BASE / "config/config.yaml")],
     snakemake_internals.config_settings(workflow),
     IS_MAIN,
+    absent=IS_MAIN and snakemake_internals.asks_only_for("plan"),
 )
 AGAIN = {}
 if IS_MAIN:
@@ -55,7 +56,8 @@ if IS_MAIN:
                 file=sys.stderr,
             )
         AGAIN = outdated.outdated(PLAN)
-        outdated.stamp(PLAN, AGAIN)
+        if not PLAN.absent:
+            outdated.stamp(PLAN, AGAIN)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
 

@@ -27,7 +27,7 @@ def main() -> int:
     if args.schema:
         print(json.dumps(spec.Config.model_json_schema(), indent=1))
         return 0
-    plan = commands.plan_or_exit(args.config, look=True)
+    plan = commands.plan_or_exit(args.config, look=True, absent=not args.smoke)
     try:
         again = outdated.outdated(plan)
         print(outcome.table(plan, again, gpu_slots.memory() if plan.config.device != "cpu" else None))

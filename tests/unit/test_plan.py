@@ -15,7 +15,20 @@ import yaml
 from PIL import Image
 
 from weight_atlas import pairs
-from weight_atlas.plan import blocks, checks, code, cost, jobs, outcome, outside, recipe, spec, study
+from weight_atlas.plan import (
+    blocks,
+    checks,
+    code,
+    cost,
+    data_lines,
+    jobs,
+    outcome,
+    outdated,
+    outside,
+    recipe,
+    spec,
+    study,
+)
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.identity import digest, slug
 
@@ -515,6 +528,63 @@ def test_one_experiment_is_planned_with_what_it_starts_from_and_stops_for_no_oth
     for name, hint in {"convnets.pth": "did you mean 'convnets.path'", "convnet.path": "convnets"}.items():
         with pytest.raises(ConfigError, match=f"studies: '{name}' is not defined; .*{hint}"):
             convnets(tmp_path, studies=name)
+
+
+def test_a_plan_without_its_data_lists_the_same_cells_and_says_what_it_cannot_know(tmp_path):
+    pictures(tmp_path)
+    config = yaml.safe_load((ROOT / "config/convnets.yaml").read_text()) | {"data_root": str(tmp_path)}
+    whole = study.Plan(config, tmp_path)
+    folder = tmp_path / "256_ObjectCategories"
+    shutil.rmtree(folder)
+    found = study.Plan(config, tmp_path, absent=True)
+    assert found.entries == whole.entries and found.replicates == whole.replicates and found.blocks == whole.blocks
+    assert [data.label for data in found.absent] == ["Caltech-256"] and whole.absent == []
+    again = outdated.outdated(found)
+    before, lines = (
+        outcome.table(whole, outdated.outdated(whole)).splitlines(),
+        outcome.table(found, again).splitlines(),
+    )
+    for old, new in zip(before, lines, strict=True):
+        if "Caltech-256 x " in old:
+            assert (
+                re.search(r" \? parameters +\d+ epochs +\? MB +\?  base-", new) and new.split()[-1] == old.split()[-1]
+            )
+        elif not old.startswith(("time", "disk", "GPU")):
+            assert new == old
+    text, jobs = "\n".join(lines), len(outcome.trained(whole))
+    assert f"{jobs} training jobs to do" in text and "without 3 cells whose data are not at hand" in text
+    assert re.search(rf"about .+ for {jobs - 9} of them, whose data are at hand, on ", outcome.before(found, again))
+    [line] = [line for line in data_lines.found(found) if "Caltech-256" in line]
+    assert "is not at hand" in line and "time, memory and disk of its cells, are not known" in line and "\n" not in line
+    assert str(folder) in line and f"data_root is {tmp_path}" in line
+    with pytest.raises(ConfigError, match="256_ObjectCategories not found"):
+        study.Plan(config, tmp_path)
+
+
+def test_published_numbers_stand_for_images_that_are_not_at_hand(tmp_path):
+    known = {"source": "torchvision", "dataset": "MNIST"}
+    grid = {"dataset": ["MNIST"], "network": ["lenet5"], "init": ["default"], "optimizer": ["sgd"]}
+    config = tour() | {"datasets": {"MNIST": known}, "definitions": {"s": {"grid": grid}}, "data_root": str(tmp_path)}
+    for key in ("sources", "inits"):
+        del config[key]
+    at_hand = study.Plan(config, tmp_path)  # torchvision would download it
+    config["datasets"] = {"MNIST": known | {"download": False}}
+    with pytest.raises(ConfigError, match="not found"):
+        study.Plan(config, tmp_path)
+    found = study.Plan(config, tmp_path, absent=True)
+    assert outcome.table(found, {}) == outcome.table(at_hand, {}) and "?" not in outcome.table(found, {})
+    [line] = data_lines.warnings(found)
+    assert "its published numbers are shown, but: " in line and "MNIST/raw" in line
+
+
+def test_a_start_from_data_that_are_not_at_hand_is_planned(tmp_path):
+    """Their size is not known, so that nobody can say whether the weights fit."""
+    config = tour()
+    config["datasets"]["digits-0-4"] = {"source": "folder", "path": "mine"}
+    config["data_root"] = str(tmp_path)
+    found = study.Plan(config, tmp_path, absent=True)
+    assert [data.label for data in found.absent] == ["digits-0-4"]
+    assert found.entries and "for " in outcome.before(found, outdated.outdated(found))
 
 
 def test_an_experiment_brings_its_sources():

@@ -4,10 +4,13 @@ import ast
 import asyncio
 import inspect
 import re
+import sys
 import threading
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+
+import pytest
 
 from weight_atlas.plan import snakemake_internals
 
@@ -45,6 +48,23 @@ def test_every_attribute_is_one_of_the_installed_snakemake():
     assert "Terminating processes on user request" in inspect.getsource(JobScheduler.schedule)
     assert list(inspect.signature(DAG.check_output_mtime).parameters) == ["self", "job", "expanded_output"]
     assert "snakefile" in Rule.__dict__
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("plan --cores 1 --configfile x.yaml --config name=a", True),
+        ("--cores 1 --configfile x.yaml -- plan", True),
+        ("plan -n", True),
+        ("--cores 1", False),
+        ("plan all --cores 1", False),
+        ("all --configfile plan --cores 1", False),
+        ("--until plan --cores 1", False),
+    ],
+)
+def test_the_target_is_known_while_rules_are_read(monkeypatch, words, asked):
+    monkeypatch.setattr(sys, "argv", ["snakemake", *words.split()])
+    assert snakemake_internals.asks_only_for("plan") is asked
 
 
 def test_dates_are_ignored_for_these_rules_alone(monkeypatch, tmp_path):

@@ -26,6 +26,21 @@ def test_the_plan_prints_cells_jobs_time_and_disk(fresh):
     assert not (fresh.root / "results").exists() and not (fresh.root / "data").exists()
 
 
+def test_only_the_plan_is_made_without_the_data(fresh):
+    config = tiny()
+    config["datasets"]["digits-0-4"] = {"source": "folder", "path": "mine"}
+    fresh.write(config)
+    try:
+        text = fresh.run("plan").stdout
+        others = [fresh.run(*words, check=False) for words in (["--dry-run"], ["status"])]
+    finally:
+        fresh.write(tiny())
+    assert "data set digits-0-4: is not at hand" in text and "data/downloads/mine not found" in text
+    assert "9 training jobs" in text and "? parameters" in text
+    for other in others:
+        assert other.returncode and "datasets.digits-0-4: dataset folder: data/downloads/mine not found" in other.stdout
+
+
 def test_a_dry_run_lists_every_job(fresh):
     jobs = fresh.jobs()
     assert sum(job.startswith("training") for job in jobs) == 7

@@ -16,7 +16,8 @@ class Data:
     """A data set as the config defines it: what `prepare` needs to make it, and what it will hold.
 
     fingerprint: that of its source today, None where there is no card to compare it with; gone: what is said where the
-    source is not there any more.
+    source is not there any more; absent: what is said where it never was, and `known` whether its facts are published
+    or stand for what only its images say.
     """
 
     label: str
@@ -25,6 +26,8 @@ class Data:
     facts: Facts
     fingerprint: str | None = None
     gone: str = ""
+    absent: str = ""
+    known: bool = True
 
     @property
     def size(self) -> int:
@@ -62,6 +65,11 @@ class Cell:
         if self.data is None:
             raise ValueError(f"{self.cell_id}: has no data set")
         return self.data
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its layers and its cost are known: its data set is at hand, or published."""
+        return self.data is None or self.data.known
 
     @property
     def architecture(self) -> str:

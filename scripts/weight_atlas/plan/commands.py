@@ -11,13 +11,17 @@ from weight_atlas.plan.study import Plan
 
 
 def plan_or_exit(
-    config: dict[str, Any], files: Iterable[str | Path] = (), given: dict[str, Any] | None = None, look: bool = False
+    config: dict[str, Any],
+    files: Iterable[str | Path] = (),
+    given: dict[str, Any] | None = None,
+    look: bool = False,
+    absent: bool = False,
 ) -> Plan:
     """The plan of a config, which was read from these files, with what is given on the command line; ends the process,
     with one line, where something is wrong with it. look: whether to see if prepared data sets are still as their
-    sources are."""
+    sources are; absent: whether data sets that are not at hand may be planned."""
     try:
-        return load(config, files, given, look)
+        return load(config, files, given, look, absent)
     except ConfigError as problem:
         sys.exit(f"config: {problem}")
     except ValueError as error:  # of results that are there
@@ -25,14 +29,18 @@ def plan_or_exit(
 
 
 def load(
-    config: dict[str, Any], files: Iterable[str | Path] = (), given: dict[str, Any] | None = None, look: bool = False
+    config: dict[str, Any],
+    files: Iterable[str | Path] = (),
+    given: dict[str, Any] | None = None,
+    look: bool = False,
+    absent: bool = False,
 ) -> Plan:
     """The plan of a config, as `plan_or_exit` gives it. Raises ConfigError, in one line."""
     names = [str(file) for file in files]
     for name in names:
         config_files.check(Path(name))
     try:
-        return Plan(config, look=look)
+        return Plan(config, look=look, absent=absent)
     except ConfigError as problem:
         sources = _sources(str(problem).partition(": ")[0].split("."), names, given or {})
         raise ConfigError(f"{', '.join(sources)}: {problem}" if sources else str(problem)) from None

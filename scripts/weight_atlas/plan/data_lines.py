@@ -42,6 +42,8 @@ def _changed(plan: Plan, again: Mapping[str, str]) -> list[str]:
                 f"warning: {data.label}: its images have changed; it is prepared again, and what was trained on other "
                 "images is trained again"
             )
+        if data.absent and data.known:
+            lines.append(f"warning: {data.label}: its published numbers are shown, but: {data.absent}")
         if data.gone:
             lines.append(f"warning: {data.label}: what was prepared from it is used, but: {data.gone}")
     for weights_id, spec in plan.weights.items():
@@ -56,6 +58,11 @@ def _changed(plan: Plan, again: Mapping[str, str]) -> list[str]:
 
 def _found(data: Data) -> list[str]:
     """The lines on one data set."""
+    if not data.known:
+        return [
+            f"data set {data.label}: is not at hand, so that its classes and images, and the parameters, time, memory "
+            f"and disk of its cells, are not known; {data.absent}"
+        ]
     facts = data.facts
     rows = [
         (name, [facts["per_class"][split][label] for split in SPLITS]) for label, name in enumerate(facts["classes"])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from weight_atlas import records, schema, store
 from weight_atlas.plan import cost, measure_faults
 from weight_atlas.plan.blocks import Block
-from weight_atlas.plan.cell import Entry
+from weight_atlas.plan.cell import Cell, Entry
 from weight_atlas.plan.study import Plan, block_path
 from weight_atlas.shapes import SHOWN, Axis, Experiment
 from weight_atlas.vocabulary import Status
@@ -41,6 +41,11 @@ def trained(plan: Plan) -> list[CellBlock]:
     return [CellBlock(cell_id, block) for cell_id, blocks in cells for block in blocks]
 
 
+def known(plan: Plan, jobs: list[CellBlock]) -> list[CellBlock]:
+    """Those of some blocks whose cells' layers and cost are known: their data are at hand, or published."""
+    return [one for one in jobs if plan.cells[one.cell_id].is_known]
+
+
 def wall_seconds(plan: Plan, jobs: list[CellBlock], cores: int | None = None) -> float:
     """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores."""
     needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
@@ -64,8 +69,16 @@ def before(plan: Plan, again: Collection[str]) -> str:
         return f"{head}; all are given, and none is trained"
     if not jobs:
         return f"{head}; all are trained"
-    time = spoken(wall_seconds(plan, jobs))
-    return f"{head}; {left} to train in {len(jobs)} jobs, about {time} on {os.cpu_count()} cores"
+    return f"{head}; {left} to train in {len(jobs)} jobs, {_time(plan, jobs)} on {os.cpu_count()} cores"
+
+
+def _time(plan: Plan, jobs: list[CellBlock]) -> str:
+    """About how long some jobs take, as far as it is known."""
+    sure = known(plan, jobs)
+    if jobs and not sure:
+        return "an unknown time, without the data,"
+    time = f"about {spoken(wall_seconds(plan, sure))}"
+    return time if len(sure) == len(jobs) else f"{time} for {len(sure)} of them, whose data are at hand,"
 
 
 def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> str:
@@ -82,26 +95,38 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> s
                 lines += shapes(experiment)
         for entry in entries:
             cell, seeds = plan.cells[entry.cell_id], entry.replicates
-            need = cost.need(cell, seeds, plan.config.device, plan.kept[entry.cell_id])
+            parameters, time, memory, disk = _need(plan, cell, seeds)
             labels = " x ".join(filter(None, entry.labels.values()))
             lines.append(
-                f"  {_part(entry):9} {labels:60} {seeds} replicates  {cell.table.parameter_count:>12,} parameters  "
-                f"{spoken(need.seconds):>9}  {need.mem_mb:>6} MB  {size(need.disk_bytes):>9}  {entry.cell_id}"
+                f"  {_part(entry):9} {labels:60} {seeds} replicates  {parameters:>12} parameters  "
+                f"{time:>9}  {memory:>6} MB  {disk:>9}  {entry.cell_id}"
             )
     jobs, trainings = missing(plan, again), trained(plan)
+    unknown = sum(not cell.is_known for cell in plan.cells.values())
+    without = f"; without {unknown} cells whose data are not at hand" if unknown else ""
     replicates = sum(plan.replicates[cell_id] for cell_id in dict(trainings))
     lines += [
         "",
         f"cells     {len(plan.cells)} ({replicates} trainings with their replicates)",
         f"jobs      {len(jobs)} training jobs to do, {len(trainings) - len(jobs)} done; "
         f"{len(plan.datasets)} data sets; {len(plan.groups)} measure jobs",
-        f"time      about {spoken(wall_seconds(plan, jobs))} of training on {os.cpu_count()} cores (an estimate)",
+        f"time      {_time(plan, jobs)} of training on {os.cpu_count()} cores (an estimate)",
         f"disk      about {size(disk_bytes(plan))} of snapshots, and up to {size(working_bytes(plan, jobs))} more for "
-        "each job while it trains (an estimate)",
+        f"each job while it trains (an estimate){without}",
     ]
     if plan.config.device == "cuda" or gpu_bytes:
         lines += gpu_memory(plan, gpu_bytes)
     return "\n".join(lines)
+
+
+def _need(plan: Plan, cell: Cell, seeds: int) -> tuple[str, str, str, str]:
+    """The parameters, time, memory and disk of so many replicates of a cell, for the table; "?" where the data that
+    would tell are not at hand, and epochs in place of the time."""
+    if not cell.is_known:
+        epochs = cell.settings.epochs
+        return "?", f"{epochs} epoch{'s' * (epochs > 1)}", "?", "?"
+    need = cost.need(cell, seeds, plan.config.device, plan.kept[cell.cell_id])
+    return f"{cell.table.parameter_count:,}", spoken(need.seconds), str(need.mem_mb), size(need.disk_bytes)
 
 
 def shapes(experiment: Experiment) -> list[str]:
@@ -133,7 +158,8 @@ def gpu_memory(plan: Plan, gpu_bytes: int | None) -> list[str]:
 
     gpu_bytes: the memory of the smallest GPU here, or None where there is none.
     """
-    needs = {cell: cost.need(plan.cells[cell], 1, "cuda").gpu_mb * 10**6 for cell in dict(trained(plan))}
+    cells = dict(known(plan, trained(plan)))
+    needs = {cell: cost.need(plan.cells[cell], 1, "cuda").gpu_mb * 10**6 for cell in cells}
     if not needs:
         return []
     jobs, largest = plan.config.jobs_per_gpu, max(needs, key=lambda cell: needs[cell])
@@ -149,17 +175,19 @@ def gpu_memory(plan: Plan, gpu_bytes: int | None) -> list[str]:
 
 
 def disk_bytes(plan: Plan) -> int:
-    """What the cells of a plan are expected to take on disk once they are trained."""
+    """What the cells of a plan are expected to take on disk once they are trained, as far as that is known."""
     needs = (
         cost.need(plan.cells[cell], count, plan.config.device, plan.kept[cell])
         for cell, count in plan.replicates.items()
+        if plan.cells[cell].is_known
     )
     return sum(need.disk_bytes for need in needs)
 
 
 def working_bytes(plan: Plan, jobs: list[CellBlock]) -> int:
     """What the largest of these jobs is expected to take beyond that until it is finished."""
-    needs = (cost.need(plan.cells[cell], last - first + 1, "cpu", plan.kept[cell]) for cell, (first, last) in jobs)
+    sure = known(plan, jobs)
+    needs = (cost.need(plan.cells[cell], last - first + 1, "cpu", plan.kept[cell]) for cell, (first, last) in sure)
     return max((need.working_bytes for need in needs), default=0)
 
 

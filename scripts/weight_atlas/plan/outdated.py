@@ -103,7 +103,7 @@ def _why_weights(plan: Plan, weights_id: str) -> str | None:
 
 def _check_weights(plan: Plan, reasons: Collection[str]) -> None:
     """Refuse weights that do not fit the cells that are to be trained from them."""
-    cells = (plan.cells[cell_id] for cell_id, _ in outcome.missing(plan, reasons))
+    cells = (plan.cells[cell_id] for cell_id, _ in outcome.known(plan, outcome.missing(plan, reasons)))
     files = {name: plan.root / f"{weights_path(name)}.safetensors" for name in plan.weights}
     again = [name for name in plan.weights if weights_path(name) in reasons]
     weights.check(cells, files, again, Path(plan.config.data_root))

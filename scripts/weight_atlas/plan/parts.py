@@ -12,7 +12,7 @@ from weight_atlas.datasets.card import Card, Facts
 from weight_atlas.datasets.card import read as read_card
 from weight_atlas.datasets.source import Gone
 from weight_atlas.networks.table import Table
-from weight_atlas.plan import spec
+from weight_atlas.plan import absent_data, spec
 from weight_atlas.plan.cell import Data
 from weight_atlas.plan.checks import ConfigError, Overlay, check_overlaid, merge
 from weight_atlas.plan.fits import check_known, check_layers, check_schedules, check_size, step_options
@@ -51,9 +51,10 @@ class Steps(NamedTuple):
 class Parts:
     """The parts of a config's cells, so that each data set is looked at and each layer table built once."""
 
-    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True):
-        """look: whether to see if prepared data sets are still as their sources are; else what was seen last counts."""
-        self.config, self.root, self._looks = config, root, look
+    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True, absent: bool = False):
+        """look: whether to see if prepared data sets are still as their sources are; else what was seen last counts.
+        absent: whether data sets that are not at hand may be planned."""
+        self.config, self.root, self._looks, self._absent = config, root, look, absent
         self.networks = dict(config.networks)  # and variants of them, which no config names
         self._data: dict[str, Data] = {}
         self._tables: dict[tuple[str, int, int, int], Table] = {}
@@ -76,7 +77,14 @@ class Parts:
         """What a data set holds: by its card, unless its source is there and not what it was."""
         path, root = self.root / "data" / f"{dataset_id}.json", Path(self.config.data_root)
         if not path.exists():
-            return Data(label, dataset_id, full, source_info.facts(full, root))
+            try:
+                return Data(label, dataset_id, full, source_info.facts(full, root))
+            except Gone as error:
+                if not self._absent:
+                    raise
+                published = absent_data.published(full, root)
+                facts = published or absent_data.stand_in(full)
+                return Data(label, dataset_id, full, facts, absent=str(error), known=published is not None)
         card, record = read_card(path), self.root / seen_path(dataset_id)
         same = card["fingerprint"]
         try:

@@ -45,9 +45,9 @@ class Combination:
 class Resolver(Parts):
     """Turns labels into cells; one per config."""
 
-    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True):
-        """look: whether to see if prepared data sets are still as their sources are."""
-        super().__init__(config, root, look)
+    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True, absent: bool = False):
+        """look, absent: see `Parts`."""
+        super().__init__(config, root, look, absent)
         self.cells: dict[str, Cell] = {}
         self.source_labels: dict[str, Labels] = {}
 
@@ -180,7 +180,8 @@ class Resolver(Parts):
         size = self.size(network, data, labels["network"])
         classes = self.outputs(labels["network"], len(data.facts["classes"]))
         table = self.table(network, start_spec.channels, size, classes, labels["network"])
-        self._check_parent(start_spec, table, where)
+        if data.known and (start_spec.parent is None or self.cells[start_spec.parent].is_known):
+            self._check_parent(start_spec, table, where)
         check_frozen(full["stages"], table, training.overlays)
         check_penalty(full["penalty"], table, training.overlays)
         identity = {

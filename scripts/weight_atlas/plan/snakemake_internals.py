@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,14 @@ def is_main(workflow: Workflow) -> bool:
 def targets(workflow: Workflow) -> set[str]:
     """The targets that a user names."""
     return set(workflow.dag_settings.targets)
+
+
+def asks_only_for(target: str) -> bool:
+    """Whether a user names this target and no other, while rules are read, when `targets` are not known yet."""
+    if target not in sys.argv[1:]:
+        return False
+    parser: Any = importlib.import_module("snakemake.cli").get_argument_parser()  # which has no types
+    return set(parser.parse_args(sys.argv[1:]).targets) == {target}
 
 
 def config_files(workflow: Workflow) -> list[str]:

@@ -29,18 +29,19 @@ NO_DATA = "no data"  # the label of given checkpoints for which no data set is n
 class Plan:
     """What a config asks for: `entries` (study by study), `cells` by id, and the blocks that train them."""
 
-    def __init__(self, config: dict[str, Any], root: Path = Path(), look: bool = True):
+    def __init__(self, config: dict[str, Any], root: Path = Path(), look: bool = True, absent: bool = False):
         """Check `config` (a plain dictionary) and expand it; ConfigError with one line where something is wrong.
 
         look: whether to see if prepared data sets are still as their sources are, as whoever plans work must; else
-        what was seen last counts, as for the jobs of that work.
+        what was seen last counts, as for the jobs of that work. absent: whether data sets that are not at hand may be
+        planned, as far as that goes: nothing can be trained on them.
         """
         check_extent(config)
         self.config: spec.Config = check(spec.Config, config, "")
         check_config(self.config)
         outside.check(self.config)
         self.root = root
-        self._resolver = Resolver(self.config, root, look)
+        self._resolver = Resolver(self.config, root, look, absent)
         for label in self.config.networks:
             self._resolver.network(label)
         self.entries: list[Entry] = []
@@ -285,6 +286,11 @@ class Plan:
     def datasets(self) -> dict[str, Data]:
         """The data sets in use, by id."""
         return {cell.data.dataset_id: cell.data for cell in self.cells.values() if cell.data}
+
+    @property
+    def absent(self) -> list[Data]:
+        """The data sets in use that are not at hand."""
+        return [data for data in self.datasets.values() if data.absent]
 
     @cached_property
     def weights(self) -> dict[str, dict[str, Any]]:
