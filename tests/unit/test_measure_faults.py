@@ -30,7 +30,7 @@ def members(tmp_path_factory):
         series = {seed: {epoch: snapshot(layers(settings), random) for epoch in range(3)} for seed in range(2)}
         block = folder / name / "seeds_0-1"
         write_block(block, name, settings, [replicate(seed, epochs=2) for seed in series], series)
-        labels = {"study": "s", "kind": "base", "role": "grid", "labels": {"init": name}}
+        labels = {"study": "s", "kind": "base", "role": "grid", "labels": {"init": name}, "against": {}}
         member = {"cell_id": name, "blocks": [block], "seeds": [0, 1], "cell": settings, "named": [labels]}
         found.append(member | {"checkpoints": {"start": 0, "end": 2}, "measures": ["filters", "identical"]})
     data, card, _ = write_data(folder, count=20)
