@@ -121,16 +121,16 @@ def undecided(shown: Levels, family: str, rows: Sequence[Row]) -> str:
         why = f"no difference is clear (q ≥ {LEVEL}, {grid.seeds(rows)})"
     beside = f"{most['level']} {'after' if shown.axis.after else 'against'} {most['to']}"
     text = f"Cannot say{on(family)}: {why}. The largest is {beside}, {shown.outcome.change(most)}"
-    needed = seeds_needed(most) if shown.outcome.scale == 100 else None
+    needed = max(map(seeds_needed, rows), default=0) if shown.outcome.scale == 100 else 0
     return f"{text}; about {needed} seeds would settle one point." if needed else f"{text}."
 
 
-def seeds_needed(row: Row, difference: float = 0.01) -> int | None:
-    """How many seeds would show a difference of this size, by the spread of the seeds so far; None where unknown."""
+def seeds_needed(row: Row, difference: float = 0.01) -> int:
+    """How many seeds would show a difference of this size, by the spread of the seeds so far; 0 where unknown."""
     if not math.isfinite(row["low"]) or row["low"] == row["high"]:
-        return None
+        return 0
     std = (row["high"] - row["low"]) / 2 * math.sqrt(row["n"]) / stats.t_quantile(0.975, row["n"] - 1)
-    return stats.seeds_for_difference(difference, std)
+    return stats.seeds_for_difference(difference, std) or 0
 
 
 def troubles(shown: Levels, family: str) -> list[str]:

@@ -86,13 +86,14 @@ def lines(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = ())
 
 
 def _lines(axes: Axes, shown: Levels, family: str, data: pd.DataFrame, named: Sequence[str]) -> None:
-    """The lines of a family, and the runs that ended early."""
-    names = chosen(shown, family, named)
-    for name, colour in tints(shown, names).items():
+    """The lines of a family, then the runs that ended early."""
+    colours = tints(shown, chosen(shown, family, named))
+    for name, colour in colours.items():
         own = data[(data["family"] == family) & (data[shown.axis.name] == name)]
         curves.band(axes, own, colour, scale=100, label=name)
-        runs = shown.found.read("metrics").dropna(subset="test_accuracy")
-        runs = runs[runs["cell_id"] == shown.mean(family, name)["cell_id"]]
+    metrics = shown.found.read("metrics").dropna(subset="test_accuracy")
+    for name, colour in colours.items():
+        runs = metrics[metrics["cell_id"] == shown.mean(family, name)["cell_id"]]
         for row in unfinished(shown.found, runs).itertuples():
             one = runs[runs["seed"] == row.seed]
             axes.plot(one["epoch"], one["test_accuracy"] * 100, color=colour, linewidth=0.8)
@@ -121,6 +122,8 @@ def course(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = ()
     shown, made = read(tables, experiment), []
     for family in shown.families:
         names = chosen(shown, family, levels)
+        if not names:
+            continue
         cells = set(shown.means.loc[shown.means["family"] == family, "cell_id"])
         found = shown.found.part()
         found.cells = found.cells[found.cells["cell_id"].isin(cells)].reset_index(drop=True)
@@ -129,6 +132,8 @@ def course(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = ()
         title = f"Training by {shown.axis.name}"
         made += curves.course(found, shown.axis.name, names, name=name, title=title, told=told,
                               tab=" · ".join(filter(None, [tab, family])))  # fmt: skip
+    if not made:
+        raise NothingToShow(f"{grid.label(experiment)} has no level {' or '.join(levels)}.")
     return made
 
 
@@ -171,7 +176,7 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
     for (left, right), family in zip(panels, families, strict=True):
         own = data[data["family"] == family].set_index([shown.axis.name, "quantity"])
         _apart(left, shown.names(family), own.to_dict("index"))
-        names = chosen(shown, family, named)
+        names = chosen(shown, family, named) or chosen(shown, family)
         for name, colour in tints(shown, names).items():
             line = courses[courses["cell_id"] == shown.mean(family, name)["cell_id"]]
             if len(line):

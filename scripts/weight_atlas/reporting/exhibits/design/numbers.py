@@ -47,7 +47,8 @@ def _exhibit(shown: Levels, given: Mapping[str, Any]) -> Exhibit:
             row |= _means(shown, family, name, extra) | _reported(given.get(name, {}), bool(given))
             rows.append(row | _difference(shown, family, name))
     frame = pd.DataFrame(rows)
-    columns = [name for name in frame if name != "done" or not whole(status.sum())]
+    said = {"done": whole(status.sum()), _setting(shown): _says_numbers(shown)}
+    columns = [str(name) for name in frame if not said.get(str(name))]
     unit = f" in {shown.outcome.unit}" if shown.outcome.unit not in shown.outcome.words else ""
     caption = (
         f"{levels.title(shown)}{unit} ({shown.outcome.meaning}): mean ± half its 95 % interval over the finished "
@@ -77,19 +78,22 @@ def _front(shown: Levels, family: str, name: str) -> dict[str, str]:
 
 
 def _number(shown: Levels, name: str) -> dict[str, str]:
-    """What a level sets, where its label does not say it."""
+    """What a level sets, where levels are numbers."""
     axis = shown.axis
-    if not axis.is_numeric:
-        return {}
-    numbers = {level: f"{number:g}" for level, number in zip(axis.levels, axis.numbers, strict=True)}
-    if all(_is_number(level, number) for level, number in zip(axis.levels, axis.numbers, strict=True)):
-        return {}
-    return {axis.setting.rpartition(".")[2].replace("_", " "): numbers[name]}
+    numbers = dict(zip(axis.levels, axis.numbers, strict=True)) if axis.is_numeric else {}
+    return {_setting(shown): grid.plain(numbers[name])} if numbers else {}
 
 
-def _is_number(text: str, number: float) -> bool:
+def _setting(shown: Levels) -> str:
+    """What the column is called that says what levels set: "batch size"."""
+    words = shown.axis.setting.rpartition(".")[2].replace("_", " ")
+    return f"{words} (setting)" if words == shown.axis.name else words
+
+
+def _says_numbers(shown: Levels) -> bool:
+    """Whether the labels of the levels are the numbers that they set."""
     try:
-        return float(text) == number
+        return [float(level) for level in shown.axis.levels] == list(shown.axis.numbers)
     except ValueError:
         return False
 
