@@ -21,6 +21,8 @@ def test_the_plan_prints_cells_jobs_time_and_disk(fresh):
         "27 trainings",
         "9 training jobs",
         "disk",
+        "measures  about",
+        "statistics",
     ):
         assert word in text
     assert not (fresh.root / "results").exists() and not (fresh.root / "data").exists()

@@ -65,19 +65,7 @@ class Passes(NamedTuple):
     feature_bytes: int
 
 
-class MeasureNeed(NamedTuple):
-    """What measuring takes on one CPU thread, generously."""
-
-    mem_mb: int
-    minutes: int
-
-
-def snapshots_written(cell: Cell) -> int:
-    """How many snapshots a replicate writes, `best` included."""
-    return 2 + len(_written(cell))
-
-
-def _written(cell: Cell) -> list[int]:
+def written(cell: Cell) -> list[int]:
     """The epochs, the start apart, whose snapshots a replicate writes."""
     kept, last = cell.settings.snapshots, cell.settings.epochs
     if isinstance(kept, str):
@@ -96,7 +84,7 @@ def disk(cell: Cell, kept: str | list[int] = "all") -> DiskUse:
     - what `track` recorded, where no snapshot is removed, and the optimizer's state where it is kept.
     Until the block is finished all snapshots that are written lie there, and a checkpoint.
     """
-    training, table, written = cell.settings.training, cell.table, _written(cell)
+    training, table, epochs = cell.settings.training, cell.table, written(cell)
     shapes = {**dict(table.parameters()), **dict(table.buffers())}
     sizes = {
         name: (8 if name.endswith(".num_batches_tracked") else 4) * math.prod(shape) for name, shape in shapes.items()
@@ -105,8 +93,8 @@ def disk(cell: Cell, kept: str | list[int] = "all") -> DiskUse:
     whole = sum(on_disk.values())
     part = whole - sum(on_disk[name] for name in constant(table, training))
     track = sum(on_disk[name] - 3 * sizes[name] / 4 for name, _ in table.parameters()) if training.track else 0
-    stay = written if kept == "all" else [epoch for epoch in written if epoch in (written[-1], *kept)]
-    before = whole + part * (len(written) + _apart(written)) + track
+    stay = epochs if kept == "all" else [epoch for epoch in epochs if epoch in (epochs[-1], *kept)]
+    before = whole + part * (len(epochs) + _apart(epochs)) + track
     after = before if kept == "all" else whole + part * (len(stay) - 1 + _apart(stay)) + _tables(cell)
     state = _moments(training.optimizer) * 4 * table.parameter_count
     rows = ROW * (training.epochs + 1) + RECORD[1]
@@ -131,7 +119,7 @@ def _tables(cell: Cell) -> int:
     """Bytes of the tables of a replicate's course: rows of statistics and movement an epoch, of the rest once."""
     layers = [layer for layer in cell.table.layers if layer.parameters]
     tensors, moved = sum(len(layer.parameters) + 2 * bool(layer.buffers) for layer in layers), 2 * (len(layers) + 1)
-    return (ROW * (tensors + moved) + COUNTS) * (len(_written(cell)) + 1) + COUNTS * (tensors + 21 * (len(layers) + 1))
+    return (ROW * (tensors + moved) + COUNTS) * (len(written(cell)) + 1) + COUNTS * (tensors + 21 * (len(layers) + 1))
 
 
 def forward(layers: list[Layer]) -> float:
@@ -215,22 +203,6 @@ def reading(cell: Cell, replicates: int, device: str) -> Need:
         gpu=int(cell.data is not None and device != "cpu"),
         gpu_mb=0,
     )
-
-
-def measuring(cells: list[tuple[Cell, int]]) -> MeasureNeed:
-    """What measuring these cells with so many replicates each takes.
-
-    A few snapshots are in memory at a time, in 64 bits where channels are matched. Of a child the line to its parent is
-    walked twice, at 13 points with up to 3,000 images each.
-    """
-    parameters = max(cell.table.parameter_count for cell, _ in cells)
-    seconds = 0.0
-    for cell, replicates in cells:
-        one_image = forward(cell.table.layers)
-        walked = 2 * 13 * 3000 * one_image + 4e-6 * cell.table.parameter_count if cell.kind == "perturb" else 0.0
-        seen = sum(cell.data.facts["counts"].values()) * one_image if cell.data else 0.0
-        seconds += replicates * (2.0 + walked + 2 * seen + snapshots_written(cell) * cell.table.parameter_count * 2e-8)
-    return MeasureNeed(int(2000 + 28 * parameters / 1e6), max(30, int(seconds * 3 / 60) + 1))
 
 
 def urgency(cells: dict[str, Cell], device: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Protocol
 
-from weight_atlas.plan import code, cost, given, outdated
+from weight_atlas.plan import code, cost, given, measuring, outdated
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.parts import seen_path
@@ -198,9 +198,14 @@ class Jobs:
         """The card of a group's data set, where it has one."""
         return _data(self._group(wildcards)[0], "json")
 
-    def group_need(self, wildcards: Wildcards) -> cost.MeasureNeed:
+    def group_need(self, wildcards: Wildcards) -> measuring.GroupNeed:
         """What measuring a group takes at the first attempt."""
-        return cost.measuring([(cell, self.plan.replicates[cell.cell_id]) for cell in self._group(wildcards)])
+        return self._group_need(wildcards.group)
+
+    @functools.cache  # noqa: B019 (as above)
+    def _group_need(self, group: str) -> measuring.GroupNeed:
+        cells = [self.plan.cells[cell] for cell in self.plan.groups[group]]
+        return measuring.asked(measuring.group(cells, self.plan.listed), cells)
 
     def group_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """MB of memory, doubled at each attempt."""

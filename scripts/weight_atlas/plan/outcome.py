@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from weight_atlas import records, schema, store
-from weight_atlas.plan import cost, measure_faults
+from weight_atlas.plan import cost, measure_faults, measuring
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Entry
 from weight_atlas.plan.study import Plan, block_path
@@ -113,6 +113,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> s
         f"time      {_time(plan, jobs)} of training on {os.cpu_count()} cores (an estimate)",
         f"disk      about {size(disk_bytes(plan))} of snapshots, and up to {size(working_bytes(plan, jobs))} more for "
         f"each job while it trains (an estimate){without}",
+        *measures(plan),
     ]
     if plan.config.device == "cuda" or gpu_bytes:
         lines += gpu_memory(plan, gpu_bytes)
@@ -151,6 +152,22 @@ def _levels(axis: Axis) -> str:
         )
     reference = "" if axis.is_numeric else f"; reference {axis.reference}"
     return f"{', '.join(axis.levels)}{reference}"
+
+
+def measures(plan: Plan) -> list[str]:
+    """What the measures take, in all and each by its name, where it is taken of some cell whose data are known."""
+    groups = [[plan.cells[cell_id] for cell_id in members] for members in plan.groups.values()]
+    sure = [cells for cells in groups if all(cell.is_known for cell in cells)]
+    if not sure:
+        return []
+    needs = measuring.total(measuring.group(cells, plan.listed) for cells in sure)
+    seconds, disk = (sum(values) for values in zip(*((n.seconds, n.disk_bytes) for n in needs.values()), strict=True))
+    lines = [f"measures  about {spoken(seconds)} on one core, {size(disk)} of tables and matrices (an estimate):"]
+    for name, need in needs.items():
+        if need.disk_bytes:
+            rows = f"{sum(need.rows.values()):>12,} rows" if need.rows else ""
+            lines.append(f"          {name:12} {spoken(need.seconds):>9}  {size(need.disk_bytes):>9}  {rows}".rstrip())
+    return lines
 
 
 def gpu_memory(plan: Plan, gpu_bytes: int | None) -> list[str]:

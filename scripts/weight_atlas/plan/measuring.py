@@ -1,0 +1,305 @@
+"""What measuring takes: time, memory and disk of each measure, from layer tables, replicates and pairs.
+
+Rows are counted as the measures write them, of replicates that all finish; which pairs there are `weight_atlas.pairs`
+says to both. Bytes of a row and times are fitted to those of the tour (`benchmarks/measuring.py` compares the estimate
+with what 300 cells take).
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from weight_atlas import cell_table, pairs
+from weight_atlas.networks import symmetry
+from weight_atlas.networks.table import Layer, Table
+from weight_atlas.plan.cell import Cell
+from weight_atlas.plan.cost import forward, written
+from weight_atlas.plan.measures import MEASURES, MeasureName
+
+# Bytes of a row of a table beside the ids of its cells.
+ROW = {
+    **{"statistics": 96, "movement": 117, "unchanged": 39, "tolerance": 34, "parameters": 29},
+    **{"features": 163, "pairs": 214, "returns": 118, "aftermath": 49, "paths": 66, "barriers": 59},
+    **{"symmetries": 33, "facts": 79, "checkpoints": 9, "correlations": 111, "spectra": 106, "identical": 26},
+}
+TOLERANCES, POINTS, FACTS = 21, 13, 18  # rows per layer, per line, and in all
+TESTED, TRAINED = 2000, 1000  # images at a point of a line, at most; the latter where there is a BatchNorm
+FEATURES = 4096  # at most
+MEMORY_MB, ROW_MEMORY = 2000, 500  # of a process; bytes of a row while it waits
+
+# Seconds on one thread.
+STARTS = 3.0  # a job: interpreter, torch, data
+SNAPSHOT, TENSOR, VALUE = 1e-3, 7e-5, 2e-9  # reading a snapshot: each, each of its tensors, of its values
+SUMMED = 6e-5  # of a tensor that is summed
+SMALL, LARGE = 3e-9, (3e-3, 3e-10)  # of a value that is summed, and, where there are many: at first, and of each
+COUNTED, COUNTED_LARGE = 6.5e-8, (0.07, 1.2e-9)  # the same of a value that is compared by all tolerances
+BUILT = 1.3e-3  # of a layer of a module that is built and run
+PRODUCT = 1 / 15e9  # of a multiplication in float64, where matrices are multiplied
+ASSIGNED = 5e-11  # of matching d features or channels, times d cubed
+ALIGNED = 1e-6  # of a value, where two networks are aligned
+RANKED = 6e-8  # of a value that is ranked
+SINGULAR = 4e-10  # of singular values: per value and output
+
+
+@dataclass
+class Need:
+    """What a measure takes. rows: {table: how many}; csv, tensors: bytes on disk."""
+
+    seconds: float = 0.0
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    csv: float = 0.0
+    tensors: float = 0.0
+
+    def add(self, other: "Need") -> None:
+        self.seconds += other.seconds
+        self.csv += other.csv
+        self.tensors += other.tensors
+        for table, count in other.rows.items():
+            self.rows[table] = self.rows.get(table, 0) + count
+
+    @property
+    def disk_bytes(self) -> float:
+        """The rows once as measured and once joined with those of the other groups, and the tensors."""
+        return 2 * self.csv + self.tensors
+
+
+Needs = dict[MeasureName, Need]
+
+
+class GroupNeed(NamedTuple):
+    """What a measure job asks a machine for, generously."""
+
+    mem_mb: int
+    minutes: int
+
+
+def group(cells: Sequence[Cell], listed: Mapping[str, cell_table.Cell]) -> Needs:
+    """What the measures of a group of cells take.
+
+    Parameters
+    ----------
+    cells : the cells of a measure group
+    listed : all cells of the plan, as `weight_atlas.cell_table` has them
+    """
+    networks: dict[str, list[Cell]] = {}
+    for cell in cells:
+        key = json.dumps([cell.settings.json["network"], cell.settings.classes], sort_keys=True)
+        networks.setdefault(key, []).append(cell)
+    needs: Needs = {name: Need() for name in MEASURES}
+    for members in networks.values():
+        for name, need in _Network(members, {cell.cell_id: listed[cell.cell_id] for cell in members}).needs().items():
+            needs[name].add(need)
+    if any(cell.kind == "perturb" for cell in cells):
+        needs["facts"] = Need(0.05, {"facts": FACTS}, FACTS * ROW["facts"])
+    return needs
+
+
+def total(groups: Iterable[Needs]) -> Needs:
+    """What the measures of several groups take together."""
+    summed: Needs = {name: Need() for name in MEASURES}
+    for needs in groups:
+        for name, need in needs.items():
+            summed[name].add(need)
+    return summed
+
+
+def asked(needs: Needs, cells: Iterable[Cell]) -> GroupNeed:
+    """What to ask a scheduler for: three times the time, at least half an hour; all rows and matrices in memory.
+
+    A few snapshots are in memory at a time, in 64 bits where channels are matched.
+    """
+    parameters = max(cell.table.parameter_count for cell in cells)
+    seconds = STARTS + sum(need.seconds for need in needs.values())
+    held = sum(need.tensors + ROW_MEMORY * sum(need.rows.values()) for need in needs.values())
+    return GroupNeed(int(MEMORY_MB + (28 * parameters + held) / 1e6), max(30, int(seconds * 3 / 60) + 1))
+
+
+class _Network:
+    """The cells of a group that share a layer table, and what their measures take."""
+
+    def __init__(self, cells: Sequence[Cell], listed: Mapping[str, cell_table.Cell]) -> None:
+        self.cells, self.listed = {cell.cell_id: cell for cell in cells}, listed
+        self.table: Table = cells[0].table
+        self.images = cells[0].data.facts["counts"]["test"] if cells[0].data else 0
+        self.trained = cells[0].data.facts["counts"]["train"] if cells[0].data else 0
+        self.size = cells[0].settings.input.size
+        self.replicates = {cell_id: len(cell["seeds"]) for cell_id, cell in listed.items()}
+        self.models = [(cell_id, seed) for cell_id, cell in listed.items() for seed in cell["seeds"]]
+        self.children = cell_table.children(listed)
+        self.layers = [layer for layer in self.table.layers if layer.parameters]
+        self.norms = sum(layer.kind == "BatchNorm2d" for layer in self.layers)
+        self.learnt = len(self.table.parameters())
+        self.described = self.learnt + 2 * self.norms
+        self.moved = len(self.layers) + 1
+        self.values = self.table.parameter_count + self.table.buffer_count
+
+    @property
+    def reading(self) -> float:
+        """Seconds of reading a snapshot."""
+        return SNAPSHOT + TENSOR * self.described + VALUE * self.values
+
+    @property
+    def summing(self) -> float:
+        """Seconds of comparing the learnable parameters of two."""
+        return SUMMED * self.learnt + _summed(self.table.parameter_count)
+
+    def needs(self) -> Needs:
+        """{measure: what it takes}."""
+        return {
+            "statistics": self._statistics(),
+            "movement": self._movement(),
+            "unchanged": self._unchanged(),
+            "parameters": self._need({"parameters": len(self.cells) * (self.learnt + 1)}, 0.0),
+            "features": self._features(),
+            "pairs": self._pairs(),
+            "retrained": self._retrained(),
+            "symmetries": self._symmetries(),
+            "checkpoints": self._checkpoints(),
+            "correlations": self._correlations(),
+            "spectra": self._spectra(),
+            "filters": self._filters(),
+            "identical": self._identical(),
+        }
+
+    def _need(self, rows: dict[str, int], seconds: float, tensors: float = 0.0, ids: int = 1) -> Need:
+        """ids: how many ids of cells a row has."""
+        length = sum(len(cell_id) * count for cell_id, count in self.replicates.items()) / max(1, len(self.models))
+        return Need(seconds, rows, sum(count * (ROW[table] + ids * length) for table, count in rows.items()), tensors)
+
+    # ------------------------------------------------------------------------------- of every snapshot
+
+    @cached_property
+    def snapshots(self) -> dict[str, int]:
+        """How many snapshots of each replicate of a cell are measured."""
+        return {cell_id: _measured(cell) for cell_id, cell in self.cells.items()}
+
+    def _all_snapshots(self, less: int = 0) -> int:
+        return sum(self.replicates[cell_id] * max(0, count - less) for cell_id, count in self.snapshots.items())
+
+    def _statistics(self) -> Need:
+        count = self._all_snapshots()
+        seconds = count * (self.reading + SUMMED * self.described + _summed(self.values))
+        return self._need({"statistics": count * self.described}, seconds)
+
+    def _movement(self) -> Need:
+        count = 2 * self._all_snapshots(less=1)
+        pairs_of_two = sum(self.replicates[cell_id] * max(0, 2 * one - 3) for cell_id, one in self.snapshots.items())
+        return self._need({"movement": count * self.moved}, pairs_of_two * self.summing)
+
+    def _unchanged(self) -> Need:
+        count = sum(self.replicates[cell_id] for cell_id, snapshots in self.snapshots.items() if snapshots > 1)
+        seconds = count * (6e-4 * self.learnt + _counted(self.table.parameter_count))
+        rows = {"unchanged": count * (self.learnt + 1), "tolerance": count * TOLERANCES * self.moved}
+        return self._need(rows, seconds)
+
+    def _identical(self) -> Need:
+        asked = self._asked("identical") if self.convolutions else []
+        count = sum(self.replicates[cell_id] * self.snapshots[cell_id] for cell_id in asked)
+        return self._need({"identical": count}, count * 3e-3)
+
+    # ------------------------------------------------------------------------------- of the last one
+
+    @property
+    def width(self) -> int:
+        """The number of penultimate features that are compared."""
+        return min(FEATURES, self.table.head.parameters["weight"][1])
+
+    @property
+    def convolutions(self) -> list[Layer]:
+        return [layer for layer in self.table.weight_layers if layer.kind == "Conv2d"]
+
+    def _asked(self, name: MeasureName) -> list[str]:
+        return [cell_id for cell_id, cell in self.listed.items() if name in cell["measures"]]
+
+    def _features(self) -> Need:
+        kinds = (self.images > 0) + (len(self.table.weight_layers) > 1)
+        seen = self.images * (forward(self.table.layers) + PRODUCT * self.width**2) if self.images else 0.0
+        seconds = len(self.models) * (seen + BUILT * len(self.table.layers) + 2e-7 * self.width**2)
+        matrices = len(self.cells) * 2 * self.width**2 if self.images else 0
+        return self._need({"features": kinds * len(self.models)}, seconds, matrices)
+
+    def _pairs(self) -> Need:
+        if not self.images:
+            return Need()
+        originals = dict.fromkeys(model for model in self.models if self._has_original(model[0]))
+        found = pairs.partners(self.listed, self.models, originals)
+        each = 2 * self.reading + self.summing + ASSIGNED * self.width**3
+        each += (self.images * PRODUCT + 3e-8) * self.width**2
+        matrices = len(pairs.with_matrix(found)) * 2 * self.width**2
+        return self._need({"pairs": len(found)}, len(found) * each, matrices, ids=2)
+
+    def _has_original(self, cell_id: str) -> bool:
+        return cell_id in self.children and self.children[cell_id].parent in self.cells
+
+    def _retrained(self) -> Need:
+        own = [cell_id for cell_id in self.children if self._has_original(cell_id)] if self.images else []
+        count = sum(self.replicates[cell_id] for cell_id in own)
+        compared = sum(self.replicates[cell_id] * (3 + (self.children[cell_id].control is not None)) for cell_id in own)
+        modes = 3 if self.norms else 1
+        shown = 2 * POINTS * (min(TESTED, self.images) + (min(TRAINED, self.trained) if self.norms else 0))
+        each = (1.3 * shown + modes * self.images) * forward(self.table.layers) + ALIGNED * self.table.parameter_count
+        seconds = count * (each + 5 * BUILT * len(self.table.layers) + 4 * (self.reading + self.summing))
+        rows = {"returns": compared * self.moved, "aftermath": count * modes, "paths": count * 2 * POINTS}
+        return self._need(rows | {"barriers": count * 2}, seconds)
+
+    def _symmetries(self) -> Need:
+        parents = {child.parent for child in self.children.values()} & self.cells.keys()
+        return self._need({"symmetries": len(parents) * len(symmetry.rows(self.table)) if parents else 0}, 0.0)
+
+    def _filters(self) -> Need:
+        asked = self._asked("filters") if self.convolutions and self.images else []
+        if not asked:
+            return Need()
+        first, last = self.convolutions[0], self.convolutions[-1]
+        each = 4 * math.prod(first.parameters["weight"]) + self.table.channels * self.size**2
+        each += 2 * (math.prod(first.out_shape) + math.prod(last.out_shape))
+        return Need(len(asked) * 0.05, {}, 0.0, len(asked) * each)
+
+    # ------------------------------------------------------------------------------- at checkpoints
+
+    def _points(self, *names: MeasureName) -> dict[tuple[str, int], list[str]]:
+        """The names of the checkpoints of each model of which one of these measures is taken."""
+        found: dict[tuple[str, int], list[str]] = {}
+        for cell_id, cell in self.listed.items():
+            named = cell["checkpoints"]
+            if named or {*names} & {*cell["measures"]}:
+                own = [*named.get("epochs", named)] or ["first", "last"][: self.snapshots[cell_id]]
+                found |= {(cell_id, seed): own for seed in cell["seeds"]}
+        return found
+
+    def _checkpoints(self) -> Need:
+        names = self._points("checkpoints", "correlations", "spectra").values()
+        return self._need({"checkpoints": sum(map(len, names))}, 0.0)
+
+    def _correlations(self) -> Need:
+        points = self._points("correlations")
+        found = pairs.at_checkpoints(self.listed, points) if points else ()
+        ways = [3 if pair.is_matched else 1 for pair in found]
+        each = RANKED * self.values + 2e-4 * self.described
+        matched = ASSIGNED * sum(layer.out_shape[0] ** 3 for layer in self.layers) + ALIGNED * self.values / 2
+        seconds = len(ways) * 2 * self.reading + sum(ways) * each + sum(way > 1 for way in ways) * matched
+        return self._need({"correlations": sum(ways) * self.described}, seconds, ids=2)
+
+    def _spectra(self) -> Need:
+        count = sum(map(len, self._points("spectra").values()))
+        weights = self.table.weight_layers
+        each = sum(SINGULAR * math.prod(one.parameters["weight"]) * one.parameters["weight"][0] for one in weights)
+        return self._need({"spectra": count * len(weights)}, count * (self.reading + each + 4e-4 * len(weights)))
+
+
+def _summed(values: int) -> float:
+    return min(SMALL * values, LARGE[0] + LARGE[1] * values)
+
+
+def _counted(values: int) -> float:
+    return min(COUNTED * values, COUNTED_LARGE[0] + COUNTED_LARGE[1] * values)
+
+
+def _measured(cell: Cell) -> int:
+    """How many snapshots of a replicate are measured: the start and those that it writes; given ones all."""
+    if cell.kind == "given":
+        return len(cell.settings.snapshots)
+    return 1 + len(written(cell))
