@@ -16,7 +16,7 @@ from weight_atlas.cell_table import Cell, Child, Named
 FEW = 6  # levels, all pairs of which are compared
 SAMPLED = 20  # further pairs of more levels
 NEXT = 3  # seeds that a seed is compared with: all pairs of 7
-MATRICES = 40  # of features, that are kept of the pairs of a factor and network
+MATRICES, MATRIX_BYTES = 40, 500_000_000  # of features, that are kept of the pairs of a factor and network, at most
 
 Key = tuple[str, int]  # a replicate, by its cell and seed
 
@@ -253,17 +253,19 @@ def _relatives(
             yield Pair((child.control, seed), model, "control", control_label, label)
 
 
-def with_matrix(pairs: Sequence[Pair]) -> set[Pair]:
-    """Those of the pairs whose correlations between features are kept as a matrix.
+def with_matrix(pairs: Sequence[Pair], width: int) -> set[Pair]:
+    """Those of the pairs whose correlations between features are kept as a matrix, float16 [width, width].
 
     The first pair of each factor and its two levels; all pairs of seeds count as one, since seeds are no levels. Of the
-    perturbed ones each cell's first pair with its original, and none with a control. Of each factor at most MATRICES.
+    perturbed ones each cell's first pair with its original, and none with a control. Of each factor at most MATRICES,
+    and as many as MATRIX_BYTES hold.
     """
+    most = max(1, min(MATRICES, MATRIX_BYTES // (2 * width**2)))
     firsts: dict[tuple[str, ...], Pair] = {}
     held: Counter[str] = Counter()
     for pair in pairs:
         kind = {"seed": ("seed",), "original": ("original", pair.b[0])}.get(pair.factor, pair[2:])
-        if pair.factor != "control" and kind not in firsts and held[pair.factor] < MATRICES:
+        if pair.factor != "control" and kind not in firsts and held[pair.factor] < most:
             firsts[kind] = pair
             held[pair.factor] += 1
     return {*firsts.values()}

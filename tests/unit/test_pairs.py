@@ -1,5 +1,6 @@
 """Which cells and seeds are compared: all pairs of few, and of many those that a question needs, and a sample."""
 
+from collections import Counter
 from itertools import combinations, product
 
 import pytest
@@ -83,3 +84,13 @@ def test_seeds_are_compared_evenly(count):
     assert len(set(chosen)) == len(chosen) and all(one < other for one, other in chosen)
     assert chosen == [*combinations(seeds, 2)] if count <= 7 else len(chosen) == 3 * count
     assert len({sum(seed in pair for pair in chosen) for seed in seeds}) <= 1
+
+
+@pytest.mark.parametrize(("width", "most"), [(84, 40), (4096, 14), (40_000, 1)])
+def test_few_matrices_are_kept_of_many_pairs(width, most):
+    cells = grid(rate=range(30), init="abc")
+    chosen = pairs.partners(cells, [(cell, seed) for cell in cells for seed in range(3)], {})
+    kept = pairs.with_matrix(chosen, width)
+    assert Counter(pair.factor for pair in kept) == {"rate": most, "init": min(3, most), "seed": 1}
+    levels = [pair[2:] for pair in kept if pair.factor != "seed"]
+    assert len(set(levels)) == len(levels), "one of each two levels"

@@ -205,7 +205,7 @@ class Jobs:
     @functools.cache  # noqa: B019 (as above)
     def _group_need(self, group: str) -> measuring.GroupNeed:
         cells = [self.plan.cells[cell] for cell in self.plan.groups[group]]
-        return measuring.asked(measuring.group(cells, self.plan.listed), cells)
+        return measuring.asked(measuring.group(cells, self.plan.listed, self.plan.config.device), cells)
 
     def group_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """MB of memory, doubled at each attempt."""

@@ -16,7 +16,7 @@ from weight_atlas import cell_table, pairs
 from weight_atlas.networks import symmetry
 from weight_atlas.networks.table import Layer, Table
 from weight_atlas.plan.cell import Cell
-from weight_atlas.plan.cost import forward, written
+from weight_atlas.plan.cost import GPU, forward, written
 from weight_atlas.plan.measures import MEASURES, MeasureName
 
 # Bytes of a row of a table beside the ids of its cells.
@@ -76,13 +76,14 @@ class GroupNeed(NamedTuple):
     minutes: int
 
 
-def group(cells: Sequence[Cell], listed: Mapping[str, cell_table.Cell]) -> Needs:
+def group(cells: Sequence[Cell], listed: Mapping[str, cell_table.Cell], device: str = "cpu") -> Needs:
     """What the measures of a group of cells take.
 
     Parameters
     ----------
     cells : the cells of a measure group
     listed : all cells of the plan, as `weight_atlas.cell_table` has them
+    device : where networks are run: `cuda`, or another, which counts as a thread of a processor
     """
     networks: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -90,7 +91,8 @@ def group(cells: Sequence[Cell], listed: Mapping[str, cell_table.Cell]) -> Needs
         networks.setdefault(key, []).append(cell)
     needs: Needs = {name: Need() for name in MEASURES}
     for members in networks.values():
-        for name, need in _Network(members, {cell.cell_id: listed[cell.cell_id] for cell in members}).needs().items():
+        own = {cell.cell_id: listed[cell.cell_id] for cell in members}
+        for name, need in _Network(members, own, device).needs().items():
             needs[name].add(need)
     if any(cell.kind == "perturb" for cell in cells):
         needs["facts"] = Need(0.05, {"facts": FACTS}, FACTS * ROW["facts"])
@@ -120,9 +122,10 @@ def asked(needs: Needs, cells: Iterable[Cell]) -> GroupNeed:
 class _Network:
     """The cells of a group that share a layer table, and what their measures take."""
 
-    def __init__(self, cells: Sequence[Cell], listed: Mapping[str, cell_table.Cell]) -> None:
+    def __init__(self, cells: Sequence[Cell], listed: Mapping[str, cell_table.Cell], device: str) -> None:
         self.cells, self.listed = {cell.cell_id: cell for cell in cells}, listed
         self.table: Table = cells[0].table
+        self.forward = forward(self.table.layers) / (GPU if device == "cuda" else 1)  # seconds, of one image
         self.images = cells[0].data.facts["counts"]["test"] if cells[0].data else 0
         self.trained = cells[0].data.facts["counts"]["train"] if cells[0].data else 0
         self.size = cells[0].settings.input.size
@@ -216,7 +219,7 @@ class _Network:
 
     def _features(self) -> Need:
         kinds = (self.images > 0) + (len(self.table.weight_layers) > 1)
-        seen = self.images * (forward(self.table.layers) + PRODUCT * self.width**2) if self.images else 0.0
+        seen = self.images * (self.forward + PRODUCT * self.width**2) if self.images else 0.0
         seconds = len(self.models) * (seen + BUILT * len(self.table.layers) + 2e-7 * self.width**2)
         matrices = len(self.cells) * 2 * self.width**2 if self.images else 0
         return self._need({"features": kinds * len(self.models)}, seconds, matrices)
@@ -228,7 +231,7 @@ class _Network:
         found = pairs.partners(self.listed, self.models, originals)
         each = 2 * self.reading + self.summing + ASSIGNED * self.width**3
         each += (self.images * PRODUCT + 3e-8) * self.width**2
-        matrices = len(pairs.with_matrix(found)) * 2 * self.width**2
+        matrices = len(pairs.with_matrix(found, self.width)) * 2 * self.width**2
         return self._need({"pairs": len(found)}, len(found) * each, matrices, ids=2)
 
     def _has_original(self, cell_id: str) -> bool:
@@ -240,7 +243,7 @@ class _Network:
         compared = sum(self.replicates[cell_id] * (3 + (self.children[cell_id].control is not None)) for cell_id in own)
         modes = 3 if self.norms else 1
         shown = 2 * POINTS * (min(TESTED, self.images) + (min(TRAINED, self.trained) if self.norms else 0))
-        each = (1.3 * shown + modes * self.images) * forward(self.table.layers) + ALIGNED * self.table.parameter_count
+        each = (1.3 * shown + modes * self.images) * self.forward + ALIGNED * self.table.parameter_count
         seconds = count * (each + 5 * BUILT * len(self.table.layers) + 4 * (self.reading + self.summing))
         rows = {"returns": compared * self.moved, "aftermath": count * modes, "paths": count * 2 * POINTS}
         return self._need(rows | {"barriers": count * 2}, seconds)

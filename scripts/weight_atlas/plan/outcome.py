@@ -160,9 +160,10 @@ def measures(plan: Plan) -> list[str]:
     sure = [cells for cells in groups if all(cell.is_known for cell in cells)]
     if not sure:
         return []
-    needs = measuring.total(measuring.group(cells, plan.listed) for cells in sure)
+    needs = measuring.total(measuring.group(cells, plan.listed, plan.config.device) for cells in sure)
     seconds, disk = (sum(values) for values in zip(*((n.seconds, n.disk_bytes) for n in needs.values()), strict=True))
-    lines = [f"measures  about {spoken(seconds)} on one core, {size(disk)} of tables and matrices (an estimate):"]
+    core = "one core with a GPU" if plan.config.device == "cuda" else "one core"
+    lines = [f"measures  about {spoken(seconds)} on {core}, {size(disk)} of tables and matrices (an estimate):"]
     for name, need in needs.items():
         if need.disk_bytes:
             rows = f"{sum(need.rows.values()):>12,} rows" if need.rows else ""

@@ -39,7 +39,7 @@ class Pairs(ModelMeasure):
         self._say_sampled()
         originals = self._originals()
         chosen = partners(self.network.cells, list(self.models), originals)
-        kept = with_matrix(chosen)
+        kept = with_matrix(chosen, len(self.models[chosen[0].b].features.mean)) if chosen else set()
         for pair in chosen:
             a, b = self.models.get(pair.a), self.models[pair.b]
             if pair.factor == "original":
