@@ -85,7 +85,7 @@ def test_differences_are_to_the_reference_and_to_the_control(plain):
 
 def test_what_helps_is_told_both_ways(plain, tmp_path):
     gain, gap, more = augmented.answer(plain.tables, plain.only)
-    assert gain.startswith("Yes: flipped (+") and gain.endswith(" against twice) clearly gains test accuracy; 3 tried.")
+    assert gain.startswith("Yes: flipped (+") and " against twice) clearly gains test accuracy; 3 tried." in gain
     assert "turned" not in gain and gap.startswith("Yes: ") and "close the gap" in gap
     assert more.startswith("More images alone (twice, 2 times each) change test accuracy by +")
     bad = {level: (0.6, 0.9) for level in LEVELS}
@@ -93,6 +93,19 @@ def test_what_helps_is_told_both_ways(plain, tmp_path):
     gain, gap, _ = augmented.answer(other.tables, other.only)
     assert gain.startswith("No: none of 3 changes clearly gains test accuracy; the most is ")
     assert gap.startswith("No: none of 3 changes clearly closes the gap")
+
+
+def test_a_change_that_costs_is_told(tmp_path):
+    worse = GOOD | {"turned": (0.50, 0.99)}
+    found = built(tmp_path, worse)
+    gain, gap, _ = augmented.answer(found.tables, found.only)
+    assert gain.startswith("Yes: flipped (+") and " By contrast turned (−" in gain and gain.endswith("clearly lose it.")
+    assert " By contrast turned (+" in gap and gap.endswith("clearly widens it.")
+    plan = design({name: LEVELS[name] for name in ("none", "twice", "turned")})
+    alone = built(tmp_path / "alone", worse, plan)
+    assert augmented.answer(alone.tables, alone.only)[0].endswith(
+        "clearly loses test accuracy against twice, the only change tried."
+    )
 
 
 def test_one_change_that_does_not_help(tmp_path):
@@ -121,7 +134,7 @@ def test_changes_on_the_fly_need_no_control(tmp_path):
     assert "cannot be told apart" not in augmented.effects(found.tables, found.only)[0].caption
 
 
-def test_exhibits_have_words_and_numbers(plain):
+def test_exhibits_have_words_and_numbers(plain, tmp_path):
     [item], [table] = (part(plain.tables, plain.only) for part in (augmented.effects, augmented.table))
     assert item.title == "What each images changes" and item.name == "study-effects"
     assert len(item.figure.axes) == 3 and len(item.data) == 3 * (4 + 2)
@@ -133,7 +146,8 @@ def test_exhibits_have_words_and_numbers(plain):
             100 * own[level].mean(), abs=0.05
         )
     assert rows.loc["none", "to the reference"] == rows.loc["thrice", "to the control"] == ""
-    exhibit.picture(item)
+    exhibit.write_png(tmp_path, [item], faults := [])
+    assert not faults
 
 
 def test_other_names_give_the_same_numbers(plain, tmp_path):

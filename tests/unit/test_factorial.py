@@ -218,8 +218,8 @@ def test_a_combination_that_the_config_leaves_out_is_said(tmp_path):
     found = built(tmp_path, by_batch, design(exclude=[{"batch": "16", "rate": "0.1"}]))
     assert not found.only.complete
     items = drawn(found)
-    assert len(items["study-grid"].data) == 5 and len(items["study-table"].data) == 5
-    for kind in ("grid", "levels", "interactions", "table"):
+    assert len(items["study-means"].data) == 5 and len(items["study-table"].data) == 5
+    for kind in ("means", "levels", "interactions", "table"):
         assert "The config leaves some combinations out." in items[f"study-{kind}"].caption
     assert len(factorial.answer(found.tables, found.only)) == 2
 

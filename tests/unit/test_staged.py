@@ -54,7 +54,7 @@ def test_what_a_stage_does_is_told_both_ways(tmp_path):
     assert "does not clearly change validation accuracy" in staged.answer(wide.tables, wide.only)[0]
 
 
-def test_the_course_marks_its_stages(plain):
+def test_the_course_marks_its_stages(plain, tmp_path):
     [item] = staged.course(plain.tables, plain.only)
     assert item.name == "study-course" and item.title == "Training by stages"
     assert "2 epochs with 2 layers frozen at a learning rate of 0.1, then 2 epochs with no layer frozen" in item.caption
@@ -64,7 +64,8 @@ def test_the_course_marks_its_stages(plain):
     own = pd.read_csv(plain.tables.folder / "metrics.csv").query("epoch == 4")["test_accuracy"]
     shown = item.data.query("quantity == 'test_accuracy' and epoch == 4").iloc[0]
     assert shown["mean"] == pytest.approx(own.mean()) and shown["n"] == 3
-    exhibit.picture(item)
+    exhibit.write_png(tmp_path, [item], faults := [])
+    assert not faults
 
 
 def test_the_table_has_every_stage_of_every_cell(tmp_path):
@@ -141,7 +142,8 @@ def test_cells_are_compared_with_the_first(tmp_path):
     assert [row["mean"], row["low"], row["high"]] == pytest.approx([0.104, low, high])
     [text] = staged.compared_answer(found.tables, experiments=["other", "one"])
     assert text.startswith("one (lenet5) is clearly below other (lenet1): −10.4 points")
-    exhibit.picture(item)
+    exhibit.write_png(tmp_path, [item], faults := [])
+    assert not faults
 
 
 def test_what_cannot_be_told_apart_is_said(tmp_path):

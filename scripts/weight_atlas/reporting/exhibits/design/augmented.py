@@ -274,7 +274,7 @@ def _examples(
     )
     alt = f"Grid of images, {len(shown)} rows ({', '.join(shown)}) by {count} classes."
     data = pd.DataFrame([{axis: name, "images": len(own)} for name, own in shown.items()])
-    name = "-".join(filter(None, [prefix(experiment), "images", slug(dataset)]))
+    name = "-".join(filter(None, [prefix(experiment), "examples", slug(dataset)]))
     return Exhibit(name, f"What each {axis} does", caption, alt, data, fig, raster=True, tab=dataset)
 
 
@@ -324,7 +324,10 @@ def _told(shown: Augmented, family: str) -> list[str]:
     levels = [level for level in shown.axis.levels if changed(shown.trainings[level]) and level != shown.axis.reference]
     where = f"{family}: " if family else ""
     told = []
-    for outcome, sign, *words in (("best_valid", 1, "gain", "test accuracy"), ("gap", -1, "close", "the gap")):
+    for outcome, sign, *words in (
+        ("best_valid", 1, "gain", "lose", "test accuracy"),
+        ("gap", -1, "close", "widen", "the gap"),
+    ):
         found = [
             shown.difference(family, outcome, level, CONTROL if level in shown.controls else REFERENCE)
             for level in levels
@@ -343,16 +346,28 @@ def _told(shown: Augmented, family: str) -> list[str]:
     return told
 
 
-def _verdict(rows: Sequence[Row], sign: int, verb: str, what: str) -> str:
-    """Which of some differences are clear and of the wanted sign, or that none is and which comes closest."""
-    clear = [row for row in rows if row["q"] < grid.LEVEL and row["mean"] * sign > 0]
+def _verdict(rows: Sequence[Row], sign: int, verb: str, opposite: str, what: str) -> str:
+    """Which of some differences are clear and of the wanted sign, or that none is and which comes closest; then which
+    are clear and of the other sign."""
     several = len({row["to"] for row in rows}) > 1
     against = "" if several else f" against {rows[0]['to']}"
     named = {row["level"]: f"{grid.amount(row)}{' against ' + row['to'] if several else ''}" for row in rows}
-    if clear:
-        words = enumerated([f"{row['level']} ({named[row['level']]})" for row in clear])
-        return f"Yes: {words} clearly {verb}{'s' * (len(clear) == 1)} {what}{against}; {len(rows)} tried."
+    good, bad = (
+        [row["level"] for row in rows if row["q"] < grid.LEVEL and row["mean"] * wanted > 0] for wanted in (sign, -sign)
+    )
     best = max(rows, key=lambda row: row["mean"] * sign)["level"]
-    if len(rows) == 1:
-        return f"No: {best}, the only change tried, does not clearly {verb} {what}{against}: {named[best]}."
-    return f"No: none of {len(rows)} changes clearly {verb}s {what}{against}; the most is {best}, {named[best]}."
+    if good:
+        text = f"Yes: {_do(good, named, verb)} {what}{against}; {len(rows)} tried."
+    elif bad and len(rows) == 1:
+        return f"No: {_do(bad, named, opposite)} {what}{against}, the only change tried."
+    elif len(rows) == 1:
+        text = f"No: {best}, the only change tried, does not clearly {verb} {what}{against}: {named[best]}."
+    else:
+        text = f"No: none of {len(rows)} changes clearly {verb}s {what}{against}; the most is {best}, {named[best]}."
+    return text + (f" By contrast {_do(bad, named, opposite)} it." if bad else "")
+
+
+def _do(levels: Sequence[str], named: Mapping[str, str], verb: str) -> str:
+    """ "flip (+2.1 points [1.6, 2.6]) clearly gains"."""
+    words = enumerated([f"{level} ({named[level]})" for level in levels])
+    return f"{words} clearly {verb}{'s' * (len(levels) == 1)}"

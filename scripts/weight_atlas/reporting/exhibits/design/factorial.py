@@ -167,7 +167,7 @@ def _heatmap(study: Factorial, family: Family) -> Exhibit:
     )
     return study.exhibit(
         family,
-        "grid",
+        "means",
         title=f"{outcome.words[:1].upper()}{outcome.words[1:]} by {enumerated(factors)}",
         caption=" ".join(caption.split()),
         alt=f"Heatmap of {plural(len(data), 'cell')}. {seen}",

@@ -346,6 +346,23 @@ def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str 
 # ------------------------------------------------------------------------------------------- answers
 
 
+def reached(tables: Tables, experiment: Experiment) -> list[str]:
+    """What the cells of an experiment reach on test: each of few, else the least and the most.
+
+    Raises
+    ------
+    NothingToShow
+        Where no run has finished.
+    """
+    found = labelled(tables, experiment)
+    rows = grid.reached(found)
+    means = {name: grid.interval(rows.loc[rows["curve"] == name, "best_valid"]) for name in found.values("curve")}
+    ranked = sorted((name for name, mean in means.items() if mean["n"]), key=lambda name: float(means[name]["mean"]))
+    shown = ranked[::-1] if len(ranked) <= 3 else [ranked[-1], ranked[0]]
+    words = enumerated([f"{name} {grid.share(means[name])} (n = {means[name]['n']})" for name in shown])
+    return [f"Test accuracy at the best validation epoch: {words}."]
+
+
 def answer(tables: Tables, experiment: Experiment) -> list[str]:
     """What the first epoch of the second stage changes.
 
