@@ -2,14 +2,18 @@
 
 import math
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED
 from weight_atlas.reporting.claims.scopes import outside, ruled, settled
-from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.experiments import anova_figures, augmentation, stages
-from weight_atlas.reporting.exhibits.experiments.anova_figures import COUNT, q
+from weight_atlas.reporting.exhibits.design import effects, grid, staged
+from weight_atlas.reporting.exhibits.design.factorial import combination
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 
+# What the report's experiments, axes and levels are called.
+ONE, BLOCKS, PENALTY, AUGMENTATION, TRANSFER = "handmade", "blocks", "penalty", "augmentation", "transfer"
+COUNT, KERNEL = "block-count", "kernel"
+FACTORS = {BLOCKS: (COUNT, KERNEL), PENALTY: ("alpha", "lambda", "dropout")}
+NONE, CONTROL = "none", "duplicate"
 HANDMADE = 0.6916222  # of claim 004-1
 FEW, MANY = ("1", "3"), "5"  # numbers of blocks, of claims 004-2 and 004-4
 LARGE = ("4", "5")  # kernels
@@ -18,9 +22,21 @@ JUMP = (0.14, 0.16)  # "15 points" of claim 004-8
 VALID = "valid_accuracy"
 
 
+def single(tables, experiment):
+    """The Tables of an experiment of one cell: of several, those of the first."""
+    found = grid.part(tables, experiment)
+    return found.part(cell_id=found.cells["cell_id"].iloc[0])
+
+
+def factorial(tables, experiment):
+    """(Tables of a grid, {factor: its levels}, `grid.reached` of it)."""
+    found = grid.part(tables, experiment, *FACTORS[experiment])
+    return found, {name: grid.levels(found, name) for name in FACTORS[experiment]}, grid.reached(found)
+
+
 def handmade(claim, tables):
     """004-1: the hand-made network reaches 69.16 % on test."""
-    found = stages.opened(tables, stages.HANDMADE)
+    found = single(tables, ONE)
     rows = grid.reached(found)
     mean = grid.interval(rows["best_valid"].dropna())
     if not mean["n"]:
@@ -40,19 +56,19 @@ def handmade(claim, tables):
 
 def term(tables, experiment, name):
     """The line of the analysis of validation accuracy for a term, a dict; None where it has no test."""
-    try:
-        found = anova_figures.terms(tables, experiment)
-    except NothingToShow:
-        return None
-    own = found[(found["outcome"] == VALID) & (found["term"] == name) & found["q"].notna()]
-    return None if own.empty else own.iloc[0].to_dict()
+    for row in effects.records(effects.analysis(tables)):
+        of = (row["experiment"], row["outcome"], set(row["term"].split(":")))
+        if of == (experiment, VALID, set(name.split(":"))) and math.isfinite(row["q"]):
+            return row
+    return None
 
 
 def tested(line, words):
     """ "Main effect of blocks: F 31.2, q < 0.001, partial ω² 0.71." of a line of the analysis."""
     if line is None:
         return f"{words}: no test, for lack of replicates."
-    return f"{words}: F {style.number(line['F'], 3)}, q {q(line['q'])}, partial ω² {style.number(line['omega'], 2)}."
+    ratio, omega = style.number(line["F"], 3), style.number(line["omega"], 2)
+    return f"{words}: F {ratio}, {effects.q_words(line['q'])}, partial ω² {omega}."
 
 
 def by_level(rows, axis):
@@ -67,13 +83,13 @@ def listed(means, levels):
 
 def blocks(claim, tables):
     """004-2: 1 or 3 blocks are best: each beats 5, averaged over kernels and paired by seed."""
-    found, _, levels, rows = anova_figures.opened(tables, "blocks")
+    found, levels, rows = factorial(tables, BLOCKS)
     means = by_level(rows, COUNT)
     few = [level for level in FEW if level in means]
     if MANY not in means or not few:
         raise NothingToShow("the grid has no 5 blocks to compare with 1 or 3.")
     changes = {level: grid.interval(means[level] - means[MANY]) for level in few}
-    line = term(tables, "blocks", COUNT)
+    line = term(tables, BLOCKS, COUNT)
     words = ", ".join(f"{level} less {MANY} {grid.amount(change)}" for level, change in changes.items())
     each = listed(means, levels[COUNT])
     text = f"Validation accuracy by number of blocks: {each}; {words}. {tested(line, 'Main effect of blocks')}"
@@ -92,7 +108,7 @@ def clear(line):
 
 def kernels(claim, tables):
     """004-3: larger kernels are better: the slope over the kernel's size, averaged over blocks, seed by seed."""
-    found, _, levels, rows = anova_figures.opened(tables, "blocks")
+    found, levels, rows = factorial(tables, BLOCKS)
     slope = grid.interval(grid.slopes(rows, "kernel", VALID))
     if not slope["n"]:
         raise NothingToShow("the grid has one kernel.")
@@ -115,17 +131,17 @@ def by_sign(change):
 def together(claim, tables):
     """004-4: few blocks with large kernels are best: the slope over kernels is steeper with the fewest blocks than with
     the most, seed by seed, and the best cell has few blocks and a large kernel."""
-    found, factors, levels, rows = anova_figures.opened(tables, "blocks")
+    found, levels, rows = factorial(tables, BLOCKS)
     few, many = levels[COUNT][0], levels[COUNT][-1]
     slopes = [grid.slopes(rows[rows[COUNT] == level], "kernel", VALID) for level in (few, many)]
     change = grid.interval((slopes[0] - slopes[1]).dropna())
     if few == many or not change["n"]:
         raise NothingToShow("the grid has not two numbers of blocks with several kernels.")
-    means = grid.means(found, VALID, factors, rows)
+    means = grid.means(found, VALID, list(levels), rows)
     best = means.loc[means[means["n"] > 0]["mean"].idxmax()]
-    line = term(tables, "blocks", f"{COUNT}:kernel")
+    line = term(tables, BLOCKS, f"{COUNT}:{KERNEL}")
     text = (
-        f"The best cell is {anova_figures.named(best, factors)}, {grid.share(best)}. A pixel more of the kernel gains "
+        f"The best cell is {combination(best, list(levels))}, {grid.share(best)}. A pixel more of the kernel gains "
         f"{grid.amount(change, 2)} more with {few} than with {many} blocks. "
         f"{tested(line, 'Interaction of blocks and kernel')}"
     )
@@ -138,12 +154,12 @@ def together(claim, tables):
 
 def dropout(claim, tables):
     """004-5: dropout matters most: the largest of the three main effects, by partial omega squared."""
-    found, factors, *_ = anova_figures.opened(tables, "penalty")
-    lines = {name: term(tables, "penalty", name) for name in factors}
+    found, levels, _ = factorial(tables, PENALTY)
+    lines = {name: term(tables, PENALTY, name) for name in levels}
     if None in lines.values():
         raise NothingToShow("the grid has too few finished runs for an analysis of variance.")
     order = sorted(lines, key=lambda name: -lines[name]["omega"])
-    words = "; ".join(tested(lines[name], f"{anova_figures.word(name)}").removesuffix(".") for name in order)
+    words = "; ".join(tested(lines[name], name).removesuffix(".") for name in order)
     text = f"Main effects on validation accuracy, the largest first: {words}."
     verdict = UNTESTED
     if clear(lines[order[0]]):
@@ -153,7 +169,7 @@ def dropout(claim, tables):
 
 def strength(claim, tables):
     """004-6: accuracy falls slightly with lambda: the slope over its logarithm, seed by seed."""
-    found, _, levels, rows = anova_figures.opened(tables, "penalty")
+    found, levels, rows = factorial(tables, PENALTY)
     slope = grid.interval(grid.slopes(rows, "lambda", VALID, lambda level: math.log10(float(level))))
     if not slope["n"]:
         raise NothingToShow("the grid has one lambda.")
@@ -172,17 +188,15 @@ def strength(claim, tables):
 def augmented(claim, tables):
     """004-7: augmentation overfits less and gains little: the gap and the accuracy against doubled pictures, averaged
     over the kinds of augmentation, seed by seed."""
-    found, names, made = augmentation.differences(tables)
-    kinds = [name for name in names if name != augmentation.NONE]
+    found = grid.part(tables, AUGMENTATION, AUGMENTATION)
     rows = grid.reached(found)
-    control = rows[rows[augmentation.AXIS] == augmentation.CONTROL]
-    mixed = rows[rows[augmentation.AXIS].isin(kinds)]
+    kinds = [name for name in found.values(AUGMENTATION) if name not in (NONE, CONTROL)]
+    control, mixed = rows[rows[AUGMENTATION] == CONTROL], rows[rows[AUGMENTATION].isin(kinds)]
     gap, gain = (grid.paired(control, mixed, outcome) for outcome in ("gap", "best_valid"))
     if not gap["n"]:
         raise NothingToShow("no augmentation has finished together with its control.")
-    each = ", ".join(
-        f"{row['level']} {grid.amount(row)}" for row in made if row["outcome"] == "best_valid" and row["level"] in kinds
-    )
+    own = {name: grid.paired(control, rows[rows[AUGMENTATION] == name], "best_valid") for name in kinds}
+    each = ", ".join(f"{name} {grid.amount(row)}" for name, row in own.items())
     text = (
         f"Against the same pictures twice, augmentation changes the gap of train to test by {grid.amount(gap)} and "
         f"test accuracy by {grid.amount(gain)}, on average over {len(kinds)} kinds (accuracy: {each}). Little is up "
@@ -193,14 +207,16 @@ def augmented(claim, tables):
         verdict = CONTRADICTED
     elif gap["high"] < 0 and gain["low"] > 0 and gain["mean"] <= LITTLE:
         verdict = REPRODUCED
-    return ruled(claim, found, verdict, text, {"gap": gap, "accuracy": gain, "differences": made})
+    return ruled(claim, found, verdict, text, {"gap": gap, "accuracy": gain, "differences": own})
 
 
 def unfreezing(claim, tables):
     """004-8: unfreezing gains 15 points in its first epoch: validation accuracy less that of the last frozen epoch."""
-    found = stages.opened(tables, stages.TRANSFER)
-    _, jumps = stages.unfrozen(found)
-    first = jumps[jumps["epoch"] == jumps["epoch"].min()]
+    found = single(tables, TRANSFER)
+    jumps = staged.unfrozen(found)
+    first = jumps[jumps["stage"] == 1]
+    if first.empty:
+        raise NothingToShow("no run has reached a second stage.")
     valid, test = (grid.interval(first[name]) for name in ("valid_jump", "test_jump"))
     text = (
         f"In the first epoch after unfreezing validation accuracy changes by {grid.amount(valid)}, test accuracy by "
@@ -216,12 +232,13 @@ def unfreezing(claim, tables):
 
 def warning(found):
     """That test pictures may be known to the start, where they may be."""
-    return f" {stages.CONTAMINATED}" if stages.contaminated(found) else ""
+    text = staged.overlap(found)
+    return f" {text}" if text else ""
 
 
 def tuned(claim, tables):
     """004-9: fine-tuned VGG19 beats the hand-made network: the difference on test, paired by seed."""
-    both = [stages.opened(tables, name) for name in (stages.HANDMADE, stages.TRANSFER)]
+    both = [single(tables, name) for name in (ONE, TRANSFER)]
     rows = [grid.reached(found) for found in both]
     change = grid.paired(*rows, "best_valid")
     if not change["n"]:
