@@ -272,8 +272,9 @@ def test_three_hundred_cells_stay_readable(tmp_path):
     more = replace(found.only, axes=(replace(batch, levels=(*batch.levels, *"abcde")), rate))
     with pytest.raises(NothingToShow, match="25 × 15 combinations are too many for a map"):
         factorial.heatmaps(found.tables, more)
-    [item] = factorial.distributions(found.tables, more)
-    assert all(len(axes.get_xticks()) <= factorial.MOST for axes in item.figure.axes)
+    assert [len(axes.get_xticks()) for axes in items[1].figure.axes] == [10, 8], "labels do not touch"
+    assert len(items[2].figure.axes[0].lines) == factorial.LINES
+    assert "Lines are of at most 8 levels." in items[2].caption
 
 
 def test_of_many_terms_the_figure_has_the_largest_and_the_table_all(tmp_path):

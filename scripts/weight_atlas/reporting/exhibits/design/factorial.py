@@ -31,6 +31,7 @@ MOST = 20  # levels of a factor in a map, and labels on an axis
 MAPS = 12  # in one figure
 ROWS, COLUMNS = 8, 12  # of maps that stand side by side, so that a number fits into each cell
 ACROSS = 3  # panels side by side
+LINES = 8  # levels of one panel
 BOX = "#D5DCE4"
 
 
@@ -144,7 +145,7 @@ def _heatmap(study: Factorial, family: Family) -> Exhibit:
     for axes, panel in zip(axes_of.flat, panels, strict=False):
         here = dict(zip(others, panel, strict=True))
         own = data[(data[others] == list(panel)).all(axis=1)]
-        image = _map(axes, study, own, scale, written)
+        image = _map(axes, study, own, scale, across, written)
         axes.set_title(combination(here, others))
     for axes in axes_of[:, 0]:
         axes.set_ylabel(down)
@@ -176,13 +177,14 @@ def _heatmap(study: Factorial, family: Family) -> Exhibit:
     )
 
 
-def _map(axes: Axes, study: Factorial, cells: pd.DataFrame, scale: Normalize, written: bool) -> Any:
-    """One map; returns its image."""
+def _map(axes: Axes, study: Factorial, cells: pd.DataFrame, scale: Normalize, across: int, written: bool) -> Any:
+    """One map of so many beside one another; returns its image."""
     down, right = list(study.factors.values())[:2]
     one, other = list(study.factors)[:2]
     means = cells.set_index([one, other])["mean"].unstack().reindex(index=down, columns=right)
     image = style.heatmap(axes, means * study.outcome.scale, scale, style.SEQUENTIAL, down, right)
     axes.tick_params(axis="x", rotation=0)
+    _ticks(axes, right, style.WIDTH / across)
     for cell in records(cells) if written else []:
         _write(axes, image, right.index(cell[other]), down.index(cell[one]), cell, study.outcome)
     return image
@@ -224,6 +226,12 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     return [Exhibit(name, title, " ".join(caption.split()), alt, frame, columns=columns)]
 
 
+def _ticks(axes: Axes, levels: Sequence[str], inches: float) -> None:
+    """Label as many levels of a horizontal axis as fit beside one another."""
+    step = math.ceil(len(levels) * (0.085 * max(map(len, levels)) + 0.12) / inches)
+    axes.set_xticks(range(0, len(levels), step), levels[::step])
+
+
 # ------------------------------------------------------------------------------------------- one factor at a time
 
 
@@ -236,8 +244,9 @@ def distributions(tables: Tables, experiment: Experiment, *, outcome: str = "") 
 def _distribution(study: Factorial, family: Family) -> Exhibit:
     factors, outcome = study.factors, study.outcome
     widths = [len(levels) + 0.6 for levels in factors.values()]
-    fig = style.figure(3.35 if sum(widths) < 2 * MOST else 2.6 * len(factors) + 0.75)
-    if sum(widths) < 2 * MOST:
+    beside = sum(widths) < 2 * MOST
+    fig = style.figure(3.35 if beside else 2.6 * len(factors) + 0.75)
+    if beside:
         panels = fig.subplots(1, len(factors), sharey=True, width_ratios=widths)
     else:
         panels = fig.subplots(len(factors), 1, sharey=True)
@@ -247,12 +256,12 @@ def _distribution(study: Factorial, family: Family) -> Exhibit:
             own = family.rows[family.rows[factor] == level].sort_values([name for name in factors if name != factor])
             if len(own):
                 made.append({"factor": factor, "level": level} | _level(axes, at, own["value"], outcome.scale))
-        shown = range(0, len(levels), math.ceil(len(levels) / MOST))
-        axes.set_xticks(shown, [levels[at] for at in shown])
+        wide = style.WIDTH * ((len(levels) + 0.6) / sum(widths) if beside else 1)
+        _ticks(axes, levels, wide)
         axes.set_xlim(-0.6, len(levels) - 0.4)
         axes.grid(axis="x", visible=False)
         axes.set_xlabel(factor)
-    for axes in panels if sum(widths) >= 2 * MOST else panels[:1]:
+    for axes in panels[:1] if beside else panels:
         axes.set_ylabel(outcome.label)
     handles = [
         Line2D([], [], marker=".", linestyle="", color=style.PALETTE[0], label="a run"),
@@ -320,15 +329,16 @@ def _interaction(study: Factorial, family: Family) -> Exhibit:
     for axes in panels.flat[len(pairs) :]:
         axes.set_visible(False)
     data = pd.concat(
-        [_lines(axes, study, family.rows, *pair) for axes, pair in zip(panels.flat, pairs, strict=False)],
+        [_lines(axes, study, family.rows, *pair, across) for axes, pair in zip(panels.flat, pairs, strict=False)],
         ignore_index=True,
     )
     for axes in panels[:, 0]:
         axes.set_ylabel(outcome.label)
     seen = " ".join(effects.told(family.found, study.experiment, family.name, outcome.name))
+    few = f"Lines are of at most {LINES} levels. " if any(len(own) > LINES for own in study.factors.values()) else ""
     caption = (
-        f"{grid.told('Two factors at a time', family.found)}. {seen} Means with 95 % Student t intervals over seeds "
-        f"({grid.seeds(records(data))}){', averaged over the other factors' if len(factors) > 2 else ''}. "
+        f"{grid.told('Two factors at a time', family.found)}. {seen} {few}Means with 95 % Student t intervals over "
+        f"seeds ({grid.seeds(records(data))}){', averaged over the other factors' if len(factors) > 2 else ''}. "
         "Parallel lines add up; where lines cross, the best level of one factor depends on the other. "
         f"{study.gaps} {shortfall(family.found)}"
     )
@@ -343,12 +353,19 @@ def _interaction(study: Factorial, family: Family) -> Exhibit:
     )
 
 
-def _lines(axes: Axes, study: Factorial, rows: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
+def _some(levels: Sequence[str]) -> Sequence[str]:
+    """The levels that get a line: all of few, else LINES of them, evenly."""
+    if len(levels) <= LINES:
+        return levels
+    return [levels[round(at * (len(levels) - 1) / (LINES - 1))] for at in range(LINES)]
+
+
+def _lines(axes: Axes, study: Factorial, rows: pd.DataFrame, one: str, other: str, across: int) -> pd.DataFrame:
     """A line per level of one factor over the levels of the other; returns their means."""
     scale, (low, high) = study.outcome.scale, study.outcome.bounds
     seeds = rows.groupby([one, other, "seed"])["value"].mean().reset_index()
     data = stats.summarise(seeds, [one, other], "value")
-    lines, places = study.factors[one], study.factors[other]
+    lines, places = _some(study.factors[one]), study.factors[other]
     for at, (level, colour) in enumerate(zip(lines, style.colours(len(lines)), strict=True)):
         own = data[data[one] == level].set_index(other).reindex(places).dropna(subset="mean")
         x = np.array([places.index(place) for place in own.index]) + 0.08 * min(1, 3 / len(lines)) * (
@@ -357,8 +374,7 @@ def _lines(axes: Axes, study: Factorial, rows: pd.DataFrame, one: str, other: st
         axes.plot(x, own["mean"] * scale, color=colour, marker="o", markersize=4.5, label=level)
         ends = own[["low", "high"]].clip(low, high) * scale
         axes.vlines(x, ends["low"], ends["high"], color=colour, linewidth=1.3)
-    shown = range(0, len(places), math.ceil(len(places) / MOST))
-    axes.set_xticks(shown, [places[at] for at in shown])
+    _ticks(axes, places, style.WIDTH / across)
     axes.set_xlim(-0.35, len(places) - 0.65)
     axes.set_xlabel(other)
     axes.legend(title=one, title_fontsize=9, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0),
