@@ -8,7 +8,6 @@ import scipy.stats
 from tests.unit.designs import EPOCHS, GRID, made
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import answers, courses, figures, grid, levels, numbers, outcomes
-from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.shapes import OUTCOMES
 from weight_atlas.vocabulary import Protocol
 
@@ -184,7 +183,7 @@ def check(items):
             assert text == text.strip() and not any(word in text for word in ("nan", "None", "  ", "..")), text
         assert item.caption and item.alt and item.title and len(item.data)
         if item.figure is not None:
-            exhibit.picture(item)
+            item.figure.draw_without_rendering()
 
 
 def paired(one, other):
@@ -325,7 +324,16 @@ def test_diverged_runs_are_crosses_and_one_seed_has_no_interval(tmp_path):
 def test_nothing_finished_together(tmp_path):
     found = made(tmp_path, {"grid": GRID, "vary": batches(16, 64)}, wobbling({"16": 0.8, "64": 0.6}),
                  lambda labels, seed: "diverged" if labels["batch"] == "64" else "done")  # fmt: skip
-    assert answers.answer(found.tables, found.only)[0] == "Cannot say: no two levels have finished together."
+    assert answers.answer(found.tables, found.only)[0] == "Cannot say: no two levels that are compared have finished."
+    check(every(found, found.only))
+
+
+def test_a_reference_that_never_finished(tmp_path):
+    vary = {"step": {"plain": {}, "new": {"optimizer": "adam"}, "small": {"network": "lenet1"}}}
+    found = made(tmp_path, {"grid": GRID, "vary": vary}, wobbling({"plain": 0.6, "new": 0.7, "small": 0.8}, "step"),
+                 lambda labels, _: "failed" if labels["step"] == "plain" else "done")  # fmt: skip
+    told = answers.answer(found.tables, found.only)
+    assert told == ["Cannot say: no run of plain, which the others are compared with, has finished."]
     check(every(found, found.only))
 
 

@@ -39,7 +39,7 @@ def told(shown: Levels, family: str) -> list[str]:
     every = [row for row in shown.differences if row["family"] == family and row["n"]]
     rows = [row for row in every if math.isfinite(row["q"])] or every
     if not rows:
-        made = [f"Cannot say{on(family)}: no two levels have finished together."]
+        made = [f"Cannot say{on(family)}: {_missing(shown, family)}."]
     elif shown.axis.is_numeric and shown.outcome.better:
         made = _swept(shown, family, rows)
     else:
@@ -47,6 +47,14 @@ def told(shown: Levels, family: str) -> list[str]:
     if len(rows) < len(every):
         made.append(f"Too few seeds for a test: {listed([row['level'] for row in every if row not in rows])}.")
     return [*made, *troubles(shown, family)]
+
+
+def _missing(shown: Levels, family: str) -> str:
+    """Why a family has no difference."""
+    finished = [name for name in shown.names(family) if shown.mean(family, name)["n"]]
+    if len(finished) > 1 and not shown.axis.after:
+        return f"no run of {shown.axis.reference}, which the others are compared with, has finished"
+    return "no two levels that are compared have finished"
 
 
 def _compared(shown: Levels, family: str, rows: Sequence[Row]) -> list[str]:
