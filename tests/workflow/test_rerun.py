@@ -105,6 +105,11 @@ def with_config(workflow, change):
         workflow.write(tiny())
 
 
+def test_another_measure_trains_nothing(finished):
+    found = kinds(with_config(finished, lambda config: config.update(measure=["spectra"])))
+    assert found >= {"listing", "joining"} and not found & {*TRAIN, "preparing"}
+
+
 def test_one_learning_rate_trains_its_cells_alone(finished):
     jobs = with_config(finished, lambda c: c["optimizers"]["adam"].update(lr=0.003))
     trained = {job for job in jobs if job.startswith("training")}
