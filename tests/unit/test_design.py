@@ -360,20 +360,27 @@ def test_every_outcome_can_be_asked_for(sized):
     assert answers.answer(sized.tables, sized.only, outcome="gap")
 
 
-def test_names_decide_nothing(tmp_path):
+MOMENTA = {name: {"set": {"momentum": float(name)}} for name in ("0.5", "0.7", "0.9")}
+
+
+@pytest.mark.parametrize(
+    "axis, levels_, ends",
+    [("step", STEPS, REACHED), ("momentum", MOMENTA, {"0.5": 0.6, "0.7": 0.8, "0.9": 0.7})],
+)
+def test_names_decide_nothing(tmp_path, axis, levels_, ends):
     """An axis and levels called otherwise give the same numbers."""
-    words = {"step": "zzz", **{name: f"t{at}" for at, name in enumerate(STEPS)}}
-    plain = made(tmp_path / "plain", {"grid": GRID, "vary": {"step": STEPS}}, wobbling(REACHED, "step"))
+    words = {axis: "zzz", **{name: f"t{at}" for at, name in enumerate(levels_)}}
+    plain = made(tmp_path / "plain", {"grid": GRID, "vary": {axis: levels_}}, wobbling(ends, axis))
     back = {new: old for old, new in words.items()}
     renamed = made(
         tmp_path / "renamed",
-        {"grid": GRID, "vary": {"zzz": {words[name]: value for name, value in STEPS.items()}}},
-        lambda labels, seed: wobbling(REACHED, "step")(labels | {"step": back[labels["zzz"]]}, seed),
+        {"grid": GRID, "vary": {"zzz": {words[name]: value for name, value in levels_.items()}}},
+        lambda labels, seed: wobbling(ends, axis)(labels | {axis: back[labels["zzz"]]}, seed),
     )
     for one, other in zip(every(plain, plain.only), every(renamed, renamed.only), strict=True):
         same = other.data.rename(columns=back).replace(back)
         pd.testing.assert_frame_equal(one.data, same)
-        assert one.name.replace("step", "zzz") == other.name.replace("step", "zzz")
+        assert one.name.replace(axis, "zzz") == other.name.replace(axis, "zzz")
 
 
 def test_the_gap_is_train_less_test_at_the_last_epoch(sized):

@@ -85,9 +85,8 @@ def _number(shown: Levels, name: str) -> dict[str, str]:
 
 
 def _setting(shown: Levels) -> str:
-    """What the column is called that says what levels set: "batch size"."""
-    words = shown.axis.setting.rpartition(".")[2].replace("_", " ")
-    return f"{words} (setting)" if words == shown.axis.name else words
+    """What the column is called that says what levels set: "sets batch size"."""
+    return f"sets {shown.axis.setting.rpartition('.')[2].replace('_', ' ')}"
 
 
 def _says_numbers(shown: Levels) -> bool:
@@ -152,10 +151,12 @@ def settings(tables: Tables, experiment: Experiment, *, reported: str = "") -> l
         for family in shown.families
         for name in shown.names(family)
     }
+    own = {_setting(shown).removeprefix("sets "), *_front(shown, *next(iter(cells)))}
     words = differing({cell: dict(leaves(shown.found.settings[cell].json)) for cell in cells.values()})
     extra = grid.reached(shown.found)
     for (family, name), cell in cells.items():
-        row = {**_front(shown, family, name), **words[cell], "document": given.get(name, {}).get("says", "")}
+        told = {f"sets {word}" if word in own else word: value for word, value in words[cell].items()}
+        row = {**_front(shown, family, name), **told, "document": given.get(name, {}).get("says", "")}
         rows.append({**row, "done": of_asked(status.loc[cell]), **_means(shown, family, name, extra)})
     frame = pd.DataFrame(rows)
     same = {"done": whole(status.sum()), "document": not given}
