@@ -27,12 +27,12 @@ rule draw_data:
 rule draw:
     input:
         script=JOBS.script("draw.py"),
-        code=JOBS.study_imports,
+        code=JOBS.imports("draw.py"),
         cells="<results>/cells.csv",
+        config="<results>/config.json",
         tables="<results>/tables",
         measures=JOBS.measures(),
-        claims=workflow_files("report/claims.yaml"),
-        documents=workflow_files("report/documents.yaml"),
+        document=JOBS.document,
         cards=JOBS.cards(),
     output:
         directory("<results>/figures/{study}"),
@@ -43,15 +43,14 @@ rule draw:
     conda:
         "../envs/atlas.yaml"
     params:
-        chapter=JOBS.chapter,
+        document=lambda wildcards, input: f"--document {os.path.dirname(input.document[0])}" if input.document else "",
         form="page",
     message:
         "drawing the study {wildcards.study}"
     shell:
         "logged {log:q} "
-        "python {input.script:q} study --study {wildcards.study} --chapter {params.chapter} "
-        "--cells {input.cells:q} --tables {input.tables:q} "
-        "--measures $(dirname {input.tables:q})/measures --claims {input.claims:q} --documents {input.documents:q} "
+        "python {input.script:q} study --study {wildcards.study} --cells {input.cells:q} --config {input.config:q} "
+        "--tables {input.tables:q} --measures $(dirname {input.tables:q})/measures {params.document} "
         "--cards {input.cards:q} --form {params.form} --output {output:q}"
 
 
@@ -59,7 +58,7 @@ rule render:
     input:
         script=JOBS.script("render.py"),
         code=JOBS.imports("render.py"),
-        templates=workflow_files("report"),
+        templates=[file for file in workflow_files("report") if "/documents/" not in file],
         cells="<results>/cells.csv",
         config="<results>/config.json",
         tables="<results>/tables",

@@ -1,63 +1,41 @@
 """Draw the exhibits of a chapter (a study, or the data) from result tables: figures, their CSVs, and exhibits.json.
 
     draw.py study --study dynamics --cells results/tour/cells.csv --tables results/tour/tables \
-        --measures results/tour/measures --claims report/claims.yaml --documents report/documents.yaml \
+        --measures results/tour/measures --config results/tour/config.json --document report/documents/dynamics \
         --cards data/*.json --output results/tour/figures/dynamics
     draw.py data --cards data/digits.json --data data/digits.safetensors --output results/tour/figures/data
 """
 
 import argparse
-import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-
-import yaml
 
 from weight_atlas import faults, store
-from weight_atlas.reporting.chapters import data, study
+from weight_atlas.plan import chapters
+from weight_atlas.reporting import registry, sections, telling
 from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting.exhibits import data
 from weight_atlas.reporting.grammar import exhibit
-from weight_atlas.reporting.grammar.tables import Tables
-
-
-def chapter_module(name: str) -> ModuleType:
-    """The module weight_atlas.reporting.chapters.<name> where it exists and reports a study (has PARTS),
-    weight_atlas.reporting.chapters.study otherwise."""
-    file = name.replace("-", "_")
-    if not file.isidentifier() or importlib.util.find_spec(f"weight_atlas.reporting.chapters.{file}") is None:
-        return study
-    module = importlib.import_module(f"weight_atlas.reporting.chapters.{file}")
-    return module if hasattr(module, "PARTS") else study
 
 
 def draw_study(options: argparse.Namespace) -> None:
-    """Write the exhibits of the study that the options name, and claims.json where there is a ledger of claims; or only
-    PNGs of those figures that are SVGs."""
+    """Write the exhibits of the study that the options name, and claims.json with the verdicts on what its document
+    claims; or only PNGs of those figures that are SVGs."""
+    results = {key: getattr(options, key) for key in ("cells", "config", "tables", "measures")}
     try:
-        tables = Tables(options.study, options.cells, options.tables, options.measures)
-        ledger = claims.ledger(options.claims, options.chapter or options.study) if options.claims else []
+        tables = telling.open_study(options.study, results, options.document, options.cards)
+        ledger = claims.ledger(options.document / "claims.yaml") if options.document else []
+        chapter = chapters.read(options.document) if options.document else sections.chapter(tables)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
-    tables.cards = {card["dataset_id"]: card for card in map(store.read_json, options.cards)}
-    if options.documents:
-        tables.document = yaml.safe_load(Path(options.documents).read_text(encoding="utf-8")).get(
-            options.chapter or options.study, {}
-        )
-    module = chapter_module(options.chapter or options.study)
-    exhibits = module.exhibits(tables)
+    told = telling.tell(chapter, tables)
     if options.form == "png":
-        exhibit.write_png(options.output, exhibits, tables.faults)
+        exhibit.write_png(options.output, told.exhibits, tables.faults)
         return
-    title = getattr(module, "TITLE", options.study[:1].upper() + options.study[1:])
-    judged = claims.judge(ledger, getattr(module, "CLAIMS", {}), tables)
-    store.write_json(Path(options.output) / "claims.json", judged)
-    found: dict[str, object] = {"left_out": tables.left_out}
-    with faults.spared(tables.faults, "the chapter's sentences"):
-        found = module.facts(tables)
-    exhibit.write(options.output, options.study, title, exhibits, found, tables.faults)
+    store.write_json(Path(options.output) / "claims.json", claims.judge(ledger, registry.CLAIMS, tables))
+    said = {"questions": told.questions, "closing": told.closing, "facts": told.facts}
+    exhibit.write(options.output, told.exhibits, {"chapter": options.study} | said, tables.faults)
 
 
 def draw_data(options: argparse.Namespace) -> None:
@@ -68,7 +46,7 @@ def draw_data(options: argparse.Namespace) -> None:
         exhibits = data.exhibits(cards, options.data, found)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
-    exhibit.write(options.output, "data", data.TITLE, exhibits, data.facts(cards), found)
+    exhibit.write(options.output, exhibits, {"chapter": "data", "facts": data.facts(cards)}, found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -77,12 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chapters = parser.add_subparsers(required=True, metavar="study|data")
     study_parser = chapters.add_parser("study", help="the exhibits of one study")
     study_parser.add_argument("--study", required=True, help="the study's name in cells.csv")
-    study_parser.add_argument("--chapter", help="the chapter that reports it (default: that of the study's name)")
     study_parser.add_argument("--cells", required=True, help="cells.csv")
     study_parser.add_argument("--tables", required=True, help="directory of the merged tables")
     study_parser.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
-    study_parser.add_argument("--claims", help="the ledger of the documents' claims, for those of the study")
-    study_parser.add_argument("--documents", help="what the documents report, for what the study's reports")
+    study_parser.add_argument("--config", required=True, help="config.json, for what its experiments ask")
+    study_parser.add_argument("--document", type=Path, help="the folder of the document that it reports, if it does")
     study_parser.add_argument("--cards", nargs="*", default=[], help="data/<dataset_id>.json, for the scopes of claims")
     study_parser.add_argument(
         "--form", choices=["page", "png"], default="page", help="for the page, or only PNGs of the SVGs"

@@ -165,6 +165,7 @@ def tiny() -> dict:
         "training": {"epochs": 2, "batch_size": 32},
         "definitions": {
             "dynamics": {
+                "document": "dynamics",
                 "title": "Parameter dynamics",
                 "grid": {
                     "dataset": ["digits"],

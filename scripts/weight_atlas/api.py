@@ -1,4 +1,4 @@
-"""Results in a notebook: `wa.cells()`, `wa.table(which)`, `wa.load(cell)` and `wa.images(cell)`.
+"""Results in a notebook: `wa.cells()`, `wa.table()`, `wa.exhibits()`, `wa.load()` and `wa.images()`.
 
 All take `name`, the config of the results (by default the only one, or the tour), and `root`, the folder that the
 workflow ran in (by default the current one, or the repository). No command imports this module. pandas and torch are
@@ -18,6 +18,8 @@ from weight_atlas.vocabulary import SPLITS
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+
+    from weight_atlas.reporting.grammar.exhibit import Exhibit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHOWN = 5  # ids in a message
@@ -68,6 +70,60 @@ def table(which: str, *, name: str | None = None, root: str | Path | None = None
     named = cells(name=name, root=root)
     labels = named[["cell_id", "study", "kind", "role", *schema.axes(named.columns)]].rename(columns={"cell_id": key})
     return frame.merge(labels, on=key, how="left", suffixes=("", "_label"))
+
+
+def exhibits(
+    which: str,
+    study: str | None = None,
+    experiment: str = "",
+    *,
+    name: str | None = None,
+    root: str | Path | None = None,
+    **options: Any,
+) -> "list[Exhibit]":
+    """The figures or tables of one name, such as "sweep" or "movement", drawn of a study as the report has them.
+
+    Each has its `figure` (of matplotlib; None for a table), its `data` (the numbers behind it, a DataFrame), `caption`
+    and `title`.
+
+    Parameters
+    ----------
+    which : str
+        Its name in `weight_atlas.reporting.registry`.
+    study : str
+        By default the only one of the config.
+    experiment : str
+        One of the study's experiments, where it has several.
+    **options
+        Those of the exhibit.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such study or exhibit.
+    weight_atlas.faults.NothingToShow
+        Where the tables hold nothing to draw; its message says why.
+    """
+    folder = _results(name, root)
+    config = store.read_json(folder / "config.json")
+    if study is None and len(config["asked"]) > 1:
+        raise ValueError(f"the config has several studies; give one of them; {_there(', '.join(config['asked']))}")
+    chosen = study or config["asked"][0]
+    if chosen not in config["asked"]:
+        raise ValueError(f"no study {chosen!r}; {_there(', '.join(config['asked']))}")
+
+    from weight_atlas.plan import chapters  # these import pandas and matplotlib
+    from weight_atlas.reporting import telling
+
+    files = {"cells": "cells.csv", "config": "config.json", "tables": "tables", "measures": "measures"}
+    document = config["definitions"][chosen]["document"]
+    tables = telling.open_study(
+        chosen,
+        {key: folder / file for key, file in files.items()},
+        chapters.folder(document) if document else None,
+        sorted((folder.parents[1] / "data").glob("*.json")),
+    )
+    return telling.draw(which, tables, experiment, **options)
 
 
 def load(

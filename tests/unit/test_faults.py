@@ -8,14 +8,16 @@ from matplotlib.figure import Figure
 
 import draw
 from tests.conftest import tiny
-from tests.unit import results
-from tests.unit.tables import write_table
+from tests.unit import results, told
+from tests.unit.tables import complete, write_table
 from weight_atlas import schema, store
 from weight_atlas.faults import Fault, spared
-from weight_atlas.plan import measure_faults, outcome
+from weight_atlas.plan import measure_faults, outcome, spec
 from weight_atlas.plan.study import Plan
-from weight_atlas.reporting.chapters import data, study
+from weight_atlas.reporting import registry, sections, telling
 from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting.exhibits import data
+from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.source import Source
@@ -45,6 +47,7 @@ def empty(*_):
 def folder(tmp_path):
     made = results.make(tmp_path)
     write_table(made / "tables/runs.csv", pd.read_csv(made / "tables/runs.csv"))
+    complete(made / "tables")
     return made
 
 
@@ -53,42 +56,70 @@ def tables(folder):
     return Tables("first", folder / "cells.csv", folder / "tables", folder / "measures")
 
 
-def test_a_part_that_raises_is_noted_and_the_next_one_is_made(tables, capsys):
-    parts = {"one": broken, "two": empty, "three": lambda _: [table("three")]}
-    assert [made.name for made in exhibit.build(parts, tables)] == ["three"]
-    assert tables.faults == [Fault("the exhibit one", "KeyError: 'no such \\u202ecell'")]
-    assert len(tables.left_out) == 1
+@pytest.fixture
+def registered(monkeypatch):
+    """A function that puts functions in the place of the registry's: exhibits and answers by name."""
+
+    def register(exhibits=None, answers=None):
+        monkeypatch.setattr(registry, "EXHIBITS", registry.Functions(exhibits or {}, {}))
+        monkeypatch.setattr(registry, "ANSWERS", registry.Functions(answers or {}, {}))
+
+    return register
+
+
+def test_a_part_that_raises_is_noted_and_the_next_one_is_made(tables, registered, capsys):
+    registered({"one": broken, "two": empty, "three": lambda _: [table("three")]})
+    assert [made.name for made in told.drawn(tables, "one", "two", "three", "four")] == ["three"]
+    unknown = "ValueError: no function is called 'four'; allowed: one, two, three"
+    assert tables.faults == [
+        Fault("the exhibit one", "KeyError: 'no such \\u202ecell'"),
+        Fault("the exhibit four", unknown),
+    ]
+    assert tables.left_out == ["The exhibit two is left out: there is no row."]
     said = capsys.readouterr().err
     assert said.startswith("Traceback") and "in broken" in said, "the log has it all"
 
 
-def test_exhibits_of_one_name_are_kept_apart(tables):
+def test_what_a_whole_question_lacks_is_said_once(tables, registered):
+    registered({"one": empty, "two": empty, "three": lambda _: []})
+    asked = [["one", "two"], ["one", "two", "three"], ["one"]]
+    questions = [spec.Question(key=f"q{at}", heading=f"Q{at}?", exhibits=names) for at, names in enumerate(asked)]
+    telling.tell(spec.Chapter(questions=questions), tables)
+    assert tables.left_out == [
+        "All exhibits on “Q0?” are left out: there is no row.",
+        *(f"The exhibit {name} is left out: there is no row." for name in ("one", "two", "one")),
+    ]
+
+
+def test_exhibits_of_one_name_are_kept_apart(tables, registered):
     """Their files and labels come from the name: two labels that differ in signs alone may give the same."""
-    parts = {"one": lambda _: [table("x-a"), table("x-a")], "two": lambda _: [table("x-a"), table("x-a-2")]}
-    assert [made.name for made in exhibit.build(parts, tables)] == ["x-a", "x-a-2", "x-a-3", "x-a-2-2"]
+    registered({"one": lambda _: [table("x-a"), table("x-a")], "two": lambda _: [table("x-a"), table("x-a-2")]})
+    assert [made.name for made in told.drawn(tables, "one", "two")] == ["x-a", "x-a-2", "x-a-3", "x-a-2-2"]
 
 
 def test_a_figure_that_cannot_be_saved_is_no_exhibit(tmp_path):
     faults = []
-    exhibit.write(tmp_path, "first", "First", [table("bad", Undrawable()), table("good")], {}, faults)
-    told = store.read_json(tmp_path / "exhibits.json")
-    assert [entry["name"] for entry in told["exhibits"]] == ["good"]
-    assert told["faults"] == [{"what": "the exhibit bad", "why": "RuntimeError: no \\x1b[31mink\\nleft"}]
+    exhibit.write(tmp_path, [table("bad", Undrawable()), table("good")], {"chapter": "first"}, faults)
+    written = store.read_json(tmp_path / "exhibits.json")
+    assert [entry["name"] for entry in written["exhibits"]] == ["good"] and written["chapter"] == "first"
+    assert written["faults"] == [{"what": "the exhibit bad", "why": "RuntimeError: no \\x1b[31mink\\nleft"}]
     assert not (tmp_path / "bad.svg").exists()
 
 
-def test_answers_and_claims_that_raise_leave_the_others(tables):
-    told, sources = study.answers({"a": broken, "b": empty, "c": lambda _: ["Yes."]}, tables)
-    assert told == {"a": [], "b": [], "c": ["Yes."]} and set(sources) == set(told)
-    questions = {"d": (broken, lambda *_: []), "e": (lambda _: [1], broken), "f": (lambda _: [2], lambda *_: ["No."])}
-    numbers, told, _ = study.reckoned(questions, tables)
-    assert told == {"d": [], "e": [], "f": ["No."]} and numbers == {"d": [], "e": [], "f": [2]}
+def test_answers_and_claims_that_raise_leave_the_others(tables, registered):
+    registered(answers={"a": broken, "b": empty, "c": lambda _: ["Yes."], "d": broken, "e": lambda _: ["No."]})
+    questions = [spec.Question(key=name, heading=name, answer=name) for name in "abc"]
+    closing = [spec.Closing(key="end", heading="end", sentences=["c", "d", "b", "e"])]
+    found = telling.tell(spec.Chapter(questions=questions, closing=closing), tables)
+    assert {one["key"]: one["answer"] for one in found.questions} == {"a": [], "b": [], "c": ["Yes."]}
+    assert all(one["source"]["functions"] for one in found.questions)
+    assert [one["sentences"] for one in found.closing] == [["Yes.", "No."]]
     ledger = [dict.fromkeys(claims.FIELDS, key) for key in ("x", "y")]
     judged = claims.judge(ledger, {"x": broken, "y": lambda *_: claims.Verdict("reproduced", "So.")}, tables)
     assert [claim["verdict"] for claim in judged] == ["not testable here", "reproduced"]
     assert judged[0]["reason"] == "Its test failed; the chapter's list of failures says why."
     named = [fault.what for fault in tables.faults]
-    assert named == ["the answer to a", "the answer to d", "the answer to e", "the test of claim x"]
+    assert named == ["the answer a", "the answer d", "the test of claim x"]
 
 
 def test_no_memory_is_a_fault_and_a_stop_is_none():
@@ -100,14 +131,16 @@ def test_no_memory_is_a_fault_and_a_stop_is_none():
     assert [fault.what for fault in faults] == ["a"]
 
 
-def test_sentences_that_raise_leave_the_exhibits(folder, tmp_path, monkeypatch):
+def test_sentences_that_raise_leave_the_exhibits(folder, tmp_path, monkeypatch, registered):
     monkeypatch.setattr(study, "facts", broken)
-    monkeypatch.setattr(study, "PARTS", {"three": lambda _: [table("three")]})
-    draw.main(["study", "--study", "first", "--cells", str(folder / "cells.csv"), "--tables", str(folder / "tables"),
-               "--measures", str(folder / "measures"), "--output", str(tmp_path / "out")])  # fmt: skip
-    told = store.read_json(tmp_path / "out/exhibits.json")
-    assert [entry["name"] for entry in told["exhibits"]] == ["three"]
-    assert [fault["what"] for fault in told["faults"]] == ["the chapter's sentences"]
+    registered({"three": lambda _: [table("three")]})
+    asked = spec.Question(key="asked", heading="Asked?", exhibits=["three"])
+    monkeypatch.setattr(sections, "chapter", lambda _: spec.Chapter(questions=[asked]))
+    draw.main(told.command(folder, "first", tmp_path / "out"))
+    written = store.read_json(tmp_path / "out/exhibits.json")
+    assert [entry["name"] for entry in written["exhibits"]] == ["three"]
+    assert [fault["what"] for fault in written["faults"]] == ["the study in short"]
+    assert written["facts"] == {"left_out": []}
 
 
 def test_images_that_cannot_be_drawn_leave_the_counts(monkeypatch):

@@ -340,7 +340,8 @@ def test_what_no_study_names_is_a_study_of_its_own(tmp_path):
     asked = config(tmp_path)
     asked["given"]["other"] = {"network": "lenet1", "files": "other"}
     plan = study.Plan(asked, Path("nowhere"))
-    assert plan.config.asked == ["given"] and plan.chapter("given") == "given" and plan.datasets == {}
+    assert plan.config.asked == ["given"] and plan.datasets == {}
+    assert plan.config.definitions["given"].document is None
     assert [entry.labels["given"] for entry in plan.entries] == ["run", "other"]
     assert [entry.checkpoints for entry in plan.entries] == [{"first": 0, "last": 3}, {"first": 0}]
     asked["definitions"] = {"mine": {"given": ["other"], "title": "Another"}}

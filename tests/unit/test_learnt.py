@@ -8,15 +8,15 @@ import pytest
 from scipy.stats import binomtest
 
 from tests.conftest import tiny
-from tests.unit import results
+from tests.unit import results, told
 from tests.unit.tables import write_table
 from weight_atlas import schema, stats
 from weight_atlas.analysis.runs import learnt
 from weight_atlas.plan import outcome
 from weight_atlas.plan.study import Plan
-from weight_atlas.reporting.chapters import study
-from weight_atlas.reporting.exhibits.runs import runs
-from weight_atlas.reporting.grammar import dots, exhibit
+from weight_atlas.reporting import registry
+from weight_atlas.reporting.exhibits.runs import runs, study
+from weight_atlas.reporting.grammar import dots
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.reporting.grammar.tables import Tables
@@ -115,7 +115,7 @@ def test_the_console_says_how_many(tmp_path):
     assert "never learnt" not in outcome.after(plan, "again")
 
 
-def test_every_caption_on_replicates_says_so(tables):
+def test_every_caption_on_replicates_says_so(tables, monkeypatch):
     def made(name, caption, file):
         def part(_):
             note(file)
@@ -125,7 +125,8 @@ def test_every_caption_on_replicates_says_so(tables):
 
     parts = {"a": made("a", "One.", "runs.csv"), "b": made("b", "Two.", "parameters.csv")}
     parts["c"] = made("c", "Here 1 finished replicate never learnt; it is included.", "runs.csv")
-    captions = [one.caption for one in exhibit.build(parts, tables)]
+    monkeypatch.setattr(registry, "EXHIBITS", registry.Functions(parts, {}))
+    captions = [one.caption for one in told.drawn(tables, "a", "b", "c")]
     added = "In the whole study 1 finished replicate never learnt; it is included."
     assert captions == [f"One. {added}", "Two.", "Here 1 finished replicate never learnt; it is included."]
 

@@ -6,11 +6,12 @@ import xml.etree.ElementTree as tree
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import font_manager
 from matplotlib.lines import Line2D
 
-from weight_atlas.reporting.chapters import data
+from weight_atlas.reporting.exhibits import data
 from weight_atlas.reporting.grammar import lettering, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit, picture
 from weight_atlas.store import save_tensors
@@ -50,7 +51,7 @@ def texts_stay_texts(monkeypatch):
 
 def written(figure):
     """The texts of a figure's SVG, as its reader finds them."""
-    svg = picture(Exhibit("x", "x", "x", "x", None, figure))
+    svg = picture(Exhibit("x", "x", "x", "x", pd.DataFrame(), figure), figure)
     found = tree.parse(io.BytesIO(svg)).getroot().iter("{http://www.w3.org/2000/svg}text")
     return ["".join(text.itertext()).strip() for text in found]
 

@@ -14,29 +14,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy import stats
 
 import draw
-from tests.unit import summaries
+from tests.unit import summaries, told
 from tests.unit.cells import record
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema
-from weight_atlas.reporting.chapters import data as pictures
-from weight_atlas.reporting.chapters import dynamics, study
+from weight_atlas.reporting import registry
 from weight_atlas.reporting.claims import claims, claims_dynamics
+from weight_atlas.reporting.exhibits import data as pictures
 from weight_atlas.reporting.exhibits.design import factors
 from weight_atlas.reporting.exhibits.features import features, pairs
-from weight_atlas.reporting.exhibits.runs import beside, runs
-from weight_atlas.reporting.exhibits.weights import layers, norms, statistics, unchanged
+from weight_atlas.reporting.exhibits.runs import beside, runs, study
+from weight_atlas.reporting.exhibits.weights import answers, layers, norms, statistics, unchanged
 from weight_atlas.reporting.grammar import dots, exhibit, panels, style
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.settings import IMAGENET
 from weight_atlas.store import save_tensors, write_json
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-REPORT = SCRIPTS.parent / "report"
-STUDIES = ("vgg22", "transferability", "dynamics", "convnets", "cinic")
 INITS, OPTIMIZERS = ("kaiming_uniform", "kaiming_normal", "pretrained"), ("sgd", "adam")
 NETWORKS = {
     "lenet5": {"conv1": 156, "conv2": 2416, "fc1": 48120, "fc2": 10164, "fc3": 850},
@@ -289,8 +286,13 @@ def tables(folder):
 
 
 @pytest.fixture(scope="module")
-def exhibits(tables):
-    return {item.name: item for item in dynamics.exhibits(tables)}
+def chapter(tables):
+    return told.told(tables, "dynamics")
+
+
+@pytest.fixture(scope="module")
+def exhibits(chapter):
+    return {item.name: item for item in chapter.exhibits}
 
 
 @pytest.fixture
@@ -509,7 +511,7 @@ def test_unknown_causes_are_told_apart(small):
     np.testing.assert_allclose(made.data["unknown"], 10 / 61706)
     assert (made.data[["dead", "rounding", "returned"]] == 0).all(axis=None)
     assert "unchanged, cause not recorded" in [text.get_text() for text in made.figure.legends[0].get_texts()]
-    assert unchanged.answer(tables, unchanged.facts(tables)) == ["Of lenet5 <0.1 % is unchanged."]
+    assert unchanged.answer(tables) == ["Of lenet5 <0.1 % is unchanged."]
 
 
 def test_unchanged_answer_names_the_structural_part(tables):
@@ -523,7 +525,7 @@ def test_unchanged_answer_names_the_structural_part(tables):
     resnet = found["resnet18-quarter"]
     assert resnet["unchanged"] == pytest.approx([closed / size] * 2)
     assert resnet["parts"]["structural"] == 1
-    first, second = unchanged.answer(tables, unchanged.facts(tables))
+    first, second = unchanged.answer(tables)
     assert f"{closed / size * 100:.1f} % of resnet18-quarter on digits, fashion is unchanged" in first
     assert "all of it is structural" in first
     assert "layer4.0.conv1" in first
@@ -540,7 +542,7 @@ def test_a_network_without_structural_taps_is_the_control(tmp_path):
     write_table(tmp_path / "cells.csv", cells)
     tables = opened(tmp_path)
     tables.document = {"unchanged": {"resnet18": "The document says so."}}
-    [text] = unchanged.answer(tables, unchanged.facts(tables))
+    [text] = unchanged.answer(tables)
     assert text.startswith("The document says so. Here ")
     assert text.endswith("With lenet5, whose maps stay larger, 0 % is unchanged.")
     found = judged(tables)["002-1"]
@@ -662,7 +664,7 @@ def test_pairs_are_those_of_finished_models(folder, exhibits):
     numbers = {item["factor"]: item for item in pairs.likeness(opened(folder))}
     for factor, own in rows.groupby("factor"):
         assert numbers[factor]["cka"] == pytest.approx(own["cka"].mean())
-    same, order = pairs.answer(list(numbers.values()))
+    same, order = pairs.answer(opened(folder))
     assert f"(two seeds of one cell: {numbers['seed']['cka']:.2f})" in same
     assert f"{numbers['optimizer']['correlation']:.2f} for another optimizer" in order
 
@@ -711,7 +713,7 @@ def test_forest_plot_and_table(folder, exhibits):
     table = exhibits["factors-table"].data
     assert len(table) == len(rows)
     assert [float(q) for q in table["q"].str.lstrip("<")] == pytest.approx(rows["q"].sort_values(), abs=6e-4)
-    [text] = factors.answer(opened(folder), factors.facts(opened(folder)))
+    [text] = factors.answer(opened(folder))
     assert f"corrected for {rows['p'].notna().sum()} tests)" in text
 
 
@@ -751,11 +753,11 @@ def test_the_documents_norms_stand_beside_cells_of_their_kind(small):
 
 def test_the_documents_data_files():
     """The ledger has every claim once; the norms are triangles that close, as those of three vectors do."""
-    ids = [claim["id"] for study in STUDIES for claim in claims.ledger(REPORT / "claims.yaml", study)]
+    ids = [claim["id"] for document in told.DOCUMENTS for claim in told.ledger(document)]
     expected = {0: 7, 1: 10, 2: 8, 3: 9, 4: 9}
     assert sorted(ids) == sorted(f"00{study}-{at + 1}" for study, count in expected.items() for at in range(count))
-    assert set(dynamics.CLAIMS) == {claim["id"] for claim in claims.ledger(REPORT / "claims.yaml", "dynamics")}
-    triples = yaml.safe_load((REPORT / "documents.yaml").read_text())["dynamics"]["norms"]
+    assert set(registry.CLAIMS) == set(ids)
+    triples = told.reported("dynamics")["norms"]
     assert len(triples) == 10
     for triple in triples:
         assert -1 <= norms.cosine(**triple) <= 1
@@ -763,22 +765,19 @@ def test_the_documents_data_files():
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a: 1", "no list of claims"), ("- {id: x, study: s}", "claim x has no says"),
-     ("- &a {id: x, study: s, says: y, scope: z, test: t}\n- *a", "the id x stands there twice")],
+    [("a: 1", "no list of claims"), ("- {id: x}", "claim x has no says"),
+     ("- &a {id: x, says: y, scope: z, test: t}\n- *a", "the id x stands there twice")],
 )  # fmt: skip
 def test_a_faulty_ledger_ends_in_one_line(tmp_path, text, words):
     (tmp_path / "claims.yaml").write_text(text)
     with pytest.raises(ValueError, match=words) as caught:
-        claims.ledger(tmp_path / "claims.yaml", "s")
+        claims.ledger(tmp_path / "claims.yaml")
     assert "\n" not in str(caught.value)
 
 
 def judged(tables):
     """id -> what claims.json says of it."""
-    return {
-        item["id"]: item
-        for item in claims.judge(claims.ledger(REPORT / "claims.yaml", "dynamics"), dynamics.CLAIMS, tables)
-    }
+    return told.judged(tables, "dynamics")
 
 
 def full_scale(folder, **kind):
@@ -869,9 +868,7 @@ def test_undecided_differences():
 
 
 def test_draw_writes_the_claims(small):
-    arguments = ["study", "--study", "dynamics", "--cells", str(small / "cells.csv"), "--tables", str(small / "tables")]
-    arguments += ["--measures", str(small / "measures"), "--claims", str(REPORT / "claims.yaml"), "--documents"]
-    draw.main([*arguments, str(REPORT / "documents.yaml"), "--output", str(small / "out")])
+    draw.main(told.command(small, "dynamics", small / "out", "dynamics"))
     found = json.loads((small / "out" / "claims.json").read_text())
     assert [claim["id"] for claim in found] == [f"002-{at}" for at in range(1, 9)]
     assert all(
@@ -884,7 +881,7 @@ def test_draw_writes_the_claims(small):
 
 def test_every_exhibit_has_words(exhibits):
     families = {"training-curves", "statistics", "feature-correlation", "feature-cross"}
-    assert set(exhibits) >= set(dynamics.PARTS) - families - {"sources", "norms-document"}
+    assert set(exhibits) >= set(told.parts("dynamics")) - families - {"sources", "norms-reported", *told.PERTURBED}
     for family in families:
         tabs = [item.tab for name, item in exhibits.items() if name.startswith(family) and item.tab]
         assert len(tabs) == len(set(tabs)) > 1, family
@@ -938,20 +935,20 @@ def test_an_svg_is_slimmed_and_looks_the_same():
 def test_same_tables_same_bytes(small, tmp_path_factory):
     """Once here and once in a process with other hashes of strings."""
     first, second = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
-    arguments = ["study", "--study", "dynamics", "--cells", str(small / "cells.csv"), "--tables", str(small / "tables")]
-    arguments += ["--measures", str(small / "measures"), "--output"]
-    draw.main([*arguments, str(first)])
+    draw.main(told.command(small, "dynamics", first, "dynamics"))
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
-    command = [sys.executable, str(SCRIPTS / "draw.py"), *arguments, str(second)]
+    command = [sys.executable, str(SCRIPTS / "draw.py"), *told.command(small, "dynamics", second, "dynamics")]
     subprocess.run(command, check=True, env=environment)
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(path.name for path in second.iterdir())
     assert {Path(name).suffix for name in names} == {".csv", ".json", ".png", ".svg"}
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
-    told = json.loads((first / "exhibits.json").read_text())
-    assert (told["chapter"], told["title"]) == ("dynamics", "Parameter dynamics")
-    for item in told["exhibits"]:
+    written = json.loads((first / "exhibits.json").read_text())
+    assert written["chapter"] == "dynamics" and not written["faults"]
+    listed = [name for question in written["questions"] for name in question["exhibits"]]
+    assert listed == [item["name"] for item in written["exhibits"]], "each under its question, in order"
+    for item in written["exhibits"]:
         columns = list(pd.read_csv(first / item["csv"], nrows=0).columns)
         assert item["columns"] == (
             columns if item["kind"] == "figure" else [n for n in columns if n in item["columns"]]
@@ -961,13 +958,12 @@ def test_same_tables_same_bytes(small, tmp_path_factory):
 
 
 def test_drawing_needs_no_torch():
-    code = "import draw, sys; from weight_atlas.reporting.chapters import data, dynamics; "
-    code += "sys.exit('torch' in sys.modules)"
+    code = "import draw, sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=SCRIPTS)
 
 
-def test_facts(folder, tables):
-    facts = dynamics.facts(tables)
+def test_facts(folder, tables, chapter):
+    facts = told.in_short(chapter)
     assert facts["replicates"] == {"asked": 72, "done": 68, "diverged": 1, "failed": 3, "missing": 0, "unlearnt": 0}
     assert facts["sentences"][0].endswith("24 cells with 72 replicates: 68 finished, 1 diverged, 3 failed.")
     found = raw(folder, "accuracy")
@@ -981,18 +977,18 @@ def test_facts(folder, tables):
     moved = raw(folder, "movement")
     moved = moved[(moved["layer"] == "total") & (moved["interval"] == "start") & (moved["to_epoch"] == EPOCHS)]
     moved = moved.merge(pd.read_csv(folder / "cells.csv"), on="cell_id")
-    for item in facts["moved"]:
+    for item in answers.moved(tables):
         means = moved[moved["network"] == item["network"]].groupby(["optimizer", "cell_id"])["relative"].mean()
         for name, ends in item["by_optimizer"].items():
             assert ends == pytest.approx([means[name].min(), means[name].max()])
     spread = raw(folder, "statistics").merge(pd.read_csv(folder / "cells.csv"), on="cell_id")
     spread = spread[(spread["parameter"] == "weight") & spread["epoch"].isin([0, EPOCHS])]
-    for item in facts["layers"]:
+    for item in statistics.facts(tables):
         own = spread[spread["network"] == item["network"]].groupby(["cell_id", "layer", "epoch"])["std"].mean()
         ends = own.groupby(["layer", "epoch"]).mean().unstack()
         assert (item["layers"], item["grew"]) == (len(ends), (ends[EPOCHS] > ends[0]).sum())
         assert item["factor"] == pytest.approx(ends.loc[item["most"], EPOCHS] / ends.loc[item["most"], 0])
-    assert all(1 <= len(facts["answers"][key]) <= 2 for key in dynamics.QUESTIONS)
+    assert all(1 <= len(answer) <= 2 for key, answer in facts["answers"].items() if key not in ("distortion", "flip"))
     assert len(facts["sentences"]) <= 8
 
 
@@ -1096,7 +1092,7 @@ def test_heatmap_shows_the_table(tables, exhibits):
 
 def test_one_replicate_has_no_interval(tmp_path):
     sample(tmp_path, datasets=("digits",), networks=("lenet5",), inits=("pretrained",), seeds=1)
-    made = {item.name: item for item in dynamics.exhibits(opened(tmp_path))}
+    made = {item.name: item for item in told.exhibits(opened(tmp_path), "dynamics")}
     assert made["accuracy"].data["low"].isna().all()
     assert "there is no interval" in made["accuracy"].caption
     lines = [line for line in made["accuracy"].figure.axes[0].lines if len(line.get_xdata()) == 2]
@@ -1116,11 +1112,11 @@ def test_an_empty_table_leaves_its_exhibits_out(small, gone):
     names |= {"parameters": ["effective"], "tests": ["factors", "factors-table"]}
     names |= {"pairs": ["feature-pairs", "feature-cross"]}
     names |= {"accuracy": ["accuracy", "accuracy-table"]}
-    parts = {name: dynamics.PARTS[name] for name in names[gone]}
-    assert exhibit.build(parts, tables) == []
-    assert len(tables.left_out) == len(parts)
+    assert told.drawn(tables, *names[gone]) == []
+    assert len(tables.left_out) == len(names[gone])
     assert all(f"{gone}.csv" in sentence or "summary.csv" in sentence for sentence in tables.left_out)
-    assert dynamics.facts(tables)["left_out"] == tables.left_out
+    facts = told.facts(tables, "dynamics")
+    assert facts["left_out"] == tables.left_out and len(set(facts["left_out"])) > len(names[gone])
 
 
 def test_no_matrix_and_no_row(small):
@@ -1128,32 +1124,34 @@ def test_no_matrix_and_no_row(small):
         path.unlink()
     schema.write(small / "tables" / "unchanged.csv", "unchanged", [])
     tables = opened(small)
-    names = {item.name for item in dynamics.exhibits(tables)}
+    names = {item.name for item in told.exhibits(tables, "dynamics")}
     assert "feature-correlation" not in names
     assert not {"unchanged", "unchanged-layers"} & names
     assert {"movement", "effective"} <= names
-    assert len(tables.left_out) == 3
+    own = [text for text in tables.left_out if text.startswith("The exhibit ")]
+    perturbed = [text for text in tables.left_out if text.endswith("study dynamics perturbs no cell.")]
+    assert len(own) == 3 and len(perturbed) == 2 and len(tables.left_out) == 5, "one each for two questions"
 
 
 def test_a_table_that_is_absent_costs_only_what_is_made_of_it(small):
     tables, path = opened(small), small / "tables" / "statistics.csv"
     path.unlink()
-    names = {item.name for item in dynamics.exhibits(tables)}
+    names = {item.name for item in told.exhibits(tables, "dynamics")}
     assert {"accuracy", "movement", "effective"} <= names and "statistics" not in names
-    [fault] = tables.faults
-    assert fault.what == "the exhibit statistics"
-    assert fault.why.startswith(f"ValueError: {path}: is not there; run the workflow again")
+    assert [fault.what for fault in tables.faults] == ["the exhibit statistics", "the answer layers"]
+    for fault in tables.faults:
+        assert fault.why.startswith(f"ValueError: {path}: is not there; run the workflow again")
 
 
 def test_nothing_finished(small):
     path = small / "tables" / "runs.csv"
     write_table(path, pd.read_csv(path).assign(status="failed"))
     tables = opened(small)
-    made = {item.name: item for item in dynamics.exhibits(tables)}
+    made = {item.name: item for item in told.exhibits(tables, "dynamics")}
     assert "accuracy" not in made
     assert (made["accuracy-table"].data["last epoch"] == "none").all()
-    facts = dynamics.facts(tables)
-    assert facts["best"] == facts["unchanged"] == facts["alike"] == []
+    facts = told.facts(tables, "dynamics")
+    assert facts["best"] == facts["answers"]["unchanged"] == facts["answers"]["alike"] == []
     assert "pairs.csv has no pair" in " ".join(tables.left_out)
     assert "0 finished, 4 failed" in facts["sentences"][0]
 
@@ -1169,8 +1167,7 @@ def test_missing_replicates_are_counted(small):
 
 def test_unknown_study_ends_in_one_line(small):
     with pytest.raises(SystemExit) as ended:
-        draw.main(["study", "--study", "dynamiks", "--cells", str(small / "cells.csv"), "--tables", str(small),
-                   "--measures", str(small), "--output", str(small / "out")])  # fmt: skip
+        draw.main(told.command(small, "dynamiks", small / "out", "dynamics"))
     assert "dynamiks" in str(ended.value)
     assert "dynamics" in str(ended.value)
     assert "\n" not in str(ended.value)
@@ -1201,13 +1198,6 @@ def test_extra_axes_and_odd_labels(tmp_path):
     assert tables.axes == ["init", "dropout"]
     assert tables.cells["label"].tolist() == ["None · 0.5", "nan · 0"]
     assert runs.cell_name(tables, tables.cells["cell_id"][1]) == "digits, lenet5, nan · 0"
-
-
-def test_which_module_tells_a_study():
-    assert draw.chapter_module("dynamics") is dynamics
-    assert draw.chapter_module("my-own-study") is study
-    assert draw.chapter_module("data") is study  # a module of the package, but none that tells a study
-    assert draw.chapter_module("a b") is study
 
 
 # --- the data
@@ -1271,9 +1261,9 @@ def test_cards_and_data_must_fit(tmp_path):
     with pytest.raises(ValueError, match="in the same order"):
         pictures.exhibits(pictures.cards(cards, {}), others, [])
     draw.main(["data", "--cards", str(cards[0]), "--data", str(files[0]), "--output", str(tmp_path / "out")])
-    told = json.loads((tmp_path / "out" / "exhibits.json").read_text())
-    assert [item["name"] for item in told["exhibits"]] == ["pictures-some-0123", "class-counts"]
-    assert told["facts"]["datasets"][0]["totals"] == {"train": 24, "valid": 6, "test": 4}
+    written = json.loads((tmp_path / "out" / "exhibits.json").read_text())
+    assert [item["name"] for item in written["exhibits"]] == ["pictures-some-0123", "class-counts"]
+    assert written["facts"]["datasets"][0]["totals"] == {"train": 24, "valid": 6, "test": 4}
 
 
 # --- numbers as text

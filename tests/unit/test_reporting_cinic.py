@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_reporting_convnets import ADAM, CLASSES, IMAGENET, Study, check_words
+from test_reporting_convnets import ADAM, CLASSES, IMAGENET, Study, asked, check_words, numeric
 from test_reporting_convnets import judged as judged_of
 from test_reporting_convnets import opened as opened_of
 
+from tests.unit import told
 from tests.unit.tables import write_table
-from weight_atlas.reporting.chapters import cinic
 from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.exhibits.design import staged
 from weight_atlas.reporting.exhibits.experiments import anova_figures, augmentation, stages
+from weight_atlas.shapes import Axis, Shape
 from weight_atlas.store import save_tensors
 
 COUNT = anova_figures.COUNT
@@ -64,12 +65,32 @@ def full(epochs=20, dataset="CINIC-10", dataset_id="cinic-10-0000", failing=Fals
     return made
 
 
+def factorial(name, *axes):
+    """A grid of settings that is told by validation accuracy."""
+    return asked("cinic", name, (Shape.FACTORIAL,), tuple(numeric(*axis) for axis in axes), "valid_accuracy")
+
+
+AUGMENTATION = Axis("augmentation", tuple(KINDS), reference="none")
+EXPERIMENTS = [
+    asked("cinic", "handmade", (), ()),
+    factorial("blocks", (COUNT, BLOCKS, "network.options.blocks"), ("kernel", KERNELS, "network.options.kernel")),
+    factorial(
+        "penalty",
+        ("alpha", ALPHAS, "training.penalty.alpha"),
+        ("lambda", LAMBDAS, "training.penalty.weight"),
+        ("dropout", DROPOUTS, "network.options.dropout"),
+    ),
+    asked("cinic", "augmentation", (Shape.COMPARISON, Shape.AUGMENTED), (AUGMENTATION,)),
+    asked("cinic", "transfer", (Shape.STAGED,), ()),
+]
+
+
 def opened(folder):
-    return opened_of(folder, "cinic", CARDS)
+    return opened_of(folder, "cinic", CARDS, EXPERIMENTS)
 
 
 def judged(found):
-    return judged_of(found, cinic, "cinic")
+    return judged_of(found, "cinic")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +122,7 @@ def sample(folder):
 
 @pytest.fixture(scope="module")
 def exhibits(sample):
-    return {item.name: item for item in cinic.exhibits(sample)}
+    return {item.name: item for item in told.exhibits(sample, "cinic")}
 
 
 def runs(folder, experiment, *axes):
@@ -129,13 +150,14 @@ def t(values):
 
 def test_every_exhibit_is_there(sample, exhibits):
     assert set(exhibits) == {
-        *("handmade", "stages", "compared", "compared-table"),
+        *("handmade-course", "transfer-course", "transfer-stages", "compared", "compared-table"),
         *(f"{name}-{kind}" for name in ("blocks", "penalty") for kind in ("grid", "levels", "interactions", "effects")),
-        *("anova-valid-accuracy", "anova-accuracy", "anova-gap", "grid-table-blocks", "grid-table-penalty"),
-        *(f"augmentation-{kind}" for kind in ("pictures", "effects", "gap", "course", "table")),
+        *(f"{name}-anova-{kind}" for name in ("blocks", "penalty") for kind in ("valid-accuracy", "accuracy", "gap")),
+        *("blocks-table", "penalty-table"),
+        *(f"augmentation-{kind}" for kind in ("images", "effects", "gap", "course", "table")),
     }
     check_words(list(exhibits.values()))
-    assert sample.left_out == []
+    assert sample.left_out == ["The exhibit stages-table is left out: no cell of it is trained in several stages."]
 
 
 def test_the_grid_shows_validation_accuracy(folder, exhibits):
@@ -150,7 +172,7 @@ def test_the_grid_shows_validation_accuracy(folder, exhibits):
 
 
 def test_a_map_counts_what_did_not_finish(tmp_path):
-    [item] = anova_figures.heatmaps(opened(full(failing=True).write(tmp_path)), "blocks")
+    [item] = told.drawn(opened(full(failing=True).write(tmp_path)), "factorial-means", experiment="blocks")
     assert sum("(2/3)" in text.get_text() for text in item.figure.axes[0].texts) == 1
     assert "1 failed" in item.caption
 
@@ -193,10 +215,11 @@ def test_effects_are_those_of_the_table(folder, exhibits):
         shown[["outcome", "term", "omega", "q"]].reset_index(drop=True),
         own[["outcome", "term", "omega", "q"]].reset_index(drop=True),
     )
-    printed = exhibits["anova-valid-accuracy"].data
-    assert printed.columns.tolist() == ["grid", "term", "df", "sum of squares", "F", "p", "q", "η²", "ω²"]
-    assert printed["term"].tolist()[:4] == ["blocks", "kernel", "blocks × kernel", "residual"]
-    assert printed["term"].tolist()[-2:] == ["α × λ × dropout", "residual"]
+    printed = exhibits["blocks-anova-valid-accuracy"].data
+    assert printed.columns.tolist() == ["family", "term", "df", "sum of squares", "F", "p", "q", "η²", "ω²"]
+    assert printed["term"].tolist() == [COUNT, "kernel", f"{COUNT} × kernel", "residual"]
+    printed = exhibits["penalty-anova-valid-accuracy"].data
+    assert printed["term"].tolist()[-2:] == ["alpha × lambda × dropout", "residual"]
     assert "dropout (ω²" in exhibits["penalty-effects"].alt
 
 
@@ -223,14 +246,21 @@ def test_augmentation_is_compared_with_doubled_pictures(folder, sample, exhibits
         assert [row["mean"], row["low"], row["high"]] == pytest.approx(expected)
     q = stats.false_discovery_control([row["p"] for row in made])
     assert [row["q"] for row in made] == pytest.approx(q)
+    shown = exhibits["augmentation-effects"].data
+    assert set(shown["to"]) == {"none", "duplicate"} and set(shown["level"]) == set(KINDS) - {"none"}
+    for row in shown.to_dict("records"):
+        column = {"best_valid": "test", "gap": "gap", "valid_accuracy": "valid"}[row["outcome"]]
+        expected = t(rows[column][row["level"]] - rows[column][row["to"]])
+        assert [row["mean"], row["low"], row["high"]] == pytest.approx(expected)
+    assert shown["q"].tolist() == pytest.approx(stats.false_discovery_control(shown["p"]))
     table = exhibits["augmentation-table"].data.set_index("augmentation")
-    assert table.loc["duplicate", "to the control"] == "control"
+    assert table.loc["flip", "to the control"].startswith("2.1 ±") and not table.loc["duplicate", "to the control"]
 
 
 def test_examples_are_changed_as_training_changes_them(sample, exhibits):
-    item = exhibits["augmentation-pictures"]
+    item = exhibits["augmentation-images"]
     assert item.raster and item.data["augmentation"].tolist() == ["as it is", *list(KINDS)[2:]]
-    assert set(item.data["pictures"]) == {10}
+    assert set(item.data["images"]) == {10}
     found, *_ = augmentation.opened(sample)
     made = augmentation.changed(found)
     assert made["flip"].dtype == np.uint8 and made["flip"].shape == (10, 3, 32, 32)
@@ -246,27 +276,36 @@ def test_unfreezing_is_the_jump_between_two_stages(folder, sample, exhibits):
     cell = own.loc[own["experiment"] == "transfer", "cell_id"].iloc[0]
     rows = metrics[metrics["cell_id"] == cell].set_index(["epoch", "seed"])["valid_accuracy"]
     assert jumps.set_index("seed")["valid_jump"].tolist() == pytest.approx((rows[11] - rows[10]).tolist())
-    told = "10 epochs with 16 layers frozen at a learning rate of 0.001, then 10 epochs with no layer frozen at 0.00001"
-    assert told in exhibits["stages"].caption
-    assert stages.CONTAMINATED in exhibits["stages"].caption and stages.CONTAMINATED in exhibits["compared"].caption
+    words = "10 epochs with 16 layers frozen at a learning rate of 0.001, then 10 epochs with no layer frozen"
+    assert f"{words} at a learning rate of 0.00001" in exhibits["transfer-course"].caption
+    change = f"validation accuracy changes by {100 * jumps['valid_jump'].mean():+.1f} points"
+    assert change in exhibits["transfer-course"].caption
+    for name in ("transfer-course", "compared"):
+        assert "CINIC-10's test images hold CIFAR-10's and 70,000 of ImageNet's" in exhibits[name].caption
 
 
 def test_a_run_that_stopped_early_is_said(exhibits):
-    assert "ended by itself after 16 to 20 epochs" in exhibits["handmade"].caption
+    assert "2 of 3 runs ended by themselves after 16 to 18 epochs" in exhibits["handmade-course"].caption
 
 
 def test_facts(sample):
-    facts = cinic.facts(sample)
+    facts = told.facts(sample, "cinic")
     assert facts["cells"] == 1 + 12 + 27 + 7 + 1
     assert all(facts["answers"].values())
-    assert "blocks 1, kernel 5" in facts["answers"]["blocks"][0]
+    assert "block-count 1, kernel 5" in facts["answers"]["blocks"][0]
     assert "dropout" in facts["answers"]["penalty"][1]
     rows = pd.read_csv(sample.folder / "anova.csv")
     rows = rows[(rows["outcome"] == "valid_accuracy") & rows["q"].notna()]
-    [text] = facts["answers"]["tests"]
-    clear = (rows["q"] < 0.05).sum()
-    assert text.startswith(f"Of {len(rows)} effects and interactions on validation accuracy, {clear} are clear")
-    assert f"partial ω² {rows['omega'].max():.2g}" in text
+    for experiment, own in rows.groupby("experiment"):
+        text = facts["answers"][experiment][1]
+        clear = own[own["q"] < 0.05]
+        assert text.startswith("Validation accuracy clearly depends on ") and text.count("ω²") == len(clear) > 2
+        assert f"(ω² {own['omega'].max():.2g}, q < 0.001)" in text
+    [text] = facts["answers"]["handmade"]
+    own = runs(sample.folder.parent, "handmade")
+    ends = pd.read_csv(sample.folder / "accuracy.csv").query("protocol == 'last'")
+    mean = ends[ends["cell_id"].isin(own["cell_id"])]["accuracy"].mean()
+    assert f"is {100 * mean:.1f} ± " in text and "handmade" in text, "of the experiment, not the best of the study"
 
 
 # --- claims
@@ -350,23 +389,23 @@ def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
     kept = {row["cell_id"] for row in made.rows}
     made.runs, made.metrics = ([row for row in rows if row["cell_id"] in kept] for rows in (made.runs, made.metrics))
     found = opened(made.write(tmp_path))
-    names = {item.name for item in cinic.exhibits(found)}
+    names = {item.name for item in told.exhibits(found, "cinic")}
     assert names == {
-        *("handmade", "compared-table", "grid-table-penalty"),
+        *("handmade-course", "compared-table", "penalty-table"),
         *(f"penalty-{kind}" for kind in ("grid", "levels", "interactions", "effects")),
-        *("anova-valid-accuracy", "anova-accuracy", "anova-gap"),
+        *(f"penalty-anova-{kind}" for kind in ("valid-accuracy", "accuracy", "gap")),
     }
     assert any("no experiment augmentation" in text for text in found.left_out)
-    assert not cinic.facts(found)["answers"]["transfer"]
+    assert not told.facts(found, "cinic")["answers"]["transfer"]
     assert judged(found)["004-9"]["verdict"] == claims.UNTESTED
 
 
 def test_one_replicate_has_no_test(tmp_path):
     found = opened(full(replicates=1).write(tmp_path))
-    items = {item.name: item for item in cinic.exhibits(found)}
+    items = {item.name: item for item in told.exhibits(found, "cinic")}
     check_words(list(items.values()))
     assert "blocks-grid" in items and "blocks-effects" not in items
-    assert set(items["anova-valid-accuracy"].data["p"]) <= {""} or "penalty-effects" in items
+    assert set(items["penalty-anova-valid-accuracy"].data["p"]) <= {""} or "penalty-effects" in items
     assert {claim["verdict"] for claim in judged(found).values()} == {claims.UNTESTED}
 
 
@@ -376,7 +415,7 @@ def test_nothing_finished(tmp_path):
         run["status"] = "failed"
     made.metrics = [row for row in made.metrics if row["epoch"] == 0]
     found = opened(made.write(tmp_path))
-    assert {item.name for item in cinic.exhibits(found)} <= {"augmentation-pictures"}
+    assert {item.name for item in told.exhibits(found, "cinic")} <= {"augmentation-images"}
     assert {claim["verdict"] for claim in judged(found).values()} == {claims.UNTESTED}
 
 

@@ -7,25 +7,22 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy import stats
 
-import draw
-from tests.unit import summaries
+from tests.unit import summaries, told
 from tests.unit.cells import record
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
-from weight_atlas.reporting.chapters import convnets
 from weight_atlas.reporting.claims import claims, claims_convnets
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.experiments import steps, sweeps
+from weight_atlas.reporting.exhibits.experiments import steps
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.shapes import Axis, Experiment, Shape
 from weight_atlas.store import save_tensors
 
-REPORT = draw.Path(__file__).parents[2] / "report"
 VALID, TEST = 5000, 5000
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
@@ -187,7 +184,8 @@ def full(epochs=20, **scale):
         if level == "all":
             pictured(made, cell, "group-vgg16", 64, 3, 224)
     for level in ("drawn", "identical", "identical-both"):
-        scheme = {"kind": "init", "scheme": "default" if level == "drawn" else level}
+        step = {"type": "identical", "layers": ["conv1"], "outgoing": level == "identical-both"}
+        scheme = {"kind": "init", "scheme": "default", "steps": [] if level == "drawn" else [step]}
         end = {"drawn": 0.63, "identical": 0.58, "identical-both": 0.41}[level]
         cell = made.add("filters", {"filters": level}, TUTORIAL, end, start=scheme)
         pictured(made, cell, "group-tutorial", 6, 5, 32, alike=level != "drawn")
@@ -240,18 +238,46 @@ CARDS = {
 }
 
 
-def opened(folder, study="convnets", cards=CARDS):
-    """The Tables of a written sample, with the document and the cards as draw.py fills them."""
+# The step that each step of the path changes.
+AFTER = {
+    **{"adam": "tutorial", "dropout": "adam", "batchnorm": "adam", "double": "adam", "A": "double"},
+    **{"A-no-bn": "A", "A-xavier": "A", "A-dropout": "A", "B": "A", "B-no-bn": "B", "B-sgd": "B", "C": "B"},
+}
+
+
+def numeric(name, levels, setting):
+    """An axis whose levels are numbers."""
+    ordered = tuple(sorted(levels, key=float))
+    return Axis(name, ordered, tuple(map(float, ordered)), setting, ordered[0])
+
+
+def asked(study, name, shapes, axes, of="accuracy"):
+    """An experiment as the plan knows it."""
+    return Experiment(study, name, shapes, axes, (), True, "", (of,))
+
+
+EXPERIMENTS = [
+    asked("convnets", "rates", (Shape.SWEEP,), (numeric("rate", RATES, "training.optimizer.lr"),)),
+    asked("convnets", "momentum", (Shape.SWEEP,), (numeric("momentum", MOMENTA, "training.optimizer.momentum"),)),
+    asked("convnets", "path", (Shape.PATH,), (Axis("step", tuple(STEPS), reference="tutorial", after=AFTER),)),
+    asked("convnets", "last-layer", (Shape.COMPARISON,), (Axis("features", tuple(FEATURES), reference="all"),)),
+    asked("convnets", "filters", (Shape.COMPARISON,), (Axis("filters", ("drawn", "identical", "identical-both")),)),
+]
+
+
+def opened(folder, study="convnets", cards=CARDS, experiments=EXPERIMENTS):
+    """The Tables of a written sample, with the document, the cards and the experiments as draw.py fills them."""
     found = Tables(study, folder / "cells.csv", folder / "tables", folder / "measures")
-    found.document = yaml.safe_load((REPORT / "documents.yaml").read_text(encoding="utf-8"))[study]
+    found.document = told.reported(study)
     found.cards = cards
+    names = found.values("experiment") if "experiment" in found.cells else []
+    found.experiments = [experiment for experiment in experiments if experiment.name in names]
     return found
 
 
-def judged(found, module=convnets, study="convnets"):
-    """{id: claim with its verdict} of the ledger."""
-    ledger = claims.ledger(REPORT / "claims.yaml", study)
-    return {claim["id"]: claim for claim in claims.judge(ledger, module.CLAIMS, found)}
+def judged(found, document="convnets"):
+    """{id: claim with its verdict} of a document's ledger."""
+    return told.judged(found, document)
 
 
 def check_words(items):
@@ -277,7 +303,7 @@ def sample(folder):
 
 @pytest.fixture(scope="module")
 def exhibits(sample):
-    return {item.name: item for item in convnets.exhibits(sample)}
+    return {item.name: item for item in told.exhibits(sample, "convnets")}
 
 
 def values(folder, experiment, axis, level, protocol="best_valid"):
@@ -295,11 +321,12 @@ def values(folder, experiment, axis, level, protocol="best_valid"):
 
 def test_every_exhibit_is_there(sample, exhibits):
     assert set(exhibits) == {
-        *("path", "methods", "course-models", "course-steps", "gap", "rates", "rates-table", "momentum"),
-        *("momentum-table", "last-layer-course", "last-layer-gap", "last-layer-table", "identical"),
-        *(f"filter-{kind}-filters-{level}" for kind in ("weights", "activations")
+        *("path-levels", "path-settings", "path-course-models-a-b-c", "path-course", "path-gap", "identical"),
+        *(f"{name}-{kind}" for name in ("rates", "momentum") for kind in ("levels", "lines", "table")),
+        *(f"last-layer-{kind}" for kind in ("levels", "course", "gap", "table")),
+        *(f"filter-{kind}-default-filters-{level}" for kind in ("weights", "activations")
           for level in ("drawn", "identical", "identical-both")),
-        *("filter-weights-last-layer-all", "filter-activations-last-layer-all"),
+        *("filter-weights-imagenet-last-layer-all", "filter-activations-imagenet-last-layer-all"),
     }  # fmt: skip
     check_words(list(exhibits.values()))
     assert sample.left_out == []
@@ -307,10 +334,7 @@ def test_every_exhibit_is_there(sample, exhibits):
 
 def test_a_step_is_compared_with_the_nearest_before_it(sample):
     found, names = steps.steps(sample)
-    assert steps.before(found, names) == {
-        **{"adam": "tutorial", "dropout": "adam", "batchnorm": "adam", "double": "adam", "A": "double"},
-        **{"A-no-bn": "A", "A-xavier": "A", "A-dropout": "A", "B": "A", "B-no-bn": "B", "B-sgd": "B", "C": "B"},
-    }
+    assert steps.before(found, names) == AFTER
 
 
 def test_the_order_of_steps_is_the_path_whatever_that_of_the_config(tmp_path):
@@ -334,15 +358,19 @@ def test_what_a_step_buys_is_paired_by_seed(folder, sample, exhibits):
         assert gain["n"] == (2 if "B-sgd" in (gain["step"], gain["after"]) else 3)
     q = stats.false_discovery_control([gain["p"] for gain in gains])
     assert [gain["q"] for gain in gains] == pytest.approx(q)
-    shown = exhibits["path"].data.drop_duplicates("step").set_index("step")
-    assert shown.loc["C", "gain_mean"] == pytest.approx(next(g["mean"] for g in gains if g["step"] == "C"))
-    texts = [text.get_text() for text in exhibits["path"].figure.axes[1].texts]
+    shown = exhibits["path-levels"].data.query("protocol == 'best_valid'").set_index("step")
+    for gain in gains:
+        own = shown.loc[gain["step"]]
+        assert own["to"] == gain["after"] and own["difference_n"] == gain["n"]
+        numbers = own[["difference", "difference_low", "difference_high", "p", "q"]].tolist()
+        assert numbers == pytest.approx([gain[key] for key in ("mean", "low", "high", "p", "q")])
+    texts = [text.get_text() for text in exhibits["path-levels"].figure.axes[1].texts]
     assert texts[0] == "the start" and texts[1] == "after tutorial" and "after B (2/3)" in texts
 
 
 def test_methods_beside_the_document(folder, exhibits):
-    table = exhibits["methods"].data.set_index("step")
-    assert table.loc["B", ["BN", "start", "optimizer", "dropout", "batch"]].tolist() == [
+    table = exhibits["path-settings"].data.set_index("step")
+    assert table.loc["B", ["batchnorm", "start", "optimizer", "dropout", "batch size"]].tolist() == [
         *("yes", "xavier uniform", "adam", "0.5", "125"),
     ]
     assert table.loc["A", "document"] == "79.51 % (train 98.01 %)" and table.loc["A-no-bn", "document"] == ""
@@ -358,7 +386,7 @@ def test_methods_beside_the_document(folder, exhibits):
 
 
 def test_the_gap_is_train_less_test_at_the_last_epoch(folder, exhibits):
-    data = exhibits["gap"].data
+    data = exhibits["path-gap"].data
     metrics, own = pd.read_csv(folder / "tables" / "metrics.csv"), pd.read_csv(folder / "cells.csv", dtype=str)
     cell = own.loc[own["step"] == "A", "cell_id"].iloc[0]
     rows = metrics[(metrics["cell_id"] == cell) & (metrics["epoch"] == 20)]
@@ -368,21 +396,21 @@ def test_the_gap_is_train_less_test_at_the_last_epoch(folder, exhibits):
 
 
 def test_a_sweep_shows_diverged_runs_and_averages_none(folder, exhibits):
-    data = exhibits["momentum"].data
+    data = exhibits["momentum-levels"].data
     counts = data[data["protocol"] == "best_valid"].set_index("momentum")["n"].to_dict()
     assert counts == {"0.85": 3, "0.9": 3, "0.92": 3, "0.95": 3, "0.99": 2, "1.0": 0, "1.2": 0}
-    assert "7 diverged" in exhibits["momentum"].caption
-    left, right = exhibits["momentum"].figure.axes[:2]
-    crosses = [line for line in left.lines if line.get_marker() == "X"]
-    assert [line.get_xdata()[0] for line in crosses] == [4, 5, 6]
-    assert sum(line.get_marker() == "X" for line in right.lines) == 7
+    assert "7 diverged" in exhibits["momentum-levels"].caption
+    crosses = [line for line in exhibits["momentum-levels"].figure.axes[0].lines if line.get_marker() == "X"]
+    assert [line.get_xdata()[0] for line in crosses] == [0.99, 1.0, 1.2]
+    lines = [line for axes in exhibits["momentum-lines"].figure.axes for line in axes.lines]
+    assert sum(line.get_marker() == "X" for line in lines) == 7
     table = exhibits["momentum-table"].data.set_index("momentum")
     assert table.loc["1.2", "best validation"] == "none" and table.loc["1.2", "done"] == "0 of 3 (3 diverged)"
     assert (table["to the best"] == "best").sum() == 1
 
 
 def test_numbers_are_in_order_on_the_axis(exhibits):
-    labels = [label.get_text() for label in exhibits["rates"].figure.axes[0].get_xticklabels()]
+    labels = [label.get_text() for label in exhibits["rates-levels"].figure.axes[0].get_xticklabels()]
     assert labels == ["0.00001", "0.0001", "0.001", "0.01", "0.1"]
 
 
@@ -390,17 +418,17 @@ def test_the_last_layer_beside_the_document(exhibits):
     table = exhibits["last-layer-table"].data.set_index("features")
     assert table.loc["all", ["document, train", "document, test"]].tolist() == ["97.73 %", "71.19 %"]
     assert table.loc["four-blocks", "document, test"] == "5 (cut off)"
-    assert "ImageNet weights" in exhibits["last-layer-table"].caption
+    assert table.loc["all", "to all"] == "reference" and "paired by seed" in exhibits["last-layer-table"].caption
 
 
 def test_filters_are_shown_as_they_are(exhibits):
-    item = exhibits["filter-weights-filters-drawn"]
-    assert item.raster and item.tab == "drawn" and len(item.data) == 6
+    item = exhibits["filter-weights-default-filters-drawn"]
+    assert item.raster and item.tab.endswith("drawn") and len(item.data) == 6
     shown = [axes for axes in item.figure.axes if axes.images]
     assert len(shown) == 6 and shown[0].images[0].get_array().shape == (5, 5, 3)
-    many = exhibits["filter-weights-last-layer-all"]
+    many = exhibits["filter-weights-imagenet-last-layer-all"]
     assert len([axes for axes in many.figure.axes if axes.images]) == 64
-    maps = exhibits["filter-activations-filters-drawn"]
+    maps = exhibits["filter-activations-default-filters-drawn"]
     assert maps.data["layer"].value_counts().to_dict() == {"last": 16, "first": 6}
 
 
@@ -411,10 +439,11 @@ def test_filters_of_a_grey_network_have_one_scale():
 
 def test_filters_that_begin_alike(sample, exhibits):
     found = filters.outcome(filters.identical_rows(sample)[1])
-    assert found["identical"]["end"] == [6, 6] and not found["identical"]["equal"]
-    assert found["identical-both"]["equal"] and found["identical-both"]["end"] == [3, 3]
+    assert set(found) == {"drawn", "incoming", "both"}
+    assert found["incoming"]["end"] == [6, 6] and not found["incoming"]["equal"]
+    assert found["both"]["equal"] and found["both"]["end"] == [3, 3]
     data = exhibits["identical"].data
-    own = data[(data["quantity"] == "distinct") & (data["variant"] == "identical") & (data["epoch"] == 0)]
+    own = data[(data["quantity"] == "distinct") & (data["variant"] == "incoming") & (data["epoch"] == 0)]
     assert own["mean"].tolist() == [1]
 
 
@@ -423,11 +452,12 @@ def test_facts_count_every_cell_once(tmp_path):
     made = full()
     made.rows.append(made.rows[0] | {"experiment": "momentum", "rate": "", "momentum": "0.8"})
     found = opened(made.write(tmp_path))
-    facts = convnets.facts(found)
+    facts = told.facts(found, "convnets")
     assert facts["cells"] == len(made.rows) - 1
     assert facts["replicates"]["asked"] == 3 * facts["cells"]
     assert grid.part(found, "momentum", "momentum").status()["asked"].tolist() == [3] * 8
-    assert set(facts["answers"]) == set(convnets.QUESTIONS) and all(facts["answers"].values())
+    assert set(facts["answers"]) == {"parts", "gap", "rate", "momentum", "last-layer", "filters"}
+    assert all(facts["answers"].values())
 
 
 # --- claims
@@ -504,10 +534,11 @@ def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
     for rate, end in RATES.items():
         made.add("rates", {"rate": rate}, TUTORIAL, end, optimizer={"lr": float(rate)})
     found = opened(made.write(tmp_path))
-    items = convnets.exhibits(found)
-    assert [item.name for item in items] == ["rates", "rates-table"]
+    chapter = told.told(found, "convnets")
+    assert [item.name for item in chapter.exhibits] == ["rates-levels", "rates-lines", "rates-table"]
     assert any("asks for no experiment path" in text for text in found.left_out)
-    assert convnets.facts(found)["answers"]["sweeps"] and not convnets.facts(found)["answers"]["parts"]
+    answers = told.in_short(chapter)["answers"]
+    assert answers["rate"] and not answers["parts"] and not answers["momentum"]
     assert judged(found)["003-6"]["verdict"] == claims.UNTESTED
 
 
@@ -516,8 +547,13 @@ def test_a_plain_grid_has_nothing_to_show(tmp_path):
     for row in made.rows:
         row.pop("experiment")
     found = opened(made.write(tmp_path))
-    assert convnets.exhibits(found) == []
-    assert len(found.left_out) == len(convnets.PARTS) - 1  # sources are none
+    chapter = told.told(found, "convnets")
+    assert {item.name.split("-")[0] for item in chapter.exhibits} == {"filter", "identical"}, "they need no experiment"
+    assert found.faults == []
+    for question in told.chapter("convnets").questions[:-1]:
+        for part in question.exhibits:
+            said = any(f" {part.name} " in text or question.heading in text for text in found.left_out)
+            assert said or part.name == "sources", part.name  # no cell is a source
 
 
 def test_nothing_finished(tmp_path):
@@ -527,22 +563,22 @@ def test_nothing_finished(tmp_path):
     made.metrics = [row for row in made.metrics if row["epoch"] == 0]
     made.tables = {}
     found = opened(made.write(tmp_path))
-    convnets.exhibits(found)
-    assert convnets.facts(found)["replicates"]["done"] == 0
+    assert told.facts(found, "convnets")["replicates"]["done"] == 0
     assert {claim["verdict"] for claim in judged(found).values()} == {claims.UNTESTED}
 
 
 def test_one_replicate_has_no_interval_and_no_test(tmp_path):
     found = opened(full(replicates=1).write(tmp_path))
-    items = convnets.exhibits(found)
+    items = told.exhibits(found, "convnets")
     check_words(items)
     assert len(items) > 15
     assert all(math.isnan(gain["q"]) for gain in steps.bought(found)[2])
 
 
 def test_it_is_written_and_the_same_twice(folder, sample, tmp_path):
-    item = exhibit.build({"rates": sweeps.rates}, sample)
     for name in "ab":
-        exhibit.write(tmp_path / name, "convnets", convnets.TITLE, item, {}, [])
+        items = told.drawn(sample, "levels", experiment="rates")
+        exhibit.write(tmp_path / name, items, {"chapter": "convnets"}, [])
+    assert (tmp_path / "a/rates-levels.svg").exists()
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

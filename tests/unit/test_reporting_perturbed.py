@@ -6,16 +6,21 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from test_reporting import FEATURES, REPORT, interval, opened, raw, texts
+from test_reporting import FEATURES, interval, opened, raw, texts
 from test_reporting import sample as grid_sample
 
-from tests.unit import summaries
+from tests.unit import summaries, told
 from tests.unit.tables import write_table
 from weight_atlas import schema
-from weight_atlas.reporting.chapters import dynamics
-from weight_atlas.reporting.claims import claims, claims_perturbed
-from weight_atlas.reporting.exhibits.perturbed import families, mirror, paths, perturbed
+from weight_atlas.reporting.claims import claims_perturbed
+from weight_atlas.reporting.exhibits.perturbed import (
+    amplification,
+    families,
+    mirror,
+    paths,
+    perturbed,
+    perturbed_answers,
+)
 from weight_atlas.reporting.grammar import style
 from weight_atlas.settings import Start
 from weight_atlas.store import load_arrays, save_tensors
@@ -208,8 +213,13 @@ TRIPLES = [
 
 
 @pytest.fixture(scope="module")
-def exhibits(tables):
-    return {item.name: item for item in dynamics.exhibits(tables) if item.name.startswith(tuple(perturbed.PARTS))}
+def chapter(tables):
+    return told.told(tables, "dynamics")
+
+
+@pytest.fixture(scope="module")
+def exhibits(chapter):
+    return {item.name: item for item in chapter.exhibits if item.name.startswith(told.PERTURBED)}
 
 
 @pytest.fixture
@@ -222,8 +232,7 @@ def small(tmp_path):
 
 def judged(folder):
     """id -> what claims.json says of the two claims."""
-    ledger = [claim for claim in claims.ledger(REPORT / "claims.yaml", "dynamics") if claim["id"] in ("002-7", "002-8")]
-    return {item["id"]: item for item in claims.judge(ledger, dynamics.CLAIMS, opened(folder))}
+    return told.judged(opened(folder), "dynamics", ids=("002-7", "002-8"))
 
 
 # --- the family
@@ -365,7 +374,7 @@ def test_a_perturbation_of_nothing_is_not_drawn(small):
 
     edit(small, "returns", lost)
     tables = opened(small)
-    [made] = perturbed.PARTS["amplification"](tables)
+    [made] = amplification.amplification(tables)
     assert made.data["perturbation"].tolist() == ["flip"]
     assert perturbed.returns(tables)
     assert judged(small)["002-7"]["verdict"] == "not testable here"
@@ -473,30 +482,29 @@ def test_symmetries_table(exhibits):
 # --- words and files
 
 
-def test_every_exhibit_has_words_and_a_question(exhibits):
-    assert {name.partition("-lenet5")[0].partition("-resnet18")[0] for name in exhibits} == set(perturbed.PARTS)
-    questions = yaml.safe_load((REPORT / "questions.yaml").read_text(encoding="utf-8"))["dynamics"]
+def test_every_exhibit_has_words_and_a_question(chapter, exhibits):
+    assert {name.partition("-lenet5")[0].partition("-resnet18")[0] for name in exhibits} == set(told.PERTURBED)
     asked = [
-        names for question in questions if question["key"] in ("distortion", "flip") for names in question["exhibits"]
-    ]
+        name for question in chapter.questions if question["key"] in ("distortion", "flip")
+        for name in question["exhibits"]
+    ]  # fmt: skip
+    assert asked == list(exhibits)
     for name, item in exhibits.items():
-        assert name.startswith(tuple(asked)), name
         assert len(item.caption) > 60 and len(item.alt) > 20 and item.title and len(item.data), name
         assert not set("*`[]$^~") & set(item.caption + item.alt), name
         assert "nan" not in (item.caption + item.alt).lower().split(), name
         assert not set(families.INNER) & set(item.data), name
 
 
-def test_answers(tables):
-    facts = dynamics.facts(tables)
+def test_answers(tables, chapter):
+    facts = told.in_short(chapter)
     first, second = facts["answers"]["distortion"]
     assert "add (+1e−6)" in first and "times in lenet5; " in first
     assert second.startswith("It does not come back: it ends in lenet5 0.8")
     flips, walls = facts["answers"]["flip"]
     assert "99.5 % of ‖θ₁ − θ₂‖ is 2‖θ₁‖" in flips
     assert "80.0 points in lenet5 (64.0 after symmetries are removed); 80.0 points in resnet18" in walls
-    assert facts["answers"]["distortion"][-1] in facts["sentences"]
-    json.dumps(facts["flip"] + facts["distortion"], default=float)
+    json.dumps(perturbed_answers.flips(tables) + perturbed_answers.distortions(tables), default=float)
 
 
 def test_many_originals_stand_behind_tabs(tmp_path):
@@ -514,14 +522,17 @@ def test_many_originals_stand_behind_tabs(tmp_path):
 # --- what is missing
 
 
-def test_without_perturbed_cells_nothing_is_said(tmp_path):
+def test_without_perturbed_cells_one_sentence_a_question_is_said(tmp_path):
     grid_sample(tmp_path, datasets=("digits",), networks=("lenet5",), inits=("pretrained",), seeds=1)
     tables = opened(tmp_path)
     assert tables.children is None
-    made = {item.name for item in dynamics.exhibits(tables)}
-    assert not made & set(perturbed.PARTS)
-    assert not [text for text in tables.left_out if any(f"exhibit {name} " in text for name in perturbed.PARTS)]
-    assert set(dynamics.facts(tables)["answers"]) == set(dynamics.QUESTIONS)
+    found = told.told(tables, "dynamics")
+    assert not {item.name for item in found.exhibits} & set(told.PERTURBED)
+    assert not [text for text in tables.left_out if any(f"exhibit {name} " in text for name in told.PERTURBED)]
+    assert len([text for text in tables.left_out if text.endswith("study dynamics perturbs no cell.")]) == 2
+    answers = {question["key"]: question["answer"] for question in found.questions}
+    assert answers["distortion"] == answers["flip"] == [] and answers["learnt"]
+    assert tables.faults == []
     found = judged(tmp_path)
     assert {item["verdict"] for item in found.values()} == {"not testable here"}
     assert all("perturbs" in item["reason"] for item in found.values())
@@ -535,13 +546,15 @@ def test_the_grid_is_told_as_if_there_were_no_children(tmp_path):
     grid_sample(tmp_path / "a", **kind)
     sample(tmp_path / "b", perturbations=("flip",), **kind)
     plain, more = (opened(tmp_path / name) for name in "ab")
-    with_ = {item.name: item for item in dynamics.exhibits(more)}
-    for item in dynamics.exhibits(plain):
+    without, told_ = told.told(plain, "dynamics"), told.told(more, "dynamics")
+    with_ = {item.name: item for item in told_.exhibits}
+    assert len(with_) > len(without.exhibits) > 10
+    for item in without.exhibits:
         pd.testing.assert_frame_equal(item.data, with_[item.name].data[item.data.columns])
         assert (item.caption, item.alt) == (with_[item.name].caption, with_[item.name].alt)
-    facts, told = dynamics.facts(plain), dynamics.facts(more)
-    assert facts["replicates"] == told["replicates"]
-    assert {key: told["answers"][key] for key in facts["answers"]} == facts["answers"]
+    assert without.facts["replicates"] == told_.facts["replicates"]
+    for one, other in zip(without.questions, told_.questions, strict=True):
+        assert one["answer"] == other["answer"] or one["key"] in ("distortion", "flip") and not one["answer"]
 
 
 @pytest.mark.parametrize("gone", [*TABLES, "pairs"])
@@ -550,22 +563,23 @@ def test_an_empty_table_leaves_its_exhibits_out(small, gone):
     tables = opened(small)
     names = {"returns": {"triples", "returns", "amplification", "flip-geometry"}, "aftermath": {"aftermath"}}
     names |= {"paths": {"paths"}, "barriers": {"barriers"}, "pairs": {"perturbed-pairs"}, "symmetries": {"symmetries"}}
-    made = {item.name for item in dynamics.exhibit.build(perturbed.PARTS, tables)}
+    made = {item.name for item in told.drawn(tables, *told.PERTURBED)}
     assert made == {"triples", "returns", "amplification", "flip-geometry", "aftermath", "barriers", "paths",
                     "perturbed-pairs", "perturbed-features", "symmetries",
                     "symmetries-tried"} - names[gone]  # fmt: skip
     assert len(tables.left_out) == len(names[gone])
     assert all(f"{gone}.csv" in text for text in tables.left_out)
-    dynamics.facts(tables)
+    assert len(told.facts(tables, "dynamics")["answers"]["distortion"]) == (0 if gone == "returns" else 2)
+    assert tables.faults == []
     judged(small)
 
 
 def test_nothing_finished(small):
     edit(small, "runs", lambda rows: rows.assign(status="failed"))
     tables = opened(small)
-    names = {item.name for item in dynamics.exhibit.build(perturbed.PARTS, tables)}
+    names = {item.name for item in told.drawn(tables, *told.PERTURBED)}
     assert names == {"symmetries", "symmetries-tried"}
-    assert dynamics.facts(tables)["answers"]["flip"] == []
+    assert told.facts(tables, "dynamics")["answers"]["flip"] == [] and tables.faults == []
     assert {item["verdict"] for item in judged(small).values()} == {"not testable here"}
 
 
@@ -580,14 +594,14 @@ def test_without_a_control_there_is_no_comparison(small):
     assert "times that with no perturbation" not in made.caption
     assert judged(small)["002-7"]["verdict"] == "not testable here"
     assert judged(small)["002-8"]["verdict"] == "artefact"
-    assert dynamics.facts(tables)["answers"]["distortion"] == []
+    assert told.facts(tables, "dynamics")["answers"]["distortion"] == []
 
 
 def test_one_replicate_has_no_interval(tmp_path):
     kind = {"networks": ("lenet5",), "optimizers": ("sgd",), "seeds": 1}
     sample(tmp_path, perturbations=("flip", "add", "noise-1e-06", "noise-0.1"), **kind)
     tables = opened(tmp_path)
-    made = {item.name: item for item in dynamics.exhibit.build(perturbed.PARTS, tables)}
+    made = {item.name: item for item in told.drawn(tables, *told.PERTURBED)}
     assert tables.left_out == []
     assert made["returns"].data["low"].isna().all()
     assert "there is no interval" in made["returns"].caption

@@ -5,20 +5,18 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy import stats
 from test_transfer import BASES, GROUPS, Sample, full, lenet, of, table
 
 import draw
+from tests.unit import told
 from weight_atlas.analysis.transfer import curves, drops, reach
-from weight_atlas.reporting.chapters import study, transferability
 from weight_atlas.reporting.claims import claims, claims_transfer
 from weight_atlas.reporting.exhibits.transfer import segments, transfer_tables
 from weight_atlas.reporting.exhibits.transfer import transfer_training as training
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 
-REPORT = draw.Path(__file__).parents[2] / "report"
 CARDS = {
     f"cifar10-{name.lower()}": {
         "dataset_id": f"cifar10-{name.lower()}",
@@ -32,7 +30,7 @@ CARDS = {
 def opened(folder):
     """The Tables of a written sample, with the document and the cards as draw.py fills them."""
     found = Tables("transferability", folder / "cells.csv", folder / "tables", folder / "measures")
-    found.document = yaml.safe_load((REPORT / "documents.yaml").read_text(encoding="utf-8"))["transferability"]
+    found.document = told.reported("transferability")
     found.cards = CARDS
     return found
 
@@ -48,8 +46,13 @@ def tables(folder):
 
 
 @pytest.fixture(scope="module")
-def exhibits(tables):
-    return {item.name: item for item in transferability.exhibits(tables)}
+def chapter(tables):
+    return told.told(tables, "transferability")
+
+
+@pytest.fixture(scope="module")
+def exhibits(chapter):
+    return {item.name: item for item in chapter.exhibits}
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +60,18 @@ def small(tmp_path_factory):
     return lenet().write(tmp_path_factory.mktemp("small"))
 
 
-def ledger(**within):
-    """The ledger of the study; `within` replaces parts of every scope."""
-    found = claims.ledger(REPORT / "claims.yaml", "transferability")
-    return [claim | {"within": claim["within"] | within} for claim in found]
-
-
 def judged(tables, **within):
-    found = claims.judge(ledger(**within), transferability.CLAIMS, tables)
-    return {claim["id"]: claim for claim in found}
+    """{id: claim with its verdict}; `within` replaces parts of every scope."""
+    return told.judged(tables, "transferability", within=within)
 
 
 # --- exhibits
 
 
 def test_every_exhibit_is_there(exhibits):
-    names = {*transferability.PARTS} - {"course", "sources"} | {"course-a-b", "course-b-b"}
+    names = {"accuracy", "accuracy-table", "segments", "segments-table", "decomposition", "base-target", "course-a-b",
+             "course-b-b", "transfer-accuracy", "diagnosis", "diagnosis-table", "similarity", "outputs", "epochs",
+             "epochs-saved", "document-numbers", "document-networks"}  # fmt: skip
     assert set(exhibits) == names
 
 
@@ -195,18 +194,18 @@ def test_document_tables(folder, tables, exhibits):
 
 def test_figures_are_the_same_every_time(tables, exhibits):
     again = segments.strip(tables)[0]
-    assert exhibit.picture(again) == exhibit.picture(exhibits["segments"])
+    assert exhibit.picture(again, again.figure) == exhibit.picture(exhibits["segments"], exhibits["segments"].figure)
 
 
 def test_what_is_left_out_is_said(small):
     tables = opened(small)
-    names = {item.name for item in transferability.exhibits(tables)}
+    names = {item.name for item in told.exhibits(tables, "transferability")}
     assert {"segments", "decomposition", "course-a-b", "transfer-accuracy", "epochs", "base-target"} <= names
     assert not {"similarity", "outputs", "diagnosis"} & names
-    told = " ".join(tables.left_out)
-    assert "no two networks with transfers differ in their number of outputs alone." in told
-    assert "no transfer was trained in another setting than the document's." in told
-    strip = next(item for item in transferability.exhibits(opened(small)) if item.name == "segments")
+    left_out = " ".join(tables.left_out)
+    assert "no two networks with transfers differ in their number of outputs alone." in left_out
+    assert "no transfer was trained in another setting than the document's." in left_out
+    strip = next(item for item in told.exhibits(opened(small), "transferability") if item.name == "segments")
     rows = [label.get_text() for label in strip.figure.axes[0].get_yticklabels()]
     assert rows == ["A → B", "document's rule"]  # no breakpoints of 5 depths, and not the document's network
     assert "Two breakpoints need a curve of 7 depths" in strip.caption
@@ -219,20 +218,21 @@ def test_unfinished_replicates_are_told(tmp_path):
         if own["mode"] == "frozen" and own["depth"] == "3" and run["seed"] == 2:
             run["status"] = "diverged"
     tables = opened(made.write(tmp_path))
-    found = {item.name: item for item in transferability.exhibits(tables)}
+    found = {item.name: item for item in told.exhibits(tables, "transferability")}
     assert "Of 39 replicates of these transfers 37 finished (2 diverged)." in found["transfer-accuracy"].caption
     assert "n = 2 to 3" in found["transfer-accuracy"].caption
     assert of(found["segments-table"].data, transfer="A → B", n="3")["done"].tolist() == ["2 of 3"]
     assert of(found["segments"].data, depth=3)["verdict"].tolist() == ["undecided"]
-    assert transferability.facts(tables)["transfers"] == {"asked": 39, "done": 37}
+    sentences = told.facts(tables, "transferability")["sentences"]
+    assert "Transfers have 39 replicates: 37 finished, 2 diverged." in sentences
 
 
 def test_one_replicate_draws_without_intervals(tmp_path):
     tables = opened(lenet(seeds=1).write(tmp_path))
-    found = {item.name: item for item in transferability.exhibits(tables)}
+    chapter = told.told(tables, "transferability")
+    found = {item.name: item for item in chapter.exhibits}
     assert set(found["segments"].data["verdict"]) == {"undecided"}
-    answers = transferability.facts(tables)["answers"]
-    assert "nan" not in json.dumps(answers)
+    assert "nan" not in json.dumps(told.in_short(chapter)["answers"])
     assert "nan" not in json.dumps(judged(tables, epochs=1))
 
 
@@ -242,7 +242,7 @@ def test_two_networks_have_a_tab_each(tmp_path):
         made.cell("grid", name, "vgg11_bn")
     made.transfers("a-to-b", "A", "B", range(11))
     made.transfers("b-to-b", "B", "B", range(11))
-    found = {item.name: item for item in transferability.exhibits(opened(made.write(tmp_path)))}
+    found = {item.name: item for item in told.exhibits(opened(made.write(tmp_path)), "transferability")}
     assert {"segments-lenet5", "segments-vgg11-bn", "course-lenet5-a-b", "course-vgg11-bn-b-b"} <= set(found)
     assert found["segments-lenet5"].tab == "lenet5"
     assert set(found["decomposition-vgg11-bn"].data["network"]) == {"vgg11_bn"}
@@ -253,10 +253,12 @@ def test_a_study_without_transfers_has_its_bases_alone(tmp_path):
     made = Sample()
     made.cell("grid", "B")
     tables = opened(made.write(tmp_path))
-    names = {item.name for item in transferability.exhibits(tables)}
+    chapter = told.told(tables, "transferability")
+    names = {item.name for item in chapter.exhibits}
     assert names == {"accuracy", "accuracy-table", "document-networks"}
-    told = transferability.facts(tables)
-    assert told["transfers"] == {} and [key for key, answer in told["answers"].items() if answer] == ["bases"]
+    facts = told.in_short(chapter)
+    assert "Transfers" not in " ".join(facts["sentences"])
+    assert [key for key, answer in facts["answers"].items() if answer] == ["bases"]
     assert {claim["verdict"] for claim in judged(tables).values()} == {"not testable here"}
 
 
@@ -264,7 +266,7 @@ def test_the_margin_is_that_of_the_measure():
     assert transfer_tables.MARGIN == drops.MARGIN
     assert transfer_tables.BASE == curves.BASE
     assert transfer_tables.MODES == curves.MODES
-    document = yaml.safe_load((REPORT / "documents.yaml").read_text(encoding="utf-8"))["transferability"]
+    document = told.reported("transferability")
     assert document["reached"] == reach.REACHED
 
 
@@ -281,29 +283,31 @@ def test_words():
 # --- answers
 
 
-def test_answers_are_computed(tables):
-    told = transferability.facts(tables)
-    assert set(told["answers"]) == set(transferability.QUESTIONS) and all(told["answers"].values())
-    first = next(item for item in transferability.exhibits(tables) if item.name == "document-numbers").data.iloc[0]
-    document = told["answers"]["document"][0]
+def test_answers_are_computed(chapter, exhibits):
+    facts = told.in_short(chapter)
+    answers = facts["answers"]
+    assert list(answers) == ["bases", "segments", "course", "agreement", "similarity", "outputs", "epochs", "document"]
+    assert all(answers.values())
+    first = exhibits["document-numbers"].data.iloc[0]
+    document = answers["document"][0]
     assert "reports 94.76 % as accuracy of the base B" in document and f"it is {first['here']} (" in document
-    best = max(told["best"], key=lambda item: item["mean"])
-    assert f"{100 * best['mean']:.1f} ±" in told["answers"]["bases"][0]
-    assert "A → B: generic 1–6" in told["answers"]["segments"][0]
-    assert "A1 → A2 (similar)" in told["answers"]["similarity"][0]
-    assert "of 10 depths" in told["answers"]["outputs"][0]
-    assert told["transfers"]["done"] == told["transfers"]["asked"]
-    assert told["answers"]["epochs"][0] in told["sentences"]
-    json.dumps(exhibit.plain(told), allow_nan=False)
+    best = max(facts["best"], key=lambda item: item["mean"])
+    assert f"{100 * best['mean']:.1f} ±" in answers["bases"][0]
+    assert "A → B: generic 1–6" in answers["segments"][0]
+    assert "A1 → A2 (similar)" in answers["similarity"][0]
+    assert "of 10 depths" in answers["outputs"][0]
+    assert any(text.startswith("Transfers have ") and text.endswith(": all finished.") for text in facts["sentences"])
+    assert answers["epochs"][0]
+    json.dumps(exhibit.plain(facts), allow_nan=False)
 
 
 # --- claims
 
 
 def test_every_claim_has_a_scope_and_a_test():
-    found = ledger()
+    found = told.ledger("transferability")
     assert [claim["id"] for claim in found] == [f"001-{number}" for number in range(1, 11)]
-    assert set(transferability.CLAIMS) == {claim["id"] for claim in found}
+    assert set(claims_transfer.TESTS) == {claim["id"] for claim in found}
     for claim in found:
         assert set(claim["within"]) == {"pictures", "architecture", "epochs", "replicates"}
 
@@ -390,27 +394,16 @@ def test_the_command_draws_the_chapter(small, tmp_path):
     for name, card in CARDS.items():
         cards.append(str(tmp_path / f"{name}.json"))
         (tmp_path / f"{name}.json").write_text(json.dumps(card))
-    draw.main(
-        ["study", "--study", "transferability", "--cells", str(small / "cells.csv"), "--tables", str(small / "tables"),
-         "--measures", str(small / "measures"), "--claims", str(REPORT / "claims.yaml"), "--documents",
-         str(REPORT / "documents.yaml"), "--cards", *cards, "--output", str(tmp_path / "out")]
-    )  # fmt: skip
-    told = json.loads((tmp_path / "out" / "exhibits.json").read_text())
-    assert told["title"] == transferability.TITLE
+    draw.main(told.command(small, "transferability", tmp_path / "out", "transferability", cards))
+    written = json.loads((tmp_path / "out" / "exhibits.json").read_text())
+    assert written["chapter"] == "transferability" and written["faults"] == []
     judged_ = json.loads((tmp_path / "out" / "claims.json").read_text())
     assert [claim["id"] for claim in judged_] == [f"001-{number}" for number in range(1, 11)]
-    for item in told["exhibits"]:
+    for item in written["exhibits"]:
         assert (tmp_path / "out" / item["csv"]).stat().st_size > 0
 
 
-def test_the_chapter_places_every_exhibit_under_its_question(exhibits):
-    """The list's prefixes take each exhibit to a question: none is left to the further ones."""
-    questions = yaml.safe_load((REPORT / "questions.yaml").read_text(encoding="utf-8"))["transferability"]
-    prefixes = tuple(name for question in questions for name in question["exhibits"])
-    for name in exhibits:
-        assert name.startswith(prefixes), name
-    assert set(transferability.QUESTIONS) <= {question["key"] for question in questions}
-
-
-def test_parts_of_every_study_are_shared():
-    assert transferability.PARTS["accuracy"] is study.PARTS["accuracy"]
+def test_the_chapter_places_every_exhibit_under_its_question(chapter, exhibits):
+    """None is left to the further ones, and each question has some."""
+    assert [name for question in chapter.questions for name in question["exhibits"]] == list(exhibits)
+    assert all(question["exhibits"] for question in chapter.questions)

@@ -7,18 +7,16 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy import stats
-from test_reporting import REPORT, texts
+from test_reporting import texts
 
 import draw
-from tests.unit import summaries
+from tests.unit import summaries, told
 from tests.unit.cells import record, settings
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
-from weight_atlas.reporting.chapters import vgg22
-from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting.claims import claims_vgg22
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables
@@ -115,7 +113,7 @@ def sample(folder, dataset="digits", width=0.125, seeds=3, alike=None, gain=0.03
 
 def opened(folder, dataset="digits"):
     tables = Tables("vgg22", folder / "cells.csv", folder / "tables", folder / "measures")
-    tables.document = yaml.safe_load((REPORT / "documents.yaml").read_text())["vgg22"]
+    tables.document = told.reported("vgg22")
     tables.cards = {dataset: {"counts": {"train": [5000] * 10}}}
     return tables
 
@@ -287,7 +285,7 @@ def test_without_a_null_nothing_is_matched(tmp_path):
     for part in (correlations.aligned, correlations.correlation):
         with pytest.raises(NothingToShow):
             part(tables)
-    assert vgg22.exhibits(tables) and any("aligned" in why for why in tables.left_out)
+    assert told.exhibits(tables, "vgg22") and any("become alike" in why for why in tables.left_out)
 
 
 def test_frozen_layers_have_the_colour_of_0(tables):
@@ -329,7 +327,7 @@ def test_the_documents_curves_are_drawn(tables):
 
 def test_the_documents_tables():
     """The sums of its times are those of its Table 3: 06:40:16 and 09:50:25."""
-    document = yaml.safe_load((REPORT / "documents.yaml").read_text())["vgg22"]
+    document = told.reported("vgg22")
     seconds = {model: sum(row[0] for row in rows) for model, rows in document["epochs"].items()}
     assert seconds == {"preload": 6 * 3600 + 40 * 60 + 16, "custom": 9 * 3600 + 50 * 60 + 25}
     assert {model: len(rows) for model, rows in document["epochs"].items()} == {"preload": 13, "custom": 10}
@@ -388,12 +386,8 @@ def test_which_layers_are_frozen_all_the_way(frozen, begin, end, expected):
 # ------------------------------------------------------------------------------------------------ claims and words
 
 
-def ledger():
-    return claims.ledger(REPORT / "claims.yaml", "vgg22")
-
-
 def judged(tables):
-    return {item["id"]: item for item in claims.judge(ledger(), vgg22.CLAIMS, tables)}
+    return told.judged(tables, "vgg22")
 
 
 def full(folder, **more):
@@ -403,7 +397,8 @@ def full(folder, **more):
 
 
 def test_every_claim_has_a_test():
-    assert [claim["id"] for claim in ledger()] == list(vgg22.CLAIMS) == [f"000-{at}" for at in range(1, 8)]
+    ids = [claim["id"] for claim in told.ledger("vgg22")]
+    assert ids == list(claims_vgg22.TESTS) == [f"000-{at}" for at in range(1, 8)]
 
 
 def test_claims_outside_their_scope_say_what_was_seen(tables):
@@ -450,7 +445,7 @@ def test_claims_that_come_out_otherwise(tmp_path, key, change, expected):
 
 def test_a_failed_replicate_is_told_and_not_compared(tmp_path):
     tables = sample(tmp_path, failed=("custom", 2))
-    made = {item.name: item for item in vgg22.exhibits(tables)}
+    made = {item.name: item for item in told.exhibits(tables, "vgg22")}
     assert not tables.left_out
     for name in ("statistics", "correlation", "course", "overall", "invariants", "checkpoints"):
         assert "Of 6 replicates 5 finished (1 failed)." in made[name].caption
@@ -459,7 +454,7 @@ def test_a_failed_replicate_is_told_and_not_compared(tmp_path):
 
 
 def test_the_answers_and_the_empty_sections(tables):
-    facts = vgg22.facts(tables)
+    facts = told.facts(tables, "vgg22")
     answers = facts["answers"]
     assert set(answers) == {"better", "transformed", "alike", "stayed"} and all(answers.values())
     assert "+3.0 points" in answers["better"][0] and "which is clear" in answers["better"][0]
@@ -467,9 +462,9 @@ def test_the_answers_and_the_empty_sections(tables):
     assert "not one value changes from CP1 to CP2" in " ".join(answers["stayed"])
     sections = facts["sections"]
     assert set(sections) == {"results", "discussion", "conclusion"} and all(sections.values())
-    told = " ".join(text for section in sections.values() for text in section)
-    assert "4,420 and 4,047 of 5,000" in told and "2,359,296" in told and "0.0013" in told
-    assert "begin with the same draws" in told and "matching raises both alike" in told
+    words = " ".join(text for section in sections.values() for text in section)
+    assert "4,420 and 4,047 of 5,000" in words and "2,359,296" in words and "0.0013" in words
+    assert "begin with the same draws" in words and "matching raises both alike" in words
     for text in [text for section in sections.values() for text in section]:
         assert re.match(r"[A-Z].*\.$", text) and "nan" not in text and "None" not in text
 
@@ -479,17 +474,16 @@ def test_nothing_is_told_of_a_study_without_checkpoints(tmp_path):
     for name in ("checkpoints", "correlations", "likeness", "spectra"):
         schema.write(tmp_path / "tables" / f"{name}.csv", name, [])
     tables = opened(tmp_path)
-    assert [item.name for item in vgg22.exhibits(tables)] == ["accuracy", "accuracy-table"]
-    facts = vgg22.facts(tables)
+    chapter = told.told(tables, "vgg22")
+    assert [item.name for item in chapter.exhibits] == ["accuracy", "accuracy-table"]
+    facts = told.in_short(chapter)
     assert not any(facts["answers"].values()) and not any(facts["sections"].values())
     assert all(item["verdict"] == "not testable here" for item in judged(tables).values())
 
 
 def drawn(folder, output):
     """{name: bytes} of what the command draws."""
-    arguments = ["study", "--study", "vgg22", "--cells", str(folder / "cells.csv"), "--tables", str(folder / "tables")]
-    arguments += ["--measures", str(folder / "measures"), "--claims", str(REPORT / "claims.yaml"), "--documents"]
-    draw.main([*arguments, str(REPORT / "documents.yaml"), "--output", str(output)])
+    draw.main(told.command(folder, "vgg22", output, "vgg22"))
     return {path.name: path.read_bytes() for path in output.iterdir()}
 
 

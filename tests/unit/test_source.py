@@ -2,12 +2,12 @@
 
 import pytest
 
+from tests.unit import told
 from tests.unit.tables import complete, write_table
 from tests.unit.test_reporting import cell_table, opened, sample
 from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.exhibits.experiments.anova_figures import each
 from weight_atlas.reporting.exhibits.weights import norms
-from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.source import name, note, recorded
 from weight_atlas.reporting.grammar.tables import Tables
@@ -57,7 +57,7 @@ def tables(tmp_path):
 
 def test_an_exhibit_has_the_tables_that_it_read_however_often(tables):
     for _ in range(2):  # what was read before is read no more, and is a source nevertheless
-        (made,) = exhibit.build({"norms": norms.norms}, tables)
+        (made,) = told.drawn(tables, "norms")
         assert made.source.functions == ["weight_atlas.reporting.exhibits.weights.norms.norms"]
         assert made.source.files == ["cells.csv", "movement.csv", "runs.csv", "summary.csv"]
 
@@ -66,7 +66,7 @@ def test_a_claim_has_those_of_its_test_though_there_is_nothing_to_show(tables):
     def test(claim, tables):
         tables.done("spectra")
 
-    claim = {"id": "1", "study": "dynamics", "says": "s", "scope": "s", "test": "t"}
+    claim = {"id": "1", "says": "s", "scope": "s", "test": "t"}
     (judged,) = claims.judge([claim], {"1": test}, tables)
     assert judged["verdict"] == claims.UNTESTED and "spectra.csv has no row" in judged["reason"]
     assert judged["source"]["files"] == ["cells.csv", "runs.csv", "spectra.csv"]

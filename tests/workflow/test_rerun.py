@@ -14,9 +14,8 @@ def edited(workflow, path, jobs=True):
     """The jobs of a dry run while one line, of code in Python, is added to the file at `path`; the file is put back."""
     file = workflow.root / path
     before = file.read_bytes()
-    end = {".css": b"\n/* edited */\n", ".lua": b"\n-- edited\n", ".j2": b"\n{# edited #}\n"}.get(
-        file.suffix, b"\nEDITED = True\n"
-    )
+    ends = {".css": b"\n/* edited */\n", ".lua": b"\n-- edited\n", ".j2": b"\n{# edited #}\n", ".yaml": b"\n# edited\n"}
+    end = ends.get(file.suffix, b"\nEDITED = True\n")
     file.write_bytes(before + end)
     try:
         return kinds(workflow.jobs())
@@ -55,13 +54,17 @@ def test_touching_any_file_runs_nothing(finished):
 
 EDITS = {
     "scripts/weight_atlas/reporting/grammar/style.py": {"drawing", "rendering"},
-    "scripts/weight_atlas/reporting/chapters/dynamics.py": {"drawing", "rendering"},
+    "scripts/weight_atlas/reporting/registry.py": {"drawing", "rendering"},
     "scripts/draw.py": {"drawing", "rendering"},
     "scripts/render.py": {"rendering"},
     "report/style.css": {"rendering"},
     "report/filter.lua": {"rendering"},
     "report/report.qmd.j2": {"rendering"},
-    "report/questions.yaml": {"rendering"},
+    "report/chapter.qmd.j2": {"rendering"},
+    "report/documents/dynamics/chapter.yaml": {"drawing", "rendering"},
+    "report/documents/dynamics/claims.yaml": {"drawing", "rendering"},
+    "report/documents/dynamics/document.yaml": {"drawing", "rendering"},
+    "report/documents/vgg22/claims.yaml": set(),
     "scripts/collect.py": TELL,
     "scripts/weight_atlas/analysis/weights/statistics.py": MEASURE | TELL,
     "scripts/weight_atlas/analysis/course.py": MEASURE | TELL,

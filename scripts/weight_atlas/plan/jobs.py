@@ -2,11 +2,12 @@
 
 import functools
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any, Protocol
 
-from weight_atlas.plan import code, cost, given, measuring, outdated
+from weight_atlas.plan import chapters, code, cost, given, measuring, outdated
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.parts import seen_path
@@ -46,11 +47,6 @@ class Jobs:
     def imports(self, name: str, *modules: str) -> list[str]:
         """The files that the command and the named modules import, relative to the working directory."""
         return [self.script(file) for file in code.closure(name, *modules) if file != name]
-
-    def study_imports(self, wildcards: Wildcards) -> list[str]:
-        """The files that draw a study: those of the command, and its chapter's own module where it has one."""
-        chapter = f"weight_atlas/reporting/chapters/{self.chapter(wildcards).replace('-', '_')}.py"
-        return self.imports("draw.py", *([chapter] if (code.SCRIPTS / chapter).exists() else []))
 
     def given_imports(self, wildcards: Wildcards) -> list[str]:
         """The files that lay out given checkpoints, the network's among them."""
@@ -233,9 +229,10 @@ class Jobs:
 
     # ---------------------------------------------------------------------------------------- studies
 
-    def chapter(self, wildcards: Wildcards) -> str:
-        """The chapter that reports a study."""
-        return self.plan.chapter(wildcards.study)
+    def document(self, wildcards: Wildcards) -> list[str]:
+        """The files of the document that a study reports; none where it reports none."""
+        document = self.plan.config.definitions[wildcards.study].document
+        return sorted(map(os.path.relpath, chapters.folder(document).glob("*.yaml"))) if document else []
 
     def layout(self, wildcards: Wildcards) -> str:
         """All that cells.csv says, as a digest."""

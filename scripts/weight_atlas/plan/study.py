@@ -11,7 +11,7 @@ from typing import Any
 
 from weight_atlas import cell_table
 from weight_atlas.pairs import FEW
-from weight_atlas.plan import blocks, children, outside, shapes, spec
+from weight_atlas.plan import blocks, chapters, children, outside, shapes, spec
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Data, Entry
 from weight_atlas.plan.checks import ConfigError, Overlay, check, check_extent
@@ -40,6 +40,7 @@ class Plan:
         self.config: spec.Config = check(spec.Config, config, "")
         check_config(self.config)
         outside.check(self.config)
+        chapters.check_documents(self.config)
         self.root = root
         self._resolver = Resolver(self.config, root, look, absent)
         for label in self.config.networks:
@@ -51,10 +52,6 @@ class Plan:
             raise ConfigError("cells: 'document' leaves no cell of what `studies` asks for; allowed: all")
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
         self.experiments: list[Experiment] = shapes.experiments(self.config, self.entries, self.cells)
-
-    def chapter(self, study: str) -> str:
-        """Which chapter reports a study: the one that the config names, or the one called as the study."""
-        return self.config.definitions[study].chapter or study
 
     # --------------------------------------------------------------------------------------- expansion
 

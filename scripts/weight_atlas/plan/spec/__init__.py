@@ -4,6 +4,7 @@
 messages for a wrong config. Defaults live here and nowhere else: a cell carries its settings in full.
 """
 
+from weight_atlas.plan.spec.chapters import Chapter, Closing, Part, Question
 from weight_atlas.plan.spec.config import PASSING, Config
 from weight_atlas.plan.spec.data import (
     Counts,
@@ -57,7 +58,9 @@ __all__ = [
     "Adam",
     "Adjust",
     "Augment",
+    "Chapter",
     "Checkpoints",
+    "Closing",
     "Config",
     "Constant",
     "Constants",
@@ -82,10 +85,12 @@ __all__ = [
     "OneCycle",
     "Optimizer",
     "Overrides",
+    "Part",
     "Penalty",
     "Perturb",
     "Plateau",
     "Positive",
+    "Question",
     "RandomClasses",
     "RateTable",
     "Schedule",

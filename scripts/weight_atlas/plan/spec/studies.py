@@ -15,6 +15,7 @@ from weight_atlas.plan.spec.values import (
     Model,
     Name,
     Names,
+    Path,
     Replicates,
     Take,
     Text,
@@ -192,7 +193,7 @@ class Study(Design):
 
     title: Title | None = None
     text: Text | None = None
-    chapter: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] | None = None
+    document: Path | None = None
     replicates: Replicates | None = None
     keep: Literal["all", "checkpoints", "ends"] = "all"
     grid: Grid | None = None

@@ -1,6 +1,7 @@
 """The ledger of claims: what the source documents say, where it can be tested, and what the results say of it."""
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import yaml
 
@@ -11,7 +12,7 @@ from weight_atlas.reporting.grammar.tables import PUBLISHED
 
 REPRODUCED, CONTRADICTED = "reproduced", "contradicted"
 ARTEFACT, UNTESTED = "artefact", "not testable here"
-FIELDS = ("id", "study", "says", "scope", "test")
+FIELDS = ("id", "says", "scope", "test")
 
 
 @dataclass
@@ -23,11 +24,13 @@ class Verdict:
     numbers: dict = field(default_factory=dict)
 
 
-def ledger(path, study):
-    """The claims of a study (dicts with FIELDS, some with `within`), in the file's order.
+def ledger(path):
+    """The claims of a document (dicts with FIELDS, some with `within`), in the file's order; [] where there is no file.
 
     Raises ValueError in one line where the file is no list of claims with all FIELDS and ids of their own.
     """
+    if not Path(path).is_file():
+        return []
     with open(path, encoding="utf-8") as file:
         claims = yaml.safe_load(file)
     if not isinstance(claims, list):
@@ -40,11 +43,11 @@ def ledger(path, study):
     twice = {name for name in ids if ids.count(name) > 1}
     if twice:
         raise ValueError(f"{path}: the id {min(twice)} stands there twice; give each claim its own")
-    return [claim for claim in claims if claim["study"] == study]
+    return claims
 
 
 def judge(claims, tests, tables):
-    """The ledger of a study with its verdicts: a list of dicts, as claims.json holds them.
+    """The ledger of a document with its verdicts: a list of dicts, as claims.json holds them.
 
     tests: id -> function of (claim, Tables) that returns a Verdict.
     """
@@ -58,7 +61,7 @@ def judge(claims, tests, tables):
                     found = test(claim, tables)
             except NothingToShow as why:
                 found = Verdict(UNTESTED, f"The results lack what the test needs: {why}")
-        shown = {name: " ".join(str(claim[name]).split()) for name in FIELDS if name != "study"}
+        shown = {name: " ".join(str(claim[name]).split()) for name in FIELDS}
         shown |= {"verdict": found.verdict, "reason": found.reason, "numbers": plain(found.numbers)}
         judged.append(shown | {"source": asdict(source)})
     return judged

@@ -194,12 +194,12 @@ def identical(claim, tables):
     """
     _, rows = filters.identical_rows(tables)
     found = filters.outcome(rows)
-    lacking = [name for name in ("identical", "identical-both") if name not in found]
-    numbers = {name: one for name, one in found.items() if name in filters.VARIANTS}
+    lacking = [words for name, words in filters.VARIANTS.items() if name != "drawn" and name not in found]
+    numbers = dict(found)
     if lacking:
-        raise NothingToShow(f"no run of the variant {' or '.join(lacking)} has a snapshot.")
-    alone, both = found["identical"], found["identical-both"]
-    words = [filters.phrase(name, found[name]) for name in ("identical", "identical-both")]
+        raise NothingToShow(f"no run with {' or '.join(lacking)} has a snapshot.")
+    alone, both = found["incoming"], found["both"]
+    words = [filters.phrase(name, found[name]) for name in ("incoming", "both")]
     if alone["equal"]:
         verdict, text = (REPRODUCED if both["equal"] else UNTESTED), "Equal filters stay equal"
     else:

@@ -9,6 +9,7 @@ from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Scope, Verdict, shortcomings, told
 from weight_atlas.reporting.exhibits.transfer import segments
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
+from weight_atlas.reporting.exhibits.transfer.answers import LEVEL, amount, mean_drops
 from weight_atlas.reporting.exhibits.transfer.transfer_curves import alike
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, MARGIN, points, stretch
 from weight_atlas.reporting.grammar import style
@@ -17,7 +18,6 @@ from weight_atlas.reporting.grammar.tables import as_row
 
 DEEPEST = 10  # the document's last n
 RATES = ("rate", "lr", "learning_rate", "learning rate")  # what an axis is called that varies the learning rate
-LEVEL = 0.05
 EPOCHS = {"base": 120, "target": 5}  # to .88, of claim 001-2
 
 
@@ -91,15 +91,6 @@ def all_of(verdicts):
         if one in verdicts or not verdicts:
             return one if verdicts else UNTESTED
     return REPRODUCED
-
-
-def amount(row, column="mean", scale=100.0, unit=" points"):
-    """ "−1.20 points [−1.50, −0.90]" of a row with low and high (95 %)."""
-    value = f"{row[column] * scale:+.2f}".replace("-", "−")
-    if not np.isfinite(row["low"]):
-        return f"{value}{unit} (no interval)"
-    low, high = (f"{row[name] * scale:.2f}".replace("-", "−") for name in ("low", "high"))
-    return f"{value}{unit} [{low}, {high}]"
 
 
 def by_sign(low, high, below=True):
@@ -394,21 +385,6 @@ def similar_drop_less(claim, tables):
     verdict = all_of(verdicts)
     text = f"Mean drop over n, different less similar tasks: {'; '.join(parts)}."
     return ruled(inside, verdict, text, {"differences": numbers})
-
-
-def mean_drops(tables, frame):
-    """{curve: mean drop over n >= 1 below its target's base, a Series by seed}; curves without a base are left out."""
-    bases = transfers.shown(tables, "curves")
-    bases = bases[bases["mode"] == BASE].set_index(["network", "init", "optimizer", "target", "seed"])["accuracy"]
-    found = {}
-    for key, own in frame[frame["depth"] >= 1].groupby(CURVE, sort=False):
-        table = own.pivot_table(index="seed", columns="depth", values="accuracy").dropna()
-        place = (*key[:3], key[5])
-        seeds = [seed for seed in table.index if (*place, seed) in bases.index]
-        if seeds:
-            level = pd.Series([bases.loc[(*place, seed)] for seed in seeds], index=seeds)
-            found[key] = level - table.loc[seeds].mean(axis=1)
-    return found
 
 
 TESTS = {

@@ -15,6 +15,7 @@ from weight_atlas.reporting.claims.claims import (
     told,
 )
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, invariants, schedules
+from weight_atlas.reporting.exhibits.checkpoints.answers import place, points
 from weight_atlas.reporting.exhibits.checkpoints.checkpoints import CUSTOM, PRELOAD, models
 from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENTS, likeness, signed
 from weight_atlas.reporting.exhibits.weights.statistics import MEASURES
@@ -98,14 +99,6 @@ def by_interval(low, high, limit=0.0):
     return REPRODUCED if low > limit else CONTRADICTED if high < limit else UNTESTED
 
 
-def points(row):
-    """ "+5.2 points [1.0, 9.4]" of a row of shares with mean, low and high."""
-    text = f"{row['mean'] * 100:+.1f} points"
-    if np.isfinite(row["low"]):
-        text += f" [{row['low'] * 100:.1f}, {row['high'] * 100:.1f}]"
-    return text.replace("-", "−")
-
-
 def at_checkpoints(tables):
     """statistics.csv of weights and biases at checkpoints, long: cell_id, seed, checkpoint, epoch, layer, parameter,
     statistic (mean, std, range), value."""
@@ -184,14 +177,6 @@ def unlike(claim, tables):
         text += f"In {wide} of the tests the 95 % interval is wider than ±{SMALL:g}, too wide to tell. "
     numbers = {"tests": len(tested), "clear": int(tested["clear"].sum()), "strong": len(strong), "wide": wide}
     return ruled(inside, verdict, text.strip(), numbers | {"largest": float(top["mean"]), "size": int(top["size"])})
-
-
-def place(row):
-    """ "+0.012 (Pearson, fc1, N = 4,096, CP2)"."""
-    return (
-        f"{signed(row['mean'])} ({COEFFICIENTS[row['coefficient']]}, {row['layer']}, N = {row['size']:,}, "
-        f"{row['checkpoint']})"
-    )
 
 
 def exception(claim, tables):

@@ -1,26 +1,29 @@
 """An exhibit: one figure or table of the report with its words and the numbers behind it, and how it becomes files."""
 
 import io
-import itertools
 import math
 import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial import cKDTree
 
 from weight_atlas import schema
-from weight_atlas.faults import Fault, NothingToShow, spared
-from weight_atlas.reporting.grammar import dots, lettering, style
-from weight_atlas.reporting.grammar.source import Source, recorded
+from weight_atlas.faults import Fault, spared
+from weight_atlas.faults import NothingToShow as NothingToShow
+from weight_atlas.reporting.grammar import lettering, style
+from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.store import atomic_write, write_json
 
-WITHOUT_REPLICATES = {"cells.csv", "parameters.csv", "documents.yaml"}
+AnyPath = str | Path
 
 
 @dataclass
@@ -43,55 +46,21 @@ class Exhibit:
     raster: bool = False
     palette: bool = False
     tab: str = ""
-    columns: list | None = None
-    source: Source | None = None
+    columns: Sequence[Hashable] | None = None
+    source: Source = field(default_factory=lambda: Source([]))
 
     @property
-    def file(self):
+    def file(self) -> str | None:
         """Name of the picture's file, None for a table."""
         if self.figure is None:
             return None
         return f"{self.name}.{'png' if self.raster else 'svg'}"
 
 
-def build(parts, tables):
-    """Call the functions `parts` (name -> function of tables that returns a list of exhibits) in order: list[Exhibit].
-
-    A part with nothing to show is left out, and its reason goes to `tables.left_out`, for the report to say so. A part
-    that raises is left out too, and goes to `tables.faults`. Where replicates never learnt, each caption says so.
-    """
-    made, never = [], 0
-    with spared(tables.faults, "the count of replicates that never learnt"):
-        never = int(tables.status()["unlearnt"].sum())
-    for name, function in parts.items():
-        try:
-            with spared(tables.faults, f"the exhibit {name}"), recorded(function) as source:
-                for exhibit in function(tables):
-                    made.append(replace(exhibit, source=source, name=_free(exhibit.name, made)))
-        except NothingToShow as why:
-            tables.left_out.append(f"The exhibit {name} is left out: {why}")
-    return [_with_unlearnt(exhibit, never) for exhibit in made]
-
-
-def _with_unlearnt(exhibit, never):
-    """The exhibit with a sentence on the study's replicates that never learnt, where it is about replicates and its
-    caption has none on those that it shows."""
-    if not never or dots.NEVER in exhibit.caption or set(exhibit.source.files) <= WITHOUT_REPLICATES:
-        return exhibit
-    return replace(exhibit, caption=f"{exhibit.caption} In the whole study {dots.unlearnt(never)}")
-
-
-def _free(name, made):
-    """The name, with a number behind it where an exhibit that is `made` has it: labels may differ in signs alone."""
-    taken = {exhibit.name for exhibit in made}
-    numbered = (f"{name}-{number}" for number in itertools.count(2))
-    return next(free for free in itertools.chain([name], numbered) if free not in taken)
-
-
-def write(folder, chapter, title, exhibits, facts, faults: list[Fault]):
+def write(folder: AnyPath, exhibits: Iterable[Exhibit], told: dict[str, Any], faults: list[Fault]) -> None:
     """Write <name>.svg|png and <name>.csv for every exhibit, and exhibits.json last, into `folder` (made if absent).
 
-    What cannot be drawn joins the `faults` of the chapter, which exhibits.json lists.
+    told: what exhibits.json says beside the exhibits. What cannot be drawn joins `faults`, which it lists too.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,20 +69,20 @@ def write(folder, chapter, title, exhibits, facts, faults: list[Fault]):
         with spared(faults, f"the exhibit {exhibit.name}"):
             _write_one(folder, exhibit)
             entries.append(_entry(exhibit))
-    told = {"chapter": chapter, "title": title, "exhibits": entries, "facts": plain(facts)}
-    write_json(folder / "exhibits.json", told | {"faults": [asdict(fault) for fault in faults]})
+    listed = {"exhibits": entries, "faults": [asdict(fault) for fault in faults]}
+    write_json(folder / "exhibits.json", listed | plain(told))
 
 
-def _write_one(folder, exhibit):
+def _write_one(folder: Path, exhibit: Exhibit) -> None:
     """Write the files of one exhibit."""
     with atomic_write(folder / f"{exhibit.name}.csv") as path:
         path.write_text(schema.frame_text(exhibit.data), encoding="utf-8")
-    if exhibit.figure is not None:
+    if exhibit.figure is not None and exhibit.file is not None:
         with atomic_write(folder / exhibit.file) as path:
-            path.write_bytes(picture(exhibit))
+            path.write_bytes(picture(exhibit, exhibit.figure))
 
 
-def _entry(exhibit):
+def _entry(exhibit: Exhibit) -> dict[str, Any]:
     """What exhibits.json says of one exhibit."""
     return {
         "name": exhibit.name,
@@ -129,32 +98,32 @@ def _entry(exhibit):
     }
 
 
-def write_png(folder, exhibits, faults: list[Fault]):
+def write_png(folder: AnyPath, exhibits: Iterable[Exhibit], faults: list[Fault]) -> None:
     """Write <name>.png into `folder` (made if absent) for each exhibit whose picture is an SVG; faults: see `write`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     for exhibit in exhibits:
         if exhibit.figure is not None and not exhibit.raster:
             named = Path(folder) / f"{exhibit.name}.png"
             with spared(faults, f"the exhibit {exhibit.name}"), atomic_write(named) as path:
-                path.write_bytes(picture(replace(exhibit, raster=True)))
+                path.write_bytes(picture(replace(exhibit, raster=True), exhibit.figure))
 
 
-def picture(exhibit):
-    """The figure's bytes: SVG, or PNG at twice the size in CSS pixels. No date, no version: the same every time."""
+def picture(exhibit: Exhibit, figure: Figure) -> bytes:
+    """The bytes of an exhibit's figure: SVG, or PNG at twice the size in CSS pixels. Without date or version."""
     style.apply()
-    lettering.settle(exhibit.figure)
+    lettering.settle(figure)
     buffer = io.BytesIO()
     if exhibit.raster:
-        exhibit.figure.savefig(buffer, format="png", dpi=2 * style.CSS_DPI, metadata={"Software": None})
+        figure.savefig(buffer, format="png", dpi=2 * style.CSS_DPI, metadata={"Software": None})
         if exhibit.palette:
             buffer = reduced(buffer)
     else:
-        exhibit.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         buffer = io.BytesIO(slim(buffer.getvalue().decode()).encode())
     return buffer.getvalue()
 
 
-def slim(svg):
+def slim(svg: str) -> str:
     """Matplotlib's SVG with a quarter less text that looks the same: positions to a hundredth of a point, and without
     comments, metadata, the groups' ids and the space between tags."""
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<!DOCTYPE[^>]*>", "", svg, flags=re.DOTALL)
@@ -163,18 +132,19 @@ def slim(svg):
     return re.sub(r'(?<= d=")[^"]*', lambda found: re.sub(r"\s*([A-Za-z])\s*", r"\1", found[0].strip()), svg)
 
 
-def _rounded(text):
+def _rounded(text: str) -> str:
     """Text with its numbers rounded to two decimals at most."""
     return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
 
 
-def reduced(png):
+def reduced(png: io.BytesIO) -> io.BytesIO:
     """A PNG (buffer) with the nearest of `colours` for each of its pixels: a new buffer."""
-    pixels = np.asarray(Image.open(png).convert("RGBX")).view("<u4")[..., 0] & 0xFFFFFF  # one number a colour
+    whole = np.ascontiguousarray(Image.open(png).convert("RGBX")).view("<u4")
+    pixels = (whole[..., 0] & 0xFFFFFF).astype(np.int64)  # one number a colour
     found, places = np.unique(pixels, return_inverse=True)
     palette = colours()
     apart = np.stack([found & 255, found >> 8 & 255, found >> 16], axis=1)
-    nearest = cKDTree(palette).query(apart)[1].astype(np.uint8)
+    nearest = np.asarray(cKDTree(palette).query(apart)[1], dtype=np.uint8)
     image = Image.fromarray(nearest[places].reshape(pixels.shape), "P")
     image.putpalette(palette.tobytes())
     buffer = io.BytesIO()
@@ -182,7 +152,7 @@ def reduced(png):
     return buffer
 
 
-def colours():
+def colours() -> npt.NDArray[np.uint8]:
     """What a map with its labels and lines needs, uint8 [256, 3]: the diverging scale, greys from black to white, and
     the lines' colours, each also half and a quarter as strong, for their smooth edges."""
     scale = matplotlib.colormaps[style.DIVERGING](np.linspace(0, 1, 190))[:, :3]
@@ -192,7 +162,7 @@ def colours():
     return (np.concatenate([scale, greys, lines]) * 255).round().astype(np.uint8)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """`value` with numpy scalars made Python's own and NaN and infinity made None, since JSON has neither."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}

@@ -1,17 +1,28 @@
 """Where small multiples stand: strips of panels, one or more a network, with a panel for each of its data sets."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.tables import Tables
+
+Strips = Sequence[tuple[str, list[str]]]  # (network, data sets)
+Panels = dict[tuple[str, str], Axes]  # by network and data set
 
 MOST = 3
 TITLE = 0.36  # inches that a strip takes beside its panels: titles, tick labels, gaps
 
 
-def strips(tables, data, most=MOST):
+def strips(tables: Tables, data: pd.DataFrame, most: int = MOST) -> list[tuple[str, list[str]]]:
     """[(network, [data sets])] in the config's order: those that `data` (with dataset and network columns) has.
 
     A network with more than `most` data sets takes several strips.
     """
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for network in tables.values("network"):
         own = set(data.loc[data["network"] == network, "dataset"])
         names = [name for name in tables.values("dataset") if name in own]
@@ -19,7 +30,7 @@ def strips(tables, data, most=MOST):
     return found
 
 
-def layout(strips, heights, around, **share):
+def layout(strips: Strips, heights: Sequence[float], around: float, **share: bool) -> tuple[Figure, Panels]:
     """A figure with these strips: (figure, {(network, dataset): Axes}).
 
     heights: inches of each strip's panels; around: inches that legend and axis labels take; share: of Figure.subplots
@@ -31,10 +42,11 @@ def layout(strips, heights, around, **share):
     cells = fig.add_gridspec(len(strips), across, height_ratios=heights)
     networks = {network for network, _ in strips}
     datasets = {name for _, names in strips for name in names}
-    found, first = {}, {}
+    found: Panels = {}
+    first: dict[str, Axes] = {}
     for down, (network, names) in enumerate(strips):
         for right, name in enumerate(names):
-            tied = {axis: first.get(network) for axis, on in share.items() if on}
+            tied: dict[str, Any] = {axis: first.get(network) for axis, on in share.items() if on}
             axes = fig.add_subplot(cells[down, right], **tied)
             first.setdefault(network, axes)
             axes.tick_params(labelleft=right == 0 or not share.get("sharey"))
@@ -44,14 +56,14 @@ def layout(strips, heights, around, **share):
     return fig, found
 
 
-def lowest(strips):
+def lowest(strips: Strips) -> list[tuple[str, str]]:
     """The (network, data set) of the panels that have no panel below them."""
-    found = {}
+    found: dict[int, tuple[str, str]] = {}
     for network, names in strips:
         found |= {right: (network, name) for right, name in enumerate(names)}
     return list(found.values())
 
 
-def leftmost(strips):
+def leftmost(strips: Strips) -> list[tuple[str, str]]:
     """The (network, data set) of each strip's first panel."""
     return [(network, names[0]) for network, names in strips]

@@ -1,11 +1,19 @@
 """How every figure looks: fonts, colours, sizes, the mark for what is undefined, and numbers as text."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -27,12 +35,12 @@ FAINT = "#E3E3E3"
 BAND = "#F5F6F8"
 
 # A cell without a value is never a colour of the scale: the hatched background shows through it.
-UNDEFINED = {"facecolor": "#EFEFEF", "edgecolor": "#9A9A9A", "hatch": "////", "linewidth": 0}
+UNDEFINED: dict[str, Any] = {"facecolor": "#EFEFEF", "edgecolor": "#9A9A9A", "hatch": "////", "linewidth": 0}
 
 SEQUENTIAL = "viridis"
 DIVERGING = "RdBu_r"
 
-RC = {
+RC: Any = {
     "text.parse_math": False,  # a name such as "$5_bill_$10" is no formula
     "font.size": 10,
     "axes.titlesize": 10.5,
@@ -69,39 +77,41 @@ RC = {
 }
 
 
-def apply():
+def apply() -> None:
     """Set matplotlib's defaults to the house's. Called before a figure is made and before it is saved."""
     matplotlib.rcParams.update(RC | {"font.family": lettering.families()})
 
 
-def figure(height, width=WIDTH):
+def figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure of `width` x `height` inches in the house style, laid out so that nothing overlaps."""
     apply()
-    made = Figure(figsize=(width, height), layout="constrained")
-    made.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.02, hspace=0.02)
-    return made
+    return Figure(
+        figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.05, wspace=0.02, hspace=0.02)
+    )
 
 
-def colours(count):
+def colours(count: int) -> list[str]:
     """`count` colours that colour-blind readers can tell apart: Okabe-Ito up to 8, then steps of a sequential map."""
     if count <= len(PALETTE):
         return list(PALETTE[:count])
     return [matplotlib.colors.to_hex(matplotlib.colormaps[SEQUENTIAL](i / (count - 1) * 0.95)) for i in range(count)]
 
 
-def undefined_patch(label):
+def undefined_patch(label: str) -> Patch:
     """The legend's entry for hatched cells."""
     return Patch(label=label, **UNDEFINED)
 
 
-def heatmap(axes, values, norm, cmap, rows, columns):
+def heatmap(
+    axes: Axes, values: npt.ArrayLike, norm: Normalize, cmap: str, rows: Sequence[str], columns: Sequence[str]
+) -> AxesImage:
     """Draw `values` (2-D array, NaN where undefined) with one row and column a label; returns the AxesImage.
 
     The axes' background is hatched: it shows through where a value is undefined.
     """
     axes.patch.set(**UNDEFINED)
-    values = np.ma.masked_invalid(np.asarray(values, dtype=float))
-    image = axes.imshow(values, norm=norm, cmap=cmap, aspect="auto", interpolation="none")
+    masked = np.ma.masked_invalid(np.asarray(values, dtype=float))
+    image = axes.imshow(masked, norm=norm, cmap=cmap, aspect="auto", interpolation="none")
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.set_yticks(range(len(rows)), rows)
@@ -109,24 +119,24 @@ def heatmap(axes, values, norm, cmap, rows, columns):
     return image
 
 
-def annotate(axes, image, text):
+def annotate(axes: Axes, image: AxesImage, text: Callable[[float], str]) -> None:
     """Write text(value) into every defined cell of a heatmap, dark on light colours and light on dark ones."""
-    values = image.get_array()
+    values: Any = image.get_array()
     for (row, column), value in np.ndenumerate(values.filled(np.nan)):
         if math.isfinite(value):
-            red, green, blue, _ = image.to_rgba(value)
+            red, green, blue, _ = image.cmap(image.norm(value))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
             axes.text(column, row, text(value), ha="center", va="center", fontsize=9, color="white" if dark else INK)
 
 
-def magnitudes(values):
+def magnitudes(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """The magnitudes of the finite values that are not 0, ascending; [1.0] where there is none."""
-    values = np.abs(np.asarray(values, dtype=float))
-    values = np.sort(values[np.isfinite(values) & (values > 0)])
-    return values if values.size else np.ones(1)
+    sizes = np.abs(np.asarray(values, dtype=float))
+    sizes = np.sort(sizes[np.isfinite(sizes) & (sizes > 0)])
+    return sizes if sizes.size else np.ones(1)
 
 
-def signed_scale(values):
+def signed_scale(values: npt.ArrayLike) -> Normalize:
     """A scale from -m to m, m the largest magnitude: 0 is the middle colour. Logarithmic beyond m / 1000 where the
     lower quartile of the magnitudes is below m / WIDE, linear otherwise."""
     found = magnitudes(values)
@@ -136,7 +146,7 @@ def signed_scale(values):
     return SymLogNorm(top / 1000, linscale=1, vmin=-top, vmax=top)
 
 
-def positive_scale(values):
+def positive_scale(values: npt.ArrayLike) -> Normalize:
     """A scale from 0, which has a colour of its own, to the largest value: logarithmic where the positive values span
     more than a factor of WIDE (values below a thousandth of the largest look alike), linear otherwise."""
     found = magnitudes(values)
@@ -146,24 +156,26 @@ def positive_scale(values):
     return SymLogNorm(least, linscale=0.3, vmin=0, vmax=top)
 
 
-def colourbar(fig, image, axes, label, **options):
+def colourbar(fig: Figure, image: Any, axes: Any, label: str, **options: Any) -> Colorbar:
     """A slim colour bar with few ticks: on a logarithmic scale `log_ticks`, and 0 where the scale begins there."""
-    bar = fig.colorbar(image, ax=axes, label=label, **options)
+    bar: Any = fig.colorbar(image, ax=axes, label=label, **options)
     bar.outline.set_visible(False)
     bar.ax.grid(False)
+    norm: Any = image.norm
+    signed = bool(norm.vmin < 0)
     if isinstance(image.norm, SymLogNorm):
-        signed = image.norm.vmin < 0
-        steps = log_ticks(image.norm.linthresh, image.norm.vmax, 2 if signed else 3)
+        steps = log_ticks(norm.linthresh, norm.vmax, 2 if signed else 3)
         bar.set_ticks([-step for step in reversed(steps)] + steps if signed else [0.0, *steps])
         bar.ax.minorticks_off()
     else:
         bar.locator = MaxNLocator(4)
     bar.formatter = FuncFormatter(lambda value, _: short(value))
     bar.update_ticks()
-    return bar
+    made: Colorbar = bar
+    return made
 
 
-def log_ticks(low, high, most):
+def log_ticks(low: float, high: float, most: int) -> list[float]:
     """At most `most` round numbers in [low, high], evenly spread on a logarithmic scale: powers of ten, or 1-2-5 steps
     where fewer than two powers fit."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -176,7 +188,7 @@ def log_ticks(low, high, most):
     return found[::-1][::every][::-1]
 
 
-def log_if_wide(axes, values):
+def log_if_wide(axes: Axes, values: npt.ArrayLike) -> None:
     """Make the y axis logarithmic, with plain numbers as labels, where the positive `values` span more than WIDE."""
     found = magnitudes(values)
     if found[-1] > WIDE * found[0]:
@@ -185,7 +197,7 @@ def log_if_wide(axes, values):
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
-def log_axis(axis, most=5):
+def log_axis(axis: Axis, most: int = 5) -> None:
     """Round numbers in plain digits on a logarithmic axis whose limits are set."""
     low, high = sorted(axis.get_view_interval())
     found = log_ticks(low, high, most)
@@ -193,7 +205,7 @@ def log_axis(axis, most=5):
     axis.set_minor_formatter("")
 
 
-def short(value):
+def short(value: float) -> str:
     """A number in few characters for axes and cells: 0.0012 -> "0.0012", 12345 -> "12,345", 1e-7 -> "1e-7"."""
     if not math.isfinite(value):
         return "undefined"
@@ -208,7 +220,7 @@ def short(value):
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
 
 
-def number(value, digits=4):
+def number(value: float | None, digits: int = 4) -> str:
     """A number with `digits` significant digits for tables and sentences; an empty string where it is undefined."""
     if value is None or not math.isfinite(value):
         return ""
@@ -220,7 +232,7 @@ def number(value, digits=4):
     return f"{value:.{max(0, digits - 1 - power)}f}".replace("-", "−")
 
 
-def percent(share, digits=1):
+def percent(share: float, digits: int = 1) -> str:
     """A share (0..1) as text: "98.3 %". What only rounds to 0 or 100 % is not called so: "<0.1 %", ">99.9 %"."""
     if not math.isfinite(share):
         return "undefined"

@@ -2,20 +2,28 @@
 
 import copy
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from weight_atlas import schema
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas import schema, stats
+from weight_atlas.faults import Fault, NothingToShow
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.settings import Settings
+from weight_atlas.shapes import Experiment
 from weight_atlas.store import tensor_header
 from weight_atlas.vocabulary import AXES, ENDED, RELATIVES, RETRAINED, Role, Status
 
+AnyPath = str | Path
+Array = npt.NDArray[np.float32]
+Json = dict[str, Any]
+
 # Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
-ROLES = {Role.SOURCE: (Role.SOURCE,), Role.PERTURBED: RETRAINED}
+ROLES: dict[str, tuple[str, ...]] = {Role.SOURCE: (Role.SOURCE,), Role.PERTURBED: RETRAINED}
 # The names of published data sets, by what the id of one begins with.
 PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST",
              "cinic": "CINIC-10", "256_objectcategories": "Caltech-256"}  # fmt: skip
@@ -31,12 +39,13 @@ class Tables:
     faults: parts of the chapter that raised.
     sources: the Tables of the study's source cells, None where it has none; children: that of the cells that perturb
       others and train them again, with their controls (each cell under its first name), None where it has none.
+    experiments: what the plan knows of each experiment of the study; empty unless a command fills it.
     rows: the study's rows of cells.csv as they stand there, of every role. settings: cell_id -> the resolved cell, a
       dict. document: what the study's document reports, a dict, and cards:
       dataset_id -> card; both are empty unless a command fills them.
     """
 
-    def __init__(self, study, cells, tables, measures, role=Role.GRID):
+    def __init__(self, study: str, cells: AnyPath, tables: AnyPath, measures: AnyPath, role: str = Role.GRID) -> None:
         """study: its name; cells: path of cells.csv; tables, measures: directories; role: "grid", or the name of a role
         in ROLES for cells that are told apart from the grid."""
         every = schema.read(cells, "cells")
@@ -48,67 +57,93 @@ class Tables:
             raise ValueError(f"{cells}: no cell of study {study!r} in the role {role!r}; its studies are: {known}")
         if role == Role.PERTURBED:
             self.cells = self.cells.drop_duplicates("cell_id").reset_index(drop=True)
-        self.sources = self.children = None
+        self.sources: Tables | None = None
+        self.children: Tables | None = None
         if role == Role.GRID:
             there = {name for name, roles in ROLES.items() if own["role"].isin(roles).any()}
             self.sources = Tables(study, cells, tables, measures, Role.SOURCE) if Role.SOURCE in there else None
             self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
         self.folder, self.measures = Path(tables), Path(measures)
-        self.left_out, self.faults, self._document, self._cards = [], [], {}, {}
-        self.settings = {cell.cell_id: Settings.parse(json.loads(cell.cell)) for cell in self.cells.itertuples()}
-        self._files, self._read = {}, {}
+        self.left_out: list[str] = []
+        self.faults: list[Fault] = []
+        self._document: Json = {}
+        self._cards: dict[str, Json] = {}
+        settings = zip(self.cells["cell_id"], self.cells["cell"], strict=True)
+        self.settings = {cell_id: Settings.parse(json.loads(text)) for cell_id, text in settings}
+        self.experiments: list[Experiment] = []
+        self._files: dict[str, pd.DataFrame] = {}
+        self._read: dict[str, pd.DataFrame] = {}
         self.axes = self._differing()
         if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
             self.axes.append("kind")
         self._name()
 
     @property
-    def cells(self):
+    def cells(self) -> pd.DataFrame:
         note("cells.csv")
         return self._cells
 
     @cells.setter
-    def cells(self, frame):
+    def cells(self, frame: pd.DataFrame) -> None:
         self._cells = frame
 
     @property
-    def rows(self):
+    def rows(self) -> pd.DataFrame:
         note("cells.csv")
         return self._rows
 
     @property
-    def document(self):
+    def document(self) -> Json:
         if self._document:
-            note("documents.yaml")
+            note("document.yaml")
         return self._document
 
     @document.setter
-    def document(self, reported):
+    def document(self, reported: Json) -> None:
         self._document = reported
 
     @property
-    def cards(self):
+    def cards(self) -> dict[str, Json]:
         for dataset_id in self._cards:
             note(f"{dataset_id}.json")
         return self._cards
 
     @cards.setter
-    def cards(self, cards):
+    def cards(self, cards: dict[str, Json]) -> None:
         self._cards = cards
         for others in (self.sources, self.children):
             if others is not None:
                 others.cards = cards
 
-    def _differing(self):
+    def experiment(self, name: str) -> Experiment:
+        """One of the study's experiments; NothingToShow where it has none of that name."""
+        for experiment in self.experiments:
+            if experiment.name == name:
+                return experiment
+        raise NothingToShow(
+            f"the config asks for no experiment {name}." if name else "the study is several experiments."
+        )
+
+    @property
+    def sees_images(self) -> bool:
+        """Whether some cell has a data set: given checkpoints need none."""
+        return any(self.cells["dataset_id"])
+
+    @property
+    def has_courses(self) -> bool:
+        """Whether some cell has more than one snapshot."""
+        return any(len(self.settings[cell].snapshots) != 1 for cell in self.cells["cell_id"])
+
+    def _differing(self) -> list[str]:
         """The axes in which the cells differ, data set and network apart."""
-        further = [axis for axis in schema.axes(self.rows) if axis not in AXES]
+        further = [axis for axis in schema.axes(map(str, self.rows.columns)) if axis not in AXES]
         return [axis for axis in ("init", "optimizer", *further) if self.cells[axis].nunique() > 1]
 
-    def _name(self):
+    def _name(self) -> None:
         """Fill label, tint and panel."""
         levels = {axis: self.cells[axis].nunique() for axis in self.axes}
         few = [axis for axis in reversed(self.axes) if levels[axis] <= 4]
-        panel = min(few, key=levels.get) if len(self.axes) > 1 and few else None
+        panel = min(few, key=levels.__getitem__) if len(self.axes) > 1 and few else None
         tint = [axis for axis in self.axes if axis != panel]
         self.panel_axis = panel
         self.cells["label"] = joined(self.cells, self.axes)
@@ -117,7 +152,7 @@ class Tables:
         if not self.axes:
             self.cells["label"] = self.cells["network"]
 
-    def table(self, name):
+    def table(self, name: str) -> pd.DataFrame:
         """The table <name>.csv with the rows of all studies, as the schema declares it; ValueError where there is no
         such file. It is read once, and not to be written to."""
         note(f"{name}.csv")
@@ -125,7 +160,7 @@ class Tables:
             self._files[name] = schema.read(self.folder / f"{name}.csv", name)
         return self._files[name]
 
-    def read(self, name):
+    def read(self, name: str) -> pd.DataFrame:
         """The table <name>.csv: the rows of this study's cells, with dataset, network, label, tint and panel joined.
 
         Raises NothingToShow where it has no such row.
@@ -139,7 +174,7 @@ class Tables:
             raise NothingToShow(f"{name}.csv has no row of study {self.study}.")
         return self._read[name]
 
-    def done(self, name):
+    def done(self, name: str) -> pd.DataFrame:
         """As `read`, the finished replicates only: diverged and failed ones are told apart, never averaged in."""
         runs = self.read("runs")
         runs = runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]]
@@ -148,7 +183,7 @@ class Tables:
             raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
         return frame
 
-    def summary(self, measure):
+    def summary(self, measure: str) -> pd.DataFrame:
         """summary.csv: the rows of one measure that have a mean, with cell_id, LABELS, key, n, mean, low and high."""
         found = self.read("summary")
         found = found[(found["measure"] == measure) & (found["n"] > 0)]
@@ -156,7 +191,7 @@ class Tables:
             raise NothingToShow(f"summary.csv has no {measure} of a finished replicate of study {self.study}.")
         return found[["cell_id", *AXES, "key", "n", "mean", "low", "high"]].reset_index(drop=True)
 
-    def pairs(self):
+    def pairs(self) -> pd.DataFrame:
         """pairs.csv: the pairs of this study's finished models, with their dataset and network; levels are text.
 
         Pairs of a perturbed model are none of them: see `relatives`.
@@ -171,8 +206,10 @@ class Tables:
         named = self.cells[["cell_id", "dataset", "network"]].rename(columns={"cell_id": "cell_a"})
         return frame.merge(named, on="cell_a")
 
-    def relatives(self):
+    def relatives(self) -> pd.DataFrame:
         """pairs.csv: the pairs of finished perturbed models (cell_b, of `children`) with originals and controls."""
+        if self.children is None:
+            raise NothingToShow(f"study {self.study} perturbs no cell.")
         frame, runs = self.table("pairs"), self.children.read("runs")
         done = set(map(tuple, runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]].to_numpy().tolist()))
         frame = frame[frame["factor"].isin(RELATIVES)]
@@ -181,7 +218,7 @@ class Tables:
             raise NothingToShow(f"pairs.csv has no finished perturbed model of study {self.study}.")
         return frame.reset_index(drop=True)
 
-    def tests(self):
+    def tests(self) -> pd.DataFrame:
         """tests.csv: the rows whose data sets, networks and levels are this study's; empty places are empty text."""
         frame = self.table("tests")
         if frame.empty:
@@ -189,12 +226,13 @@ class Tables:
         own = {name: {*self.values(name), ""} for name in ("dataset", "network")}
         kept = frame[[row.dataset in own["dataset"] and row.network in own["network"] for row in frame.itertuples()]]
         levels = {name: set(self.cells[name]) for name in self.cells.columns}
-        kept = kept[[{row.level_a, row.level_b} <= levels.get(row.factor, set()) for row in kept.itertuples()]]
+        named = kept[["factor", "level_a", "level_b"]].itertuples(index=False, name=None)
+        kept = kept[[{one, other} <= levels.get(factor, set()) for factor, one, other in named]]
         if kept.empty:
             raise NothingToShow(f"tests.csv has no test of study {self.study}.")
         return kept.reset_index(drop=True)
 
-    def status(self):
+    def status(self) -> pd.DataFrame:
         """Numbers of replicates, a row a cell, indexed by cell_id: asked, done, diverged, failed, missing; and those of
         the done that are unlearnt."""
         never = pd.Series(dtype=int)
@@ -210,50 +248,61 @@ class Tables:
         counts["unlearnt"] = never.reindex(counts.index, fill_value=0)
         return counts.fillna(0).astype(int)
 
-    def values(self, column):
+    def values(self, column: str) -> list[str]:
         """The distinct values of a column of `cells`, in the config's order."""
         return list(dict.fromkeys(self.cells[column]))
 
-    def where(self, **settings):
+    def where(self, **settings: str) -> pd.DataFrame:
         """The cells with these settings, as a DataFrame."""
         chosen = self.cells
         for column, value in settings.items():
             chosen = chosen[chosen[column] == value]
         return chosen
 
-    def seeing(self):
+    def seeing(self) -> "Tables":
         """The Tables of the cells that have a data set, labelled as here: given checkpoints need none."""
         made = copy.copy(self)
         made.cells, made._read = self.cells[self.cells["dataset_id"] != ""].reset_index(drop=True), {}
         return made
 
-    def part(self, **settings):
+    def part(self, **settings: str) -> "Tables":
         """The Tables of the cells with these settings alone (those of one experiment, say), each cell once: of its
         labels those that differ there make its name. Raises NothingToShow where there is none."""
         if not set(settings) <= set(self.cells):
             raise NothingToShow(f"study {self.study} has no axis {', '.join(set(settings) - set(self.cells))}.")
-        made = copy.copy(self)
-        made.cells = self.where(**settings).drop_duplicates("cell_id").reset_index(drop=True)
-        if made.cells.empty:
+        own = self.where(**settings)  # a cell of two experiments has other labels in each
+        if own.empty:
             raise NothingToShow(f"study {self.study} has no cell of {' '.join(settings.values())}.")
+        return self._of(own)
+
+    def only(self, cell_ids: Iterable[str]) -> "Tables":
+        """The Tables of some cells alone, each once: of its labels those that differ there make its name."""
+        return self._of(self.cells[self.cells["cell_id"].isin(list(cell_ids))])
+
+    def _of(self, own: pd.DataFrame) -> "Tables":
+        """The Tables of some rows of `cells`."""
+        made = copy.copy(self)
+        made.cells = own.drop_duplicates("cell_id").reset_index(drop=True)
         made.axes, made._read = made._differing(), {}
         made._name()
         return made
 
-    def architectures(self):
+    def architectures(self) -> dict[str, str]:
         """network label -> the architecture that it is a form of."""
-        return {cell.network: self.settings[cell.cell_id].network.architecture for cell in self.cells.itertuples()}
+        named = zip(self.cells["network"], self.cells["cell_id"], strict=True)
+        return {network: self.settings[cell_id].network.architecture for network, cell_id in named}
 
-    def matrices(self):
+    def matrices(self) -> dict[str, tuple[int, Path]]:
         """cell_id -> (seed, path) of the correlation matrices that the measure kept (one replicate a cell)."""
-        found, own = {}, set(self.cells["cell_id"])
+        found: dict[str, tuple[int, Path]] = {}
+        own = set(self.cells["cell_id"])
         for path, key in self.kept("features"):
             cell, _, seed = key.rpartition("/seed")
             if cell in own:
                 found.setdefault(cell, (int(seed), path))
         return found
 
-    def kept(self, name):
+    def kept(self, name: str) -> Iterator[tuple[Path, str]]:
         """(path, key) of every tensor in the <name>.safetensors of the study's measure groups."""
         note(f"{name}.safetensors")
         for group in self.values("group"):
@@ -261,32 +310,33 @@ class Tables:
             for key in sorted(tensor_header(path)[1]) if path.exists() else ():
                 yield path, key
 
-    def matrix(self, cell_id):
+    def matrix(self, cell_id: str) -> Array:
         """The d x d correlation matrix of a cell, float32, NaN where undefined. Only this one is read from its file."""
         seed, path = self.matrices()[cell_id]
         return tensor(path, f"{cell_id}/seed{seed}")
 
 
-def tensor(path, key):
+def tensor(path: AnyPath, key: str) -> Array:
     """One tensor of a safetensors file as float32; nothing else of the file is read."""
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
-        return file.get_tensor(key).astype(np.float32)
+        return np.asarray(file.get_tensor(key), dtype=np.float32)
 
 
-def joined(cells, axes):
+def joined(cells: pd.DataFrame, axes: Sequence[str]) -> "pd.Series[str]":
     """The columns `axes` of each row, as far as they are not empty, joined by middle dots."""
     if not axes:
-        return pd.Series("", index=cells.index)
-    return cells[list(axes)].agg(lambda row: " · ".join(filter(None, row)), axis=1)
+        return pd.Series("", index=cells.index, dtype=str)
+    rows = cells[list(axes)].itertuples(index=False, name=None)
+    return pd.Series([" · ".join(filter(None, row)) for row in rows], index=cells.index, dtype=str)
 
 
-def as_row(estimate):
+def as_row(estimate: stats.Estimate | stats.MeanTest) -> dict[str, Any]:
     """n, mean, low and high of an Estimate or MeanTest of `weight_atlas.stats`, as a dict."""
     return {name: getattr(estimate, name) for name in ("n", "mean", "low", "high")}
 
 
-def last(frame, column="epoch"):
+def last(frame: pd.DataFrame, column: str = "epoch") -> pd.DataFrame:
     """The rows of the largest `column` of each replicate (cell_id, seed)."""
     return frame[frame[column] == frame.groupby(["cell_id", "seed"])[column].transform("max")]

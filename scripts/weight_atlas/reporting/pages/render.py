@@ -18,7 +18,6 @@ from collections import Counter
 from pathlib import Path
 
 import jinja2
-import yaml
 from markupsafe import Markup
 
 from weight_atlas import schema
@@ -113,7 +112,8 @@ def _asked(config):
     return {name: config["definitions"][name] for name in config["asked"]}
 
 
-_NOTHING = {"exhibits": [], "facts": {}, "claims": [], "sentences": [], "left_out": [], "faults": []}
+_LISTS = ("exhibits", "questions", "closing", "claims", "sentences", "left_out", "faults")
+_NOTHING = {"facts": {}} | {name: [] for name in _LISTS}
 
 
 def _rows(path, limit=None):
@@ -160,7 +160,6 @@ def _study(name, asked, told, chapters, unmeasured):
     return chapters.get(name, _NOTHING) | {
         "name": name,
         "slug": slug(name),
-        "template": asked.get("chapter") or name,
         "title": asked.get("title") or name,
         "text": asked.get("text") or "",
         "cells": cells,
@@ -201,7 +200,7 @@ def _chapters(figures, logs):
         lists = {key: facts.get(key) or [] for key in ("sentences", "left_out")}
         log = f"{logs}/{path.parent.name}.log"
         chapter["faults"] = [fault | {"log": log} for fault in chapter.get("faults", [])]
-        found[path.parent.name] = chapter | {"facts": facts} | lists
+        found[path.parent.name] = _NOTHING | chapter | {"facts": facts} | lists
     return found
 
 
@@ -464,8 +463,7 @@ def document(templates, context, name="report.qmd.j2"):
     environment.globals |= {"schema": schema.TABLES}
     environment.globals |= {"table": table, "settings": settings, "size": _size, "rows_of": _rows_of}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": _carried}
-    lists = Path(templates) / "questions.yaml"
-    environment.globals |= {"families": _families, "questions": lambda study: _questions(study, lists)}
+    environment.globals |= {"families": _families, "questions": _questions}
     text = environment.get_template(name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -484,21 +482,18 @@ def _size(exhibit):
     return Markup("".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False)))
 
 
-def _questions(study, path):
-    """(the questions of a study's chapter, in order, as the YAML file at `path` lists them; the exhibits of none).
+def _questions(study):
+    """(the questions of a study's chapter that have exhibits, in order; the exhibits of none).
 
-    Each question that has exhibits is a dict: key, heading, words, its `exhibits`, `answer`, a list of sentences, and
-    `source`, who made these of which files.
+    Each question is a dict: key, heading, words, its `exhibits`, `answer`, a list of sentences, and `source`, who made
+    these of which files.
     """
-    left, asked = list(study["exhibits"]), []
-    lists = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    for question in lists.get(study["template"], []):
-        own = [exhibit for exhibit in left if exhibit["name"].startswith(tuple(question["exhibits"]))]
-        left = [exhibit for exhibit in left if exhibit not in own]
-        answer = study["facts"].get("answers", {}).get(question["key"], [])
-        source = study["facts"].get("answer_sources", {}).get(question["key"])
-        asked += [question | {"exhibits": own, "answer": answer, "source": source}] if own else []
-    return asked, left
+    by_name = {exhibit["name"]: exhibit for exhibit in study["exhibits"]}
+    asked = []
+    for question in study["questions"]:
+        own = [by_name.pop(name) for name in question["exhibits"] if name in by_name]
+        asked += [question | {"exhibits": own}] if own else []
+    return asked, list(by_name.values())
 
 
 def _families(exhibits):

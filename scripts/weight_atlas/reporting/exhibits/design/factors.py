@@ -1,7 +1,7 @@
 """Exhibits on what matters: the levels of every factor of a study compared pair by pair, for each outcome."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple, TypedDict
 
 import pandas as pd
@@ -77,7 +77,7 @@ def factors(tables: Tables) -> list[Exhibit]:
         + (" A comparison of one seed has no interval and no test." if (found["n"] < 2).any() else "")
     )
     size = f"{plural(len(place), 'comparison')} by {plural(len(outcomes), 'outcome')}"
-    alt = f"Forest plot of {size}. {answer(tables, facts(tables))[0]}"
+    alt = f"Forest plot of {size}. {answer(tables)[0]}"
     return [Exhibit("factors", "Differences by factor", caption, alt, found.drop(columns="where"), fig)]
 
 
@@ -187,9 +187,9 @@ def facts(tables: Tables) -> list[Facts]:
     return told
 
 
-def answer(tables: Tables, found: Sequence[Facts]) -> list[str]:
+def answer(tables: Tables) -> list[str]:
     """One sentence from `facts`: where a difference is clear."""
-    parts = []
+    found, parts = facts(tables), []
     for item in found:
         clear = [f"{OUTCOMES[name].words} in {count}" for name, count in item["clear"].items()]
         of = plural(item["comparisons"], "comparison")

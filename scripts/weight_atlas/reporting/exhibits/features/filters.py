@@ -16,55 +16,39 @@ from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.tables import tensor
 from weight_atlas.stats import summarise
 
-EXPERIMENT, AXIS = "filters", "filters"
-# Experiments whose cells have pictures, and the axis that tells their cells apart.
-PICTURED = {EXPERIMENT: AXIS, "last-layer": "features"}
 MOST = 64  # filters or maps of a layer that are shown
 ACROSS = 16
 EQUAL = 1e-3  # filters that differ by less than this part of their norm are equal but for rounding
-# What the levels of the experiment make equal, in words.
+# What the start of a cell makes equal, and in words.
 VARIANTS = {
     "drawn": "drawn, every filter its own",
-    "identical": "equal incoming weights",
-    "identical-both": "equal incoming and outgoing weights",
+    "incoming": "equal incoming weights",
+    "both": "equal incoming and outgoing weights",
 }
 
 
-def kept(found):
-    """cell_id -> (path of filters.safetensors, its keys by their last part) of the cells that have pictures."""
-    pictures = {}
-    for path, key in found.kept("filters"):
-        cell = key.partition("/")[0]
-        pictures.setdefault(cell, (path, {}))[1][key.rpartition("/")[2]] = key
-    own = {cell: pictures[cell] for cell in found.cells["cell_id"] if cell in pictures}
-    if not own:
-        raise NothingToShow("no filters were kept of its cells.")
-    return own
+def variant(start):
+    """One of VARIANTS: which weights of a filter the perturbations of a start make equal."""
+    steps = [step for step in start.steps or () if step["type"] == "identical"]
+    return "drawn" if not steps else "both" if steps[-1].get("outgoing") else "incoming"
 
 
 def parts(tables):
-    """(Tables, axis, level, path, keys) of every cell with pictures, each once."""
-    shown, made = set(), []
-    for experiment, axis in PICTURED.items():
-        try:
-            found = grid.part(tables, experiment, axis)
-            own = kept(found)
-        except NothingToShow:
-            continue
-        for cell in found.cells.itertuples():
-            if cell.cell_id in own and cell.cell_id not in shown:
-                shown.add(cell.cell_id)
-                one = found.part(cell_id=cell.cell_id)
-                made.append((one, experiment, getattr(cell, axis), *own[cell.cell_id]))
-    if not made:
-        raise NothingToShow("no filters were kept: the config asks for no experiment filters, or none of it finished.")
-    return made
+    """(Tables of one cell, its label, path of filters.safetensors, its keys by their last part) of every cell with
+    filters."""
+    kept = {}
+    for path, key in tables.kept("filters"):
+        kept.setdefault(key.partition("/")[0], (path, {}))[1][key.rpartition("/")[2]] = key
+    found = tables.only(cell_id for cell_id in kept)
+    if found.cells.empty:
+        raise NothingToShow("no filters were kept: `measure: [filters]` in the config asks for them.")
+    return [(found.only([cell.cell_id]), cell.label, *kept[cell.cell_id]) for cell in found.cells.itertuples()]
 
 
 def weights(tables):
     """The first layer's filters after training, a grid a cell; list[Exhibit]."""
     made = []
-    for found, experiment, level, path, keys in parts(tables):
+    for found, level, path, keys in parts(tables):
         values = tensor(path, keys["weights"])
         colour = values.shape[1] == 3
         shown = values[:MOST]
@@ -97,7 +81,7 @@ def weights(tables):
             }
         )
         alt = f"Grid of {len(shown)} filters of {network}, {level}."
-        name = f"filter-weights-{experiment}-{slug(level)}"
+        name = f"filter-weights-{slug(level)}"
         made.append(
             Exhibit(
                 name,
@@ -107,15 +91,10 @@ def weights(tables):
                 data,
                 fig,
                 raster=True,
-                tab=label(found, experiment, level),
+                tab=level,
             )
         )
     return made
-
-
-def label(found, experiment, level):
-    """What tells a cell's pictures from others': its level, with the experiment where that is another one."""
-    return level if experiment == EXPERIMENT else f"{experiment}: {level}"
 
 
 def tile(weight):
@@ -140,7 +119,7 @@ def canvas(count, across=ACROSS, above=0.15):
 def activations(tables):
     """What the first and the last convolution make of one picture; list[Exhibit]."""
     made = []
-    for found, experiment, level, path, keys in parts(tables):
+    for found, level, path, keys in parts(tables):
         picture = tensor(path, keys["picture"]).astype(np.uint8)
         ends = {end: tensor(path, keys[end]) for end in ("first", "last")}
         fig = mosaic(picture, ends)
@@ -158,10 +137,9 @@ def activations(tables):
             for at, one in enumerate(maps)
         ]
         alt = f"A picture, and {sizes[0]} and {sizes[1]} that {network} makes of it."
-        name = f"filter-activations-{experiment}-{slug(level)}"
+        name = f"filter-activations-{slug(level)}"
         title = "Activations of the first and the last convolution"
-        tab = label(found, experiment, level)
-        made.append(Exhibit(name, title, caption, alt, pd.DataFrame(rows), fig, raster=True, tab=tab))
+        made.append(Exhibit(name, title, caption, alt, pd.DataFrame(rows), fig, raster=True, tab=level))
     return made
 
 
@@ -204,20 +182,16 @@ def mosaic(picture, ends):
 
 
 def identical_rows(tables):
-    """(Tables of the experiment, identical.csv with the level of each row as `variant`)."""
-    found = grid.part(tables, EXPERIMENT, AXIS)
-    return found, found.read("identical").assign(variant=lambda rows: rows["cell_id"].map(levels(found)))
-
-
-def levels(found):
-    """cell_id -> its level."""
-    return found.cells.set_index("cell_id")[AXIS].to_dict()
+    """(Tables of the cells whose filters are compared, identical.csv with `variant`, one of VARIANTS, for each row)."""
+    found = tables.only(tables.read("identical")["cell_id"])
+    variants = {cell: variant(tables.settings[cell].start) for cell in found.cells["cell_id"]}
+    return found, found.read("identical").assign(variant=lambda rows: rows["cell_id"].map(variants))
 
 
 def identical(tables):
     """How many of the first layer's filters differ, and by how much, by epoch and variant; [Exhibit]."""
     found, rows = identical_rows(tables)
-    names = [name for name in grid.levels(found, AXIS, VARIANTS) if name in set(rows["variant"])]
+    names = [name for name in VARIANTS if name in set(rows["variant"])]
     fig = style.figure(3.2)
     left, right = fig.subplots(1, 2)
     made = []
@@ -226,7 +200,7 @@ def identical(tables):
         marker = "osD^v"[at % 5]
         for axes, column in ((left, "distinct"), (right, "spread")):
             data = summarise(own, ["variant", "epoch"], column)
-            course.band(axes, data, colour, ends=(0, math.inf), label=VARIANTS.get(name, name))
+            course.band(axes, data, colour, ends=(0, math.inf), label=VARIANTS[name])
             axes.plot(data["epoch"], data["mean"], marker, color=colour, markersize=4.5, linestyle="")
             made.append(data.assign(quantity=column))
     left.set_ylabel("filters that differ")
@@ -236,7 +210,7 @@ def identical(tables):
     for axes in (left, right):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    handles = [Line2D([], [], color=colour, marker="osD^v"[at % 5], markersize=4.5, label=VARIANTS.get(name, name))
+    handles = [Line2D([], [], color=colour, marker="osD^v"[at % 5], markersize=4.5, label=VARIANTS[name])
                for at, (name, colour) in enumerate(zip(names, style.colours(len(names)), strict=True))]  # fmt: skip
     fig.legend(handles=handles, ncols=3, **ABOVE)
     data = pd.concat(made, ignore_index=True)
@@ -274,14 +248,14 @@ def phrase(name, one):
     apart = f"at most {style.short(one['spread'])} of a norm apart" if one["spread"] else "exactly equal"
     noun = "filter" if start == "1" else "filters"
     different = f"{start} distinct {noun} at the start and {end} of {one['filters']} at the end"
-    return f"with {VARIANTS.get(name, name)} {different} ({apart})"
+    return f"with {VARIANTS[name]} {different} ({apart})"
 
 
 def answer(tables):
-    """Q3.4: whether equal filters stay equal."""
+    """Whether equal filters stay equal."""
     _, rows = identical_rows(tables)
     found = outcome(rows)
-    if not set(found) & {"identical", "identical-both"}:
+    alike = [phrase(name, one) for name, one in found.items() if name != "drawn"]
+    if not alike:
         raise NothingToShow("no filters begin alike.")
-    parts_ = [phrase(name, one) for name, one in found.items() if name.startswith("identical")]
-    return [f"{'; '.join(parts_)}.".replace("with", "With", 1)]
+    return [f"{'; '.join(alike)}.".replace("with", "With", 1)]

@@ -41,9 +41,7 @@ def family(tables):
     that of added noise; ladder: what the rungs of several sizes share, "" for other cells; rung: named after its size.
     Raises NothingToShow where the study has no such cell.
     """
-    if tables.children is None:
-        raise NothingToShow(f"study {tables.study} perturbs no cell.")
-    cells = tables.children.cells.reset_index(drop=True)
+    cells = perturbed(tables).cells.reset_index(drop=True)
     labels = tables.cells.drop_duplicates("cell_id").set_index("cell_id")["label"]
     labels = labels if tables.axes else labels.map(lambda _: "original")
     rows, retrainings = [], {}
@@ -108,9 +106,16 @@ def shown(found):
     return found[found["cell_id"].isin([*plain["cell_id"], *lowest["cell_id"]])]
 
 
+def perturbed(tables):
+    """The Tables of the study's perturbed cells and controls; raises NothingToShow where it has none."""
+    if tables.children is None:
+        raise NothingToShow(f"study {tables.study} perturbs no cell.")
+    return tables.children
+
+
 def children(tables, name):
     """The rows of <name>.csv that are of finished perturbed replicates, with the columns of `family`."""
-    rows = tables.children.done(name)
+    rows = perturbed(tables).done(name)
     rows = rows.drop(columns=[column for column in rows if column in ("dataset", "network", "label", "tint", "panel")])
     return family(tables).merge(rows.drop(columns=["init", "optimizer"], errors="ignore"), on="cell_id")
 

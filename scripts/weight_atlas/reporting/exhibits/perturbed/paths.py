@@ -180,6 +180,7 @@ KINDS = {"permutation": "can be renamed", "sign": "can be negated", "scale": "ca
 
 def symmetries(tables):
     """The table of the symmetries that each perturbed network has; [Exhibit]."""
+    families.perturbed(tables)
     found = tables.read("symmetries")
     found = found.drop_duplicates(["network", "layer_group", "channels"]).astype(dict.fromkeys(KINDS, str))
     rows = []
@@ -209,6 +210,7 @@ def symmetries(tables):
 
 def tried(tables):
     """The table of what transformations of small networks did to their outputs, computed; [Exhibit]."""
+    families.perturbed(tables)
     found = tables.table("facts")
     if found.empty:
         raise NothingToShow("facts.csv has no fact.")

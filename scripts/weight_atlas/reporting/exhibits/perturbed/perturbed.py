@@ -3,15 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from weight_atlas.reporting.exhibits.perturbed import (
-    aftermath,
-    amplification,
-    families,
-    ladder,
-    mirror,
-    paths,
-    perturbed_features,
-)
+from weight_atlas.reporting.exhibits.perturbed import families, mirror
 from weight_atlas.reporting.exhibits.perturbed.families import LOOKS, SAME
 from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import style
@@ -125,20 +117,3 @@ def told_distances(data):
     """ "Mean distance to the original with flip 44.2 to 121, with none (same order) 1.90." of `families.means`."""
     parts = [f"with {words} {mirror.span(own['mean'])}" for words, own in data.groupby("words", sort=False)]
     return f"Mean distance to the original {', '.join(parts)}."
-
-
-PARTS = {
-    "triples": mirror.triples,
-    "returns": returns,
-    "amplification": amplification.amplification,
-    "ladder": ladder.ladder,
-    "flip-geometry": mirror.geometry,
-    "aftermath": aftermath.aftermath,
-    "aftermath-layers": aftermath.aftermath_layers,
-    "barriers": paths.barriers,
-    "paths": paths.paths,
-    "perturbed-pairs": perturbed_features.likeness,
-    "perturbed-features": perturbed_features.correlations,
-    "symmetries": paths.symmetries,
-    "symmetries-tried": paths.tried,
-}

@@ -60,9 +60,9 @@ def ends(values):
     return [float(values.min()), float(values.max())] if len(values) else []
 
 
-def answer_distortion(_, told):
+def answer_distortion(tables):
     """Two sentences from `distortions`; none where nothing is beside a control."""
-    told = [item for item in told if item["ratio"]]
+    told = [item for item in distortions(tables) if item["ratio"]]
     if not told:
         return []
     words = " or ".join(dict.fromkeys(word for item in told for word in item["words"]))
@@ -83,8 +83,9 @@ def answer_distortion(_, told):
     return sentences
 
 
-def answer_flip(_, told):
+def answer_flip(tables):
     """Two sentences from `flips`; none where there is none."""
+    told = flips(tables)
     if not told:
         return []
     found = [f"No: {'; '.join(map(mirrored, told))}."]
@@ -128,7 +129,3 @@ def spread(span):
     """The same as percentages."""
     low, high = style.percent(span[0]), style.percent(span[1])
     return low if low == high else f"{low.removesuffix(' %')} to {high}"
-
-
-# As in the chapter's own: question -> (the numbers, the sentences that they make).
-QUESTIONS = {"flip": (flips, answer_flip), "distortion": (distortions, answer_distortion)}

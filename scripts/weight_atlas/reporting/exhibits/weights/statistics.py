@@ -117,10 +117,10 @@ def facts(tables):
     return found
 
 
-def answer(_, found):
+def answer(tables):
     """Where the weights spread, network by network."""
     words = []
-    for item in found:
+    for item in facts(tables):
         text = f"{item['grew']} of {item['layers']} layers of {item['network']}"
         most = f" (most in {item['most']}, by a factor of {style.number(item['factor'], 3)})" if item["most"] else ""
         words.append(text + most)

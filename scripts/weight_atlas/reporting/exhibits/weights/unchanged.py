@@ -206,12 +206,12 @@ def facts(tables):
     return found
 
 
-def answer(tables, found):
+def answer(tables):
     """Two sentences at most from `facts`: on networks with structural taps beside what the document says, and the rest.
 
     Of the networks with taps, those of an architecture that a network without taps shares name it as their control.
     """
-    said = tables.document.get("unchanged", {})
+    said, found = tables.document.get("unchanged", {}), facts(tables)
     padded = [item for item in found if item["taps"] > 0]
     rest = [item for item in found if item["taps"] == 0]
     families = tables.architectures()

@@ -1,4 +1,4 @@
-"""The chapter on the data: ten pictures a class of each data set, and how many pictures each split has."""
+"""Exhibits on the data: ten pictures a class of each data set, and how many pictures each split has."""
 
 from dataclasses import replace
 from pathlib import Path

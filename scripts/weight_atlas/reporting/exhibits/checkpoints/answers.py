@@ -1,35 +1,13 @@
-"""The chapter on weight transformation: VGG22 from trained weights and from scratch, compared at checkpoints."""
+"""The answers on two starts at checkpoints: how they end, how they change, and whether they become alike."""
 
 import numpy as np
 
 from weight_atlas import stats
-from weight_atlas.reporting.chapters import study
-from weight_atlas.reporting.claims import claims_vgg22
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
-from weight_atlas.reporting.exhibits.checkpoints.correlations import MATCHINGS, signed
+from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENTS, MATCHINGS, signed
 from weight_atlas.reporting.exhibits.runs.runs import plural
-from weight_atlas.reporting.grammar import exhibit, style
+from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-
-TITLE = "Weight transformation"
-
-PARTS = {
-    "accuracy": study.PARTS["accuracy"],
-    "accuracy-table": study.PARTS["accuracy-table"],
-    "sources": study.PARTS["sources"],
-    "course": schedules.course,
-    "overall": schedules.overall,
-    "epochs": schedules.epochs,
-    "checkpoints": schedules.checkpoints,
-    "statistics": checkpoints.statistics,
-    "spectra": checkpoints.spectra,
-    "correlation": correlations.correlation,
-    "aligned": correlations.aligned,
-    "between": checkpoints.between,
-    "invariants": invariants.invariants,
-}
-
-CLAIMS = claims_vgg22.TESTS
 
 # quantity of a model at the end -> words
 ENDS = {
@@ -38,34 +16,6 @@ ENDS = {
     "epochs": "epochs",
     "seconds": "wall time in seconds",
 }
-
-
-def exhibits(tables):
-    """The study's exhibits, list[Exhibit]; reasons for those left out go to tables.left_out."""
-    return exhibit.build(PARTS, tables)
-
-
-def facts(tables):
-    """Those of every study; the numbers behind the answers (`better`, `transformed`, `alike`, `stayed`: lists of
-    dicts), `answers`: question -> its sentences, and `sections`: the sentences of Results, Discussion and Conclusion,
-    which the document left empty."""
-    numbers, told, sources = study.reckoned(QUESTIONS, tables)
-    found = study.facts(tables) | numbers | {"answers": told, "answer_sources": sources}
-    found["sections"] = {
-        "results": told["better"] + told["transformed"] + told["alike"] + told["stayed"],
-        "discussion": [text for part in DISCUSSION for text in sentences(part, tables, found)],
-        "conclusion": sentences(conclusion, tables, found),
-    }
-    found["sentences"] += told["better"][:1] + told["alike"][:1] + sentences(turned, tables, found)
-    return found
-
-
-def sentences(part, tables, found):
-    """What a function of (tables, facts) says, nothing where its tables hold nothing."""
-    try:
-        return part(tables, found)
-    except NothingToShow:
-        return []
 
 
 def labels(tables):
@@ -92,15 +42,16 @@ def better(tables):
     return found
 
 
-def better_answer(tables, found):
+def starts(tables):
     """Accuracy first, then what it took."""
+    found = better(tables)
     texts = []
     for item in found:
         if item["quantity"] == "test_accuracy":
             texts.append(
                 f"On {item['dataset']}, {item['network']} from trained weights ({item['preload_name']}) ends with a "
                 f"test accuracy of {style.percent(item['preload'])}, from scratch ({item['custom_name']}) with "
-                f"{style.percent(item['custom'])}: a difference of {claims_vgg22.points(item)} over "
+                f"{style.percent(item['custom'])}: a difference of {points(item)} over "
                 f"{plural(int(item['n']), 'seed')}, which is {verdict(item)}."
             )
     words = []
@@ -145,8 +96,9 @@ def transformed(tables):
     return numbers
 
 
-def transformed_answer(_, found):
+def spread(tables):
     """A sentence a model."""
+    found = transformed(tables)
     texts = []
     for model in dict.fromkeys(item["model"] for item in found):
         own = {item["parameter"]: item for item in found if item["model"] == model}
@@ -181,8 +133,9 @@ def alike(tables):
     return found
 
 
-def alike_answer(_, found):
+def likeness(tables):
     """Whether anything differs from independent runs, and the largest r with its N."""
+    found = alike(tables)
     texts = []
     for item in found:
         if item["tests"]:
@@ -199,7 +152,7 @@ def alike_answer(_, found):
             noun = {"weight": "weights", "bias": "biases"}[parameter]
             beside = f"; independent runs have {signed(row['null_mean'])}" if np.isfinite(row["null_mean"]) else ""
             words.append(
-                f"The largest correlation of {noun} is {claims_vgg22.place(row)}, where {style.number(alone, 2)} would "
+                f"The largest correlation of {noun} is {place(row)}, where {style.number(alone, 2)} would "
                 f"be significant alone{beside}."
             )
         texts += words
@@ -241,8 +194,9 @@ def stayed(tables):
     return found
 
 
-def stayed_answer(tables, found):
+def rotation(tables):
     """The rotation of each part, then the exact invariants."""
+    found = stayed(tables)
     texts = [
         f"From the first checkpoint to the last, the {item['layers']} layers of {item['model']} that are "
         f"{item['part']} turn by {style.number(item['angle'], 3)}° (median; {style.number(item['least_angle'], 2)}° in "
@@ -262,9 +216,9 @@ def stayed_answer(tables, found):
     return texts
 
 
-def significance(_, found):
+def significance(tables):
     """Why N decides, with this study's own numbers of values."""
-    rows = [row for item in found["alike"] for row in item["largest"].values()]
+    rows = [row for item in alike(tables) for row in item["largest"].values()]
     if not rows:
         return []
     sizes = sorted({row["size"] for row in rows})
@@ -277,7 +231,7 @@ def significance(_, found):
     ]
 
 
-def matching(tables, _):
+def matching(tables):
     """What matching the channels changes, beside the null."""
     frame = correlations.likeness(tables)
     frame = frame[(frame["coefficient"] == "pearson") & (frame["parameter"] == "weight")]
@@ -302,7 +256,7 @@ def matching(tables, _):
     return texts
 
 
-def seeds(tables, _):
+def seeds(tables):
     """What a shared seed makes alike: the same draws, scaled."""
     found = checkpoints.shown(tables, "correlations")
     own = found[(found["comparison"] == "twins") & (found["parameter"] == "weight") & found["pearson"].notna()]
@@ -319,10 +273,10 @@ def seeds(tables, _):
     ]
 
 
-def against_document(tables, found):
+def against_document(tables):
     """The document's two accuracies beside the workflow's."""
     theirs = [schedules.document_total(tables, model, "test_accuracy") for model in ("preload", "custom")]
-    own = [item for item in found["better"] if item["quantity"] == "test_accuracy"]
+    own = [item for item in better(tables) if item["quantity"] == "test_accuracy"]
     if not own or not np.isfinite(theirs).all():
         return []
     pictures = round(5000 * theirs[0]), round(5000 * theirs[1])
@@ -335,15 +289,15 @@ def against_document(tables, found):
     ]
 
 
-def conclusion(tables, found):
+def conclusion(tables):
     """One sentence a question."""
     texts = []
-    for item in found["better"]:
+    for item in better(tables):
         if item["quantity"] == "test_accuracy":
             way = "clearly higher" if item["low"] > 0 else "clearly lower" if item["high"] < 0 else ""
             way = way or "neither clearly higher nor clearly lower"
             texts.append(f"On {item['dataset']}, trained weights end {way} than drawn ones.")
-    for item in found["alike"]:
+    for item in alike(tables):
         if item["tests"]:
             texts.append(
                 f"The weights and biases of {item['models']} are "
@@ -354,12 +308,12 @@ def conclusion(tables, found):
                 )
                 + " those of any two independent runs."
             )
-    return texts + turned(tables, found)
+    return texts
 
 
-def turned(_, found):
+def turned(tables):
     """The rotation of the layers that a model takes over, beside that of its drawn ones."""
-    own = {(item["model"], item["part"]): item for item in found["stayed"]}
+    own = {(item["model"], item["part"]): item for item in stayed(tables)}
     return [
         f"In {model} the layers that are taken over turn by {style.number(item['angle'], 3)}°, those that are drawn by "
         f"{style.number(own[model, 'drawn']['angle'], 3)}° (medians)."
@@ -368,12 +322,17 @@ def turned(_, found):
     ]
 
 
-DISCUSSION = (against_document, significance, seeds, matching)
+def points(row):
+    """ "+5.2 points [1.0, 9.4]" of a row of shares with mean, low and high."""
+    text = f"{row['mean'] * 100:+.1f} points"
+    if np.isfinite(row["low"]):
+        text += f" [{row['low'] * 100:.1f}, {row['high'] * 100:.1f}]"
+    return text.replace("-", "−")
 
-# question -> (the numbers, a list of dicts; the sentences that they make)
-QUESTIONS = {
-    "better": (better, better_answer),
-    "transformed": (transformed, transformed_answer),
-    "alike": (alike, alike_answer),
-    "stayed": (stayed, stayed_answer),
-}
+
+def place(row):
+    """ "+0.012 (Pearson, fc1, N = 4,096, CP2)"."""
+    return (
+        f"{signed(row['mean'])} ({COEFFICIENTS[row['coefficient']]}, {row['layer']}, N = {row['size']:,}, "
+        f"{row['checkpoint']})"
+    )

@@ -1,68 +1,24 @@
-"""The chapter on feature transferability: which layers of a network serve another task, and what is lost beyond."""
+"""The answers on freeze-depth transfer: a sentence or two each."""
 
 from contextlib import suppress
 
+import numpy as np
 import pandas as pd
 
 from weight_atlas import stats
-from weight_atlas.reporting.chapters import study
-from weight_atlas.reporting.claims import claims_transfer
 from weight_atlas.reporting.exhibits.transfer import segments, transfer_curves, transfer_effects
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
 from weight_atlas.reporting.exhibits.transfer import transfer_training as training
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, points
-from weight_atlas.reporting.grammar import exhibit, style
+from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import as_row
 
-TITLE = "Feature transferability"
-
-PARTS = {
-    "accuracy": study.PARTS["accuracy"],
-    "accuracy-table": study.PARTS["accuracy-table"],
-    "sources": study.PARTS["sources"],
-    "segments": segments.strip,
-    "segments-table": segments.table,
-    "decomposition": transfer_curves.decomposition,
-    "base-target": training.base_target,
-    "course": training.course,
-    "transfer-accuracy": transfer_curves.accuracy_depth,
-    "diagnosis": transfer_effects.diagnosis,
-    "diagnosis-table": transfer_effects.diagnosis_table,
-    "similarity": transfer_curves.similarity,
-    "outputs": transfer_curves.output_curves,
-    "epochs": training.epochs,
-    "epochs-saved": training.saved_table,
-    "document-numbers": transfer_effects.document_numbers,
-    "document-networks": transfer_effects.document_networks,
-}
-
-CLAIMS = claims_transfer.TESTS
-
-
-def exhibits(tables):
-    """The study's exhibits, list[Exhibit]; reasons for those left out go to tables.left_out."""
-    return exhibit.build(PARTS, tables)
-
-
-def facts(tables):
-    """Those of every study; `transfers` (asked, done), and `answers`: question -> its one or two sentences, of
-    which `sentences` has what the layers are and how many epochs are saved."""
-    told, sources = study.answers(QUESTIONS, tables)
-    found = study.facts(tables) | {"answers": told, "answer_sources": sources}
-    try:
-        count = transfers.fate(tables)
-        found["transfers"] = {"asked": count.asked, "done": count.done}
-        ended = "all finished" if count.done >= count.asked else f"{count.done} finished, {count.ended}"
-        found["sentences"].append(f"Transfers have {count.asked} replicates: {ended}.")
-    except NothingToShow:
-        found["transfers"] = {}
-    found["sentences"] += found["answers"]["segments"][:1] + found["answers"]["epochs"][:1]
-    return found
+LEVEL = 0.05
 
 
 def layers(tables):
-    """Q1.1: which layers are generic, transition, specific."""
+    """Which layers are generic, transition, specific."""
     found = segments.judged(tables)
     goals = transfers.targets(transfers.shown(tables, "curves").query("mode == 'frozen'"))
     own = found[(found["mode"] == "frozen") & found["target"].isin(goals)]
@@ -79,7 +35,7 @@ def placed(tables, frame):
 
 
 def course(tables):
-    """Q1.2: how training and validation accuracy evolve, by epoch and by n."""
+    """How training and validation accuracy evolve, by epoch and by n."""
     rows = training.courses(tables)
     rows = rows[(rows["mode"] != BASE) & (rows["base"] != rows["target"]) & (rows["depth"] >= 1)]
     rows = rows[rows["epoch"] == rows.groupby(["cell_id", "seed"])["epoch"].transform("max")]
@@ -99,7 +55,7 @@ def course(tables):
 
 
 def agreement(tables):
-    """Q1.3: whether A to B and B to B behave as in Yosinski et al. 2014: D, C and S at the deepest n."""
+    """Whether A to B and B to B behave as in Yosinski et al. 2014: D, C and S at the deepest n."""
     drops = transfers.main(transfers.shown(tables, "drops"))
     drops = drops[(drops["mode"] == "frozen")].astype({"depth": int})
     if drops.empty:
@@ -125,9 +81,9 @@ def agreement(tables):
 
 
 def similar(tables):
-    """Q1.4: the effect of the tasks' similarity: mean drops over n."""
+    """The effect of the tasks' similarity: mean drops over n."""
     found = transfer_curves.pairs(tables).astype({"depth": int})
-    drops = claims_transfer.mean_drops(tables, found)
+    drops = mean_drops(tables, found)
     if not drops:
         raise NothingToShow("the bases of the targets are missing.")
     parts = []
@@ -135,24 +91,24 @@ def similar(tables):
         row = next(found[(found[CURVE] == list(key)).all(axis=1)].itertuples())
         note = transfer_curves.alike(tables, row)
         mean = as_row(stats.mean_interval(rest))
-        parts.append(f"{claims_transfer.amount(mean)} for {transfers.name(row)}" + (f" ({note})" if note else ""))
+        parts.append(f"{amount(mean)} for {transfers.name(row)}" + (f" ({note})" if note else ""))
     return [f"The mean drop over n below the target's base is {', '.join(parts)}."]
 
 
 def outputs(tables):
-    """Q1.5: whether the number of outputs matters."""
+    """Whether the number of outputs matters."""
     own = transfers.effects(tables, outputs=True)
     own = own[own["quantity"] == "accuracy"]
-    same, top = own[own["p_tost"] < claims_transfer.LEVEL], own.loc[own["difference"].abs().idxmax()]
+    same, top = own[own["p_tost"] < LEVEL], own.loc[own["difference"].abs().idxmax()]
     return [
         f"{top['level_b']} outputs instead of {top['level_a']} are equivalent within a point at {len(same)} of "
-        f"{len(own)} depths; the largest difference is {claims_transfer.amount(top, 'difference')} "
+        f"{len(own)} depths; the largest difference is {amount(top, 'difference')} "
         f"(n = {top['depth']})."
     ]
 
 
 def saved(tables):
-    """Q1.6: how many epochs transfer saves, to a point below the base's accuracy and to the document's."""
+    """How many epochs transfer saves, to a point below the base's accuracy and to the document's."""
     found = transfers.main(transfers.shown(tables, "reach"))
     found = found[(found["mode"] == "frozen") & (found["base"] != found["target"])]
     found = found[found["depth"] >= 1].astype({"depth": int})
@@ -183,18 +139,25 @@ def spared(own):
     return "; ".join(words)
 
 
-def bases(tables):
-    """The best base networks."""
-    return study.best_sentence(study.best_cells(tables))
+def amount(row, column="mean", scale=100.0, unit=" points"):
+    """ "−1.20 points [−1.50, −0.90]" of a row with low and high (95 %)."""
+    value = f"{row[column] * scale:+.2f}".replace("-", "−")
+    if not np.isfinite(row["low"]):
+        return f"{value}{unit} (no interval)"
+    low, high = (f"{row[name] * scale:.2f}".replace("-", "−") for name in ("low", "high"))
+    return f"{value}{unit} [{low}, {high}]"
 
 
-QUESTIONS = {
-    "bases": bases,
-    "segments": layers,
-    "course": course,
-    "agreement": agreement,
-    "similarity": similar,
-    "outputs": outputs,
-    "epochs": saved,
-    "document": transfer_effects.beside_document,
-}
+def mean_drops(tables, frame):
+    """{curve: mean drop over n >= 1 below its target's base, a Series by seed}; curves without a base are left out."""
+    bases = transfers.shown(tables, "curves")
+    bases = bases[bases["mode"] == BASE].set_index(["network", "init", "optimizer", "target", "seed"])["accuracy"]
+    found = {}
+    for key, own in frame[frame["depth"] >= 1].groupby(CURVE, sort=False):
+        table = own.pivot_table(index="seed", columns="depth", values="accuracy").dropna()
+        place = (*key[:3], key[5])
+        seeds = [seed for seed in table.index if (*place, seed) in bases.index]
+        if seeds:
+            level = pd.Series([bases.loc[(*place, seed)] for seed in seeds], index=seeds)
+            found[key] = level - table.loc[seeds].mean(axis=1)
+    return found

@@ -1,41 +1,21 @@
-"""The exhibits and computed sentences of every study; the whole chapter of one that has no module of its own."""
+"""A study in short: its cells and replicates, its best cells, and what became of the others."""
 
-from contextlib import suppress
-from dataclasses import asdict
-
-from weight_atlas.faults import spared
 from weight_atlas.reporting.exhibits.runs import runs
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name, plural
-from weight_atlas.reporting.exhibits.runs.training import training_curves
-from weight_atlas.reporting.exhibits.weights import layers, movement
-from weight_atlas.reporting.exhibits.weights.statistics import statistics
-from weight_atlas.reporting.grammar import exhibit
+from weight_atlas.reporting.exhibits.transfer import transfer_tables
 from weight_atlas.reporting.grammar.dots import fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
-from weight_atlas.reporting.grammar.source import recorded
-
-PARTS = {
-    "accuracy": runs.accuracy,
-    "accuracy-table": runs.accuracy_table,
-    "sources": runs.sources,
-    "training-curves": training_curves,
-    "movement": movement.movement,
-    "movement-layers": layers.movement_layers,
-    "statistics": statistics,
-}
-
-
-def exhibits(tables):
-    """The study's exhibits, list[Exhibit]; reasons for those left out go to tables.left_out."""
-    return exhibit.build(PARTS, tables)
+from weight_atlas.vocabulary import TRANSFERRED, Kind
 
 
 def facts(tables):
     """Computed numbers and sentences that a chapter may quote: cells, replicates, best (a dict a data set), trouble (a
     sentence a cell with unfinished replicates), sentences (the study in short), left_out (`exhibits` fills it)."""
+    tables = tables.part()  # a cell may stand in two experiments
     total = {name: int(count) for name, count in tables.status().sum().items()}
     best = best_cells(tables)
-    sentences = [replicates_sentence(tables, total)] + best_sentence(best)
+    sentences = [files_sentence(tables, total) or replicates_sentence(tables, total)] + best_sentence(best)
+    sentences += transfers_sentence(tables)
     found = {
         "study": tables.study,
         "cells": len(tables.cells),
@@ -53,6 +33,23 @@ def facts(tables):
         are = "is" if count == 1 else "are"
         sentences[0] += f" {plural(count, 'source cell')}, whose weights others start from, {are} told apart."
     return found
+
+
+def files_sentence(tables, total):
+    """ "12 files in 3 series." where all cells are given checkpoints; otherwise empty."""
+    if set(tables.cells["kind"]) != {Kind.GIVEN}:
+        return ""
+    files = sum(len(tables.settings[cell.cell_id].snapshots) * cell.replicates for cell in tables.cells.itertuples())
+    return f"{plural(files, 'file')} in {total['asked']} series."
+
+
+def transfers_sentence(tables):
+    """ "Transfers have 39 replicates: all finished." or how many did not, in a list; empty where nothing transfers."""
+    if not tables.rows["role"].isin(TRANSFERRED).any():
+        return []
+    total = transfer_tables.fate(tables)
+    ended = "all finished" if total.done >= total.asked else f"{total.done} finished, {total.ended}"
+    return [f"Transfers have {plural(total.asked, 'replicate')}: {ended}."]
 
 
 def replicates_sentence(tables, total):
@@ -103,36 +100,11 @@ def best_sentence(best):
     return [f"The highest mean test accuracy ({PROTOCOLS['last'][0]}) is {words}."] if best else []
 
 
-def best_answer(_, best):
-    """As `best_sentence`, of a question's numbers."""
-    return best_sentence(best)
+def best_answer(tables):
+    """As `best_sentence`, of the study's cells."""
+    return best_sentence(best_cells(tables))
 
 
-def answers(questions, tables):
-    """({question: its sentences}, {question: their source, a dict}); no sentence where there is nothing to tell.
-
-    questions: {question: function of tables}.
-    """
-    told, sources = {}, {}
-    for key, answer in questions.items():
-        told[key] = []
-        with recorded(answer) as source, suppress(NothingToShow), spared(tables.faults, f"the answer to {key}"):
-            told[key] = answer(tables)
-        sources[key] = asdict(source)
-    return told, sources
-
-
-def reckoned(questions, tables):
-    """({question: the numbers behind its answer}, {question: its sentences}, {question: their source, a dict}); numbers
-    and sentences are [] where there is nothing to tell.
-
-    questions: {question: (function of tables, function of tables and these numbers)}.
-    """
-    numbers, told, sources = {}, {}, {}
-    for key, (count, answer) in questions.items():
-        numbers[key], told[key] = [], []
-        with recorded(count, answer) as source, suppress(NothingToShow), spared(tables.faults, f"the answer to {key}"):
-            found = count(tables)
-            numbers[key], told[key] = found, answer(tables, found)
-        sources[key] = asdict(source)
-    return numbers, told, sources
+def reached(tables, experiment):
+    """As `best_sentence`, of an experiment's cells."""
+    return best_sentence(best_cells(tables.part(experiment=experiment.name) if experiment.name else tables))

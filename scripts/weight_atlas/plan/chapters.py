@@ -1,0 +1,51 @@
+"""The documents that a study may name, and their chapters: read and checked before anything is trained."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from weight_atlas.plan import code, config_files, spec
+from weight_atlas.plan.checks import ConfigError, check
+
+DOCUMENTS = code.SCRIPTS.parent / "report" / "documents"
+
+
+def folder(document: str) -> Path:
+    """Where the files of a document are: chapter.yaml, and claims.yaml and document.yaml where it has them.
+
+    It is one of the workflow's documents by its name, or, with a slash in it, a folder of the user's own.
+    """
+    return Path(document) if "/" in document else DOCUMENTS / document
+
+
+def read(document: Path) -> spec.Chapter:
+    """The chapter of the document in a folder; ConfigError, in one line, where it is none."""
+    path = document / "chapter.yaml"
+    config_files.check(path)
+    return checked(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+
+
+def checked(content: Any, path: Path) -> spec.Chapter:
+    """What a chapter.yaml holds as a chapter; ConfigError, which names the file, where it is none."""
+    return check(spec.Chapter, content, str(path))
+
+
+def check_documents(config: spec.Config) -> None:
+    """Refuse a document that is not there, and a chapter that speaks of an experiment that its study does not have."""
+    for name in config.asked:
+        study = config.definitions[name]
+        if study.document is None:
+            continue
+        place = f"definitions.{name}.document"
+        if not (folder(study.document) / "chapter.yaml").is_file():
+            known = sorted(path.parent.name for path in DOCUMENTS.glob("*/chapter.yaml"))
+            hint = "give a folder with a chapter.yaml" if "/" in study.document else spec.near(study.document, known)
+            raise ConfigError(f"{place}: there is no document {study.document!r}; {hint}")
+        for question in read(folder(study.document)).questions:
+            experiment = question.experiment
+            if experiment is not None and experiment not in study.experiments:
+                raise ConfigError(
+                    f"{place}: the chapter of {study.document} asks about the experiment {experiment!r}, which the "
+                    "study does not have; define it, or leave `document` out"
+                )

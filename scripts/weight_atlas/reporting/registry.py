@@ -1,0 +1,211 @@
+"""The exhibits and the answers by name: to add one, write its function beside its subject and name it here.
+
+A chapter (`report/documents/*/chapter.yaml`) calls them by these names, and `sections` by the shape of an experiment.
+Functions of a study take its Tables, functions of an experiment also the Experiment; all take options by keyword.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from weight_atlas.reporting.claims import (
+    claims_cinic,
+    claims_convnets,
+    claims_dynamics,
+    claims_perturbed,
+    claims_transfer,
+    claims_vgg22,
+)
+from weight_atlas.reporting.exhibits.checkpoints import answers as of_checkpoints
+from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
+from weight_atlas.reporting.exhibits.design import answers as by_shape
+from weight_atlas.reporting.exhibits.design import (
+    augmented,
+    courses,
+    effects,
+    factorial,
+    factors,
+    figures,
+    numbers,
+    staged,
+)
+from weight_atlas.reporting.exhibits.features import features, filters, pairs
+from weight_atlas.reporting.exhibits.perturbed import (
+    aftermath,
+    amplification,
+    ladder,
+    mirror,
+    paths,
+    perturbed,
+    perturbed_answers,
+    perturbed_features,
+)
+from weight_atlas.reporting.exhibits.runs import runs, study
+from weight_atlas.reporting.exhibits.runs.training import training_curves
+from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
+from weight_atlas.reporting.exhibits.transfer import segments, transfer_curves, transfer_effects
+from weight_atlas.reporting.exhibits.transfer import transfer_training as training
+from weight_atlas.reporting.exhibits.weights import answers as of_weights
+from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
+
+Function = Callable[..., list[Any]]
+
+EXHIBITS_OF_STUDY: dict[str, Function] = {
+    "accuracy": runs.accuracy,
+    "accuracy-table": runs.accuracy_table,
+    "sources": runs.sources,
+    "training-curves": training_curves,
+    # weights
+    "unchanged": unchanged.unchanged,
+    "unchanged-layers": unchanged.unchanged_layers,
+    "tolerance": tolerance.tolerance,
+    "effective": tolerance.effective,
+    "movement": movement.movement,
+    "interval-norms": movement.interval_norms,
+    "norms": norms.norms,
+    "norms-reported": norms.norms_document,
+    "movement-layers": layers.movement_layers,
+    "rotation": layers.rotation,
+    "statistics": statistics.statistics,
+    # features
+    "feature-correlation": features.feature_correlation,
+    "feature-correlation-summary": features.summary,
+    "feature-pairs": pairs.feature_pairs,
+    "feature-cross": pairs.cross_correlation,
+    "filter-weights": filters.weights,
+    "filter-activations": filters.activations,
+    "identical": filters.identical,
+    # design of experiments
+    "factors": factors.factors,
+    "factors-table": factors.factors_table,
+    # perturbed
+    "triples": mirror.triples,
+    "returns": perturbed.returns,
+    "amplification": amplification.amplification,
+    "ladder": ladder.ladder,
+    "flip-geometry": mirror.geometry,
+    "aftermath": aftermath.aftermath,
+    "aftermath-layers": aftermath.aftermath_layers,
+    "barriers": paths.barriers,
+    "paths": paths.paths,
+    "perturbed-pairs": perturbed_features.likeness,
+    "perturbed-features": perturbed_features.correlations,
+    "symmetries": paths.symmetries,
+    "symmetries-tried": paths.tried,
+    # transfer
+    "segments": segments.strip,
+    "segments-table": segments.table,
+    "decomposition": transfer_curves.decomposition,
+    "base-target": training.base_target,
+    "transfer-course": training.course,
+    "transfer-accuracy": transfer_curves.accuracy_depth,
+    "diagnosis": transfer_effects.diagnosis,
+    "diagnosis-table": transfer_effects.diagnosis_table,
+    "similarity": transfer_curves.similarity,
+    "outputs": transfer_curves.output_curves,
+    "transfer-epochs": training.epochs,
+    "transfer-epochs-table": training.saved_table,
+    "reported-numbers": transfer_effects.document_numbers,
+    "reported-networks": transfer_effects.document_networks,
+    # checkpoints
+    "starts-course": schedules.course,
+    "starts-overall": schedules.overall,
+    "starts-epochs": schedules.epochs,
+    "checkpoints": schedules.checkpoints,
+    "checkpoint-statistics": checkpoints.statistics,
+    "spectra": checkpoints.spectra,
+    "correlation": correlations.correlation,
+    "aligned": correlations.aligned,
+    "between": checkpoints.between,
+    "invariants": invariants.invariants,
+    "compared": staged.compared,
+    "compared-table": staged.compared_table,
+}
+
+ANSWERS_OF_STUDY: dict[str, Function] = {
+    "best": study.best_answer,
+    "unchanged": unchanged.answer,
+    "moved": of_weights.way,
+    "layers": statistics.answer,
+    "features": of_weights.independence,
+    "alike": pairs.answer,
+    "factors": factors.answer,
+    "distortion": perturbed_answers.answer_distortion,
+    "flip": perturbed_answers.answer_flip,
+    # transfer
+    "segments": of_transfer.layers,
+    "transfer-course": of_transfer.course,
+    "agreement": of_transfer.agreement,
+    "similarity": of_transfer.similar,
+    "outputs": of_transfer.outputs,
+    "transfer-epochs": of_transfer.saved,
+    "reported-numbers": transfer_effects.beside_document,
+    # checkpoints
+    "starts": of_checkpoints.starts,
+    "starts-reported": of_checkpoints.against_document,
+    "starts-conclusion": of_checkpoints.conclusion,
+    "transformed": of_checkpoints.spread,
+    "likeness": of_checkpoints.likeness,
+    "stayed": of_checkpoints.rotation,
+    "turned": of_checkpoints.turned,
+    "significance": of_checkpoints.significance,
+    "shared-seeds": of_checkpoints.seeds,
+    "matching": of_checkpoints.matching,
+    "filters": filters.answer,
+    "compared": staged.compared_answer,
+}
+
+EXHIBITS_OF_EXPERIMENT: dict[str, Function] = {
+    # one axis: a sweep, a comparison, a path
+    "levels": figures.by_level,
+    "levels-table": numbers.table,
+    "settings": numbers.settings,
+    "lines": courses.lines,
+    "course": courses.course,
+    "gaps": courses.gaps,
+    # several axes
+    "factorial-means": factorial.heatmaps,
+    "factorial-levels": factorial.distributions,
+    "factorial-interactions": factorial.interactions,
+    "factorial-table": factorial.table,
+    "effects": effects.effects,
+    "effects-table": effects.table,
+    # images changed, training in stages
+    "augmented-examples": augmented.examples,
+    "augmented-effects": augmented.effects,
+    "augmented-table": augmented.table,
+    "stages-course": staged.course,
+    "stages-table": staged.table,
+}
+ANSWERS_OF_EXPERIMENT: dict[str, Function] = {
+    "levels": by_shape.answer,
+    "gaps": courses.gap_answer,
+    "factorial": factorial.answer,
+    "augmented": augmented.answer,
+    "staged": staged.answer,
+    "reached": study.reached,
+}
+
+
+class Functions(NamedTuple):
+    """The functions of one kind by name."""
+
+    of_study: dict[str, Function]
+    of_experiment: dict[str, Function]
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.of_study, *self.of_experiment]
+
+
+EXHIBITS = Functions(EXHIBITS_OF_STUDY, EXHIBITS_OF_EXPERIMENT)
+ANSWERS = Functions(ANSWERS_OF_STUDY, ANSWERS_OF_EXPERIMENT)
+
+# The tests of claims, by the claim's id.
+CLAIMS: dict[str, Callable[..., Any]] = {
+    **claims_vgg22.TESTS,
+    **claims_transfer.TESTS,
+    **claims_dynamics.TESTS,
+    **claims_perturbed.TESTS,
+    **claims_convnets.TESTS,
+    **claims_cinic.TESTS,
+}

@@ -1,0 +1,107 @@
+"""The chapter of a study that names no document: its sections follow from the shapes of its experiments."""
+
+from collections.abc import Iterator
+
+from weight_atlas.plan import spec
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.shapes import Experiment, Shape
+from weight_atlas.vocabulary import Kind
+
+# What a section shows for each shape: its heading (axes stands for the words of the experiment's axes), its exhibits,
+# its answer.
+LEVELS = ("levels", "levels-table", "lines", "gaps", "settings")
+SECTIONS: dict[Shape, tuple[str, tuple[str, ...], str]] = {
+    Shape.SWEEP: ("Does {axes} matter?", LEVELS, "levels"),
+    Shape.COMPARISON: ("Does {axes} matter?", LEVELS, "levels"),
+    Shape.PATH: ("What does each change of {axes} buy?", LEVELS, "levels"),
+    Shape.FACTORIAL: (
+        "What do {axes} do, alone and together?",
+        (
+            *("factorial-means", "factorial-levels", "factorial-interactions", "effects"),
+            *("factorial-table", "effects-table"),
+        ),
+        "factorial",
+    ),
+    Shape.AUGMENTED: (
+        "Which changes of the images help?",
+        ("augmented-examples", "augmented-effects", "augmented-table"),
+        "augmented",
+    ),
+    Shape.STAGED: ("What does each stage of training do?", ("stages-course", "stages-table"), "staged"),
+    Shape.PERTURBED: (
+        "Do perturbed networks return to what they were?",
+        (
+            *("triples", "returns", "amplification", "ladder", "perturbed-pairs", "perturbed-features"),
+            *("flip-geometry", "aftermath", "aftermath-layers", "barriers", "paths", "symmetries", "symmetries-tried"),
+        ),
+        "distortion",
+    ),
+    Shape.TRANSFERRED: (
+        "Which layers transfer, and what does it cost?",
+        (
+            *("segments", "segments-table", "decomposition", "base-target", "transfer-course", "transfer-accuracy"),
+            *("diagnosis", "diagnosis-table", "similarity", "outputs", "transfer-epochs", "transfer-epochs-table"),
+        ),
+        "segments",
+    ),
+    Shape.CHECKPOINTED: (
+        "How do weights change from checkpoint to checkpoint?",
+        ("checkpoints", "checkpoint-statistics", "spectra", "correlation", "aligned", "between", "invariants"),
+        "transformed",
+    ),
+}
+WEIGHTS = (
+    *("movement", "interval-norms", "norms", "movement-layers", "rotation"),
+    *("unchanged", "unchanged-layers", "tolerance", "effective"),
+)
+FEATURES = ("feature-correlation", "feature-correlation-summary", "feature-pairs", "feature-cross")
+FILTERS = ("filter-weights", "filter-activations", "identical")
+
+
+def chapter(tables: Tables) -> spec.Chapter:
+    """The questions of a study in order: what its experiments ask, what its networks learnt, how weights moved."""
+    return spec.Chapter(questions=[*_asked(tables.experiments), *_learnt(tables), *_weights(tables)])
+
+
+def _question(key: str, heading: str, exhibits: tuple[str, ...], answer: str, experiment: str = "") -> spec.Question:
+    return spec.Question(
+        key=key,
+        heading=heading,
+        experiment=experiment or None,
+        exhibits=[spec.Part(name=name, expected=False) for name in exhibits],
+        answer=spec.Part(name=answer),
+    )
+
+
+def _learnt(tables: Tables) -> Iterator[spec.Question]:
+    if tables.sees_images:
+        exhibits = ("accuracy", "accuracy-table", "sources", "training-curves")
+        yield _question("learnt", "What the networks learnt", exhibits, "best")
+    else:
+        tables.left_out.append("No data set is named for these checkpoints, so nothing is told that needs images.")
+
+
+def _asked(experiments: list[Experiment]) -> Iterator[spec.Question]:
+    for experiment in experiments:
+        heading = experiment.question
+        for shape in experiment.shapes:
+            if shape in SECTIONS:
+                words, exhibits, answer = SECTIONS[shape]
+                key = "-".join(filter(None, (experiment.name.lower().replace(".", "-").replace("+", "-"), shape)))
+                axes = " and ".join(axis.name for axis in experiment.axes)
+                yield _question(key, heading or words.format(axes=axes), exhibits, answer, experiment.name)
+                heading = ""
+
+
+def _weights(tables: Tables) -> Iterator[spec.Question]:
+    if tables.has_courses:
+        yield _question("moved", "How far do the weights move, and when?", WEIGHTS, "moved")
+    else:
+        tables.left_out.append("Every series is a single file, so nothing is told that needs two.")
+    if tables.sees_images:
+        yield _question("features", "Are the learnt features independent, and alike?", FEATURES, "features")
+    if any("filters" in names.split(";") for names in tables.rows["measure"]):
+        yield _question("filters", "What do filters show?", FILTERS, "filters")
+    given = set(tables.cells["kind"]) == {Kind.GIVEN}
+    exhibits = ("statistics", "spectra", "between") if given else ("statistics",)
+    yield _question("layers", "What happens layer by layer?", exhibits, "layers")

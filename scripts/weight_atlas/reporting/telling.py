@@ -1,0 +1,160 @@
+"""A chapter as it is told: its exhibits drawn, its questions answered, each part on its own, with its source."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from weight_atlas.faults import spared
+from weight_atlas.plan import spec
+from weight_atlas.reporting import registry
+from weight_atlas.reporting.exhibits.runs import study
+from weight_atlas.reporting.grammar import dots
+from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.source import Source, recorded
+from weight_atlas.reporting.grammar.tables import AnyPath, Tables
+from weight_atlas.shapes import Experiment
+from weight_atlas.store import read_json
+
+WITHOUT_REPLICATES = {"cells.csv", "parameters.csv", "document.yaml"}
+
+
+def open_study(
+    study: str, results: Mapping[str, AnyPath], document: AnyPath | None = None, cards: Sequence[AnyPath] = ()
+) -> Tables:
+    """The Tables of a study, with what the plan knows of its experiments, and what its document reports.
+
+    Parameters
+    ----------
+    study : str
+    results : {"cells", "config", "tables", "measures": path}
+        cells.csv, config.json, and the folders of the tables and the measures.
+    document : path, optional
+        The folder of the document that the study reports.
+    cards : sequence of paths
+        Those of the data sets.
+
+    Raises
+    ------
+    ValueError
+        In one line, where a file does not hold what it should.
+    """
+    tables = Tables(study, results["cells"], results["tables"], results["measures"])
+    asked = read_json(results["config"])["experiments"]
+    tables.experiments = [Experiment.parse(one) for one in asked if one["study"] == study]
+    tables.cards = {card["dataset_id"]: card for card in map(read_json, cards)}
+    if document is not None and (reported := Path(document) / "document.yaml").is_file():
+        tables.document = yaml.safe_load(reported.read_text(encoding="utf-8"))
+    return tables
+
+
+def draw(which: str, tables: Tables, experiment: str = "", **options: Any) -> list[Exhibit]:
+    """The exhibits of one name in the registry; NothingToShow where its tables hold nothing to draw."""
+    function, arguments = _called(registry.EXHIBITS, spec.Part(name=which), experiment, tables)
+    made: list[Exhibit] = function(*arguments, **options)
+    return made
+
+
+@dataclass
+class Told:
+    """exhibits: all, in order; questions and closing: what the page says, as JSON; facts: the study in short."""
+
+    exhibits: list[Exhibit] = field(default_factory=list[Exhibit])
+    questions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    closing: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def tell(chapter: spec.Chapter, tables: Tables) -> Told:
+    """Draw the exhibits of a chapter and answer its questions.
+
+    A part with nothing to show is left out, and its reason goes to `tables.left_out` (that of a whole question once).
+    A part that raises is left out too, and goes to `tables.faults`. Where replicates never learnt, captions say so.
+    """
+    told = Told()
+    for question in chapter.questions:
+        missing: dict[str, str] = {}
+        made = [one for part in question.exhibits for one in _exhibits(part, question, tables, told, missing)]
+        tables.left_out += _left_out(question, missing)
+        answer, source = _sentences(question.answer, question.experiment, tables) if question.answer else ([], None)
+        words = question.model_dump(include={"key", "heading", "words"})
+        told.questions.append(words | {"exhibits": [one.name for one in made], "answer": answer, "source": source})
+    for section in chapter.closing:
+        sentences = [text for part in section.sentences for text in _sentences(part, None, tables)[0]]
+        told.closing.append(section.model_dump(include={"key", "heading", "words"}) | {"sentences": sentences})
+    with spared(tables.faults, "the study in short"):
+        told.facts = study.facts(tables)
+    told.facts["left_out"] = list(tables.left_out)
+    _say_unlearnt(told, tables)
+    return told
+
+
+def _exhibits(
+    part: spec.Part, question: spec.Question, tables: Tables, told: Told, missing: dict[str, str]
+) -> list[Exhibit]:
+    """The exhibits of one part; they join `told`, each under a name that no other has, or the part joins `missing`."""
+    made: list[Exhibit] = []
+    try:
+        with spared(tables.faults, f"the exhibit {part.name}"):
+            function, arguments = _called(registry.EXHIBITS, part, question.experiment, tables)
+            with recorded(function) as source:
+                drawn = function(*arguments, **part.options)
+            for exhibit in drawn:
+                made.append(replace(exhibit, source=source, name=_free(exhibit.name, told.exhibits)))
+                told.exhibits.append(made[-1])
+    except NothingToShow as why:
+        if part.expected:
+            missing[part.name] = str(why)
+    return made
+
+
+def _left_out(question: spec.Question, missing: dict[str, str]) -> list[str]:
+    """A sentence per exhibit that is missing, or one on the question where all of its exhibits lack the same."""
+    whys = set(missing.values())
+    if len(whys) == 1 and len(missing) == len(question.exhibits) > 1:
+        return [f"All exhibits on “{question.heading}” are left out: {whys.pop()}"]
+    return [f"The exhibit {name} is left out: {why}" for name, why in missing.items()]
+
+
+def _sentences(part: spec.Part, experiment: str | None, tables: Tables) -> tuple[list[str], dict[str, Any] | None]:
+    """The sentences of an answer, none where there is nothing to tell, and their source."""
+    sentences: list[str] = []
+    source: Source | None = None
+    with suppress(NothingToShow), spared(tables.faults, f"the answer {part.name}"):
+        function, arguments = _called(registry.ANSWERS, part, experiment, tables)
+        with recorded(function) as made:
+            source = made
+            sentences = function(*arguments, **part.options)
+    return sentences, asdict(source) if source else None
+
+
+def _called(
+    functions: registry.Functions, part: spec.Part, experiment: str | None, tables: Tables
+) -> tuple[registry.Function, tuple[Any, ...]]:
+    """The function of a part and what it is called with; ValueError for a name that the registry does not have."""
+    if part.name in functions.of_study:
+        return functions.of_study[part.name], (tables,)
+    if part.name in functions.of_experiment:
+        return functions.of_experiment[part.name], (tables, tables.experiment(experiment or ""))
+    raise ValueError(f"no function is called {part.name!r}; {spec.near(part.name, functions.names)}")
+
+
+def _free(name: str, made: list[Exhibit]) -> str:
+    """The name, with a number behind it where an exhibit that is `made` has it: labels may differ in signs alone."""
+    taken = {exhibit.name for exhibit in made}
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(free for free in itertools.chain([name], numbered) if free not in taken)
+
+
+def _say_unlearnt(told: Told, tables: Tables) -> None:
+    """Add a sentence on the study's replicates that never learnt to each caption on replicates that has none."""
+    never = 0
+    with spared(tables.faults, "the count of replicates that never learnt"):
+        never = int(tables.status()["unlearnt"].sum())
+    for exhibit in told.exhibits if never else ():
+        if dots.NEVER not in exhibit.caption and not set(exhibit.source.files) <= WITHOUT_REPLICATES:
+            exhibit.caption += f" In the whole study {dots.unlearnt(never)}"

@@ -1,0 +1,198 @@
+"""Chapters as data: what a document's folder may say, the registry that it names, and the sections of other studies."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, tiny
+from tests.unit import results, told
+from weight_atlas.plan import chapters
+from weight_atlas.plan.checks import ConfigError
+from weight_atlas.plan.study import Plan
+from weight_atlas.reporting import registry, sections
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.shapes import Axis, Experiment, Shape
+
+CHAPTERS = {document: told.chapter(document) for document in told.DOCUMENTS}
+QUESTIONS = [question for chapter in CHAPTERS.values() for question in chapter.questions]
+CLOSING = [section for chapter in CHAPTERS.values() for section in chapter.closing]
+EXPERIMENT = Experiment("first", "", (), (), (), True, "", ())
+
+
+def with_document(document):
+    """A config whose study names a document."""
+    config = tiny()
+    config["definitions"]["dynamics"]["document"] = document
+    return config
+
+
+# ------------------------------------------------------------------------------------------------ documents
+
+
+def test_a_study_names_its_document_and_its_name_decides_nothing():
+    plan = Plan(with_document("vgg22"), Path("nowhere"))
+    assert plan.config.definitions["dynamics"].document == "vgg22"
+    config = with_document(None)
+    assert Plan(config, Path("nowhere")).config.definitions["dynamics"].document is None
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("dynamic", "definitions.dynamics.document: there is no document 'dynamic'; did you mean 'dynamics'?"),
+        ("mine", "definitions.dynamics.document: there is no document 'mine'; allowed: cinic, convnets, dynamics, "),
+        ("cinic", "the chapter of cinic asks about the experiment 'handmade', which the study does not have"),
+        ("./mine", "there is no document './mine'; give a folder with a chapter.yaml"),
+    ],
+)
+def test_a_wrong_document_ends_in_one_line(document, words):
+    with pytest.raises(ConfigError) as ended:
+        Plan(with_document(document), Path("nowhere"))
+    assert words in str(ended.value) and "\n" not in str(ended.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"questions": [{"key": "a", "heading": "A?", "exhibit": ["norms"]}]}, "questions.0: unknown key 'exhibit'"),
+        ({"questions": [{"key": "a", "heading": "A?", "exhibits": [{"norms": {}, "triples": {}}]}]}, "exhibits.0"),
+        ({"questions": [{"heading": "A?"}]}, "questions.0.key"),
+        ({"closing": []}, "questions"),
+    ],
+)
+def test_a_faulty_chapter_ends_in_one_line_that_names_the_file(tmp_path, change, words):
+    (tmp_path / "chapter.yaml").write_text(yaml.safe_dump(change))
+    with pytest.raises(ConfigError) as ended:
+        chapters.read(tmp_path)
+    assert words in str(ended.value) and "\n" not in str(ended.value)
+    assert str(tmp_path / "chapter.yaml") in str(ended.value)
+
+
+def test_a_part_is_a_name_or_a_name_with_options(tmp_path):
+    asked = {"key": "a", "heading": "A?", "exhibits": ["norms", {"triples": {"reported": "norms"}}], "answer": "moved"}
+    (tmp_path / "chapter.yaml").write_text(yaml.safe_dump({"questions": [asked]}))
+    [question] = chapters.read(tmp_path).questions
+    assert [(part.name, part.options) for part in question.exhibits] == [
+        ("norms", {}),
+        ("triples", {"reported": "norms"}),
+    ]
+    assert (question.answer.name, question.experiment) == ("moved", None)
+
+
+def test_every_document_has_its_three_files_and_a_config_that_names_it():
+    named = set()
+    for path in (ROOT / "config").glob("*.yaml"):
+        studies = yaml.safe_load(path.read_text(encoding="utf-8")).get("definitions", {}).values()
+        named |= {study["document"] for study in studies if "document" in study}
+    assert named == set(told.DOCUMENTS)
+    for document in told.DOCUMENTS:
+        files = {path.name for path in chapters.folder(document).iterdir()}
+        assert files == {"chapter.yaml", "claims.yaml", "document.yaml"}
+        assert told.reported(document)["source"] and told.ledger(document)
+
+
+@pytest.mark.parametrize("document", told.DOCUMENTS)
+def test_every_chapter_is_whole(document):
+    """Each question has all that the templates use, and a key of its own."""
+    chapter = CHAPTERS[document]
+    keys = [section.key for section in (*chapter.questions, *chapter.closing)]
+    assert len(set(keys)) == len(keys) > 3
+    for question in chapter.questions:
+        assert question.heading and question.words and question.exhibits and question.answer, question.key
+    asked = [(question.experiment, part.name, str(part.options)) for question in chapter.questions
+             for part in question.exhibits]  # fmt: skip
+    assert len(set(asked)) == len(asked), "no exhibit twice"
+
+
+# ------------------------------------------------------------------------------------------------ the registry
+
+
+def test_every_name_in_a_chapter_is_in_the_registry():
+    for question in QUESTIONS:
+        assert {part.name for part in question.exhibits} <= set(registry.EXHIBITS.names), question.key
+        assert question.answer.name in registry.ANSWERS.names, question.key
+        alone = {*registry.EXHIBITS.of_experiment, *registry.ANSWERS.of_experiment}
+        own = {part.name for part in (*question.exhibits, question.answer)} & alone
+        assert not own or question.experiment or len(question.exhibits) == 0, f"{question.key}: of which experiment?"
+    for section in CLOSING:
+        assert {part.name for part in section.sentences} <= set(registry.ANSWERS.of_study), section.key
+
+
+def followed(tmp_path):
+    """The chapters that follow from shapes: of a study with an experiment of each shape, and of given checkpoints."""
+    trained = opened(tmp_path)
+    trained.experiments = [Experiment(**{**vars(EXPERIMENT), "shapes": (shape,), "name": shape}) for shape in Shape]
+    given = opened(tmp_path)
+    given.cells = given.cells.assign(kind="given")
+    return [sections.chapter(trained), sections.chapter(given)]
+
+
+def test_every_function_of_the_registry_is_told_somewhere(tmp_path):
+    """What no chapter asks for, and no section of a study without a document has, is dead."""
+    questions = [*QUESTIONS, *(question for chapter in followed(tmp_path) for question in chapter.questions)]
+    exhibits = {part.name for question in questions for part in question.exhibits}
+    answers = {question.answer.name for question in questions}
+    answers |= {part.name for section in CLOSING for part in section.sentences}
+    assert exhibits == set(registry.EXHIBITS.names)
+    assert answers == set(registry.ANSWERS.names)
+
+
+def test_no_name_is_of_a_study_and_of_an_experiment():
+    for functions in (registry.EXHIBITS, registry.ANSWERS):
+        assert len(set(functions.names)) == len(functions.names)
+
+
+def test_every_claim_has_its_test_and_no_test_is_of_none():
+    ids = [claim["id"] for document in told.DOCUMENTS for claim in told.ledger(document)]
+    assert sorted(ids) == sorted(registry.CLAIMS) and len(set(ids)) == len(ids)
+
+
+# ------------------------------------------------------------------------------------------------ without a document
+
+
+def opened(tmp_path):
+    """The Tables of a small study."""
+    folder = tmp_path / "results/first"
+    folder = results.make(tmp_path) if not folder.exists() else folder
+    return Tables("first", folder / "cells.csv", folder / "tables", folder / "measures")
+
+
+@pytest.mark.parametrize(
+    ("shape", "exhibits", "answer"),
+    [
+        (Shape.SWEEP, {"levels", "levels-table", "lines"}, "levels"),
+        (Shape.COMPARISON, {"levels", "levels-table", "settings"}, "levels"),
+        (Shape.PATH, {"levels", "gaps"}, "levels"),
+        (Shape.FACTORIAL, {"factorial-means", "factorial-interactions", "effects"}, "factorial"),
+        (Shape.PERTURBED, {"triples", "returns", "flip-geometry", "barriers"}, "distortion"),
+        (Shape.TRANSFERRED, {"segments", "decomposition", "transfer-accuracy"}, "segments"),
+        (Shape.CHECKPOINTED, {"checkpoints", "spectra", "correlation", "between"}, "transformed"),
+    ],
+)
+def test_sections_follow_from_shapes(tmp_path, shape, exhibits, answer):
+    """Before what the networks learnt and how weights moved; its heading is the config's question."""
+    tables = opened(tmp_path)
+    tables.experiments = [EXPERIMENT]
+    plain = [question.key for question in sections.chapter(tables).questions]
+    assert plain == ["learnt", "moved", "features", "layers"]
+    heading = sections.SECTIONS[shape][0].replace("{axes}", "a")
+    for name, question, words in (("", "", heading), ("A.b+c", "Why?", "Why?")):
+        own = {"shapes": (Shape.GIVEN, shape), "name": name, "question": question}
+        own |= {"axes": (Axis("a", ("x", "y")),)}
+        tables.experiments = [Experiment(**{**vars(EXPERIMENT), **own})]
+        found = sections.chapter(tables).questions
+        key = f"a-b-c-{shape}" if name else str(shape)
+        assert [one.key for one in found] == [key, *plain]
+        assert found[0].heading == words and found[0].experiment == (name or None)
+        assert exhibits <= {part.name for part in found[0].exhibits} and found[0].answer.name == answer
+
+
+def test_what_given_checkpoints_cannot_show_is_said_once(tmp_path):
+    """Without a data set nothing is told that needs images; one file in each series has no course."""
+    tables = opened(tmp_path)
+    tables.cells = tables.cells.assign(kind="given", dataset_id="")
+    tables.settings = {name: replace(cell, snapshots=cell.snapshots[:1]) for name, cell in tables.settings.items()}
+    assert [question.key for question in sections.chapter(tables).questions] == ["layers"]
+    assert len(tables.left_out) == 2 and "images" in tables.left_out[0] and "single file" in tables.left_out[1]

@@ -1,0 +1,90 @@
+"""Studies of one's own: what the report shows of each follows from what it asks. `examples/questions.yaml`, whole."""
+
+import html
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tests.conftest import Workflow
+from weight_atlas import store
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = yaml.safe_load((ROOT / "examples/questions.yaml").read_text(encoding="utf-8"))
+# study -> the keys of its questions that follow from its shapes, and exhibits that answer them.
+EXPECTED = {
+    "batch": {"sweep": {"batch-levels", "batch-table"}},
+    "optimizer": {"comparison": {"optimizer-levels", "optimizer-table"}},
+    "changes": {"path": {"changes-levels", "changes-settings"}},
+    "together": {"factorial": {"together-means", "together-effects"}},
+    "disturbed": {"perturbed": {"returns", "amplification"}},
+    "transferred": {"transferred": {"decomposition", "transfer-accuracy"}},
+    "stages": {"checkpointed": {"checkpoints"}, "staged": {"stages-course"}},
+    "rotation": {"comparison": {"rotation-levels"}, "augmented": {"rotation-examples"}},
+    "both-halves": {"sweep": {"both-halves-levels", "both-halves-gap-levels"}},
+    "disturbed-optimizers": {"comparison": {"disturbed-optimizers-levels"}, "perturbed": {"returns"}},
+}
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    root = tmp_path_factory.mktemp("own") / "own questions"
+    root.mkdir()
+    made = Workflow(root, CONFIG)
+    made.run("all")
+    return made
+
+
+def told(workflow, study):
+    return store.read_json(workflow.root / f"results/questions/figures/{study}/exhibits.json")
+
+
+def test_every_study_is_looked_at():
+    assert list(EXPECTED) == list(CONFIG["definitions"])
+    assert not any("document" in study for study in CONFIG["definitions"].values())
+
+
+@pytest.mark.parametrize("study", EXPECTED)
+def test_a_study_gets_exhibits_and_an_answer_by_its_shapes(workflow, study):
+    found = told(workflow, study)
+    questions = {question["key"]: question for question in found["questions"]}
+    assert not found["faults"]
+    for shape, exhibits in EXPECTED[study].items():
+        assert exhibits <= set(questions[shape]["exhibits"]), shape
+        assert questions[shape]["answer"] and all(text.endswith(".") for text in questions[shape]["answer"]), shape
+    asked = CONFIG["definitions"][study].get("question")
+    assert asked is None or asked in {question["heading"] for question in found["questions"]}
+
+
+def test_the_means_of_a_sweep_are_those_of_its_runs(workflow):
+    """Against the tables as they lie there: test accuracy at the epoch of the best validation accuracy."""
+    results = workflow.root / "results/questions"
+    metrics = pd.read_csv(results / "tables/metrics.csv")
+    cells = (
+        pd.read_csv(results / "cells.csv").query("study == 'batch' and role == 'grid'").set_index("cell_id")["batch"]
+    )
+    metrics = metrics[metrics["cell_id"].isin(cells.index) & (metrics["epoch"] >= 1)]
+    best = metrics.loc[metrics.groupby(["cell_id", "seed"])["valid_accuracy"].idxmax()]
+    expected = best.groupby(best["cell_id"].map(cells))["test_accuracy"].mean()
+    shown = pd.read_csv(results / "figures/batch/batch-levels.csv")
+    shown = shown[shown["protocol"] == "best_valid"].set_index("batch")["mean"]
+    assert list(shown.index) == ["small", "middle", "large"], "by the number that they set, not by their names"
+    np.testing.assert_allclose(shown[expected.index], expected, rtol=1e-12)
+
+
+def test_a_second_data_set_is_a_family(workflow):
+    table = pd.read_csv(workflow.root / "results/questions/figures/both-halves/both-halves-levels.csv")
+    assert set(table["family"]) == {"low", "high"} and (table.groupby("family")["batch"].nunique() == 2).all()
+
+
+def test_the_first_page_answers_the_questions_of_the_config(workflow):
+    page = html.unescape((workflow.root / "results/questions/report/report.html").read_text(encoding="utf-8"))
+    text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    first = text[: text.index(" How it was run ")]
+    for study in ("batch", "optimizer", "rotation"):
+        heading = CONFIG["definitions"][study]["question"]
+        [question] = [one for one in told(workflow, study)["questions"] if one["heading"] == heading]
+        assert f"{heading} {question['answer'][0]}" in first
