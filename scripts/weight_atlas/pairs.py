@@ -16,7 +16,7 @@ from weight_atlas.cell_table import Cell, Child, Named
 FEW = 6  # levels, all pairs of which are compared
 SAMPLED = 20  # further pairs of more levels
 NEXT = 3  # seeds that a seed is compared with: all pairs of 7
-MATRICES, MATRIX_BYTES = 40, 500_000_000  # of features, that are kept of the pairs of a factor and network, at most
+MATRICES, MATRIX_BYTES = 40, 500_000_000  # of the correlations between features, that are kept of one kind, at most
 
 Key = tuple[str, int]  # a replicate, by its cell and seed
 
@@ -257,10 +257,10 @@ def with_matrix(pairs: Sequence[Pair], width: int) -> set[Pair]:
     """Those of the pairs whose correlations between features are kept as a matrix, float16 [width, width].
 
     The first pair of each factor and its two levels; all pairs of seeds count as one, since seeds are no levels. Of the
-    perturbed ones each cell's first pair with its original, and none with a control. Of each factor at most MATRICES,
-    and as many as MATRIX_BYTES hold.
+    perturbed ones each cell's first pair with its original, and none with a control. Of each factor as many as
+    `matrices_kept` says.
     """
-    most = max(1, min(MATRICES, MATRIX_BYTES // (2 * width**2)))
+    most = matrices_kept(width)
     firsts: dict[tuple[str, ...], Pair] = {}
     held: Counter[str] = Counter()
     for pair in pairs:
@@ -269,6 +269,11 @@ def with_matrix(pairs: Sequence[Pair], width: int) -> set[Pair]:
             firsts[kind] = pair
             held[pair.factor] += 1
     return {*firsts.values()}
+
+
+def matrices_kept(width: int) -> int:
+    """How many matrices float16 [width, width] are kept of one kind: up to MATRICES, and as MATRIX_BYTES hold."""
+    return max(1, min(MATRICES, MATRIX_BYTES // (2 * width**2)))
 
 
 class Compared(NamedTuple):

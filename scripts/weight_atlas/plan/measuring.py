@@ -221,8 +221,8 @@ class _Network:
         kinds = (self.images > 0) + (len(self.table.weight_layers) > 1)
         seen = self.images * (self.forward + PRODUCT * self.width**2) if self.images else 0.0
         seconds = len(self.models) * (seen + BUILT * len(self.table.layers) + 2e-7 * self.width**2)
-        matrices = len(self.cells) * 2 * self.width**2 if self.images else 0
-        return self._need({"features": kinds * len(self.models)}, seconds, matrices)
+        kept = min(len(self.cells), pairs.matrices_kept(self.width)) if self.images else 0
+        return self._need({"features": kinds * len(self.models)}, seconds, kept * 2 * self.width**2)
 
     def _pairs(self) -> Need:
         if not self.images:

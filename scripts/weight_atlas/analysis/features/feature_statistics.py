@@ -8,13 +8,14 @@ from weight_atlas.analysis.features.feature_correlations import Centred, Descrip
 from weight_atlas.analysis.measure import ModelMeasure, Network, TrainedModel
 from weight_atlas.analysis.types import Row, Rows, Tensors
 from weight_atlas.networks.table import Layer, Table
+from weight_atlas.pairs import matrices_kept
 
 
 class FeatureStatistics(ModelMeasure):
     """The correlations of each model's penultimate features ("activations") and of the weights that make them.
 
     In features.safetensors: <cell>/seed<k>, the correlations of the first finished replicate of each cell, float16 [d,
-    d].
+    d], of the first cells of the network (`weight_atlas.pairs.matrices_kept`).
     """
 
     name = "features"
@@ -31,7 +32,7 @@ class FeatureStatistics(ModelMeasure):
         if model.activated is not None:
             correlations = model.activated.correlations
             rows.append((*model.key, "activations", *feature_correlations.describe(correlations)))
-            if model.cell_id not in self.matrices:
+            if model.cell_id not in self.matrices and len(self.matrices) < matrices_kept(len(correlations)):
                 matrix[model.cell_id] = model.seed, correlations.half()
         weights = describe_weights(self.network.table, model.tensors)
         if weights is not None:
