@@ -52,12 +52,12 @@ def test_of_many_comparisons_the_figure_has_the_clearest_and_the_table_all(many)
 
 
 def test_what_is_clear_is_told_both_ways(many, tmp_path):
-    [text] = factors.answer(many, factors.facts(many))
+    [text] = factors.answer(many)
     tests = pd.read_csv(many.folder / "tests.csv")
     clear = int((tests["q"] < 0.05)[tests["outcome"] == "accuracy"].sum())
     assert clear >= 6 and f"by batch (21 comparisons) accuracy in {clear}" in text
     alike = built(tmp_path, range(8, 11), lambda *_: 0.8)
-    [text] = factors.answer(alike, factors.facts(alike))
+    [text] = factors.answer(alike)
     assert text.startswith("No factor clearly changes anything")
 
 

@@ -43,7 +43,6 @@ REPORTING = {
 EXCEPTIONS = {
     ("plan.cost", "training.frozen"): "one rule says what frozen layers compute only once",
     ("plan.fits", "training.frozen"): "one rule says which layers keep their statistics",
-    ("reporting.exhibits.experiments.augmentation", "training.augment"): "example images are changed as in training",
     ("reporting.exhibits.design.augmented", "training.augment"): "example images are changed as in training",
     ("reporting.exhibits.transfer.transfer_tables", "networks"): "the layer table of a cell's network",
 }

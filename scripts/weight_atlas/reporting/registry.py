@@ -152,6 +152,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "matching": of_checkpoints.matching,
     "filters": filters.answer,
     "compared": staged.compared_answer,
+    "effects": effects.overall,
 }
 
 EXHIBITS_OF_EXPERIMENT: dict[str, Function] = {

@@ -30,6 +30,7 @@ from weight_atlas.settings import Settings
 from weight_atlas.shapes import Experiment
 
 DRAWN = 8  # cells in one figure of courses
+NAMED = 3  # cells that a caption tells one by one
 # Published data sets whose test images others may have been trained on, by what their ids begin with.
 OVERLAPS = {
     "cinic": "CINIC-10's test images hold CIFAR-10's and 70,000 of ImageNet's: weights from either may have been "
@@ -77,7 +78,7 @@ def course(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     """Accuracy and loss by epoch of each cell, with the epoch at which each further stage begins."""
     found = labelled(tables, experiment)
     names = found.values("curve")
-    jumps = unfrozen(found).merge(found.cells[["cell_id", "curve"]], on="cell_id")
+    jumps = _named(found)
 
     def mark(name: str, panels: Sequence[Axes]) -> None:
         for epoch, own in jumps[jumps["curve"] == name].groupby("epoch"):
@@ -89,31 +90,15 @@ def course(tables: Tables, experiment: Experiment) -> list[Exhibit]:
 
     few = f" The first {DRAWN} of {len(names)} cells; the table has all." if len(names) > DRAWN else ""
     dashed = " A dashed line is where a stage begins, with what its first epoch adds to validation accuracy."
-    told = " ".join([f"{grid.told('Accuracy and loss by epoch', found)}{_schedules(found)}.", *_jumps(found, jumps)])
+    sentences = _told(jumps)
+    front = f"{grid.told('Accuracy and loss by epoch', found)}{_schedules(found)}."
+    told = " ".join([front, *(sentences if len(sentences) <= NAMED else [])])
     told += (dashed if len(jumps) else "") + few + _ended(found)
     made: list[Exhibit] = courses.course(
         found, "curve", names[:DRAWN], name=f"{prefix(experiment)}-course", title="Training by stages" if len(jumps)
         else "Training", told=" ".join(filter(None, [told, overlap(found)])), after=mark,
     )  # fmt: skip
     return made
-
-
-def _jumps(found: Tables, jumps: pd.DataFrame) -> list[str]:
-    """Of few cells, what the first epoch of the second stage changes; [] of many, and where no run reached it."""
-    made = []
-    first = jumps[jumps["stage"] == 1]
-    for cell, own in first.groupby("cell_id", sort=False):
-        name = "" if found.cells["curve"].nunique() == 1 else f" of {_curve(found, str(cell))}"
-        change = grid.interval(own["valid_jump"])
-        made.append(
-            f"In the first epoch of the second stage{name} validation accuracy changes by {grid.amount(change)}."
-        )
-    return made if len(made) <= 3 else []
-
-
-def _curve(found: Tables, cell: str) -> str:
-    """What the cell is called."""
-    return str(found.where(cell_id=cell)["curve"].iloc[0])
 
 
 def _schedules(found: Tables) -> str:
@@ -123,34 +108,24 @@ def _schedules(found: Tables) -> str:
 
 
 def _schedule(found: Tables, cell: str) -> str:
-    """ ": 10 epochs with 16 layers frozen at a rate of 0.001, then 10 with none at 0.0005"; empty of one stage."""
-    lines = _stages(found, cell)
-    if len(lines) < 2:
-        return ""
-    parts = [f"{plural(one.epochs, 'epoch')} with {one.frozen} frozen{one.rate and f' at {one.rate}'}" for one in lines]
-    return f": {', then '.join(parts)}"
+    """ ": 10 epochs with 16 layers frozen at a learning rate of 0.001, then .."; empty of one stage."""
+    parts = [
+        f"{plural(int(one['epochs']), 'epoch')} with {one['frozen']} frozen"
+        + (f" at a learning rate of {one['learning rate']}" if one["learning rate"] else "")
+        for one in _stages(found, cell)
+    ]
+    return f": {', then '.join(parts)}" if len(parts) > 1 else ""
 
 
-class Stage(NamedTuple):
-    """A stage in words: its number from 0, epochs, what is frozen, and the learning rates that its runs had."""
-
-    number: int
-    epochs: int
-    frozen: str
-    rate: str
-
-
-def _stages(found: Tables, cell: str) -> list[Stage]:
-    """The stages of a cell."""
-    made, settings = [], found.settings[cell]
-    metrics = found.done("metrics")
-    for number, one in enumerate(settings.stages):
+def _stages(found: Tables, cell: str) -> list[dict[str, str]]:
+    """The stages of a cell in words: stage, epochs, frozen, and the learning rates that its runs had."""
+    made, metrics = [], found.done("metrics")
+    for number, one in enumerate(found.settings[cell].stages):
         count = len(one.frozen) if isinstance(one.frozen, list) else one.frozen
-        mine = (metrics["cell_id"] == cell) & (metrics["stage"] == number)
-        rates = metrics.loc[mine, "rate"].dropna()
+        rates = metrics.loc[(metrics["cell_id"] == cell) & (metrics["stage"] == number), "rate"].dropna()
         ends = dict.fromkeys(grid.plain(rate) for rate in (rates.max(), rates.min())) if len(rates) else {}
-        rate = f"a learning rate of {' to '.join(ends)}" if ends else ""
-        made.append(Stage(number, one.epochs, plural(count, "layer") if count else "no layer", rate))
+        row = {"stage": str(number + 1), "epochs": str(one.epochs), "learning rate": " to ".join(ends)}
+        made.append(row | {"frozen": plural(count, "layer") if count else "no layer"})
     return made
 
 
@@ -173,15 +148,10 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     ends = metrics[metrics["epoch"] == metrics.groupby(["cell_id", "seed", "stage"])["epoch"].transform("max")]
     made = []
     for cell in records(found.cells):
-        for stage in _stages(found, cell["cell_id"]):
-            there = (ends["cell_id"] == cell["cell_id"]) & (ends["stage"] == stage.number)
-            own = jumps[(jumps["cell_id"] == cell["cell_id"]) & (jumps["stage"] == stage.number)]
-            row = {"cell": cell["curve"], "stage": str(stage.number + 1), "epochs": str(stage.epochs)}
-            row |= {"frozen": stage.frozen, "learning rate": stage.rate.removeprefix("a learning rate of ")}
-            reached = grid.interval(ends.loc[there, "valid_accuracy"])
-            row["validation at its end"] = mean_text(reached, 100, 1) if reached["n"] else "none"
-            change = grid.interval(own["valid_jump"])
-            made.append(row | {"its first epoch adds": mean_text(change, 100, 1) if change["n"] else ""})
+        for number, stage in enumerate(_stages(found, cell["cell_id"])):
+            place = (cell["cell_id"], number)
+            last, change = _mean(ends, place, "valid_accuracy"), _mean(jumps, place, "valid_jump")
+            made.append({"cell": cell["curve"], **stage, "validation at its end": last, "its first epoch adds": change})
     frame = pd.DataFrame(made)
     if frame["stage"].eq("1").all():
         raise NothingToShow("no cell of it is trained in several stages.")
@@ -191,6 +161,13 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     )
     alt = f"Table of {plural(len(frame), 'stage')}."
     return [Exhibit(f"{prefix(experiment)}-stages", "Stages in numbers", caption.strip(), alt, frame)]
+
+
+def _mean(frame: pd.DataFrame, place: tuple[str, int], column: str) -> str:
+    """The mean of a column in a stage of a cell, empty where there is none."""
+    own = frame.loc[(frame["cell_id"] == place[0]) & (frame["stage"] == place[1]), column]
+    mean = grid.interval(own)
+    return mean_text(mean, 100, 1) if mean["n"] else ""
 
 
 # ------------------------------------------------------------------------------------------- compared
@@ -290,7 +267,7 @@ def _overlaps(cells: Sequence[Cell]) -> str:
 def _verdicts(cells: Sequence[Cell]) -> list[str]:
     """For each cell but the first whether it is better, in a sentence; of more than three only those that are clear."""
     rows = [row for row in differences(cells) if row["n"]]
-    shown = rows if len(rows) <= 3 else [row for row in rows if row["q"] < grid.LEVEL]
+    shown = rows if len(rows) <= NAMED else [row for row in rows if row["q"] < grid.LEVEL]
     told = []
     for row in shown:
         clear = row["q"] < grid.LEVEL
@@ -299,7 +276,7 @@ def _verdicts(cells: Sequence[Cell]) -> list[str]:
             f"{row['name']} {verdict} {cells[0].name}: {grid.amount(row)} of test accuracy at the best validation "
             f"epoch, paired by seed ({grid.seeds([row])})."
         )
-    if len(rows) > 3:
+    if len(rows) > NAMED:
         told.append(f"Of {len(rows)} cells {len(shown)} differ clearly from {cells[0].name} (q < {grid.LEVEL}).")
     return told
 
@@ -346,23 +323,6 @@ def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str 
 # ------------------------------------------------------------------------------------------- answers
 
 
-def reached(tables: Tables, experiment: Experiment) -> list[str]:
-    """What the cells of an experiment reach on test: each of few, else the least and the most.
-
-    Raises
-    ------
-    NothingToShow
-        Where no run has finished.
-    """
-    found = labelled(tables, experiment)
-    rows = grid.reached(found)
-    means = {name: grid.interval(rows.loc[rows["curve"] == name, "best_valid"]) for name in found.values("curve")}
-    ranked = sorted((name for name, mean in means.items() if mean["n"]), key=lambda name: float(means[name]["mean"]))
-    shown = ranked[::-1] if len(ranked) <= 3 else [ranked[-1], ranked[0]]
-    words = enumerated([f"{name} {grid.share(means[name])} (n = {means[name]['n']})" for name in shown])
-    return [f"Test accuracy at the best validation epoch: {words}."]
-
-
 def answer(tables: Tables, experiment: Experiment) -> list[str]:
     """What the first epoch of the second stage changes.
 
@@ -372,24 +332,28 @@ def answer(tables: Tables, experiment: Experiment) -> list[str]:
         Where no run has reached a second stage.
     """
     found = labelled(tables, experiment)
-    jumps = unfrozen(found)
+    told = _told(_named(found))
+    if not told:
+        raise NothingToShow("no run has reached a second stage.")
+    return told
+
+
+def _named(found: Tables) -> pd.DataFrame:
+    """`unfrozen` with the column `curve`."""
+    return unfrozen(found).merge(found.cells[["cell_id", "curve"]], on="cell_id")
+
+
+def _told(jumps: pd.DataFrame) -> list[str]:
+    """A sentence per cell on the first epoch of its second stage."""
     made = []
-    for cell, own in jumps[jumps["stage"] == 1].groupby("cell_id", sort=False):
-        name = "" if found.cells["curve"].nunique() == 1 else f"{_curve(found, str(cell))}: "
+    for name, own in jumps[jumps["stage"] == 1].groupby("curve", sort=False):
+        front = "In" if jumps["curve"].nunique() == 1 else f"{name}: in"
         valid, test = (grid.interval(own[column]) for column in ("valid_jump", "test_jump"))
-        does = (
-            "clearly raises"
-            if valid["low"] > 0
-            else "clearly lowers"
-            if valid["high"] < 0
-            else "does not clearly change"
-        )
+        sure = "clearly raises" if valid["low"] > 0 else "clearly lowers" if valid["high"] < 0 else ""
         made.append(
-            f"{name}{'in' if name else 'In'} its first epoch the second stage {does} validation accuracy: "
+            f"{front} its first epoch the second stage {sure or 'does not clearly change'} validation accuracy: "
             f"{grid.amount(valid)} (test accuracy: {grid.amount(test)})."
         )
-    if not made:
-        raise NothingToShow("no run has reached a second stage.")
     return made
 
 
