@@ -182,6 +182,16 @@ def test_two_families_are_told_apart(tmp_path):
     assert set(factorial.table(found.tables, found.only)[0].data["network"]) == {"lenet5", "lenet1"}
 
 
+def test_a_family_without_results_is_said_and_the_other_shown(tmp_path):
+    plan = design(grid=GRID | {"network": ["lenet5", "lenet1"]})
+    found = built(tmp_path, by_batch, plan, fate=lambda one, _: "done" if one["network"] == "lenet5" else "failed")
+    for part in (*ALL[:3], effects.effects):
+        assert [item.tab for item in part(found.tables, found.only)] == ["lenet5"]
+    nothing, explained = found.tables.left_out
+    assert nothing == "Nothing is shown of lenet1 in the study study: no replicate has finished."
+    assert explained.startswith("What factors explain is not told of lenet1")
+
+
 def test_the_study_is_told_over_all_families(tmp_path):
     plan = design(grid=GRID | {"network": ["lenet5", "lenet1"]})
     found = built(tmp_path, by_batch, plan)

@@ -18,7 +18,7 @@ from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.tables import Tables, joined
 from weight_atlas.shapes import Experiment
 
 # The outcomes of anova.csv in words.
@@ -35,6 +35,12 @@ def records(frame: pd.DataFrame) -> list[grid.Row]:
     """The rows of a frame as dicts."""
     rows: list[Any] = frame.to_dict("records")
     return rows
+
+
+def omit(tables: Tables, text: str) -> None:
+    """Let the report say once what an exhibit leaves out."""
+    if text not in tables.left_out:
+        tables.left_out.append(text)
 
 
 def word(term: str) -> str:
@@ -105,6 +111,11 @@ def effects(tables: Tables, experiment: Experiment) -> list[Exhibit]:
             raise NothingToShow(f"the combinations of {label(experiment)} do not tell its factors apart.")
         raise NothingToShow(f"one run per combination leaves {label(experiment)} no error to test against.")
     count = int(analysis(tables)["p"].notna().sum())
+    cells = grid.cells_of(tables, experiment).cells
+    told_of = set(tested[able]["setting"])
+    for family in dict.fromkeys(joined(cells, list(experiment.families))):
+        if family not in told_of:
+            omit(tables, f"What factors explain is not told of {family}: too few levels or replicates finished.")
     return [
         _effects(tables, experiment, str(family), own, count)
         for family, own in tested[able].groupby("setting", sort=False)

@@ -97,9 +97,11 @@ def opened(tables: Tables, experiment: Experiment, outcome: str = "") -> Factori
     for levels in records(named.drop_duplicates()) if experiment.families else [{}]:
         part = found.part(**levels)
         rows = values.frame[values.frame["cell_id"].isin(part.cells["cell_id"])]
+        name = " · ".join(levels.values())
         if len(rows):
-            cells = grid.means(part, "value", list(factors), rows)
-            families.append(Family(" · ".join(levels.values()), part, cells, rows))
+            families.append(Family(name, part, grid.means(part, "value", list(factors), rows), rows))
+        else:
+            effects.omit(tables, f"Nothing is shown of {name} in {label(experiment)}: no replicate has finished.")
     return Factorial(experiment, factors, values.outcome, families)
 
 
