@@ -15,8 +15,7 @@ from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
 from weight_atlas.reporting.claims import claims, claims_convnets
-from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.experiments import steps
+from weight_atlas.reporting.exhibits.design import grid, levels
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
@@ -332,36 +331,24 @@ def test_every_exhibit_is_there(sample, exhibits):
     assert sample.left_out == []
 
 
-def test_a_step_is_compared_with_the_nearest_before_it(sample):
-    found, names = steps.steps(sample)
-    assert steps.before(found, names) == AFTER
-
-
-def test_the_order_of_steps_is_the_path_whatever_that_of_the_config(tmp_path):
-    made = full()
-    made.rows.sort(key=lambda row: row.get("step", ""))
-    found, names = steps.steps(opened(made.write(tmp_path)))
-    assert names == list(STEPS)
-    assert steps.before(found, names)["A"] == "double"
-
-
 def test_what_a_step_buys_is_paired_by_seed(folder, sample, exhibits):
-    _, _, gains = steps.bought(sample)
+    gains = levels.read(sample, sample.experiment("path")).differences
+    assert {gain["level"]: gain["to"] for gain in gains} == AFTER
     for gain in gains:
-        sides = [values(folder, "path", "step", gain[key]) for key in ("step", "after")]
+        sides = [values(folder, "path", "step", gain[key]) for key in ("level", "to")]
         both = sorted(set(sides[0].index) & set(sides[1].index))
         expected = stats.ttest_rel(sides[0][both], sides[1][both])
         low, high = expected.confidence_interval(0.95)
         assert [gain[key] for key in ("mean", "low", "high", "p")] == pytest.approx(
             [(sides[0] - sides[1]).dropna().mean(), low, high, expected.pvalue]
         )
-        assert gain["n"] == (2 if "B-sgd" in (gain["step"], gain["after"]) else 3)
+        assert gain["n"] == (2 if "B-sgd" in (gain["level"], gain["to"]) else 3)
     q = stats.false_discovery_control([gain["p"] for gain in gains])
     assert [gain["q"] for gain in gains] == pytest.approx(q)
     shown = exhibits["path-levels"].data.query("protocol == 'best_valid'").set_index("step")
     for gain in gains:
-        own = shown.loc[gain["step"]]
-        assert own["to"] == gain["after"] and own["difference_n"] == gain["n"]
+        own = shown.loc[gain["level"]]
+        assert own["to"] == gain["to"] and own["difference_n"] == gain["n"]
         numbers = own[["difference", "difference_low", "difference_high", "p", "q"]].tolist()
         assert numbers == pytest.approx([gain[key] for key in ("mean", "low", "high", "p", "q")])
     texts = [text.get_text() for text in exhibits["path-levels"].figure.axes[1].texts]
@@ -455,7 +442,7 @@ def test_facts_count_every_cell_once(tmp_path):
     facts = told.facts(found, "convnets")
     assert facts["cells"] == len(made.rows) - 1
     assert facts["replicates"]["asked"] == 3 * facts["cells"]
-    assert grid.part(found, "momentum", "momentum").status()["asked"].tolist() == [3] * 8
+    assert grid.cells_of(found, found.experiment("momentum")).status()["asked"].tolist() == [3] * 8
     assert set(facts["answers"]) == {"parts", "gap", "rate", "momentum", "last-layer", "filters"}
     assert all(facts["answers"].values())
 
@@ -572,7 +559,7 @@ def test_one_replicate_has_no_interval_and_no_test(tmp_path):
     items = told.exhibits(found, "convnets")
     check_words(items)
     assert len(items) > 15
-    assert all(math.isnan(gain["q"]) for gain in steps.bought(found)[2])
+    assert all(math.isnan(gain["q"]) for gain in levels.read(found, found.experiment("path")).differences)
 
 
 def test_it_is_written_and_the_same_twice(folder, sample, tmp_path):

@@ -8,15 +8,23 @@ from weight_atlas import stats
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Verdict
 from weight_atlas.reporting.claims.scopes import ruled
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.experiments import features_depth, steps, sweeps
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 
 BEST = {"rate": 0.001, "momentum": 0.92}  # of claims 003-1 and 003-2
+SWEEPS = {"rate": ("rates", "learning rate"), "momentum": ("momentum", "momentum")}  # axis -> experiment, words
+PATH, MODELS = "path", ("A", "B", "C")
+NEW_LAYERS, ALL, FOUR, THREE = "last-layer", "all", "four-blocks", "three-blocks"
 ADAM = (0.01, 0.02)  # what Adam adds, of claim 003-3
 USE = 0.01  # a gain below a point is of no use, for claim 003-4
 LOW_SEVENTIES = (0.70, 0.75)  # of claim 003-5
 NEW_LAYER = {"best_valid": (0.711914, 2048), "train_accuracy": (0.977294, 8192)}  # of claim 003-7, and its pictures
+
+
+def opened(tables, name):
+    """(The Tables of an experiment of one axis, the axis)."""
+    experiment = tables.experiment(name)
+    return grid.cells_of(tables, experiment), experiment.axes[0]
 
 
 def best_rate(claim, tables):
@@ -31,8 +39,8 @@ def best_momentum(claim, tables):
 
 def best(claim, tables, axis):
     """Whether the document's level of a sweep is the best: its difference to the runner-up, paired by seed."""
-    experiment, words, _ = sweeps.SWEEPS[axis]
-    found = grid.part(tables, experiment, axis)
+    experiment, words = SWEEPS[axis]
+    found, _ = opened(tables, experiment)
     rows = grid.reached(found)
     said = [level for level in found.values(axis) if np.isclose(float(level), BEST[axis], rtol=1e-6)]
     means = rows.groupby(axis)["best_valid"].mean()
@@ -67,22 +75,22 @@ def sign(change):
 
 def stepped(tables, name):
     """(Tables of a step of the path and of the one before it, what the step buys, the mean that it reaches)."""
-    found, names = steps.steps(tables)
-    if name not in names[1:]:
+    found, axis = opened(tables, PATH)
+    if name not in axis.after:
         raise NothingToShow(f"the path has no step {name}.")
-    other = steps.before(found, names)[name]
+    other = axis.after[name]
     rows = grid.reached(found)
-    sides = [rows[rows[steps.AXIS] == one] for one in (other, name)]
+    sides = [rows[rows[axis.name] == one] for one in (other, name)]
     change = grid.paired(*sides, "best_valid")
     if not change["n"]:
         raise NothingToShow(f"no seed of the step {name} has finished together with {other}.")
-    return chosen(found, other, name), {"after": other, **change}, grid.interval(sides[1]["best_valid"].dropna())
+    return chosen(found, axis, other, name), {"after": other, **change}, grid.interval(sides[1]["best_valid"].dropna())
 
 
-def chosen(found, *names):
-    """The Tables of some steps of the path."""
+def chosen(found, axis, *names):
+    """The Tables of some levels of an axis."""
     made = found.part()
-    made.cells = made.cells[made.cells[steps.AXIS].isin(names)].reset_index(drop=True)
+    made.cells = made.cells[made.cells[axis.name].isin(names)].reset_index(drop=True)
     return made
 
 
@@ -122,11 +130,11 @@ def double(claim, tables):
 
 def deeper(claim, tables):
     """003-6: C is better than B; A beside them."""
-    found, names = steps.steps(tables)
-    if not {"B", "C"} <= set(names):
+    found, axis = opened(tables, PATH)
+    if not {"B", "C"} <= set(axis.levels):
         raise NothingToShow("the path has no steps B and C.")
     rows = grid.reached(found)
-    own = {name: rows[rows[steps.AXIS] == name] for name in steps.MODELS}
+    own = {name: rows[rows[axis.name] == name] for name in MODELS}
     change = grid.paired(own["B"], own["C"], "best_valid")
     if not change["n"]:
         raise NothingToShow("no seed of B has finished together with C.")
@@ -138,14 +146,14 @@ def deeper(claim, tables):
     if len(own["A"]):
         numbers["A_less_C"] = grid.paired(own["C"], own["A"], "best_valid")
         text += f" The shallowest, A, less C is {grid.amount(numbers['A_less_C'])}."
-    return ruled(claim, chosen(found, *steps.MODELS), sign(change), text, numbers)
+    return ruled(claim, chosen(found, axis, *MODELS), sign(change), text, numbers)
 
 
 def new_layer(claim, tables):
     """003-7: a new last layer gives 71.19 % on test and 97.73 % on train: both within the uncertainty of ours and of
     the document's own numbers of pictures."""
-    found, _ = features_depth.opened(tables)
-    found = found.part(**{features_depth.AXIS: features_depth.ALL})
+    found, axis = opened(tables, NEW_LAYERS)
+    found = found.part(**{axis.name: ALL})
     rows = grid.reached(found)
     means = {name: grid.interval(rows[name].dropna()) for name in NEW_LAYER}
     if not means["best_valid"]["n"]:
@@ -167,12 +175,12 @@ def matches(mean, said, pictures):
 
 def overfit(claim, tables):
     """003-8: three blocks overfit, four less: the difference of their gaps."""
-    found, names = features_depth.opened(tables)
-    both = (features_depth.FOUR, features_depth.THREE)
-    if not set(both) <= set(names):
-        raise NothingToShow(f"the experiment {features_depth.EXPERIMENT} has not both {both[1]} and {both[0]}.")
+    found, axis = opened(tables, NEW_LAYERS)
+    both = (FOUR, THREE)
+    if not set(both) <= set(axis.levels):
+        raise NothingToShow(f"the experiment {NEW_LAYERS} has not both {THREE} and {FOUR}.")
     rows = grid.reached(found)
-    four, three = (rows[rows[features_depth.AXIS] == name] for name in both)
+    four, three = (rows[rows[axis.name] == name] for name in both)
     change = grid.paired(four, three, "gap")
     if not change["n"]:
         raise NothingToShow(f"no seed of {both[1]} has finished together with {both[0]}.")
@@ -182,9 +190,7 @@ def overfit(claim, tables):
         for name, own in ((both[1], three), (both[0], four))
     ]
     text = f"The gap with three blocks less that with four is {grid.amount(change)}: {'; '.join(words)}."
-    made = found.part()
-    made.cells = made.cells[made.cells[features_depth.AXIS].isin(both)].reset_index(drop=True)
-    return ruled(claim, made, sign(change), text, change)
+    return ruled(claim, chosen(found, axis, *both), sign(change), text, change)
 
 
 def identical(claim, tables):

@@ -1,1 +1,0 @@
-"""Exhibits on experiments: what a setting changes."""
