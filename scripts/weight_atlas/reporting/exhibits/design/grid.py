@@ -19,13 +19,6 @@ from weight_atlas.vocabulary import Kind
 Row = dict[str, Any]
 
 LEVEL = 0.05  # of a test, after correction
-# What `reached` has of a replicate beside the accuracies by protocol, in words.
-OUTCOMES = {
-    "valid_accuracy": "validation accuracy",
-    "best_valid": "test accuracy",
-    "train_accuracy": "training accuracy",
-    "gap": "training less test accuracy",
-}
 
 
 def cells_of(tables: Tables, experiment: Experiment) -> Tables:
@@ -84,9 +77,9 @@ def levels(found: Tables, axis: str, known: Sequence[str] = ()) -> list[str]:
 
 
 def reached(found: Tables) -> pd.DataFrame:
-    """One row a finished replicate: the labels of its cell, seed, the protocols of accuracy, OUTCOMES, and train_loss,
-    test_loss and epoch of the last epoch. gap is training less test accuracy at the last epoch; valid_accuracy is the
-    best of any epoch from 1."""
+    """One row a finished replicate: the labels of its cell, seed, the protocols of accuracy; of the last epoch
+    train_accuracy, test_accuracy, train_loss, test_loss and epoch, and gap, training less test accuracy; and
+    valid_accuracy, the best of any epoch from 1."""
     accuracy = found.done("accuracy").pivot(index=["cell_id", "seed"], columns="protocol", values="accuracy")
     metrics = found.done("metrics")
     metrics = metrics[metrics["epoch"] >= 1]
