@@ -8,10 +8,11 @@ import yaml
 
 from tests.conftest import ROOT, tiny
 from tests.unit import results, told
+from tests.unit.designs import GRID, made
 from weight_atlas.plan import chapters
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.study import Plan
-from weight_atlas.reporting import registry, sections
+from weight_atlas.reporting import registry, sections, telling
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Axis, Experiment, Shape
 
@@ -196,3 +197,19 @@ def test_what_given_checkpoints_cannot_show_is_said_once(tmp_path):
     tables.settings = {name: replace(cell, snapshots=cell.snapshots[:1]) for name, cell in tables.settings.items()}
     assert [question.key for question in sections.chapter(tables).questions] == ["layers"]
     assert len(tables.left_out) == 2 and "images" in tables.left_out[0] and "single file" in tables.left_out[1]
+
+
+def test_a_cell_that_two_experiments_share_counts_once_in_the_study(tmp_path):
+    sizes = {str(size): {"training": {"batch_size": size}} for size in (16, 64)}
+    rates = {text: {"set": {"lr": float(text)}} for text in ("0.1", "0.2")}
+    both = {"sizes": {"grid": GRID, "vary": {"batch": sizes}}, "rates": {"grid": GRID, "vary": {"rate": rates}}}
+    found = made(tmp_path, {"experiments": both}, lambda labels, seed: 0.5 + 0.01 * seed)
+    found.tables.experiments = found.experiments
+    assert len(found.tables.cells) == 4 and found.tables.cells["cell_id"].nunique() == 3
+    told_ = told.told(found.tables)
+    assert found.tables.faults == []
+    items = {item.name: item for item in told_.exhibits}
+    assert items["accuracy"].data["cell_id"].nunique() == 3 and len(items["accuracy-table"].data) == 3
+    assert {len(items[name].data) for name in ("sizes-table", "rates-table")} == {2}
+    [table] = telling.draw("compared-table", found.tables, experiments=["sizes", "rates"])
+    assert len(table.data) == 4, "each under its experiment"

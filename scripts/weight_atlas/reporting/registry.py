@@ -155,6 +155,9 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "effects": effects.overall,
 }
 
+# Functions of a study that tell its experiments apart: they see a cell in each that has it, all others once.
+ACROSS = ("compared", "compared-table")
+
 EXHIBITS_OF_EXPERIMENT: dict[str, Function] = {
     # one axis: a sweep, a comparison, a path
     "levels": figures.by_level,

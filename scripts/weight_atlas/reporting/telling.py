@@ -137,10 +137,15 @@ def _called(
 ) -> tuple[registry.Function, tuple[Any, ...]]:
     """The function of a part and what it is called with; ValueError for a name that the registry does not have."""
     if part.name in functions.of_study:
-        return functions.of_study[part.name], (tables,)
+        return functions.of_study[part.name], (tables if part.name in registry.ACROSS else _each_once(tables),)
     if part.name in functions.of_experiment:
         return functions.of_experiment[part.name], (tables, tables.experiment(experiment or ""))
     raise ValueError(f"no function is called {part.name!r}; {spec.near(part.name, functions.names)}")
+
+
+def _each_once(tables: Tables) -> Tables:
+    """The Tables with each cell once, of a study whose experiments share some."""
+    return tables.part() if tables.cells["cell_id"].duplicated().any() else tables
 
 
 def _free(name: str, made: list[Exhibit]) -> str:
