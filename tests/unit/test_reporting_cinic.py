@@ -12,11 +12,11 @@ from test_reporting_convnets import opened as opened_of
 
 from tests.unit import told
 from weight_atlas.reporting.claims import claims
-from weight_atlas.reporting.claims.claims_cinic import COUNT
 from weight_atlas.reporting.exhibits.design import staged
 from weight_atlas.shapes import Axis, Shape
 from weight_atlas.store import save_tensors
 
+COUNT = "block-count"
 BLOCKS, KERNELS = ("1", "3", "5"), ("2", "3", "4", "5")
 ALPHAS, LAMBDAS, DROPOUTS = ("0.2", "0.5", "0.8"), ("0.001", "0.01", "0.1"), ("0.1", "0.3", "0.5")
 HANDMADE = {"blocks": 3, "kernel": 3, "dropout": 0.2}

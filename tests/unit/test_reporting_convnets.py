@@ -462,7 +462,7 @@ def test_claims_in_full(sample):
     assert verdicts["003-9"] == claims.CONTRADICTED
     assert "1.0, 1.2" in found["003-2"]["reason"]
     change = values_difference(sample)
-    assert found["003-6"]["numbers"]["C_less_B"]["mean"] == pytest.approx(change)
+    assert found["003-6"]["numbers"]["deeper_less_shallower"]["mean"] == pytest.approx(change)
 
 
 def values_difference(sample):

@@ -9,14 +9,7 @@ from weight_atlas.reporting.exhibits.design import effects, grid, staged
 from weight_atlas.reporting.exhibits.design.factorial import combination
 from weight_atlas.reporting.grammar import style
 
-# What the report's experiments, axes and levels are called.
-ONE, BLOCKS, PENALTY, AUGMENTATION, TRANSFER = "handmade", "blocks", "penalty", "augmentation", "transfer"
-COUNT, KERNEL = "block-count", "kernel"
-FACTORS = {BLOCKS: (COUNT, KERNEL), PENALTY: ("alpha", "lambda", "dropout")}
-NONE, CONTROL = "none", "duplicate"
 HANDMADE = 0.6916222  # of claim 004-1
-FEW, MANY = ("1", "3"), "5"  # numbers of blocks, of claims 004-2 and 004-4
-LARGE = ("4", "5")  # kernels
 LITTLE = 0.03  # a gain of at most so much is little, for claim 004-7
 JUMP = (0.14, 0.16)  # "15 points" of claim 004-8
 VALID = "valid_accuracy"
@@ -28,15 +21,21 @@ def single(tables, experiment):
     return found.part(cell_id=found.cells["cell_id"].iloc[0])
 
 
-def factorial(tables, experiment):
-    """(Tables of a grid, {factor: its levels}, `grid.reached` of it)."""
-    found = grid.part(tables, experiment, *FACTORS[experiment])
-    return found, {name: grid.levels(found, name) for name in FACTORS[experiment]}, grid.reached(found)
+def named(claim):
+    """The name of the claim's experiment."""
+    return claim["parameters"]["experiment"]
+
+
+def factorial(claim, tables):
+    """(Tables of the claim's grid, {factor: its levels}, `grid.reached` of it)."""
+    factors = [axis.name for axis in tables.experiment(named(claim)).axes]
+    found = grid.part(tables, named(claim), *factors)
+    return found, {name: grid.levels(found, name) for name in factors}, grid.reached(found)
 
 
 def handmade(claim, tables):
     """004-1: the hand-made network reaches 69.16 % on test."""
-    found = single(tables, ONE)
+    found = single(tables, named(claim))
     rows = grid.reached(found)
     mean = grid.interval(rows["best_valid"].dropna())
     if not mean["n"]:
@@ -83,20 +82,25 @@ def listed(means, levels):
 
 def blocks(claim, tables):
     """004-2: 1 or 3 blocks are best: each beats 5, averaged over kernels and paired by seed."""
-    found, levels, rows = factorial(tables, BLOCKS)
-    means = by_level(rows, COUNT)
-    few = [level for level in FEW if level in means]
-    if MANY not in means or not few:
+    found, levels, rows = factorial(claim, tables)
+    axis, many = claim["parameters"]["axis"], claim["parameters"]["many"]
+    means = by_level(rows, axis)
+    few = [level for level in claim["parameters"]["few"] if level in means]
+    if many not in means or not few:
         raise NothingToShow("the grid has no 5 blocks to compare with 1 or 3.")
-    changes = {level: grid.interval(means[level] - means[MANY]) for level in few}
-    line = term(tables, BLOCKS, COUNT)
-    words = ", ".join(f"{level} less {MANY} {grid.amount(change)}" for level, change in changes.items())
-    each = listed(means, levels[COUNT])
+    changes = {level: grid.interval(means[level] - means[many]) for level in few}
+    line = term(tables, named(claim), axis)
+    words = ", ".join(f"{level} less {many} {grid.amount(change)}" for level, change in changes.items())
+    each = listed(means, levels[axis])
     text = f"Validation accuracy by number of blocks: {each}; {words}. {tested(line, 'Main effect of blocks')}"
     verdict = UNTESTED
     if any(change["high"] < 0 for change in changes.values()):
         verdict = CONTRADICTED
-    elif len(few) == len(FEW) and clear(line) and all(change["low"] > 0 for change in changes.values()):
+    elif (
+        len(few) == len(claim["parameters"]["few"])
+        and clear(line)
+        and all(change["low"] > 0 for change in changes.values())
+    ):
         verdict = REPRODUCED
     return ruled(claim, found, verdict, text, {"differences": changes, "term": line})
 
@@ -108,17 +112,17 @@ def clear(line):
 
 def kernels(claim, tables):
     """004-3: larger kernels are better: the slope over the kernel's size, averaged over blocks, seed by seed."""
-    found, levels, rows = factorial(tables, BLOCKS)
-    slope = grid.interval(grid.slopes(rows, "kernel", VALID))
+    found, levels, rows = factorial(claim, tables)
+    axis = tables.experiment(named(claim)).axis(claim["parameters"]["axis"])
+    numbers = dict(zip(axis.levels, axis.numbers, strict=True))
+    slope = grid.interval(grid.slopes(rows, axis.name, VALID, numbers.__getitem__))
     if not slope["n"]:
         raise NothingToShow("the grid has one kernel.")
-    means = by_level(rows, "kernel")
-    each = ", ".join(
-        f"{level} {grid.share(grid.interval(means[level]))}" for level in levels["kernel"] if level in means
-    )
+    means = by_level(rows, axis.name)
+    each = listed(means, levels[axis.name])
     text = (
         f"Validation accuracy changes by {grid.amount(slope, 2)} a pixel of the kernel's side (by kernel: {each}). "
-        f"{tested(term(tables, 'blocks', 'kernel'), 'Main effect of the kernel')}"
+        f"{tested(term(tables, named(claim), axis.name), 'Main effect of the kernel')}"
     )
     return ruled(claim, found, by_sign(slope), text, {"slope": slope})
 
@@ -131,21 +135,23 @@ def by_sign(change):
 def together(claim, tables):
     """004-4: few blocks with large kernels are best: the slope over kernels is steeper with the fewest blocks than with
     the most, seed by seed, and the best cell has few blocks and a large kernel."""
-    found, levels, rows = factorial(tables, BLOCKS)
-    few, many = levels[COUNT][0], levels[COUNT][-1]
-    slopes = [grid.slopes(rows[rows[COUNT] == level], "kernel", VALID) for level in (few, many)]
+    found, levels, rows = factorial(claim, tables)
+    count, kernel = (tables.experiment(named(claim)).axis(claim["parameters"][key]) for key in ("axis", "other"))
+    few, many = levels[count.name][0], levels[count.name][-1]
+    place = dict(zip(kernel.levels, kernel.numbers, strict=True)).__getitem__
+    slopes = [grid.slopes(rows[rows[count.name] == level], kernel.name, VALID, place) for level in (few, many)]
     change = grid.interval((slopes[0] - slopes[1]).dropna())
     if few == many or not change["n"]:
         raise NothingToShow("the grid has not two numbers of blocks with several kernels.")
     means = grid.means(found, VALID, list(levels), rows)
     best = means.loc[means[means["n"] > 0]["mean"].idxmax()]
-    line = term(tables, BLOCKS, f"{COUNT}:{KERNEL}")
+    line = term(tables, named(claim), f"{count.name}:{kernel.name}")
     text = (
         f"The best cell is {combination(best, list(levels))}, {grid.share(best)}. A pixel more of the kernel gains "
         f"{grid.amount(change, 2)} more with {few} than with {many} blocks. "
         f"{tested(line, 'Interaction of blocks and kernel')}"
     )
-    there = best[COUNT] in FEW and best["kernel"] in LARGE
+    there = best[count.name] in claim["parameters"]["few"] and best[kernel.name] in claim["parameters"]["large"]
     verdict = by_sign(change)
     if verdict == REPRODUCED and not (there and clear(line)):
         verdict = UNTESTED if there else CONTRADICTED
@@ -154,8 +160,8 @@ def together(claim, tables):
 
 def dropout(claim, tables):
     """004-5: dropout matters most: the largest of the three main effects, by partial omega squared."""
-    found, levels, _ = factorial(tables, PENALTY)
-    lines = {name: term(tables, PENALTY, name) for name in levels}
+    found, levels, _ = factorial(claim, tables)
+    lines = {name: term(tables, named(claim), name) for name in levels}
     if None in lines.values():
         raise NothingToShow("the grid has too few finished runs for an analysis of variance.")
     order = sorted(lines, key=lambda name: -lines[name]["omega"])
@@ -163,23 +169,23 @@ def dropout(claim, tables):
     text = f"Main effects on validation accuracy, the largest first: {words}."
     verdict = UNTESTED
     if clear(lines[order[0]]):
-        verdict = REPRODUCED if order[0] == "dropout" else CONTRADICTED
+        verdict = REPRODUCED if order[0] == claim["parameters"]["axis"] else CONTRADICTED
     return ruled(claim, found, verdict, text, {"terms": lines})
 
 
 def strength(claim, tables):
     """004-6: accuracy falls slightly with lambda: the slope over its logarithm, seed by seed."""
-    found, levels, rows = factorial(tables, PENALTY)
-    slope = grid.interval(grid.slopes(rows, "lambda", VALID, lambda level: math.log10(float(level))))
+    found, levels, rows = factorial(claim, tables)
+    axis = tables.experiment(named(claim)).axis(claim["parameters"]["axis"])
+    numbers = dict(zip(axis.levels, axis.numbers, strict=True))
+    slope = grid.interval(grid.slopes(rows, axis.name, VALID, lambda level: math.log10(numbers[level])))
     if not slope["n"]:
         raise NothingToShow("the grid has one lambda.")
-    means = by_level(rows, "lambda")
-    each = ", ".join(
-        f"{level} {grid.share(grid.interval(means[level]))}" for level in levels["lambda"] if level in means
-    )
+    means = by_level(rows, axis.name)
+    each = listed(means, levels[axis.name])
     text = (
         f"Ten times as much λ changes validation accuracy by {grid.amount(slope, 2)} (by λ: {each}). "
-        f"{tested(term(tables, 'penalty', 'lambda'), 'Main effect of λ')}"
+        f"{tested(term(tables, named(claim), axis.name), 'Main effect of λ')}"
     )
     verdict = {REPRODUCED: CONTRADICTED, CONTRADICTED: REPRODUCED}.get(by_sign(slope), UNTESTED)
     return ruled(claim, found, verdict, text, {"slope": slope})
@@ -188,14 +194,15 @@ def strength(claim, tables):
 def augmented(claim, tables):
     """004-7: augmentation overfits less and gains little: the gap and the accuracy against doubled pictures, averaged
     over the kinds of augmentation, seed by seed."""
-    found = grid.part(tables, AUGMENTATION, AUGMENTATION)
+    axis, (none, twice) = claim["parameters"]["axis"], (claim["parameters"][key] for key in ("none", "twice"))
+    found = grid.part(tables, named(claim), axis)
     rows = grid.reached(found)
-    kinds = [name for name in found.values(AUGMENTATION) if name not in (NONE, CONTROL)]
-    control, mixed = rows[rows[AUGMENTATION] == CONTROL], rows[rows[AUGMENTATION].isin(kinds)]
+    kinds = [name for name in found.values(axis) if name not in (none, twice)]
+    control, mixed = rows[rows[axis] == twice], rows[rows[axis].isin(kinds)]
     gap, gain = (grid.paired(control, mixed, outcome) for outcome in ("gap", "best_valid"))
     if not gap["n"]:
         raise NothingToShow("no augmentation has finished together with its control.")
-    own = {name: grid.paired(control, rows[rows[AUGMENTATION] == name], "best_valid") for name in kinds}
+    own = {name: grid.paired(control, rows[rows[axis] == name], "best_valid") for name in kinds}
     each = ", ".join(f"{name} {grid.amount(row)}" for name, row in own.items())
     text = (
         f"Against the same pictures twice, augmentation changes the gap of train to test by {grid.amount(gap)} and "
@@ -212,7 +219,7 @@ def augmented(claim, tables):
 
 def unfreezing(claim, tables):
     """004-8: unfreezing gains 15 points in its first epoch: validation accuracy less that of the last frozen epoch."""
-    found = single(tables, TRANSFER)
+    found = single(tables, named(claim))
     jumps = staged.unfrozen(found)
     first = jumps[jumps["stage"] == 1]
     if first.empty:
@@ -238,7 +245,7 @@ def warning(found):
 
 def tuned(claim, tables):
     """004-9: fine-tuned VGG19 beats the hand-made network: the difference on test, paired by seed."""
-    both = [single(tables, name) for name in (ONE, TRANSFER)]
+    both = [single(tables, name) for name in (claim["parameters"]["against"], named(claim))]
     rows = [grid.reached(found) for found in both]
     change = grid.paired(*rows, "best_valid")
     if not change["n"]:

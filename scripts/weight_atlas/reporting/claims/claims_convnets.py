@@ -11,45 +11,30 @@ from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 
-BEST = {"rate": 0.001, "momentum": 0.92}  # of claims 003-1 and 003-2
-SWEEPS = {"rate": ("rates", "learning rate"), "momentum": ("momentum", "momentum")}  # axis -> experiment, words
-PATH, MODELS = "path", ("A", "B", "C")
-NEW_LAYERS, ALL, FOUR, THREE = "last-layer", "all", "four-blocks", "three-blocks"
 ADAM = (0.01, 0.02)  # what Adam adds, of claim 003-3
 USE = 0.01  # a gain below a point is of no use, for claim 003-4
 LOW_SEVENTIES = (0.70, 0.75)  # of claim 003-5
 NEW_LAYER = {"best_valid": (0.711914, 2048), "train_accuracy": (0.977294, 8192)}  # of claim 003-7, and its pictures
 
 
-def opened(tables, name):
-    """(The Tables of an experiment of one axis, the axis)."""
-    experiment = tables.experiment(name)
+def opened(claim, tables):
+    """(The Tables of the claim's experiment, its one axis)."""
+    experiment = tables.experiment(claim["parameters"]["experiment"])
     return grid.cells_of(tables, experiment), experiment.axes[0]
 
 
-def best_rate(claim, tables):
-    """003-1: a learning rate of 0.001 is the best."""
-    return best(claim, tables, "rate")
-
-
-def best_momentum(claim, tables):
-    """003-2: a momentum of 0.92 is the best."""
-    return best(claim, tables, "momentum")
-
-
-def best(claim, tables, axis):
-    """Whether the document's level of a sweep is the best: its difference to the runner-up, paired by seed."""
-    experiment, words = SWEEPS[axis]
-    found, _ = opened(tables, experiment)
-    rows = grid.reached(found)
-    said = [level for level in found.values(axis) if np.isclose(float(level), BEST[axis], rtol=1e-6)]
+def best(claim, tables):
+    """003-1, 003-2: whether the document's level of a sweep is the best: its difference to the runner-up, paired by
+    seed. Parameters: the number that is `best`, and what it is called in `words`."""
+    number, words = claim["parameters"]["best"], claim["parameters"]["words"]
+    found, swept = opened(claim, tables)
+    axis, rows = swept.name, grid.reached(found)
+    said = [level for level, at in zip(swept.levels, swept.numbers, strict=True) if np.isclose(at, number, rtol=1e-6)]
     means = rows.groupby(axis)["best_valid"].mean()
     if not said or said[0] not in means.index:
         top = means.idxmax()
         mean = grid.interval(rows.loc[rows[axis] == top, "best_valid"])
-        text = (
-            f"the best {words} is {top}, with {grid.share(mean)} on test; {BEST[axis]:g} is not among those finished."
-        )
+        text = f"the best {words} is {top}, with {grid.share(mean)} on test; {number:g} is not among those finished."
         return ruled(claim, found, UNTESTED, text, {"means": means.to_dict()}, diverged=True)
     others = means.drop(said[0])
     if others.empty:
@@ -73,9 +58,10 @@ def sign(change):
     return REPRODUCED if change["low"] > 0 else CONTRADICTED if change["high"] < 0 else UNTESTED
 
 
-def stepped(tables, name):
-    """(Tables of a step of the path and of the one before it, what the step buys, the mean that it reaches)."""
-    found, axis = opened(tables, PATH)
+def stepped(claim, tables):
+    """(Tables of the claim's step of a path and of the one before it, what it buys, the mean that it reaches)."""
+    found, axis = opened(claim, tables)
+    name = claim["parameters"]["step"]
     if name not in axis.after:
         raise NothingToShow(f"the path has no step {name}.")
     other = axis.after[name]
@@ -96,7 +82,7 @@ def chosen(found, axis, *names):
 
 def adam(claim, tables):
     """003-3: Adam adds 1 to 2 points."""
-    found, change, mean = stepped(tables, "adam")
+    found, change, mean = stepped(claim, tables)
     text = f"Adam changes test accuracy by {grid.amount(change)}, to {grid.share(mean)}."
     low, high = ADAM
     verdict = UNTESTED
@@ -109,7 +95,7 @@ def adam(claim, tables):
 
 def dropout(claim, tables):
     """003-4: dropout is of no use on the basic network: it gains less than a point."""
-    found, change, mean = stepped(tables, "dropout")
+    found, change, mean = stepped(claim, tables)
     text = f"Dropout changes test accuracy by {grid.amount(change)}, to {grid.share(mean)}."
     verdict = CONTRADICTED if change["low"] > 0 else REPRODUCED if change["high"] < USE else UNTESTED
     return ruled(claim, found, verdict, text, change)
@@ -117,7 +103,7 @@ def dropout(claim, tables):
 
 def double(claim, tables):
     """003-5: a second convolution brings the low 70s."""
-    found, change, mean = stepped(tables, "double")
+    found, change, mean = stepped(claim, tables)
     text = f"A second convolution changes test accuracy by {grid.amount(change)}, to {grid.share(mean)}."
     low, high = LOW_SEVENTIES
     verdict = UNTESTED
@@ -130,30 +116,32 @@ def double(claim, tables):
 
 def deeper(claim, tables):
     """003-6: C is better than B; A beside them."""
-    found, axis = opened(tables, PATH)
-    if not {"B", "C"} <= set(axis.levels):
-        raise NothingToShow("the path has no steps B and C.")
+    found, axis = opened(claim, tables)
+    models = [claim["parameters"][key] for key in ("beside", "shallower", "deeper")]
+    beside, shallower, deep = models
+    if not {shallower, deep} <= set(axis.levels):
+        raise NothingToShow(f"the path has no steps {shallower} and {deep}.")
     rows = grid.reached(found)
-    own = {name: rows[rows[axis.name] == name] for name in MODELS}
-    change = grid.paired(own["B"], own["C"], "best_valid")
+    own = {name: rows[rows[axis.name] == name] for name in models}
+    change = grid.paired(own[shallower], own[deep], "best_valid")
     if not change["n"]:
-        raise NothingToShow("no seed of B has finished together with C.")
+        raise NothingToShow(f"no seed of {shallower} has finished together with {deep}.")
     reached = ", ".join(
         f"{name} {grid.share(grid.interval(part['best_valid'].dropna()))}" for name, part in own.items() if len(part)
     )
-    text = f"C less B is {grid.amount(change)}. Test accuracies: {reached}."
-    numbers = {"C_less_B": change}
-    if len(own["A"]):
-        numbers["A_less_C"] = grid.paired(own["C"], own["A"], "best_valid")
-        text += f" The shallowest, A, less C is {grid.amount(numbers['A_less_C'])}."
-    return ruled(claim, chosen(found, axis, *MODELS), sign(change), text, numbers)
+    text = f"{deep} less {shallower} is {grid.amount(change)}. Test accuracies: {reached}."
+    numbers = {"deeper_less_shallower": change}
+    if len(own[beside]):
+        numbers["shallowest_less_deeper"] = grid.paired(own[deep], own[beside], "best_valid")
+        text += f" The shallowest, {beside}, less {deep} is {grid.amount(numbers['shallowest_less_deeper'])}."
+    return ruled(claim, chosen(found, axis, *models), sign(change), text, numbers)
 
 
 def new_layer(claim, tables):
     """003-7: a new last layer gives 71.19 % on test and 97.73 % on train: both within the uncertainty of ours and of
     the document's own numbers of pictures."""
-    found, axis = opened(tables, NEW_LAYERS)
-    found = found.part(**{axis.name: ALL})
+    found, axis = opened(claim, tables)
+    found = found.part(**{axis.name: claim["parameters"]["level"]})
     rows = grid.reached(found)
     means = {name: grid.interval(rows[name].dropna()) for name in NEW_LAYER}
     if not means["best_valid"]["n"]:
@@ -175,10 +163,10 @@ def matches(mean, said, pictures):
 
 def overfit(claim, tables):
     """003-8: three blocks overfit, four less: the difference of their gaps."""
-    found, axis = opened(tables, NEW_LAYERS)
-    both = (FOUR, THREE)
+    found, axis = opened(claim, tables)
+    both = claim["parameters"]["more"], claim["parameters"]["fewer"]
     if not set(both) <= set(axis.levels):
-        raise NothingToShow(f"the experiment {NEW_LAYERS} has not both {THREE} and {FOUR}.")
+        raise NothingToShow(f"the experiment has not both {both[1]} and {both[0]}.")
     rows = grid.reached(found)
     four, three = (rows[rows[axis.name] == name] for name in both)
     change = grid.paired(four, three, "gap")
@@ -221,8 +209,8 @@ def identical(claim, tables):
 
 
 TESTS = {
-    "003-1": best_rate,
-    "003-2": best_momentum,
+    "003-1": best,
+    "003-2": best,
     "003-3": adam,
     "003-4": dropout,
     "003-5": double,
