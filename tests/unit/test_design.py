@@ -262,10 +262,17 @@ def test_a_path_compares_each_step_with_the_one_before(tmp_path):
     assert told[0].startswith("Yes. 1 of 3 changes clearly raises test accuracy: second after first by +10.")
     assert told[1].startswith("1 of 3 changes clearly lowers it: fourth after third by −19.8 points")
     assert told[2] == "No clear difference: third."
-    found.tables.document = {"said": {"second": {"test": 0.71, "says": "71 %"}}}
+    said = {"second": {"test": 0.71, "says": "71 %"}, "third": {"test": 0.95}}
+    found.tables.document = {"source": "A and B (1998)", "said": said}
     [item] = figures.by_level(found.tables, found.only, reported="said")
     ticks = [line for line in item.figure.axes[0].lines if line.get_marker() == "|"]
-    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in ticks] == [(pytest.approx(71), 1)]
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in ticks]
+    assert places == [(pytest.approx(71), 1), (pytest.approx(95), 2)]
+    assert 95 < item.figure.axes[0].get_xlim()[1] < 100, "far from the dots, and in view"
+    assert "The document (A and B (1998)) reports one run." in item.caption
+    [table] = numbers.table(found.tables, found.only, reported="said")
+    assert table.data["document, test"].tolist() == ["none", "71 %", "95.00 %", "none"]
+    assert "document, train" not in table.data, "the document reports of none"
     texts = [text.get_text() for text in item.figure.axes[1].texts]
     assert texts == ["the start", "after first", "after second (2/3)", "after third"]
     [table] = numbers.settings(found.tables, found.only, reported="said")

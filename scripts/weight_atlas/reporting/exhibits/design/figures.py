@@ -18,7 +18,7 @@ from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.dots import tally, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.shapes import Axis, Experiment
+from weight_atlas.shapes import Experiment
 from weight_atlas.vocabulary import Protocol
 
 MANY = 20  # levels: more are shown by their rank
@@ -85,7 +85,7 @@ def _exhibit(shown: Levels, families: Sequence[str], given: Mapping[str, Any], s
             marks.shade([left], len(names))
         for at, name in enumerate(names):
             if "test" in given.get(name, {}) and len(names) <= MANY:
-                report(left, shown.axis, name, at, given[name]["test"] * 100)
+                report(left, shown, name, at, given[name]["test"] * 100)
         if right is not None:
             differences(right, shown, family)
     labelled(shown, families, panels)
@@ -103,12 +103,15 @@ def _exhibit(shown: Levels, families: Sequence[str], given: Mapping[str, Any], s
     )
 
 
-def report(axes: Axes, axis: Axis, name: str, at: int, value: float) -> None:
-    """The document's number beside the dots of a level."""
-    if axis.is_numeric:
-        axes.plot([positions(axis)[name]], [value], **REPORTED | {"marker": "_"})
+def report(axes: Axes, shown: Levels, name: str, at: int, value: float) -> None:
+    """The document's number beside the dots of a level, in view however far it is from them."""
+    upright = shown.axis.is_numeric
+    if upright:
+        axes.plot([positions(shown.axis)[name]], [value], **REPORTED | {"marker": "_"})
     else:
         axes.plot([value], [at], **REPORTED)
+    axes.autoscale(axis="y" if upright else "x")
+    cut(axes.yaxis if upright else axes.xaxis, shown.outcome)
 
 
 def strips(shown: Levels, families: Sequence[str]) -> tuple[Figure, dict[str, Panels]]:
@@ -278,7 +281,7 @@ def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported
         f"{grid.told(levels.title(shown), shown.found)}: {shown.outcome.meaning}.",
         shown.values.note,
         intervals("Lines", data),
-        "The document's number is of one run." if reported else "",
+        levels.told_by(shown) if reported else "",
         f"Differences are paired by seed ({grid.seeds(own)}), with 95 % Student t intervals; filled where q < "
         f"{marks.LEVEL}: p corrected by Benjamini and Hochberg for all {plural(len(shown.differences), 'difference')}."
         if own

@@ -147,3 +147,9 @@ def file(shown: Levels, kind: str) -> str:
 def title(shown: Levels) -> str:
     """ "Test accuracy by rate"."""
     return f"{shown.outcome.words[:1].upper()}{shown.outcome.words[1:]} by {shown.axis.name}"
+
+
+def told_by(shown: Levels) -> str:
+    """Whose numbers stand beside the workflow's own: "The document (report on X by A and B) reports one run."."""
+    source = shown.found.document.get("source")
+    return f"The document ({source}) reports one run." if source else "The document reports one run."

@@ -44,7 +44,7 @@ def _exhibit(shown: Levels, given: Mapping[str, Any]) -> Exhibit:
         for name in shown.names(family):
             cell = shown.mean(family, name)["cell_id"]
             row = {**_front(shown, family, name), **_number(shown, name), "done": of_asked(status.loc[cell])}
-            row |= _means(shown, family, name, extra) | _reported(given.get(name, {}), bool(given))
+            row |= _means(shown, family, name, extra) | _reported(given, name)
             rows.append(row | _difference(shown, family, name))
     frame = pd.DataFrame(rows)
     said = {"done": whole(status.sum()), _setting(shown): _says_numbers(shown)}
@@ -53,7 +53,7 @@ def _exhibit(shown: Levels, given: Mapping[str, Any]) -> Exhibit:
     caption = (
         f"{levels.title(shown)}{unit} ({shown.outcome.meaning}): mean ± half its 95 % interval over the finished "
         f"replicates. {_columns(shown)} Differences are paired by seed; q is the p of their t-test, corrected for all "
-        f"of them by Benjamini and Hochberg. {'The document reports one run. ' if given else ''}"
+        f"of them by Benjamini and Hochberg. {levels.told_by(shown) if given else ''} "
         f"{shown.values.note} {shortfall(shown.found)}"
     )
     alt = f"Table of {len(frame)} levels of {shown.axis.name}."
@@ -111,13 +111,14 @@ def _means(shown: Levels, family: str, name: str, extra: pd.DataFrame) -> dict[s
     return {words: mean_text(row, 100, 1) if row["n"] else "none" for words, row in means.items()}
 
 
-def _reported(given: Mapping[str, Any], some: bool) -> dict[str, str]:
-    """What the document reports of a level."""
-    if not some:
-        return {}
-    train = style.percent(given["train"], 2) if given.get("train") else "none"
-    test = given.get("says") or (style.percent(given["test"], 2) if given.get("test") else "none")
-    return {"document, train": train, "document, test": test}
+def _reported(given: Mapping[str, Any], name: str) -> dict[str, str]:
+    """What the document reports of a level, a column for each kind of number that it reports of some level."""
+    own, row = given.get(name, {}), {}
+    if any("train" in numbers for numbers in given.values()):
+        row["document, train"] = style.percent(own["train"], 2) if own.get("train") else "none"
+    if given:
+        row["document, test"] = own.get("says") or (style.percent(own["test"], 2) if own.get("test") else "none")
+    return row
 
 
 def _difference(shown: Levels, family: str, name: str) -> dict[str, str]:
@@ -163,7 +164,7 @@ def settings(tables: Tables, experiment: Experiment, *, reported: str = "") -> l
     columns = [name for name in frame if not same.get(str(name))]
     caption = (
         f"The levels of {shown.axis.name} with the settings in which they differ, and accuracy in percent: mean ± half "
-        f"its 95 % interval. {_columns(shown)} {'Document: what it reports of one run. ' if given else ''}"
+        f"its 95 % interval. {_columns(shown)} {levels.told_by(shown) if given else ''} "
         f"{shortfall(shown.found)}"
     )
     alt = f"Table of {len(frame)} levels with settings and accuracies."
