@@ -28,7 +28,8 @@ from weight_atlas.plan.measures import MEASURES
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {"docs/coverage.md", "docs/tables.md"}  # by commands, which have tests of their own
 SUBJECTS = sorted({str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")} - GENERATED)
-PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *SUBJECTS)
+EXAMPLES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "examples").glob("*/README.md"))
+PAGES = ("README.md", "CONTRIBUTING.md", "config/README.md", *SUBJECTS, *EXAMPLES)
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 
 # The tables of config/README.md that document a model, by heading and (where the table has it) the column "for".
