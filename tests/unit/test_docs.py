@@ -24,6 +24,7 @@ from weight_atlas import networks, perturbations
 from weight_atlas.networks import architectures
 from weight_atlas.plan import checks, spec, study
 from weight_atlas.plan.measures import MEASURES
+from weight_atlas.shapes import Shape
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {"docs/coverage.md", "docs/tables.md"}  # by commands, which have tests of their own
@@ -365,11 +366,13 @@ def test_every_other_example_is_a_part_of_a_config(page):
 def test_the_example_of_the_grid_has_the_cells_that_it_says():
     example = next(one for one in whole_configs() if "name: batches" in one)
     found = study.Plan(yaml.safe_load(example), Path("nowhere"))
-    assert len(found.entries) == 2 * 2 * 2 - 2
+    assert len(found.entries) == 3
     for entry in found.entries:
         training = found.cells[entry.cell_id].settings.json["training"]
-        assert training["batch_size"] == {"small": 16, "large": 256}[entry.labels["batch"]]
-        assert training["epochs"] == {"default": 12, "kaiming_uniform": 8}[entry.labels["init"]]
+        assert training["batch_size"] == {"small": 16, "middle": 64, "large": 256}[entry.labels["batch"]]
+    [experiment] = found.experiments
+    assert experiment.shapes == (Shape.SWEEP,) and experiment.question == "Does the size of a batch matter?"
+    assert f"in {len(example.strip().splitlines())} lines" in text("README.md")
 
 
 # ------------------------------------------------------------------------------------- commands and paths
@@ -402,10 +405,10 @@ def test_commands_name_rules_and_configs_that_exist():
                 assert word.removeprefix("studies=") in yaml.safe_load(text("config/quick.yaml"))["definitions"], line
 
 
-def test_the_readme_has_six_things_to_do_next_each_with_a_command_and_a_link():
-    section = text("README.md").partition("## Six things to do next")[2].partition("\n## ")[0]
+def test_the_readme_has_seven_things_to_do_next_each_with_a_command_and_a_link():
+    section = text("README.md").partition("## Seven things to do next")[2].partition("\n## ")[0]
     things = re.split(r"^\*\*", section, flags=re.M)[1:]
-    assert len(things) == 6
+    assert len(things) == 7
     for thing in things:
         assert re.search(r"^    snakemake ", thing, re.M) and re.search(r"\]\(docs/", thing)
     assert len(text("README.md").splitlines()) <= 130

@@ -19,7 +19,8 @@ from weight_atlas.reporting.claims import claims
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-BY_LEVEL = ("steps", "features", "accuracies", "parameters")  # parts of documents that name experiments or levels
+NAMING = ("levels", "experiments")  # options that name levels or experiments
+BY_LEVEL = ("steps", "features", "accuracies")  # parts of documents that name experiments or levels
 LABELLED = ("where", "to", "exclude", "beyond", "reference")  # keys that hold rules {axis: label or labels}
 
 
@@ -94,19 +95,30 @@ def told_otherwise(value, words):
 def by_level(content, words):
     """What a document reports or claims, with the words in those parts that name experiments, axes or levels."""
     if isinstance(content, list):
-        return [by_level(claim, words) for claim in content]
+        return [
+            claim | {"parameters": {key: parameter(key, value, words) for key, value in claim["parameters"].items()}}
+            if "parameters" in claim
+            else claim
+            for claim in content
+        ]
     return {key: told_otherwise(value, words) if key in BY_LEVEL else value for key, value in content.items()}
+
+
+def parameter(key, value, words):
+    """A parameter of a claim: the word of an experiment, of an axis, or of a level or several."""
+    kinds = {"experiment": "experiments", "against": "experiments", "axis": "axes", "other": "axes"}
+    change = words[kinds.get(key, "levels")]
+    return [change.get(one, one) for one in value] if isinstance(value, list) else change.get(value, value)
 
 
 def chapter_otherwise(chapter: dict, words) -> dict:
     """A chapter with the words of its experiments, in the options of its parts too; parts are named by the registry."""
 
     def part(called):
-        return (
-            {name: told_otherwise(options, words) for name, options in called.items()}
-            if isinstance(called, dict)
-            else called
-        )
+        if isinstance(called, str):
+            return called
+        [(name, options)] = called.items()
+        return {name: {key: told_otherwise(one, words) if key in NAMING else one for key, one in options.items()}}
 
     questions = []
     for question in chapter["questions"]:

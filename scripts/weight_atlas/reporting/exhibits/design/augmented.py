@@ -104,7 +104,7 @@ def opened(tables: Tables, experiment: Experiment) -> Augmented:
     controls = {level: other for level in axis.levels if (other := control(level, trainings))}
     made = []
     for family, own in rows.groupby("family", sort=False):
-        levels = {str(level): part for level, part in own.groupby(axis.name)}
+        levels = {str(level): part for level, part in own.groupby(axis.name, sort=False)}
         for level in axis.levels:
             against = {REFERENCE: axis.reference, CONTROL: controls.get(level)}
             for kind, other in against.items():

@@ -367,6 +367,7 @@ def _lines(axes: Axes, study: Factorial, rows: pd.DataFrame, one: str, other: st
     scale, (low, high) = study.outcome.scale, study.outcome.bounds
     seeds = rows.groupby([one, other, "seed"])["value"].mean().reset_index()
     data = stats.summarise(seeds, [one, other], "value")
+    data = data.sort_values([one, other], key=lambda own: own.map(list(study.factors[str(own.name)]).index))
     lines, places = _some(study.factors[one]), study.factors[other]
     for at, (level, colour) in enumerate(zip(lines, style.colours(len(lines)), strict=True)):
         own = data[data[one] == level].set_index(other).reindex(places).dropna(subset="mean")

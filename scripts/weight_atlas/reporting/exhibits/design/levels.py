@@ -128,7 +128,7 @@ def against(axis: Axis, outcome: Outcome, own: pd.DataFrame, there: set[str]) ->
     """
     if axis.after:
         return {level: other for level, other in axis.after.items() if {level, other} <= there}
-    means = own.groupby(axis.name)["value"].mean() * (outcome.better or 1)
+    means = own.groupby(axis.name, sort=False)["value"].mean() * (outcome.better or 1)
     best = str(means.idxmax()) if axis.is_numeric and outcome.better else axis.reference
     return {level: best for level in axis.levels if level != best and level in means.index} if best in means else {}
 
