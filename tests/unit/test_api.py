@@ -1,4 +1,4 @@
-"""Results in a notebook: `wa.cells`, `table`, `load` and `images`, the README's example and the notebook."""
+"""Results in a notebook: its five functions, the README's example and the notebook."""
 
 import json
 import math
@@ -100,6 +100,31 @@ def test_of_several_cells_that_fit_the_one_in_the_grid_is_taken(finished):
         found = wa.load(wanted, epoch=0, root=finished.root).state_dict()
         kept = load_file(finished.root / f"results/cells/{roles[role]}/seeds_0-2/snapshots/seed0/epoch_0.safetensors")
         assert all(np.array_equal(tensor.numpy(), kept[name]) for name, tensor in found.items())
+
+
+# --------------------------------------------------------------------------------------- exhibits of the report
+
+
+def test_an_exhibit_has_the_numbers_and_the_words_of_the_report(finished):
+    [made] = wa.exhibits("movement", root=finished.root)
+    folder = finished.root / "results/tiny/figures/dynamics"
+    assert schema.frame_text(made.data) == (folder / "movement.csv").read_text(encoding="utf-8")
+    told = store.read_json(folder / "exhibits.json")["exhibits"]
+    [entry] = [one for one in told if one["name"] == "movement"]
+    assert made.figure is not None and (made.title, made.alt) == (entry["title"], entry["alt"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"which": "movment"}, "no function is called 'movment'; did you mean 'movement'?"),
+        ({"which": "movement", "study": "dynamic"}, "no study 'dynamic'; there are: dynamics"),
+    ],
+)
+def test_what_is_no_exhibit_is_refused(finished, asked, message):
+    with pytest.raises(ValueError) as error:
+        wa.exhibits(**asked, root=finished.root)
+    assert str(error.value) == message
 
 
 # ------------------------------------------------------------------------------------------------- its images

@@ -283,7 +283,7 @@ def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported
         intervals("Lines", data),
         levels.told_by(shown) if reported else "",
         f"Differences are paired by seed ({grid.seeds(own)}), with 95 % Student t intervals; filled where q < "
-        f"{marks.LEVEL}: p corrected by Benjamini and Hochberg for all {plural(len(shown.differences), 'difference')}."
+        f"{marks.LEVEL}: {_corrected(len(shown.differences))}."
         if own
         else "",
         "The scale is logarithmic." if shown.axis.is_numeric and is_wide(shown.axis) else "",
@@ -293,6 +293,10 @@ def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported
         shortfall(shown.found),
     ]
     return " ".join(filter(None, parts))
+
+
+def _corrected(tests: int) -> str:
+    return f"p corrected by Benjamini and Hochberg for all {tests} differences" if tests > 1 else "the p of one test"
 
 
 def alt(shown: Levels, families: Sequence[str]) -> str:
