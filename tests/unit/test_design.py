@@ -8,6 +8,7 @@ import scipy.stats
 from tests.unit.designs import EPOCHS, GRID, made
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import answers, courses, figures, grid, levels, numbers, outcomes
+from weight_atlas.reporting.exhibits.runs import runs
 from weight_atlas.shapes import OUTCOMES
 from weight_atlas.vocabulary import Protocol
 
@@ -396,3 +397,22 @@ def test_the_gap_is_train_less_test_at_the_last_epoch(sized):
     assert found.loc["16", "mean"] == pytest.approx(0.15) and found.loc["64", "n"] == 2
     [told] = courses.gap_answer(sized.tables, sized.only)
     assert told.startswith("The gap at the last epoch is widest with 16, 15.0 points (all 3 seeds equal)")
+
+
+# ------------------------------------------------------------------------------------------- many cells
+
+
+def test_the_accuracies_of_many_cells_are_a_distribution_with_its_ends_named(tmp_path):
+    levels = {f"level{at}": {"training": {"batch_size": 8 + at}} for at in range(60)}
+    places = {name: (at * 7) % 60 for at, name in enumerate(levels)}  # in another order than the config's
+    study = made(tmp_path, {"grid": GRID, "vary": {"batch": levels}}, lambda row, _: 0.3 + 0.01 * places[row["batch"]])
+    [found] = runs.accuracy(study.tables)
+    assert found.figure.get_size_inches()[1] < 0.27 * 20.4 + 1.5, "as tall as 20 rows"
+    [axes] = found.figure.axes
+    best, worst = max(places, key=places.get), min(places, key=places.get)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == [best, worst]
+    assert "Of 60 cells a panel shows the distribution" in found.caption
+    assert found.data["cell_id"].nunique() == 60
+    heights = dict(zip(found.data["cell_id"], found.data["mean"], strict=False))
+    shown = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert sorted(shown) == pytest.approx(sorted(100 * mean for mean in heights.values()))

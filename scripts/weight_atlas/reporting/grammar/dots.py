@@ -1,5 +1,6 @@
 """The plot with one row a cell: dots with intervals or bars, a panel a network and data set, n of N at the right."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,21 +17,33 @@ from weight_atlas.reporting.grammar.tables import Tables
 Counts = Any  # a row, or the sum, of Tables.status()
 
 ROW = 0.27
+MOST = 20  # rows of a panel that have a name and a height of their own
 NEVER = "never learnt"  # what is said of replicates that classify no better than always naming the largest class
 
 
-def rows(tables: Tables, xlabel: str, row: float = ROW) -> "tuple[Figure, Rows]":
+def rows(tables: Tables, xlabel: str, row: float = ROW, by: pd.DataFrame | None = None) -> "tuple[Figure, Rows]":
     """A figure with one panel a network and data set and in it one row a cell: (figure, Rows).
 
-    row is the height of a row in inches.
+    row is the height of a row in inches. by: cell_id and mean, what the rows of a panel with more than MOST of them
+    are ordered by, the largest first: it shows a distribution, and names the cells at its ends.
     """
     strips = panels.strips(tables, tables.cells)
-    labels = {network: list(dict.fromkeys(tables.where(network=network)["label"])) for network, _ in strips}
-    heights = [row * (len(labels[network]) + 0.4) for network, _ in strips]
+    labels = {network: _labels(tables, network, by) for network, _ in strips}
+    heights = [row * (min(len(labels[network]), MOST) + 0.4) for network, _ in strips]
     fig, axes = panels.layout(strips, heights, 0.75, sharey=True)
     for key in panels.lowest(strips):
         axes[key].set_xlabel(xlabel)
     return fig, Rows(tables, axes, labels)
+
+
+def _labels(tables: Tables, network: str, by: pd.DataFrame | None) -> list[str]:
+    """The rows of a network's panels from the top: in the config's order, of many in that of their means."""
+    own = tables.where(network=network)
+    names = list(dict.fromkeys(own["label"]))
+    if len(names) <= MOST or by is None:
+        return names
+    means = own.merge(by[["cell_id", "mean"]], on="cell_id", how="left").groupby("label")["mean"].mean()
+    return sorted(names, key=means.fillna(-math.inf).__getitem__, reverse=True)
 
 
 class Rows:
@@ -41,11 +54,19 @@ class Rows:
         for (network, _), one in axes.items():
             names = labels[network]
             one.set_ylim(len(names) - 0.4, -0.6)
-            one.set_yticks(range(len(names)), names if tables.axes else [""] * len(names))
+            shown = range(len(names)) if len(names) <= MOST else (0, len(names) - 1)
+            one.set_yticks(list(shown), [names[at] if tables.axes else "" for at in shown])
             one.grid(axis="y", visible=False)
             one.spines["left"].set_visible(False)
-            for at in range(1, len(names), 2):
+            for at in range(1, len(names), 2) if len(names) <= MOST else ():
                 one.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
+
+    @property
+    def crowd(self) -> str:
+        """A sentence on panels with more than MOST rows; empty without any."""
+        most = max(map(len, self.labels.values()))
+        what = f"Of {most} cells a panel shows the distribution, the largest mean first, and names those at its ends"
+        return f"{what}; the table has all." if most > MOST else ""
 
     def places(self) -> Iterator[tuple[Any, Axes, int]]:
         """(cell row of `tables.cells` as a named tuple, its Axes, its vertical position), cell by cell."""
@@ -72,9 +93,11 @@ class Rows:
                 axes.set_xlim(low, high)
 
     def counts(self) -> None:
-        """n of N beside every row, with what became of replicates that did not finish (in the row where none did)."""
+        """n of N beside the rows of a panel with few, with what became of replicates that did not finish."""
         status = self.tables.status()
         for cell, axes, at in self.places():
+            if len(self.labels[cell.network]) > MOST:
+                continue
             of = status.loc[cell.cell_id]
             short = not whole(of)
             beside = axes.get_yaxis_transform()

@@ -197,7 +197,7 @@ def summary(tables):
     absolute = data[(data["quantity"] == "mean_absolute") & (data["kind"] == "activations")].dropna(subset="mean")
     if absolute.empty:
         raise NothingToShow("features.csv has no defined correlation.")
-    fig, rows = dots.rows(tables, "correlation", row=0.3)
+    fig, rows = dots.rows(tables, "correlation", 0.3, absolute)
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
     for place, (quantity, words) in enumerate(QUANTITIES.items()):
         for kind in kinds:
@@ -221,5 +221,5 @@ def summary(tables):
     if constant:
         caption += f"{constant:,} features (all replicates together) are constant: no correlation, not averaged in. "
     alt = f"Dot plot. {extremes(tables, absolute, 'The mean absolute correlation of activations', three)}"
-    caption = (caption + shortfall(tables)).strip()
+    caption = f"{caption}{rows.crowd} {shortfall(tables)}".strip()
     return [Exhibit("feature-correlation-summary", "Correlation of features by cell", caption, alt, data, fig)]

@@ -52,7 +52,7 @@ def accuracy(tables):
     data = accuracy_means(tables)
     data[["low", "high"]] = data[["low", "high"]].clip(0, 1)
     present = [name for name in PROTOCOLS if name in set(data["protocol"])]
-    fig, rows = dots.rows(tables, "accuracy (%)")
+    fig, rows = dots.rows(tables, "accuracy (%)", by=data[data["protocol"] == present[0]])
     for place, name in enumerate(present):
         words, marker, colour = PROTOCOLS[name]
         shift = 0.24 * (place - (len(present) - 1) / 2)
@@ -73,7 +73,7 @@ def accuracy(tables):
         "documents do so). "
         + ("Each data set has its own scale. " if tables.cells["dataset"].nunique() > 1 else "")
         + ("An interval that would pass 100 % is cut there. " if (data["high"] == 1).any() else "")
-        + f"{beside.sentences(tables)} {shortfall(tables)}"
+        + f"{beside.sentences(tables)} {rows.crowd} {shortfall(tables)}"
     )
     return [Exhibit("accuracy", "Test accuracy", " ".join(caption.split()), accuracy_alt(tables, data), data, fig)]
 

@@ -64,13 +64,15 @@ def shares(tables):
 def unchanged(tables):
     """Stacked bars of the classes, a row a cell; [Exhibit]."""
     data = shares(tables)
-    fig, rows = dots.rows(tables, "share of parameters (%)", row=0.25)
+    fig, rows = dots.rows(tables, "share of parameters (%)", 0.25, data.rename(columns={"unchanged": "mean"}))
     by_cell = data.set_index("cell_id")
     for cell, axes, at in rows.places():
         if cell.cell_id not in by_cell.index:
             continue
         row = by_cell.loc[cell.cell_id]
         stack(axes, at, row, 0.66)
+        if rows.crowd:
+            continue
         if row["high"] - row["low"] > VISIBLE:
             axes.plot([row["low"] * 100, row["high"] * 100], [at, at], color=style.INK, linewidth=1.4)
         text = axes.text(98, at, style.percent(row["unchanged"]), ha="right", va="center", fontsize=9, color=style.INK)
@@ -90,7 +92,7 @@ def unchanged(tables):
     if (data["taps"] - data["structural"] > 1e-9).any():
         caption += "In some runs structural weights changed: something else than a gradient, weight decay, moves them. "
     caption += residues(data)
-    caption = (caption + shortfall(tables)).strip()
+    caption = f"{caption}{rows.crowd} {shortfall(tables)}".strip()
     return [Exhibit("unchanged", "Exactly unchanged parameters", caption, unchanged_alt(tables, data), data, fig)]
 
 
