@@ -7,10 +7,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from weight_atlas import schema, store
-from weight_atlas.plan import commands, study
+from weight_atlas.plan import commands
 
 
 def main() -> int:
@@ -25,18 +24,8 @@ def main() -> int:
     rows = plan.rows()
     columns = schema.header("cells", list(dict.fromkeys(key for row in rows for key in row)))
     schema.write(args.cells, "cells", ([row.get(name, "") for name in columns] for row in rows), header=columns)
-    store.write_json(args.resolved, describe(plan) | {"command": args.command, "retry": args.retry})
+    store.write_json(args.resolved, plan.resolved | {"command": args.command, "retry": args.retry})
     return 0
-
-
-def describe(plan: study.Plan) -> dict[str, Any]:
-    """The config with its defaults filled in, and the studies that it asks for."""
-    config = plan.config.model_dump(mode="json")
-    config["asked"] = plan.config.asked
-    config["experiments"] = [experiment.json for experiment in plan.experiments]
-    titles = {label: dataset.title or label for label, dataset in plan.config.datasets.items()}
-    config["titles"] = {data.dataset_id: titles[data.label] for data in plan.datasets.values()}
-    return config
 
 
 if __name__ == "__main__":

@@ -239,7 +239,7 @@ def test_every_number_of_a_document_is_printed_where_the_entry_says(tour):
         texts = [said.get(entry.get("claim"), ""), reported(entry) if "exhibit" in entry else ""]
         texts += listed(results.fact(entry["study"], entry["facts"])) if "facts" in entry else []
         for own in exhibits:
-            texts += pd.read_csv(own["folder"] / own["csv"], dtype=str).stack().tolist()
+            texts += pd.read_csv(own["folder"] / own["csv"], dtype=str, keep_default_na=False).stack().tolist()
         if lacking := [text for text in listed(entry.get("printed")) if not any(text in where for where in texts)]:
             wrong[entry["id"]] = lacking
     assert not wrong

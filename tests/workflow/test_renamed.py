@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import cells
 import collect
 from weight_atlas import cell_table, schema, store
 from weight_atlas.plan import chapters
@@ -150,7 +149,7 @@ def world(tour, tmp_path_factory):
         header = schema.header("cells", list(dict.fromkeys(key for row in rows for key in row)))
         lines = ([row.get(name, "") for name in header] for row in rows)
         schema.write(folder / "cells.csv", "cells", lines, header=header)
-        store.write_json(folder / "config.json", cells.describe(plan))
+        store.write_json(folder / "config.json", plan.resolved)
         measures = [tour / "measures" / group for group in plan.groups]
         cards = sorted(Path("data").glob("*.json"))
         collect.collect(cell_table.read(folder / "cells.csv"), measures, cards, folder / "tables")

@@ -294,6 +294,17 @@ class Plan:
         """What the weights files to prepare are made from, by id."""
         return {cell.weights.weights_id: cell.weights.spec for cell in self.cells.values() if cell.weights}
 
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """`config.json`: the config with its defaults filled in, the studies that it asks for, what their experiments
+        ask, and the titles of the data sets."""
+        config = self.config.model_dump(mode="json")
+        config["asked"] = self.config.asked
+        config["experiments"] = [experiment.json for experiment in self.experiments]
+        titles = {label: dataset.title or label for label, dataset in self.config.datasets.items()}
+        config["titles"] = {data.dataset_id: titles[data.label] for data in self.datasets.values()}
+        return config
+
     def rows(self) -> list[dict[str, Any]]:
         """`cells.csv`: one row per study and cell."""
         rows = []
