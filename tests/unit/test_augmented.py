@@ -199,7 +199,8 @@ def test_no_axis_that_changes_images(tmp_path):
             part(found.tables, found.only)
 
 
-def test_examples_are_changed_as_training_changes_them(plain, tmp_path):
+def test_examples_are_changed_as_training_changes_them(plain, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where no data set was prepared
     path = tmp_path / "digits.safetensors"
     images = np.zeros((20, 1, 8, 8), np.uint8)
     labels = np.arange(20) % 10

@@ -434,8 +434,12 @@ def test_the_closure_of_the_trainer_leaves_out_what_it_does_not_need():
     assert not [file for file in trainer if "/plan/" in file or "/reporting/" in file or "/analysis/" in file]
     assert "weight_atlas/networks/architectures/resnet18.py" not in trainer
     assert "weight_atlas/networks/architectures/_vgg.py" in code.closure("weight_atlas/networks/architectures/vgg19.py")
-    for command in ("draw.py", "render.py", "collect.py", "measure.py"):
+    for command in ("render.py", "collect.py", "measure.py"):
         assert not [file for file in code.closure(command) if "/training/" in file]
+    drawn = {file for file in code.closure("draw.py") if "/training/" in file}
+    assert drawn == {"weight_atlas/training/__init__.py", "weight_atlas/training/augment.py"}, (
+        "examples of changed images"
+    )
     assert "weight_atlas/analysis/prune_snapshots.py" in code.closure(
         "prune_snapshots.py"
     ) and "prune_snapshots.py" not in code.closure("measure.py", "train.py")
@@ -810,7 +814,7 @@ def test_another_measure_takes_its_own_groups_again_alone():
         convnets = config["definitions"]["convnets"]
         parts = {f"part-{number}": part for number, part in enumerate(convnets["experiments"].values())}
         parts["part-3"] = parts["part-3"] | {"measure": extra}
-        definitions = {"other": convnets | {"experiments": parts}}
+        definitions = {"other": convnets | {"experiments": parts, "document": None}}
         made = study.Plan(config | {"definitions": definitions}, Path("nowhere"))
         wildcards = {group: SimpleNamespace(group=group) for group in made.groups}
         layouts.append({group: jobs.Jobs(made, "scripts").group_layout(each) for group, each in wildcards.items()})

@@ -121,7 +121,7 @@ def test_exhibits_are_as_pandas_writes_them_but_for_formulas():
 def test_the_page_and_latex_show_the_text_itself(tmp_path):
     source = Source(["weight_atlas.one"], ["cells.csv"])
     data = pd.DataFrame({"name": ["-f", "=1"], "value": [-0.5, 2]})
-    exhibit.write(tmp_path, "first", "First", [exhibit.Exhibit("x", "x", "x", "x", data, source=source)], {}, [])
+    exhibit.write(tmp_path, [exhibit.Exhibit("x", "x", "x", "x", data, source=source)], {}, [])
     assert (tmp_path / "x.csv").read_text() == "name,value\n'-f,-0.5\n'=1,2\n"
     shown = render._rows_of({"csv_path": tmp_path / "x.csv", "columns": ["name", "value"]})
     assert shown["rows"] == [["-f", "-0.5"], ["=1", "2"]]
