@@ -8,6 +8,7 @@ from weight_atlas.reporting.claims.scopes import outside, ruled, settled
 from weight_atlas.reporting.exhibits.design import effects, grid, staged
 from weight_atlas.reporting.exhibits.design.factorial import combination
 from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.words import q_words
 
 HANDMADE = 0.6916222  # of claim 004-1
 LITTLE = 0.03  # a gain of at most so much is little, for claim 004-7
@@ -67,7 +68,7 @@ def tested(line, words):
     if line is None:
         return f"{words}: no test, for lack of replicates."
     ratio, omega = style.number(line["F"], 3), style.number(line["omega"], 2)
-    return f"{words}: F {ratio}, {effects.q_words(line['q'])}, partial ω² {omega}."
+    return f"{words}: F {ratio}, {q_words(line['q'])}, partial ω² {omega}."
 
 
 def by_level(rows, axis):

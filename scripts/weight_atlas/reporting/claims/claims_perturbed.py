@@ -8,10 +8,11 @@ from weight_atlas.reporting.exhibits.perturbed import families, paths
 from weight_atlas.reporting.exhibits.perturbed.amplification import factor
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP, SAME
 from weight_atlas.reporting.exhibits.perturbed.perturbed_answers import distortions, flips, mirrored, walled
-from weight_atlas.reporting.exhibits.runs.runs import plural, whose
+from weight_atlas.reporting.exhibits.runs.runs import whose
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import as_row
+from weight_atlas.reporting.grammar.words import plural
 
 EQUAL = 0.01  # distances whose ratio is within this of 1 are the same
 ALIKE = 0.05  # or within this, where the 95 % interval of their ratio holds 1

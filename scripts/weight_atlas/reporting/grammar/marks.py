@@ -1,12 +1,14 @@
-"""Marks that know no measure: dots with intervals, differences as a forest, bands behind rows; and their legend."""
+"""Marks that know no measure: dots with intervals, bands, differences as a forest, shaded rows; and their legend."""
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from weight_atlas.reporting.grammar import style
 
@@ -58,6 +60,34 @@ def forest(axes: Axes, row: Row, at: float, scale: float = 1.0, colour: str = "b
     label = f"q < {LEVEL}" if clear else f"q ≥ {LEVEL}, or no test"
     axes.plot(row["mean"] * scale, at, "o", color=colour, markerfacecolor=colour if clear else "white", markersize=5,
               zorder=3, label=label, linestyle="")  # fmt: skip
+
+
+def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, shade: bool = True, **look: Any) -> None:
+    """Means as a line with their intervals shaded in its colour.
+
+    Parameters
+    ----------
+    axes : Axes
+    frame : DataFrame
+        With mean, low and high, ordered by the column `across`.
+    across : str
+        What lies on the horizontal axis.
+    scale : float
+        What the numbers are multiplied by.
+    shade : bool
+        Whether the intervals are drawn.
+    **look
+        Of Axes.plot: label, color, linestyle, marker.
+    """
+    (line,) = axes.plot(frame[across], frame["mean"] * scale, **look)
+    if shade:
+        low, high = frame["low"] * scale, frame["high"] * scale
+        axes.fill_between(frame[across], low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+
+
+def entry(label: str, **look: Any) -> Line2D:
+    """An entry of a legend that no single mark stands for: a colour, a dash or a marker on its own."""
+    return Line2D([], [], label=label, **{"color": style.QUIET} | look)
 
 
 def shade(panels: Iterable[Axes], count: int) -> None:

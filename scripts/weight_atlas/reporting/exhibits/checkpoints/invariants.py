@@ -11,8 +11,9 @@ from weight_atlas.reporting.exhibits.checkpoints.checkpoints import (
     points,
     shown,
 )
-from weight_atlas.reporting.exhibits.runs.runs import plural, shortfall
+from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.words import plural
 
 
 def invariants(tables):

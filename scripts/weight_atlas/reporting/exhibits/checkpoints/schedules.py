@@ -6,11 +6,12 @@ from matplotlib.lines import Line2D
 
 from weight_atlas import stats
 from weight_atlas.reporting.exhibits.checkpoints.checkpoints import CUSTOM, PRELOAD, families, models, named, points
-from weight_atlas.reporting.exhibits.runs.runs import mean_text, plural, shortfall
+from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.tables import as_row, last
+from weight_atlas.reporting.grammar.words import mean_text, plural
 
 # The columns of the document's Tables 1 and 2, in order: name in metrics.csv -> heading, digits behind the point.
 COLUMNS = {

@@ -8,10 +8,10 @@ from weight_atlas import stats
 from weight_atlas.reporting.exhibits.design import grid, levels, sweep
 from weight_atlas.reporting.exhibits.design.grid import Row
 from weight_atlas.reporting.exhibits.design.levels import Levels
-from weight_atlas.reporting.exhibits.runs.runs import plural
 from weight_atlas.reporting.grammar.dots import NEVER
 from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import plural
 from weight_atlas.shapes import Experiment
 
 NAMED = 3  # levels that a sentence names

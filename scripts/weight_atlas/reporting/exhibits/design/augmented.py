@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from weight_atlas import store
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.design.effects import MOST, enumerated, records
-from weight_atlas.reporting.exhibits.design.grid import Row, chance, label, prefix
-from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, mean_text, of_asked, plural, shortfall
+from weight_atlas.reporting.exhibits.design.effects import MOST, records
+from weight_atlas.reporting.exhibits.design.grid import Row, label, prefix
+from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, of_asked, shortfall
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.reporting.grammar.tables import Tables, joined
+from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural
 from weight_atlas.settings import Augmentation, Training
 from weight_atlas.shapes import Axis, Experiment
 
@@ -212,10 +213,8 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         row |= {heading: mean_text(mean, 100, 1) if mean["n"] else "none" for heading, mean in means.items()}
         for kind in (REFERENCE, CONTROL):
             one = shown.difference(family, "best_valid", level, kind)
-            there = one is not None and one["n"] > 0
-            row |= {f"to the {kind}": mean_text(one, 100, 1) if there else "", f"q, {kind}": ""}
-            if one is not None:
-                row[f"q, {kind}"] = chance(one["q"])
+            row |= {f"to the {kind}": mean_text(one, 100, 1) if one and one["n"] else ""}
+            row |= {f"q, {kind}": chance(one["q"]) if one else ""}
         made.append(row)
     frame = pd.DataFrame(made)
     hidden = {"done": whole(status.sum())} | dict.fromkeys((f"to the {CONTROL}", f"q, {CONTROL}"), not shown.controls)

@@ -12,23 +12,18 @@ from matplotlib.patches import Patch
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.design.grid import chance, label, prefix
-from weight_atlas.reporting.exhibits.runs.runs import plural
+from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
+from weight_atlas.reporting.grammar.words import chance, enumerated, plural, q_words
 from weight_atlas.shapes import Experiment
 
 # The outcomes of anova.csv in words.
 OUTCOMES = {"valid_accuracy": "validation accuracy", "accuracy": "test accuracy", "gap": "train − test"}
 MOST = 20  # rows of a figure
-
-
-def enumerated(words: Sequence[str]) -> str:
-    """ "alpha, lambda and dropout"."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def records(frame: pd.DataFrame) -> list[grid.Row]:
@@ -46,12 +41,6 @@ def omit(tables: Tables, text: str) -> None:
 def word(term: str) -> str:
     """A term of the analysis in words: "alpha × dropout"."""
     return term.replace(":", " × ")
-
-
-def q_words(value: float) -> str:
-    """ "q = 0.013", "q < 0.001" of a corrected probability; empty where there is no test."""
-    text = chance(value)
-    return text and f"q < {text[1:]}" if text.startswith("<") else f"q = {text}"
 
 
 def analysis(tables: Tables) -> pd.DataFrame:

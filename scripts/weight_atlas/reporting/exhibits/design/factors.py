@@ -10,11 +10,11 @@ from matplotlib.lines import Line2D
 
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.effects import MOST, records
-from weight_atlas.reporting.exhibits.design.grid import chance
-from weight_atlas.reporting.exhibits.runs.runs import WORDS, mean_text, plural
+from weight_atlas.reporting.exhibits.runs.runs import WORDS
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import chance, mean_text, plural
 
 ROW = 0.2
 

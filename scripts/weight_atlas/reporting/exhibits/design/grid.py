@@ -12,6 +12,7 @@ from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
 from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.tables import Tables, as_row, last
+from weight_atlas.reporting.grammar.words import points
 from weight_atlas.shapes import Experiment
 from weight_atlas.stats import MeanTest
 from weight_atlas.vocabulary import Kind
@@ -138,12 +139,6 @@ def plain(rate: float) -> str:
     return f"{rate:.10f}".rstrip("0").rstrip(".")
 
 
-def points(share: float, digits: int = 1) -> str:
-    """A difference of accuracies in percentage points: "+1.2", "−0.3", "0.0"."""
-    text = f"{share * 100:+.{digits}f}"
-    return text[1:] if not float(text) else text.replace("-", "−")
-
-
 def amount(row: Mapping[str, Any], digits: int = 1, unit: str = " points") -> str:
     """ "+1.2 points [0.8, 1.6]" of a dict with mean, low, high; "no interval" where there is one seed."""
     if not row["n"]:
@@ -187,10 +182,3 @@ def label(experiment: Experiment) -> str:
 def prefix(experiment: Experiment) -> str:
     """What the names of its exhibits begin with."""
     return f"{slug(experiment.name or experiment.study)}"
-
-
-def chance(p: float) -> str:
-    """A probability: "0.013", "<0.001", empty where there is no test."""
-    if np.isnan(p):
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"

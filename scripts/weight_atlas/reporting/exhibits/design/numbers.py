@@ -8,13 +8,13 @@ import pandas as pd
 from weight_atlas.plan.shapes import leaves
 from weight_atlas.reporting.exhibits.design import grid, levels
 from weight_atlas.reporting.exhibits.design.figures import compared_as
-from weight_atlas.reporting.exhibits.design.grid import chance
 from weight_atlas.reporting.exhibits.design.levels import Levels
-from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, WORDS, mean_text, of_asked, shortfall
+from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, WORDS, of_asked, shortfall
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import chance, mean_text
 from weight_atlas.shapes import Experiment
 
 MORE = {"train_accuracy": "train", "gap": "gap"}  # of `grid.reached`, beside the protocols

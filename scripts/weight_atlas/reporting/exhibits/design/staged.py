@@ -9,23 +9,16 @@ from matplotlib.lines import Line2D
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.design.effects import MOST, enumerated, records
+from weight_atlas.reporting.exhibits.design.effects import MOST, records
 from weight_atlas.reporting.exhibits.design.grid import Row, prefix
 from weight_atlas.reporting.exhibits.design.starts import start
 from weight_atlas.reporting.exhibits.runs import course as courses
-from weight_atlas.reporting.exhibits.runs.runs import (
-    HEADINGS,
-    PROTOCOLS,
-    intervals,
-    mean_text,
-    of_asked,
-    plural,
-    shortfall,
-)
+from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, PROTOCOLS, intervals, of_asked, shortfall
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
+from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, points
 from weight_atlas.settings import Settings
 from weight_atlas.shapes import Experiment
 
@@ -84,7 +77,7 @@ def course(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         for epoch, own in jumps[jumps["curve"] == name].groupby("epoch"):
             for axes in panels:
                 axes.axvline(float(str(epoch)) - 0.5, color=style.INK, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
-            change = grid.points(grid.interval(own["valid_jump"])["mean"])
+            change = points(grid.interval(own["valid_jump"])["mean"])
             beside: dict[str, Any] = {"transform": panels[0].get_xaxis_transform(), "ha": "right", "va": "bottom"}
             panels[0].text(float(str(epoch)) - 0.6, 0.02, f"{change} points", fontsize=9, **beside)
 

@@ -6,12 +6,13 @@ from matplotlib.patches import Patch
 
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import ADD, FLIP, REPEATED
-from weight_atlas.reporting.exhibits.runs.runs import intervals, mean_text, plural
+from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.exhibits.weights.norms import cosine
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
 from weight_atlas.reporting.grammar.tables import PUBLISHED
+from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.stats import summarise
 
 # The quantities of a flip: column of `families.journeys` -> (symbol, words, colour).

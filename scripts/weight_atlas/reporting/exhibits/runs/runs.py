@@ -1,12 +1,11 @@
 """Exhibits on how the runs ended: test accuracy by cell, and the same as a table."""
 
-import math
-
 import pandas as pd
 
 from weight_atlas.reporting.exhibits.runs import beside
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.vocabulary import Protocol
 
 # protocol -> (words, marker, colour)
@@ -143,23 +142,6 @@ def sources(tables):
     return accuracy_table(tables.sources, "sources", "Source cells, whose weights others start from")
 
 
-def mean_text(row, scale=1.0, decimals=None, digits=4):
-    """ "98.3 ± 1.2" of a row with mean, low, high: the mean and half its interval; the mean alone where there is none.
-
-    decimals: of both; by default so many that the mean has so many significant `digits`. Half an interval that these
-    decimals would make 0 gets one significant digit.
-    """
-    mean, low, high = (float(row[column]) * scale for column in ("mean", "low", "high"))
-    if decimals is None:
-        power = math.floor(math.log10(abs(mean))) if mean and math.isfinite(mean) else 0
-        decimals = max(0, digits - 1 - power)
-    text = f"{mean:.{decimals}f}"
-    if math.isfinite(low):
-        reach = (high - low) / 2
-        text += f" ± {reach:.{decimals}f}" if reach == 0 or reach >= 0.5 * 10**-decimals else f" ± {style.short(reach)}"
-    return text.replace("-", "−")
-
-
 def of_asked(status):
     """ "3 of 3", or "1 of 3 (2 diverged, 1 never learnt)" from a row of Tables.status()."""
     text = f"{status['done']} of {status['asked']}"
@@ -215,8 +197,3 @@ def whose(cells):
     """ "lenet5 on digits and fashion": the networks and data sets of some rows."""
     networks, datasets = (" and ".join(dict.fromkeys(cells[column])) for column in ("network", "dataset"))
     return f"{networks} on {datasets}"
-
-
-def plural(count, noun):
-    """ "1 cell", "18 cells"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,10 +1,10 @@
 """A study in short: its cells and replicates, its best cells, and what became of the others."""
 
-from weight_atlas.reporting.exhibits.runs import runs
-from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name, plural
+from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name
 from weight_atlas.reporting.exhibits.transfer import transfer_tables
 from weight_atlas.reporting.grammar.dots import fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.exhibit import NothingToShow
+from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.vocabulary import TRANSFERRED, Kind
 
 
@@ -87,7 +87,7 @@ def best_cells(tables):
                 "cell_id": top["cell_id"],
                 "cell": name,
                 **{column: top[column] for column in ("mean", "low", "high", "n", "of")},
-                "words": f"{runs.mean_text(top, 100, 1)} % on {dataset} ({name.removeprefix(f'{dataset}, ')})",
+                "words": f"{mean_text(top, 100, 1)} % on {dataset} ({name.removeprefix(f'{dataset}, ')})",
             }
         )
     return found

@@ -2,11 +2,12 @@
 
 from matplotlib.lines import Line2D
 
-from weight_atlas.reporting.exhibits.runs.runs import plural, shortfall, with_cells
+from weight_atlas.reporting.exhibits.runs.runs import shortfall, with_cells
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import last
+from weight_atlas.reporting.grammar.words import plural
 from weight_atlas.stats import summarise
 
 SPLITS = {"train": "--", "valid": ":", "test": "-"}

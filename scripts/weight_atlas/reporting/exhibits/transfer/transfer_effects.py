@@ -5,7 +5,6 @@ import math
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from weight_atlas.reporting.exhibits.runs.runs import mean_text
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
 from weight_atlas.reporting.exhibits.transfer.segments import chance
 from weight_atlas.reporting.exhibits.transfer.transfer_curves import exhibit
@@ -13,6 +12,7 @@ from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.words import mean_text
 from weight_atlas.stats import summarise
 
 LEVEL = 0.05

@@ -4,21 +4,12 @@ import math
 
 import pandas as pd
 
-from weight_atlas.reporting.exhibits.runs.runs import (
-    counted,
-    everywhere,
-    half,
-    labels,
-    mean_text,
-    of_asked,
-    plural,
-    printed,
-    shortfall,
-)
+from weight_atlas.reporting.exhibits.runs.runs import counted, everywhere, half, labels, of_asked, printed, shortfall
 from weight_atlas.reporting.exhibits.weights.movement import steps
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import PUBLISHED, last
+from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.stats import summarise
 
 # heading -> measure of summary.csv

@@ -1,0 +1,83 @@
+"""Numbers and names as words of a sentence, a caption or a table: one function for each kind."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from weight_atlas.reporting.grammar import style
+
+
+def plural(count: int, noun: str) -> str:
+    """ "1 cell", "18 cells"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def enumerated(words: Sequence[str]) -> str:
+    """ "alpha, lambda and dropout"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def span(values: Iterable[float], text: Callable[[float], str] | None = None, digits: int = 3) -> str:
+    """ "0.31 to 0.35", or one number: the lowest and the highest of some values; "" where all are undefined.
+
+    text: how a number is written, by default with so many significant `digits`.
+    """
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return ""
+    written = text or partial(style.number, digits=digits)
+    low, high = written(min(known)), written(max(known))
+    return low if low == high else f"{low} to {high}"
+
+
+def shares(values: Iterable[float]) -> str:
+    """ "61.9 to 62.0 %", or one share: the lowest and the highest of some shares."""
+    low, to, high = span(values, style.percent).partition(" to ")
+    return f"{low.removesuffix(' %')}{to}{high}" if to else low
+
+
+def whole(values: Iterable[float]) -> str:
+    """ "3", or "2 to 3": the lowest and the highest of some whole numbers."""
+    return span(values, lambda value: str(int(value)))
+
+
+def points(share: float, digits: int = 1) -> str:
+    """A difference of accuracies in percentage points: "+1.2", "−0.3", "0.0"."""
+    return signed(share * 100, digits)
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign and so many decimals: "+0.123", "−0.040", "0.000"."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if not float(text) else text.replace("-", "−")
+
+
+def chance(p: float) -> str:
+    """A probability: "0.013", "<0.001", empty where there is no test."""
+    if math.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def q_words(value: float) -> str:
+    """ "q = 0.013", "q < 0.001" of a corrected probability; empty where there is no test."""
+    text = chance(value)
+    return text and f"q < {text[1:]}" if text.startswith("<") else f"q = {text}"
+
+
+def mean_text(row: Mapping[Any, Any], scale: float = 1.0, decimals: int | None = None, digits: int = 4) -> str:
+    """ "98.3 ± 1.2" of a row with mean, low, high: the mean and half its interval; the mean alone where there is none.
+
+    decimals: of both; by default so many that the mean has so many significant `digits`. Half an interval that these
+    decimals would make 0 gets one significant digit.
+    """
+    mean, low, high = (float(row[column]) * scale for column in ("mean", "low", "high"))
+    if decimals is None:
+        power = math.floor(math.log10(abs(mean))) if mean and math.isfinite(mean) else 0
+        decimals = max(0, digits - 1 - power)
+    text = f"{mean:.{decimals}f}"
+    if math.isfinite(low):
+        reach = (high - low) / 2
+        text += f" ± {reach:.{decimals}f}" if reach == 0 or reach >= 0.5 * 10**-decimals else f" ± {style.short(reach)}"
+    return text.replace("-", "−")
