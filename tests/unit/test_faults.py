@@ -11,7 +11,7 @@ from tests.conftest import tiny
 from tests.unit import results, told
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema, store
-from weight_atlas.faults import Fault, spared
+from weight_atlas.faults import Fault, NothingToShow, spared
 from weight_atlas.plan import measure_faults, outcome, spec
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting import registry, sections, telling
@@ -19,7 +19,7 @@ from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.exhibits import data
 from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import exhibit
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.reporting.grammar.tables import Tables
 

@@ -16,9 +16,9 @@ from tests.unit.cells import record, settings
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims import claims_vgg22
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.settings import Settings
 

@@ -7,9 +7,9 @@ import pytest
 from tests.unit import told
 from tests.unit.tables import complete, write_table
 from tests.unit.test_reporting import cell_table, opened, sample
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims import claims
 from weight_atlas.reporting.exhibits.weights import norms
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.source import name, note, recorded
 from weight_atlas.reporting.grammar.tables import Tables
 

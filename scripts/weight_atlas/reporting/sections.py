@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from weight_atlas.plan import spec
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import slug
 from weight_atlas.shapes import Experiment, Shape
 from weight_atlas.vocabulary import Kind
 
@@ -87,7 +88,7 @@ def _asked(experiments: list[Experiment]) -> Iterator[spec.Question]:
         for shape in experiment.shapes:
             if shape in SECTIONS:
                 words, exhibits, answer = SECTIONS[shape]
-                key = "-".join(filter(None, (experiment.name.lower().replace(".", "-").replace("+", "-"), shape)))
+                key = "-".join(filter(None, (slug(experiment.name), shape)))
                 axes = " and ".join(axis.name for axis in experiment.axes)
                 yield _question(key, heading or words.format(axes=axes), exhibits, answer, experiment.name)
                 heading = ""

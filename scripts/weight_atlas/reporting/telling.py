@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from weight_atlas.faults import spared
+from weight_atlas.faults import NothingToShow, spared
 from weight_atlas.plan import spec
 from weight_atlas.reporting import registry
 from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import dots
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import Source, recorded
 from weight_atlas.reporting.grammar.tables import AnyPath, Tables
 from weight_atlas.shapes import Experiment

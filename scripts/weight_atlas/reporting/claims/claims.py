@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from weight_atlas.faults import spared
-from weight_atlas.reporting.grammar.exhibit import NothingToShow, plain
+from weight_atlas.faults import NothingToShow, spared
+from weight_atlas.reporting.grammar.exhibit import plain
 from weight_atlas.reporting.grammar.source import recorded
 from weight_atlas.reporting.grammar.tables import PUBLISHED
 

@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Verdict
 from weight_atlas.reporting.claims.scopes import ruled
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.features import filters
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 
 ADAM = (0.01, 0.02)  # what Adam adds, of claim 003-3
 USE = 0.01  # a gain below a point is of no use, for claim 003-4

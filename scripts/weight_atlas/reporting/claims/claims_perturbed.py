@@ -3,6 +3,7 @@
 import pandas as pd
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.claims import ARTEFACT, CONTRADICTED, REPRODUCED, UNTESTED, Verdict
 from weight_atlas.reporting.exhibits.perturbed import families, paths
 from weight_atlas.reporting.exhibits.perturbed.amplification import factor
@@ -10,7 +11,6 @@ from weight_atlas.reporting.exhibits.perturbed.families import FLIP, SAME
 from weight_atlas.reporting.exhibits.perturbed.perturbed_answers import distortions, flips, mirrored, walled
 from weight_atlas.reporting.exhibits.runs.runs import whose
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import as_row
 from weight_atlas.reporting.grammar.words import plural
 

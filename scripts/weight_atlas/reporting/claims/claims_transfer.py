@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Scope, Verdict, shortcomings, told
 from weight_atlas.reporting.exhibits.transfer import segments
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
@@ -13,7 +14,6 @@ from weight_atlas.reporting.exhibits.transfer.answers import LEVEL, amount, mean
 from weight_atlas.reporting.exhibits.transfer.transfer_curves import alike
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, MARGIN, points, stretch
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import as_row
 
 DEEPEST = 10  # the document's last n

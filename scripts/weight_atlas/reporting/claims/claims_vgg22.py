@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.claims import (
     ARTEFACT,
     CONTRADICTED,
@@ -20,7 +21,6 @@ from weight_atlas.reporting.exhibits.checkpoints.checkpoints import CUSTOM, PREL
 from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENTS, likeness, signed
 from weight_atlas.reporting.exhibits.weights.statistics import MEASURES
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 
 MOST = 0.9  # the share from which on something is called consistent
 SMALL = 0.1  # a correlation of this magnitude is small (Cohen 1988), and so is a relative change of this size

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas.faults import spared
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note, recorded
+from weight_atlas.reporting.grammar.words import slug
 from weight_atlas.store import load_arrays, read_json
 from weight_atlas.vocabulary import SPLITS
 

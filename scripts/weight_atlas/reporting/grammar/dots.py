@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from weight_atlas.reporting.grammar import marks, panels, style
-from weight_atlas.reporting.grammar.marks import ABOVE as ABOVE
 from weight_atlas.reporting.grammar.panels import Panels
 from weight_atlas.reporting.grammar.tables import Tables
 

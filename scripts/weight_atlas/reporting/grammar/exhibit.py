@@ -18,7 +18,6 @@ from scipy.spatial import cKDTree
 
 from weight_atlas import schema
 from weight_atlas.faults import Fault, spared
-from weight_atlas.faults import NothingToShow as NothingToShow
 from weight_atlas.reporting.grammar import lettering, style
 from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.store import atomic_write, write_json

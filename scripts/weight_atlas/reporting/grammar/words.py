@@ -18,6 +18,12 @@ def enumerated(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def slug(label: str) -> str:
+    """A label as part of a file's name: lower case, letters, digits and single dashes."""
+    text = "".join(letter if letter.isalnum() else "-" for letter in label.lower())
+    return "-".join(part for part in text.split("-") if part)
+
+
 def span(values: Iterable[float], text: Callable[[float], str] | None = None, digits: int = 3) -> str:
     """ "0.31 to 0.35", or one number: the lowest and the highest of some values; "" where all are undefined.
 

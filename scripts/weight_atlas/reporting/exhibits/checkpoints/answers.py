@@ -3,10 +3,10 @@
 import numpy as np
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENTS, MATCHINGS, signed
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.words import plural
 
 # quantity of a model at the end -> words

@@ -5,11 +5,12 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.checkpoints.checkpoints import NORM, ROW, blocks, maps, named, shown
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 
 LEVEL = 0.05
 COEFFICIENTS = {"pearson": "Pearson", "spearman": "Spearman"}

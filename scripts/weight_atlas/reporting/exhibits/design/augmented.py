@@ -20,13 +20,12 @@ from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.effects import MOST, records
 from weight_atlas.reporting.exhibits.design.grid import Row, label, prefix
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, of_asked, shortfall
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural
+from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, slug
 from weight_atlas.settings import Augmentation, Training
 from weight_atlas.shapes import Axis, Experiment
 

@@ -15,11 +15,11 @@ from weight_atlas.reporting.exhibits.design.levels import Levels, read
 from weight_atlas.reporting.exhibits.design.outcomes import outcome
 from weight_atlas.reporting.exhibits.runs import course as curves
 from weight_atlas.reporting.exhibits.runs.runs import intervals, shortfall
-from weight_atlas.reporting.exhibits.runs.training import slug, unfinished
+from weight_atlas.reporting.exhibits.runs.training import unfinished
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import mean_text, plural
+from weight_atlas.reporting.grammar.words import mean_text, plural, slug
 from weight_atlas.shapes import Experiment
 
 LINES = 8  # levels of one panel

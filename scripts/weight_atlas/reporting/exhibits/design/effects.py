@@ -13,12 +13,11 @@ from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.grid import label, prefix
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import chance, enumerated, plural, q_words
+from weight_atlas.reporting.grammar.words import chance, enumerated, plural, q_words, slug
 from weight_atlas.shapes import Experiment
 
 # The outcomes of anova.csv in words.

@@ -20,12 +20,12 @@ from weight_atlas.reporting.exhibits.design.effects import records
 from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, of_asked, shortfall
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE, whole
+from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural
+from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, slug
 from weight_atlas.shapes import Experiment
 
 MOST = 20  # levels of a factor in a map, and labels on an axis

@@ -13,12 +13,11 @@ from weight_atlas.reporting.exhibits.design.levels import Levels
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.exhibits.design.sweep import is_wide, positions
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, intervals, shortfall
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.dots import tally, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.words import plural, slug
 from weight_atlas.shapes import Experiment
 from weight_atlas.vocabulary import Protocol
 

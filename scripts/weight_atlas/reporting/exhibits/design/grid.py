@@ -9,10 +9,9 @@ import pandas as pd
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.tables import Tables, as_row, last
-from weight_atlas.reporting.grammar.words import points
+from weight_atlas.reporting.grammar.words import points, slug
 from weight_atlas.shapes import Experiment
 from weight_atlas.stats import MeanTest
 from weight_atlas.vocabulary import Kind

@@ -9,8 +9,8 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid, outcomes
 from weight_atlas.reporting.exhibits.design.grid import Row
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome, Values
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar.tables import Tables, joined
+from weight_atlas.reporting.grammar.words import slug
 from weight_atlas.shapes import Axis, Experiment
 from weight_atlas.vocabulary import Protocol
 

@@ -6,13 +6,14 @@ from matplotlib.lines import Line2D
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.exhibits.weights.movement import steps, three
 from weight_atlas.reporting.grammar import dots, style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import joined, last
+from weight_atlas.reporting.grammar.words import slug
 from weight_atlas.stats import summarise
 
 BINS = np.linspace(-1, 1, 41)

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import tensor
+from weight_atlas.reporting.grammar.words import slug
 from weight_atlas.stats import summarise
 
 MOST = 64  # filters or maps of a layer that are shown

@@ -6,14 +6,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from scipy.optimize import linear_sum_assignment
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.features.features import shrink
 from weight_atlas.reporting.exhibits.runs.runs import WORDS
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import panels, style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import tensor
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.words import plural, slug
 
 MEASURES = {
     "cka": "CKA",

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP, LAYERS, OTHER, SAME
 from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 
 # The modes in which a perturbed model is looked at before it is trained again: words, marker, colour.
 MODES = {

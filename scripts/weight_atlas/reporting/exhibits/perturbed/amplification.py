@@ -4,13 +4,14 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import ADD, CONTROLS, FLIP, LAYERS, LOOKS, OTHER
 from weight_atlas.reporting.exhibits.perturbed.mirror import span
 from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import panels, style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.words import plural
 from weight_atlas.stats import summarise
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas.cell_table import RECORDED
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import fallen_short
 from weight_atlas.reporting.grammar import panels, style
 from weight_atlas.reporting.grammar.dots import tally, whole
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.stats import summarise
 
 # What was done to the trained weights before they were trained again; the first three are the controls: nothing.

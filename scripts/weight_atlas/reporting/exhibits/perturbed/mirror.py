@@ -4,13 +4,14 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import ADD, FLIP, REPEATED
 from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.exhibits.weights.norms import cosine
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import PUBLISHED
 from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.stats import summarise

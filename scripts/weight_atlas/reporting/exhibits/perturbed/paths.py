@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import LOOKS
 from weight_atlas.reporting.exhibits.runs.runs import intervals
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
+from weight_atlas.reporting.grammar.words import plural, slug
 from weight_atlas.stats import summarise
 
 DASHES = {"plain": "-", "aligned": "--"}

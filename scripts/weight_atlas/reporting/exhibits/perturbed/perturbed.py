@@ -7,8 +7,8 @@ from weight_atlas.reporting.exhibits.perturbed import families, mirror
 from weight_atlas.reporting.exhibits.perturbed.families import LOOKS, SAME
 from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.stats import summarise
 
 

@@ -1,9 +1,9 @@
 """The answers on perturbed models: the numbers behind them, and the sentences that they make."""
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import amplification, families, paths
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP, OTHER, SAME
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 
 
 def distortions(tables):

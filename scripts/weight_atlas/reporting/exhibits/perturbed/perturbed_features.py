@@ -5,16 +5,17 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.features import pairs
 from weight_atlas.reporting.exhibits.features.features import by_similarity, shrink
 from weight_atlas.reporting.exhibits.features.pairs import two
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import ADD, FLIP, LAYERS, OTHER, REPEATED, SAME
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import panels, style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import tensor
+from weight_atlas.reporting.grammar.words import slug
 
 MEASURES = {
     "cka": "CKA",

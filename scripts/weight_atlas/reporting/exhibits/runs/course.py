@@ -6,11 +6,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.exhibits.runs.training import MEASURES, span, unfinished
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.words import plural
 from weight_atlas.stats import summarise
 

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs import beside
 from weight_atlas.reporting.grammar import dots, style
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.vocabulary import Protocol
 

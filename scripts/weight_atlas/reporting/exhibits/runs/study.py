@@ -1,9 +1,9 @@
 """A study in short: its cells and replicates, its best cells, and what became of the others."""
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name
 from weight_atlas.reporting.exhibits.transfer import transfer_tables
 from weight_atlas.reporting.grammar.dots import fate, remarks, unlearnt
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.vocabulary import TRANSFERRED, Kind
 

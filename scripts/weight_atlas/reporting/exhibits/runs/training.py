@@ -4,10 +4,10 @@ from matplotlib.lines import Line2D
 
 from weight_atlas.reporting.exhibits.runs.runs import shortfall, with_cells
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import last
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.words import plural, slug
 from weight_atlas.stats import summarise
 
 SPLITS = {"train": "--", "valid": ":", "test": "-"}
@@ -124,9 +124,3 @@ def span(shares):
     """ "91.2 to 98.3 %", or one share where they are equal."""
     low, high = style.percent(shares.min()), style.percent(shares.max())
     return low if low == high else f"{low.removesuffix(' %')} to {high}"
-
-
-def slug(label):
-    """A label as part of a file's name: lower case, letters, digits and single dashes."""
-    text = "".join(letter if letter.isalnum() else "-" for letter in label.lower())
-    return "-".join(part for part in text.split("-") if part)

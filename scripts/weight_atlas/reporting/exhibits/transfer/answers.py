@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import segments, transfer_curves, transfer_effects
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
 from weight_atlas.reporting.exhibits.transfer import transfer_training as training
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, points
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import as_row
 
 LEVEL = 0.05

@@ -5,12 +5,13 @@ import math
 import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
 from weight_atlas.reporting.exhibits.transfer.transfer_curves import exhibit
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import CURVE, VERDICTS, points, stretch
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.words import mean_text
 
 RULE = (

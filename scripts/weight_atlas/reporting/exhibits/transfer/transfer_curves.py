@@ -7,12 +7,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from weight_atlas.reporting.exhibits.runs.training import slug
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, MARGIN, points
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
+from weight_atlas.reporting.grammar.words import slug
 from weight_atlas.stats import summarise
 
 DEPTH = "n, copied layers"

@@ -5,13 +5,14 @@ import math
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
 from weight_atlas.reporting.exhibits.transfer.segments import chance
 from weight_atlas.reporting.exhibits.transfer.transfer_curves import exhibit
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, points
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.words import mean_text
 from weight_atlas.stats import summarise
 

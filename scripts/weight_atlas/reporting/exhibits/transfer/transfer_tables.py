@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from weight_atlas import networks
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import unlearnt
-from weight_atlas.reporting.grammar.exhibit import NothingToShow
 from weight_atlas.reporting.grammar.tables import joined
 from weight_atlas.settings import Settings
 from weight_atlas.vocabulary import TRANSFERRED

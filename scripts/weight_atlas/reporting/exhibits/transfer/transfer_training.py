@@ -6,12 +6,13 @@ import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.lines import Line2D
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
 from weight_atlas.reporting.exhibits.transfer.transfer_curves import DEPTH, depth_axis, exhibit, handle
 from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.stats import summarise
 
 SPLITS = {"train": "on the training pictures", "valid": "on the validation pictures"}

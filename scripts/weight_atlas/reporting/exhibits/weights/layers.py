@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import shortfall, with_cells
 from weight_atlas.reporting.grammar import panels, style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import last
 from weight_atlas.stats import summarise
 

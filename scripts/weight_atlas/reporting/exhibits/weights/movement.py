@@ -3,10 +3,11 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
 from weight_atlas.reporting.grammar import panels, style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.stats import summarise
 
 LINES = ("-", "--", ":", "-.")

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import shortfall, with_cells
-from weight_atlas.reporting.exhibits.runs.training import slug
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
+from weight_atlas.reporting.grammar.words import slug
 from weight_atlas.stats import summarise
 
 MEASURES = {"mean": "mean", "std": "standard deviation", "range": "range (max − min)"}

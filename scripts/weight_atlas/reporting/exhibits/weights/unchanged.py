@@ -3,10 +3,11 @@
 import pandas as pd
 from matplotlib.patches import Patch
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
 from weight_atlas.reporting.grammar import dots, panels, style
-from weight_atlas.reporting.grammar.dots import ABOVE
-from weight_atlas.reporting.grammar.exhibit import Exhibit, NothingToShow
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.words import plural
 
 # An interval narrower than this share of the parameters is not drawn: it would be a speck.
