@@ -190,6 +190,23 @@ def test_sections_follow_from_shapes(tmp_path, shape, exhibits, answer):
         assert exhibits <= {part.name for part in found[0].exhibits} and found[0].answer.name == answer
 
 
+@pytest.mark.parametrize(
+    "names, heading",
+    [
+        (["batch"], "Does batch matter?"),
+        (["loss"], "Does loss matter?"),
+        (["bias"], "Does bias matter?"),
+        (["features"], "Do features matter?"),
+        (["batch", "rate"], "Do batch and rate matter?"),
+    ],
+)
+def test_a_heading_fits_the_number_of_what_it_asks_about(tmp_path, names, heading):
+    tables = opened(tmp_path)
+    axes = tuple(Axis(name, ("x", "y")) for name in names)
+    tables.experiments = [Experiment(**{**vars(EXPERIMENT), "shapes": (Shape.COMPARISON,), "axes": axes})]
+    assert sections.chapter(tables).questions[0].heading == heading
+
+
 def test_what_given_checkpoints_cannot_show_is_said_once(tmp_path):
     """Without a data set nothing is told that needs images; one file in each series has no course."""
     tables = opened(tmp_path)

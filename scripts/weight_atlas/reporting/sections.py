@@ -1,6 +1,7 @@
 """The chapter of a study that names no document: its sections follow from the shapes of its experiments."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from weight_atlas.plan import spec
 from weight_atlas.reporting.grammar.tables import Tables
@@ -89,9 +90,16 @@ def _asked(experiments: list[Experiment]) -> Iterator[spec.Question]:
             if shape in SECTIONS:
                 words, exhibits, answer = SECTIONS[shape]
                 key = "-".join(filter(None, (slug(experiment.name), shape)))
-                axes = " and ".join(axis.name for axis in experiment.axes)
-                yield _question(key, heading or words.format(axes=axes), exhibits, answer, experiment.name)
+                heading = heading or _heading(words, [axis.name for axis in experiment.axes])
+                yield _question(key, heading, exhibits, answer, experiment.name)
                 heading = ""
+
+
+def _heading(words: str, axes: Sequence[str]) -> str:
+    """A heading of SECTIONS on these axes: "Does batch matter?", "Does loss matter?", "Do features matter?"."""
+    singular = len(axes) == 1 and not re.search("[^aius]s$", axes[0])  # bias, axis, radius and loss are singular
+    asked = words.format(axes=" and ".join(axes))
+    return asked if singular else re.sub("^Does ", "Do ", asked)
 
 
 def _weights(tables: Tables) -> Iterator[spec.Question]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -54,9 +54,20 @@ def open_study(
 
 def draw(which: str, tables: Tables, experiment: str = "", **options: Any) -> list[Exhibit]:
     """The exhibits of one name in the registry; NothingToShow where its tables hold nothing to draw."""
-    function, arguments = _called(registry.EXHIBITS, spec.Part(name=which), experiment, tables)
+    function, arguments = _called(registry.EXHIBITS, spec.Part(name=which), experiment, _views(tables))
     made: list[Exhibit] = function(*arguments, **options)
     return made
+
+
+class _Views(NamedTuple):
+    """The Tables of a study with a cell under each name that its experiments give it, and with each cell once."""
+
+    named: Tables
+    once: Tables
+
+
+def _views(tables: Tables) -> _Views:
+    return _Views(tables, tables.part() if tables.cells["cell_id"].duplicated().any() else tables)
 
 
 @dataclass
@@ -75,16 +86,16 @@ def tell(chapter: spec.Chapter, tables: Tables) -> Told:
     A part with nothing to show is left out, and its reason goes to `tables.left_out` (that of a whole question once).
     A part that raises is left out too, and goes to `tables.faults`. Where replicates never learnt, captions say so.
     """
-    told = Told()
+    told, views = Told(), _views(tables)
     for question in chapter.questions:
         missing: dict[str, str] = {}
-        made = [one for part in question.exhibits for one in _exhibits(part, question, tables, told, missing)]
+        made = [one for part in question.exhibits for one in _exhibits(part, question, views, told, missing)]
         tables.left_out += _left_out(question, missing)
-        answer, source = _sentences(question.answer, question.experiment, tables) if question.answer else ([], None)
+        answer, source = _sentences(question.answer, question.experiment, views) if question.answer else ([], None)
         words = question.model_dump(include={"key", "heading", "words"})
         told.questions.append(words | {"exhibits": [one.name for one in made], "answer": answer, "source": source})
     for section in chapter.closing:
-        sentences = [text for part in section.sentences for text in _sentences(part, None, tables)[0]]
+        sentences = [text for part in section.sentences for text in _sentences(part, None, views)[0]]
         told.closing.append(section.model_dump(include={"key", "heading", "words"}) | {"sentences": sentences})
     with spared(tables.faults, "the study in short"):
         told.facts = study.facts(tables)
@@ -94,13 +105,13 @@ def tell(chapter: spec.Chapter, tables: Tables) -> Told:
 
 
 def _exhibits(
-    part: spec.Part, question: spec.Question, tables: Tables, told: Told, missing: dict[str, str]
+    part: spec.Part, question: spec.Question, views: _Views, told: Told, missing: dict[str, str]
 ) -> list[Exhibit]:
     """The exhibits of one part; they join `told`, each under a name that no other has, or the part joins `missing`."""
     made: list[Exhibit] = []
     try:
-        with spared(tables.faults, f"the exhibit {part.name}"):
-            function, arguments = _called(registry.EXHIBITS, part, question.experiment, tables)
+        with spared(views.named.faults, f"the exhibit {part.name}"):
+            function, arguments = _called(registry.EXHIBITS, part, question.experiment, views)
             with recorded(function) as source:
                 drawn = function(*arguments, **part.options)
             for exhibit in drawn:
@@ -120,12 +131,12 @@ def _left_out(question: spec.Question, missing: dict[str, str]) -> list[str]:
     return [f"The exhibit {name} is left out: {why}" for name, why in missing.items()]
 
 
-def _sentences(part: spec.Part, experiment: str | None, tables: Tables) -> tuple[list[str], dict[str, Any] | None]:
+def _sentences(part: spec.Part, experiment: str | None, views: _Views) -> tuple[list[str], dict[str, Any] | None]:
     """The sentences of an answer, none where there is nothing to tell, and their source."""
     sentences: list[str] = []
     source: Source | None = None
-    with suppress(NothingToShow), spared(tables.faults, f"the answer {part.name}"):
-        function, arguments = _called(registry.ANSWERS, part, experiment, tables)
+    with suppress(NothingToShow), spared(views.named.faults, f"the answer {part.name}"):
+        function, arguments = _called(registry.ANSWERS, part, experiment, views)
         with recorded(function) as made:
             source = made
             sentences = function(*arguments, **part.options)
@@ -133,19 +144,14 @@ def _sentences(part: spec.Part, experiment: str | None, tables: Tables) -> tuple
 
 
 def _called(
-    functions: registry.Functions, part: spec.Part, experiment: str | None, tables: Tables
+    functions: registry.Functions, part: spec.Part, experiment: str | None, views: _Views
 ) -> tuple[registry.Function, tuple[Any, ...]]:
     """The function of a part and what it is called with; ValueError for a name that the registry does not have."""
     if part.name in functions.of_study:
-        return functions.of_study[part.name], (tables if part.name in registry.ACROSS else _each_once(tables),)
+        return functions.of_study[part.name], (views.named if part.name in registry.ACROSS else views.once,)
     if part.name in functions.of_experiment:
-        return functions.of_experiment[part.name], (tables, tables.experiment(experiment or ""))
+        return functions.of_experiment[part.name], (views.named, views.named.experiment(experiment or ""))
     raise ValueError(f"no function is called {part.name!r}; {spec.near(part.name, functions.names)}")
-
-
-def _each_once(tables: Tables) -> Tables:
-    """The Tables with each cell once, of a study whose experiments share some."""
-    return tables.part() if tables.cells["cell_id"].duplicated().any() else tables
 
 
 def _free(name: str, made: list[Exhibit]) -> str:

@@ -69,10 +69,11 @@ class Factorial(NamedTuple):
     outcome: Outcome
     families: list[Family]
 
-    def exhibit(self, family: Family, kind: str, **parts: Any) -> Exhibit:
-        """An exhibit of a family, named by the experiment."""
+    def exhibit(self, family: Family, kind: str, by: str, caption: str, **parts: Any) -> Exhibit:
+        """An exhibit of a family, named by the experiment and entitled by the outcome; the caption may have gaps."""
         name = "-".join(filter(None, [prefix(self.experiment), kind, slug(family.name)]))
-        return Exhibit(name, tab=family.name, **parts)
+        title = f"{self.outcome.words[:1].upper()}{self.outcome.words[1:]} by {by}"
+        return Exhibit(name, title, " ".join(caption.split()), tab=family.name, **parts)
 
     @property
     def gaps(self) -> str:
@@ -172,8 +173,8 @@ def _heatmap(study: Factorial, family: Family) -> Exhibit:
     return study.exhibit(
         family,
         "means",
-        title=f"{outcome.words[:1].upper()}{outcome.words[1:]} by {enumerated(factors)}",
-        caption=" ".join(caption.split()),
+        enumerated(factors),
+        caption,
         alt=f"Heatmap of {plural(len(data), 'cell')}. {seen}",
         data=data.drop(columns="cell_id"),
         figure=fig,
@@ -283,12 +284,11 @@ def _distribution(study: Factorial, family: Family) -> Exhibit:
         "whatever their other settings: most of its spread is theirs, and the analysis of variance tells them from "
         f"chance. {study.gaps} {shortfall(family.found)}"
     )
-    title = f"{outcome.words[:1].upper()}{outcome.words[1:]} by each of {enumerated(list(factors))}"
     return study.exhibit(
         family,
         "levels",
-        title=title,
-        caption=" ".join(caption.split()),
+        f"each of {enumerated(list(factors))}",
+        caption,
         alt=f"Distributions by {len(factors)} factors. {seen}",
         data=data,
         figure=fig,
@@ -348,8 +348,8 @@ def _interaction(study: Factorial, family: Family) -> Exhibit:
     return study.exhibit(
         family,
         "interactions",
-        title=f"{outcome.words[:1].upper()}{outcome.words[1:]} by two of {enumerated(factors)}",
-        caption=" ".join(caption.split()),
+        f"two of {enumerated(factors)}",
+        caption,
         alt=f"Line charts of {plural(len(pairs), 'pair')} of factors. {seen}".strip(),
         data=data,
         figure=fig,

@@ -67,13 +67,13 @@ def part(tables: Tables, experiment: str, *axes: str) -> Tables:
     return found
 
 
-def levels(found: Tables, axis: str, known: Sequence[str] = ()) -> list[str]:
-    """The levels of an axis: ascending where all are numbers, else those of `known` in its order, then the others."""
+def levels(found: Tables, axis: str) -> list[str]:
+    """The levels of an axis: ascending where all are numbers, else in the config's order."""
     own: list[str] = found.values(axis)
     try:
         return sorted(own, key=float)
     except ValueError:
-        return [level for level in known if level in own] + [level for level in own if level not in known]
+        return own
 
 
 def reached(found: Tables) -> pd.DataFrame:
