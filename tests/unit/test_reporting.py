@@ -27,8 +27,8 @@ from weight_atlas.reporting.exhibits import data as pictures
 from weight_atlas.reporting.exhibits.design import factors
 from weight_atlas.reporting.exhibits.features import features, pairs
 from weight_atlas.reporting.exhibits.runs import beside, runs, study
-from weight_atlas.reporting.exhibits.weights import answers, layers, norms, statistics, unchanged
-from weight_atlas.reporting.grammar import dots, exhibit, panels, style
+from weight_atlas.reporting.exhibits.weights import answers, norms, statistics, unchanged
+from weight_atlas.reporting.grammar import dots, exhibit, heatmaps, panels, style
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.settings import IMAGENET
 from weight_atlas.store import save_tensors, write_json
@@ -1059,7 +1059,8 @@ def test_diverging_maps_are_centred_at_zero(exhibits):
 
 def test_undefined_cells_are_hatched(tables, exhibits):
     data = exhibits["movement-layers"].data
-    figure, images = layers.layer_maps(tables, data, style.positive_scale(data["mean"]), "")
+    figure = heatmaps.by_layer(tables, data, style.positive_scale(data["mean"]), "")
+    images = [image for axes in figure.axes for image in axes.images]
     undefined = 0
     for image in images:
         assert image.axes.patch.get_hatch() == style.UNDEFINED["hatch"]
@@ -1074,7 +1075,7 @@ def test_undefined_cells_are_hatched(tables, exhibits):
 def test_heatmap_shows_the_table(tables, exhibits):
     """A cell of the picture, found by its row's and column's labels, has the number of the table."""
     item = exhibits["statistics-lenet5-digits"]
-    _, images = statistics.maps(tables, item.data)
+    images = [image for axes in item.figure.axes for image in axes.images]
     image = images[1]  # standard deviation
     rows = [text.get_text() for text in images[0].axes.get_yticklabels()]
     columns = [text.get_text() for text in image.axes.get_xticklabels()]

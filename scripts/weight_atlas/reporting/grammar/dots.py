@@ -28,10 +28,8 @@ def rows(tables: Tables, xlabel: str, row: float = ROW, by: pd.DataFrame | None 
     """
     strips = panels.strips(tables, tables.cells)
     labels = {network: _labels(tables, network, by) for network, _ in strips}
-    heights = [row * (min(len(labels[network]), MOST) + 0.4) for network, _ in strips]
-    fig, axes = panels.layout(strips, heights, 0.75, sharey=True)
-    for key in panels.lowest(strips):
-        axes[key].set_xlabel(xlabel)
+    names = labels if tables.axes else {network: [""] * len(own) for network, own in labels.items()}
+    fig, axes = panels.rows(strips, names, xlabel, row, most=MOST)
     return fig, Rows(tables, axes, labels)
 
 
@@ -50,15 +48,6 @@ class Rows:
 
     def __init__(self, tables: Tables, axes: Panels, labels: Mapping[str, Sequence[str]]) -> None:
         self.tables, self.panels, self.labels = tables, axes, labels
-        for (network, _), one in axes.items():
-            names = labels[network]
-            one.set_ylim(len(names) - 0.4, -0.6)
-            shown = range(len(names)) if len(names) <= MOST else (0, len(names) - 1)
-            one.set_yticks(list(shown), [names[at] if tables.axes else "" for at in shown])
-            one.grid(axis="y", visible=False)
-            one.spines["left"].set_visible(False)
-            for at in range(1, len(names), 2) if len(names) <= MOST else ():
-                one.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
 
     @property
     def crowd(self) -> str:
@@ -99,12 +88,11 @@ class Rows:
                 continue
             of = status.loc[cell.cell_id]
             short = not whole(of)
-            beside = axes.get_yaxis_transform()
-            options: dict[str, Any] = {"va": "center", "fontsize": 9, "color": style.WARNING if short else style.QUIET}
+            colour = style.WARNING if short else style.QUIET
             text = f"{of['done']}/{of['asked']}" + (f"\n{remarks(of)}" if short and of["done"] else "")
-            axes.text(1.01, at, text, transform=beside, ha="left", linespacing=1.1, **options)
+            marks.aside(axes, at, text, colour)
             if not of["done"]:
-                axes.text(0.02, at, f"✕ {fate(of)}", transform=beside, ha="left", **options)
+                marks.aside(axes, at, f"✕ {fate(of)}", colour, 0.02)
 
     def legend(self, fig: Figure, extra: Sequence[Artist] = (), ncols: int = 3) -> None:
         """The legend above the panels: each label once, then the `extra` handles."""

@@ -1,7 +1,7 @@
-"""Marks that know no measure: dots with intervals, bands, differences as a forest, shaded rows; and their legend."""
+"""Marks that know no measure: dots, points and bands with intervals, forests, shaded rows; and their legend."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -90,14 +90,47 @@ def entry(label: str, **look: Any) -> Line2D:
     return Line2D([], [], label=label, **{"color": style.QUIET} | look)
 
 
-def shade(panels: Iterable[Axes], count: int) -> None:
-    """Bands behind every second of `count` rows from the top, and no grid across them."""
+def points(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, least: float = -math.inf,
+           **look: Any) -> None:  # fmt: skip
+    """Means as markers that a line joins, with their intervals as vertical lines in its colour.
+
+    Parameters
+    ----------
+    axes : Axes
+    frame : DataFrame
+        With mean, low and high, ordered by the column `across`.
+    across : str
+        What lies on the horizontal axis.
+    scale : float
+        What the numbers are multiplied by.
+    least : float
+        Where an interval that goes further down is cut, before it is multiplied.
+    **look
+        Of Axes.plot: label, color, linestyle, marker.
+    """
+    drawn: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 1.2} | look
+    (line,) = axes.plot(frame[across], frame["mean"] * scale, **drawn)
+    low, high = frame["low"].clip(lower=least) * scale, frame["high"] * scale
+    axes.vlines(frame[across], low, high, color=line.get_color(), linewidth=1.2)
+
+
+def aside(axes: Axes, at: float, text: str, colour: str = style.QUIET, place: float = 1.01) -> None:
+    """Words at a row, by default at the right of its panel: `place` is a share of the panel's width."""
+    axes.text(place, at, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9, linespacing=1.1,
+              color=colour)  # fmt: skip
+
+
+def shade(panels: Iterable[Axes], count: int, blocks: Sequence[tuple[int, int]] | None = None) -> None:
+    """Bands behind every second of `count` rows from the top, and no grid across them.
+
+    blocks: (first, last) row of each block that is shaded as one, instead of single rows.
+    """
     for axes in panels:
         axes.set_ylim(count - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
-        for at in range(1, count, 2):
-            axes.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
+        for first, last in ([(at, at) for at in range(count)] if blocks is None else blocks)[1::2]:
+            axes.axhspan(first - 0.5, last + 0.5, color=style.BAND, linewidth=0, zorder=0)
 
 
 def legend(fig: Figure, panels: Iterable[Axes], ncols: int = 3, extra: Iterable[Artist] = ()) -> None:

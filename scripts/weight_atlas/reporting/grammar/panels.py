@@ -1,13 +1,14 @@
 """Where small multiples stand: strips of panels, one or more a network, with a panel for each of its data sets."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.tables import Tables
 
 Strips = Sequence[tuple[str, list[str]]]  # (network, data sets)
@@ -53,6 +54,45 @@ def layout(strips: Strips, heights: Sequence[float], around: float, **share: boo
             named = [network] * (len(networks) > 1 and right == 0) + [name] * (len(datasets) > 1)
             axes.set_title(" · ".join(named))
             found[network, name] = axes
+    return fig, found
+
+
+def rows(
+    strips: Strips,
+    names: Mapping[str, Sequence[str]],
+    xlabel: str,
+    row: float,
+    around: float = 0.75,
+    most: float = math.inf,
+    blocks: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+) -> tuple[Figure, Panels]:
+    """As `layout`, with named rows, which the panels of a network have in common.
+
+    Parameters
+    ----------
+    strips : sequence
+    names : mapping
+        The rows of each network from the top.
+    xlabel : str
+    row : float
+        Height of a row in inches.
+    around : float
+        As in `layout`.
+    most : float
+        Where there are more rows, they share the height of so many, and only the first and the last are named.
+    blocks : mapping, optional
+        (first, last) row of each network's blocks, every second of which is shaded, instead of every second row.
+    """
+    heights = [row * (min(len(names[network]), most) + 0.4) for network, _ in strips]
+    fig, found = layout(strips, heights, around, sharey=True)
+    for (network, _), axes in found.items():
+        own = names[network]
+        crowded = len(own) > most
+        shown = [0, len(own) - 1] if crowded else list(range(len(own)))
+        axes.set_yticks(shown, [own[at] for at in shown])
+        marks.shade([axes], len(own), [] if crowded else None if blocks is None else blocks[network])
+    for key in lowest(strips):
+        found[key].set_xlabel(xlabel)
     return fig, found
 
 

@@ -235,8 +235,7 @@ def differences(axes: Axes, shown: Levels, family: str) -> None:
         else:
             first = compared_as(shown) if name == shown.compared(family) else ""
         text = f"{first} ({text})" if first and text else first or text
-        axes.text(1.02, at, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9,
-                  color=style.QUIET if whole(of) else style.WARNING)  # fmt: skip
+        marks.aside(axes, at, text, style.QUIET if whole(of) else style.WARNING, 1.02)
     axes.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
     if shown.axis.is_numeric:
         axes.set_yticks(range(len(names)), names)

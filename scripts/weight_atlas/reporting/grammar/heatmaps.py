@@ -1,0 +1,157 @@
+"""Heatmaps: of matrices, side by side with common rows, and by layer with a panel for each network and data set."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
+
+from weight_atlas.reporting.grammar import marks, panels, style
+from weight_atlas.reporting.grammar.tables import Tables
+
+ROW = 0.165  # inches
+ANNOTATED = 12  # columns of a figure: with more of them the cells have no numbers
+LARGEST = 1024
+
+
+class Map(NamedTuple):
+    """One of several heatmaps side by side: its values are indexed by the keys of rows and columns.
+
+    label: what stands at its colour bar.
+    """
+
+    title: str
+    values: pd.DataFrame
+    norm: Normalize
+    label: str = ""
+
+
+class Column(NamedTuple):
+    """A column that several heatmaps share: its key, its name, and whether a gap separates it from the one before."""
+
+    key: tuple[Hashable, ...]
+    text: str
+    begins: bool = False
+
+
+def heatmap(
+    axes: Axes, values: npt.ArrayLike, norm: Normalize, rows: Sequence[str], columns: Sequence[str]
+) -> AxesImage:
+    """As `style.heatmap`, in two colours on a scale that has negative values and in a sequence of them on others."""
+    signed = norm.vmin is not None and norm.vmin < 0
+    return style.heatmap(axes, values, norm, style.DIVERGING if signed else style.SEQUENTIAL, rows, columns)
+
+
+def undefined(fig: Figure, label: str = "no value") -> list[Patch]:
+    """The entry of the legend for hatched cells, where a heatmap of the figure has any."""
+    shown: list[Any] = [image.get_array() for axes in fig.axes for image in axes.images]
+    hatched = any(np.ma.getmaskarray(values).any() for values in shown)
+    return [style.undefined_patch(label)] if hatched else []
+
+
+def bar(fig: Figure, grid: Iterable[Axes], label: str) -> Colorbar:
+    """The colour bar of heatmaps on one scale, below all of them."""
+    found = list(grid)
+    slim: dict[str, Any] = {"location": "bottom", "aspect": 50, "pad": 0.01, "fraction": 0.2 / fig.get_figheight()}
+    return style.colourbar(fig, next(image for axes in found for image in axes.images), found, label, **slim)
+
+
+# ------------------------------------------------------------------------------------------- matrices
+
+
+def correlations(axes: Axes, matrix: npt.NDArray[np.floating]) -> AxesImage:
+    """A matrix of correlations on the scale from -1 to 1, as a square without labels; a large one as block means."""
+    image = heatmap(axes, shrink(matrix), Normalize(-1, 1), [], [])
+    axes.set_aspect("equal")
+    return image
+
+
+def shrink(matrix: npt.NDArray[np.floating], largest: int = LARGEST) -> npt.NDArray[np.floating]:
+    """The matrix as block means, its side at most `largest`; a block with an undefined value is undefined."""
+    step = -(-len(matrix) // largest)
+    if step == 1:
+        return matrix
+    edges = np.arange(0, len(matrix), step)
+    counts = np.diff(np.append(edges, len(matrix)))
+    sums = np.add.reduceat(np.add.reduceat(matrix.astype(np.float64), edges, axis=0), edges, axis=1)
+    return np.asarray(sums / np.outer(counts, counts))
+
+
+# ------------------------------------------------------------------------------------------- layers
+
+
+def side_by_side(maps: Sequence[Map], rows: pd.Index, columns: Sequence[Column], height: float = ROW) -> Figure:
+    """Heatmaps with common rows and columns, a scale and a colour bar each.
+
+    Parameters
+    ----------
+    maps : sequence of Map
+    rows : Index or MultiIndex
+        Layers, or layers and parameters; a gap separates kinds of parameters.
+    columns : sequence of Column
+    height : float
+        Of a row, in inches.
+    """
+    texts, names = [".".join(np.atleast_1d(row)) for row in rows], [column.text for column in columns]
+    fig = style.figure(height * len(rows) + 0.07 * max(map(len, names)) + 1.25)
+    grid = fig.subplots(1, len(maps), sharey=True, squeeze=False)[0]
+    keys = pd.MultiIndex.from_tuples([column.key for column in columns])
+    for axes, (title, values, norm, label) in zip(grid, maps, strict=True):
+        image = heatmap(axes, values.reindex(index=rows, columns=keys), norm, texts, names)
+        for at in (at for at, column in enumerate(columns) if column.begins and at):
+            axes.axvline(at - 0.5, color="white", linewidth=3)
+        for at in _gaps(rows):
+            axes.axhline(at - 0.5, color="white", linewidth=4)
+        axes.set_title(title)
+        aspect = 18 if len(maps) > 1 else 50
+        style.colourbar(fig, image, axes, label, location="bottom", aspect=aspect, pad=0.02)
+    marks.legend(fig, (), extra=undefined(fig))
+    return fig
+
+
+def _gaps(rows: pd.Index) -> list[int]:
+    """Where another kind of parameter begins; running means and variances are of one kind."""
+    kinds = [str(row[-1]).partition("_")[0] for row in rows] if rows.nlevels > 1 else []
+    return [at for at in range(1, len(kinds)) if kinds[at] != kinds[at - 1]]
+
+
+def by_layer(tables: Tables, data: pd.DataFrame, norm: Normalize, label: str) -> Figure:
+    """Heatmaps by layer (rows) and cell (columns) on one scale, a panel for each network and data set.
+
+    Parameters
+    ----------
+    tables : Tables
+    data : DataFrame
+        A row for each cell and layer: cell_id, dataset, network, layer and mean.
+    norm : Normalize
+    label : str
+        What stands at the colour bar.
+    """
+    strips = panels.strips(tables, data)
+    layers = {name: list(dict.fromkeys(data.loc[data["network"] == name, "layer"])) for name, _ in strips}
+    cells = {network: list(dict.fromkeys(tables.where(network=network)["label"])) for network, _ in strips}
+    texts = {network: cells[network] if tables.axes else [""] for network, _ in strips}
+    below = [at + 1 == len(strips) or texts[strips[at + 1][0]] != texts[name] for at, (name, _) in enumerate(strips)]
+    labels = sum(0.07 * max(map(len, texts[name])) for (name, _), shown in zip(strips, below, strict=True) if shown)
+    fig, grid = panels.layout(strips, [0.17 * len(layers[name]) for name, _ in strips], labels + 0.9)
+    across = max(len(names) for _, names in strips)
+    for (network, names), shown in zip(strips, below, strict=True):
+        for dataset in names:
+            axes = grid[network, dataset]
+            part = data.merge(tables.where(dataset=dataset, network=network)[["cell_id", "label"]], on="cell_id")
+            part = part.pivot(index="layer", columns="label", values="mean")
+            part = part.reindex(index=layers[network], columns=cells[network])
+            image = heatmap(axes, part, norm, layers[network], texts[network])
+            if len(cells[network]) * across <= ANNOTATED:
+                style.annotate(axes, image, lambda value: style.number(value, 2))
+            axes.tick_params(labelleft=dataset == names[0], labelbottom=shown)
+    bar(fig, grid.values(), label)
+    marks.legend(fig, (), extra=undefined(fig))
+    return fig
