@@ -89,7 +89,7 @@ def _asked(experiments: list[Experiment]) -> Iterator[spec.Question]:
         for shape in experiment.shapes:
             if shape in SECTIONS:
                 words, exhibits, answer = SECTIONS[shape]
-                key = "-".join(filter(None, (slug(experiment.name), shape)))
+                key = slug(experiment.name, shape)
                 heading = heading or _heading(words, [axis.name for axis in experiment.axes])
                 yield _question(key, heading, exhibits, answer, experiment.name)
                 heading = ""

@@ -29,9 +29,10 @@ AnyPath = str | Path
 class Exhibit:
     """One figure or table.
 
-    name is kebab-case and names the files; caption and alt are plain text without Markdown. data is what the figure
-    draws (or the table as printed), one tidy row a mark. figure is None for a table. raster: save as PNG, not SVG.
-    palette: a PNG of at most 256 colours, a third of the size, for maps on a scale (pictures of data keep all colours).
+    name is kebab-case and names the files; caption and alt are plain text without Markdown, in which every gap becomes
+    one space. data is what the figure draws (or the table as printed), one tidy row a mark. figure is None for a table.
+    raster: save as PNG, not SVG. palette: a PNG of at most 256 colours, a third of the size, for maps on a scale (data
+    that are images keep all colours).
     tab: what tells it from others of the same title, beside which it stands; columns: those that a table prints.
     source: the function that made it and the files that it read, which `build` notes.
     """
@@ -47,6 +48,9 @@ class Exhibit:
     tab: str = ""
     columns: Sequence[Hashable] | None = None
     source: Source = field(default_factory=lambda: Source([]))
+
+    def __post_init__(self) -> None:
+        self.caption, self.alt = (" ".join(text.split()) for text in (self.caption, self.alt))
 
     @property
     def file(self) -> str | None:

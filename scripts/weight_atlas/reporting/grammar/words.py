@@ -18,9 +18,9 @@ def enumerated(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def slug(label: str) -> str:
-    """A label as part of a file's name: lower case, letters, digits and single dashes."""
-    text = "".join(letter if letter.isalnum() else "-" for letter in label.lower())
+def slug(*labels: str) -> str:
+    """Labels as a file's name: lower case, letters, digits and single dashes; empty ones leave no trace."""
+    text = "".join(letter if letter.isalnum() else "-" for letter in "-".join(labels).lower())
     return "-".join(part for part in text.split("-") if part)
 
 

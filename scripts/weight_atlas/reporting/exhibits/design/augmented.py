@@ -165,8 +165,8 @@ def _effects(shown: Augmented, experiment: Experiment, family: str) -> Exhibit:
         f"{len(shown.differences)} differences. {shortfall(shown.found)}"
     )
     alt = f"Forest plot of {plural(len(names), 'level')} by {len(OUTCOMES)} outcomes. {' '.join(_told(shown, family))}"
-    name = "-".join(filter(None, [prefix(experiment), "effects", slug(family)]))
-    return Exhibit(name, f"What each {shown.axis.name} changes", caption.strip(), alt, data, fig, tab=family)
+    name = slug(prefix(experiment), "effects", family)
+    return Exhibit(name, f"What each {shown.axis.name} changes", caption, alt, data, fig, tab=family)
 
 
 def _handles(shown: Augmented) -> list[Line2D]:
@@ -226,7 +226,7 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     name, title = f"{prefix(experiment)}-table", f"Each {shown.axis.name} in numbers"
     alt = f"Table of {plural(len(frame), 'cell')} by {shown.axis.name}."
     kept = [column for column in frame if not hidden.get(str(column))]
-    return [Exhibit(name, title, " ".join(caption.split()), alt, frame, columns=kept)]
+    return [Exhibit(name, title, caption, alt, frame, columns=kept)]
 
 
 # ------------------------------------------------------------------------------------------- examples
@@ -272,7 +272,7 @@ def _examples(
     )
     alt = f"Grid of images, {len(shown)} rows ({', '.join(shown)}) by {count} classes."
     data = pd.DataFrame([{axis: name, "images": len(own)} for name, own in shown.items()])
-    name = "-".join(filter(None, [prefix(experiment), "examples", slug(dataset)]))
+    name = slug(prefix(experiment), "examples", dataset)
     return Exhibit(name, f"What each {axis} does", caption, alt, data, fig, raster=True, tab=dataset)
 
 

@@ -83,7 +83,7 @@ def lines(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = ())
     alt = f"Line chart of {plural(len(drawn), 'level')} of {shown.axis.name}: {', '.join(drawn)}."
     name = f"{grid.prefix(experiment)}-lines"
     kept = data[data[shown.axis.name].isin(drawn)].drop(columns=["cell_id", "family"])
-    return [Exhibit(name, f"Test accuracy by epoch and {shown.axis.name}", caption.strip(), alt, kept, fig)]
+    return [Exhibit(name, f"Test accuracy by epoch and {shown.axis.name}", caption, alt, kept, fig)]
 
 
 def _lines(axes: Axes, shown: Levels, family: str, data: pd.DataFrame, named: Sequence[str]) -> None:
@@ -129,7 +129,7 @@ def course(tables: Tables, experiment: Experiment, *, levels: Sequence[str] = ()
         found = shown.found.part()
         found.cells = found.cells[found.cells["cell_id"].isin(cells)].reset_index(drop=True)
         told = f"{grid.told('Accuracy and loss by epoch', found)}."
-        name = "-".join(filter(None, [grid.prefix(experiment), "course", slug(tab), slug(family)]))
+        name = slug(grid.prefix(experiment), "course", tab, family)
         title = f"Training by {shown.axis.name}"
         made += curves.course(found, shown.axis.name, names, name=name, title=title, told=told,
                               tab=" · ".join(filter(None, [tab, family])))  # fmt: skip
@@ -199,11 +199,11 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
         f"{shortfall(shown.found)}"
     )
     tab = families[0] if several else ""
-    name = "-".join(filter(None, [grid.prefix(shown.experiment), "gap", slug(tab)]))
+    name = slug(grid.prefix(shown.experiment), "gap", tab)
     title = f"The overfitting gap by {shown.axis.name}"
     shape = f"Dots of training and test accuracy of {plural(len(kept['cell_id'].unique()), 'cell')}, and their gap."
     alt = " ".join([shape, *widest(shown, kept)])
-    return Exhibit(name, title, caption.strip(), alt, kept.drop(columns=["cell_id", "family"]), fig, tab=tab)
+    return Exhibit(name, title, caption, alt, kept.drop(columns=["cell_id", "family"]), fig, tab=tab)
 
 
 def _apart(axes: Axes, names: Sequence[str], rows: Mapping[Any, Any]) -> None:

@@ -140,8 +140,8 @@ def _effects(tables: Tables, experiment: Experiment, family: str, tested: pd.Dat
         "accuracy is at its best epoch, test accuracy at that epoch, train − test at the last."
     )
     alt = f"Bars of effect sizes of {plural(len(names), 'term')}. {seen}"
-    name = "-".join(filter(None, [prefix(experiment), "effects", slug(family)]))
-    return Exhibit(name, title, caption.strip(), alt.strip(), tested.drop(columns="setting"), fig, tab=family)
+    name = slug(prefix(experiment), "effects", family)
+    return Exhibit(name, title, caption, alt, tested.drop(columns="setting"), fig, tab=family)
 
 
 def _bars(axes: Axes, names: Sequence[str], rows: Mapping[str, grid.Row]) -> None:

@@ -70,10 +70,10 @@ class Factorial(NamedTuple):
     families: list[Family]
 
     def exhibit(self, family: Family, kind: str, by: str, caption: str, **parts: Any) -> Exhibit:
-        """An exhibit of a family, named by the experiment and entitled by the outcome; the caption may have gaps."""
-        name = "-".join(filter(None, [prefix(self.experiment), kind, slug(family.name)]))
+        """An exhibit of a family, named by the experiment and entitled by the outcome."""
+        name = slug(prefix(self.experiment), kind, family.name)
         title = f"{self.outcome.words[:1].upper()}{self.outcome.words[1:]} by {by}"
-        return Exhibit(name, title, " ".join(caption.split()), tab=family.name, **parts)
+        return Exhibit(name, title, caption, tab=family.name, **parts)
 
     @property
     def gaps(self) -> str:
@@ -227,7 +227,7 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     )
     title, alt = f"{enumerated(list(study.factors))} in numbers", f"Table of {plural(len(frame), 'combination')}."
     name = f"{prefix(experiment)}-table"
-    return [Exhibit(name, title, " ".join(caption.split()), alt, frame, columns=columns)]
+    return [Exhibit(name, title, caption, alt, frame, columns=columns)]
 
 
 def _ticks(axes: Axes, levels: Sequence[str], inches: float) -> None:
@@ -350,7 +350,7 @@ def _interaction(study: Factorial, family: Family) -> Exhibit:
         "interactions",
         f"two of {enumerated(factors)}",
         caption,
-        alt=f"Line charts of {plural(len(pairs), 'pair')} of factors. {seen}".strip(),
+        alt=f"Line charts of {plural(len(pairs), 'pair')} of factors. {seen}",
         data=data,
         figure=fig,
     )

@@ -93,7 +93,7 @@ def _exhibit(shown: Levels, families: Sequence[str], given: Mapping[str, Any], s
     data = shown.means[shown.means["family"].isin(families)]
     tab = families[0] if several else ""
     return Exhibit(
-        "-".join(filter(None, [levels.file(shown, "levels"), slug(tab)])),
+        slug(levels.file(shown, "levels"), tab),
         levels.title(shown),
         caption(shown, families, data, bool(given)),
         alt(shown, families),

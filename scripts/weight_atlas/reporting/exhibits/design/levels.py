@@ -140,8 +140,8 @@ def asked(experiment: Experiment, outcome: str) -> list[str]:
 
 def file(shown: Levels, kind: str) -> str:
     """The name of an exhibit: "rates-levels", "rates-levels-loss"."""
-    name = [grid.prefix(shown.experiment), kind]
-    return "-".join(name if shown.outcome.name == "accuracy" else [*name, slug(shown.outcome.name)])
+    outcome = shown.outcome.name
+    return slug(grid.prefix(shown.experiment), kind, "" if outcome == "accuracy" else outcome)
 
 
 def title(shown: Levels) -> str:

@@ -58,7 +58,7 @@ def _exhibit(shown: Levels, given: Mapping[str, Any]) -> Exhibit:
     )
     alt = f"Table of {len(frame)} levels of {shown.axis.name}."
     title = f"{levels.title(shown)} in numbers"
-    return Exhibit(levels.file(shown, "table"), title, " ".join(caption.split()), alt, frame, columns=columns)
+    return Exhibit(levels.file(shown, "table"), title, caption, alt, frame, columns=columns)
 
 
 def _columns(shown: Levels) -> str:
@@ -170,7 +170,7 @@ def settings(tables: Tables, experiment: Experiment, *, reported: str = "") -> l
     alt = f"Table of {len(frame)} levels with settings and accuracies."
     title = f"Settings and accuracies by {shown.axis.name}"
     name = f"{grid.prefix(experiment)}-settings"
-    return [Exhibit(name, title, " ".join(caption.split()), alt, frame, columns=columns)]
+    return [Exhibit(name, title, caption, alt, frame, columns=columns)]
 
 
 def differing(flat: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:

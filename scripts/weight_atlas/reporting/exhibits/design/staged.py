@@ -153,7 +153,7 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         f"that of the stage before, in points; means ± half their 95 % interval. {shortfall(found)}"
     )
     alt = f"Table of {plural(len(frame), 'stage')}."
-    return [Exhibit(f"{prefix(experiment)}-stages", "Stages in numbers", caption.strip(), alt, frame)]
+    return [Exhibit(f"{prefix(experiment)}-stages", "Stages in numbers", caption, alt, frame)]
 
 
 def _mean(frame: pd.DataFrame, place: tuple[str, int], column: str) -> str:
@@ -249,7 +249,7 @@ def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") 
     )
     alt = f"Dot plot of {plural(len(cells), 'cell')} by three protocols. {' '.join(_verdicts(every))}"
     title = f"{enumerated(list(experiments))} compared"
-    return [Exhibit("compared", title, " ".join(caption.split()), alt.strip(), data, fig)]
+    return [Exhibit("compared", title, caption, alt, data, fig)]
 
 
 def _overlaps(cells: Sequence[Cell]) -> str:
