@@ -44,7 +44,7 @@ EXCEPTIONS = {
     ("plan.cost", "training.frozen"): "one rule says what frozen layers compute only once",
     ("plan.fits", "training.frozen"): "one rule says which layers keep their statistics",
     ("reporting.exhibits.design.augmented", "training.augment"): "example images are changed as in training",
-    ("reporting.exhibits.transfer.transfer_tables", "networks"): "the layer table of a cell's network",
+    ("reporting.exhibits.transfer.transfers", "networks"): "the layer table of a cell's network",
 }
 # Imports inside functions that close a circle, and why they may.
 LATE = {

@@ -42,8 +42,9 @@ from weight_atlas.reporting.exhibits.perturbed import (
 from weight_atlas.reporting.exhibits.runs import runs, study
 from weight_atlas.reporting.exhibits.runs.training import training_curves
 from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
-from weight_atlas.reporting.exhibits.transfer import segments, transfer_curves, transfer_effects
-from weight_atlas.reporting.exhibits.transfer import transfer_training as training
+from weight_atlas.reporting.exhibits.transfer import curves as transfer_curves
+from weight_atlas.reporting.exhibits.transfer import effects as transfer_effects
+from weight_atlas.reporting.exhibits.transfer import segments, training
 from weight_atlas.reporting.exhibits.weights import answers as of_weights
 from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
 

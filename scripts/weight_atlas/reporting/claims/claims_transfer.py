@@ -8,13 +8,13 @@ import pandas as pd
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.claims import CONTRADICTED, REPRODUCED, UNTESTED, Scope, Verdict, shortcomings, told
-from weight_atlas.reporting.exhibits.transfer import segments
-from weight_atlas.reporting.exhibits.transfer import transfer_tables as transfers
+from weight_atlas.reporting.exhibits.transfer import segments, transfers
 from weight_atlas.reporting.exhibits.transfer.answers import LEVEL, amount, mean_drops
-from weight_atlas.reporting.exhibits.transfer.transfer_curves import alike
-from weight_atlas.reporting.exhibits.transfer.transfer_tables import BASE, CURVE, MARGIN, points, stretch
+from weight_atlas.reporting.exhibits.transfer.curves import alike
+from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, MARGIN, stretch
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.tables import as_row
+from weight_atlas.reporting.grammar.words import chance, points
 
 DEEPEST = 10  # the document's last n
 RATES = ("rate", "lr", "learning_rate", "learning rate")  # what an axis is called that varies the learning rate
@@ -187,11 +187,11 @@ def falls(claim, tables, first):
 
 def slope(row):
     """ "−0.50 points a layer [−0.60, −0.40], p 0.002 (A → B, n = 1 to 10)"."""
-    p = segments.chance(row["p"])
+    p = chance(row["p"])
     name = transfers.name(SimpleNamespace(**row[CURVE].to_dict()))
     place = f"{name}, n = {row['from_depth']} to {row['to_depth']}"
-    chance = f", p {p}" if p else ""
-    return f"{amount(row, 'slope', unit=' points a layer')}{chance} ({place})"
+    sure = f", p {p}" if p else ""
+    return f"{amount(row, 'slope', unit=' points a layer')}{sure} ({place})"
 
 
 def of_slopes(own):
@@ -319,7 +319,7 @@ def learning_rate(claim, tables):
 
 def changed(row):
     """ "rate 0.01 changes +2.80 points [2.10, 3.50], q 0.010"."""
-    q = segments.chance(row["q"])
+    q = chance(row["q"])
     words = f"{row['factor']} {row['level_b'] or 'left as it is'} changes {amount(row, 'difference')}"
     return words + (f", q {q}" if q else "")
 
@@ -353,8 +353,8 @@ def first_equal(claim, tables):
         raise NothingToShow("no transfer between similar tasks has n = 1.")
     verdict = all_of([equivalent(row) for _, row in own.iterrows()])
     parts = [
-        f"{transfers.name(row)} at n = 1 is {points(-row.mean)} points from its base (95 % interval "
-        f"{points(-row.high)} to {points(-row.low)}), p of equivalence {segments.chance(row.p_tost) or 'none'}"
+        f"{transfers.name(row)} at n = 1 is {points(-row.mean, 2)} points from its base (95 % interval "
+        f"{points(-row.high, 2)} to {points(-row.low, 2)}), p of equivalence {chance(row.p_tost) or 'none'}"
         for row in own.itertuples()
     ]
     numbers = {"drops": own[["base", "target", "n", "mean", "low", "high", "p_tost"]].to_dict("records")}

@@ -1,9 +1,10 @@
-"""Marks that know no measure: dots, points and bands with intervals, forests, shaded rows; and their legend."""
+"""Marks that know no measure: dots, points and lines with intervals, levels, forests, shaded rows; and their legend."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -13,8 +14,10 @@ from matplotlib.lines import Line2D
 from weight_atlas.reporting.grammar import style
 
 LEVEL = 0.05  # a difference is filled below it: of p after correction
+REFERENCE: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (0, (4, 2))}  # what others stand beside
+WIDTHS = {"low": 1.1, "low90": 3.2}  # of the lines of a 95 % and of a 90 % interval
 ABOVE: dict[str, Any] = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1.4, "borderpad": 0.1}
-Row = Mapping[str, Any]  # with mean, low, high
+Row = Mapping[Any, Any]  # with mean, low, high
 
 
 def look(marker: str, colour: str) -> dict[str, Any]:
@@ -62,8 +65,9 @@ def forest(axes: Axes, row: Row, at: float, scale: float = 1.0, colour: str = "b
               zorder=3, label=label, linestyle="")  # fmt: skip
 
 
-def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, shade: bool = True, **look: Any) -> None:
-    """Means as a line with their intervals shaded in its colour.
+def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, shade: bool = True,
+         bounds: tuple[float, float] = (-math.inf, math.inf), **look: Any) -> None:  # fmt: skip
+    """Means as a line with their intervals, cut at the bounds, shaded in its colour.
 
     Parameters
     ----------
@@ -73,16 +77,56 @@ def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, sh
     across : str
         What lies on the horizontal axis.
     scale : float
-        What the numbers are multiplied by.
+        What the numbers are multiplied by, after the cut.
     shade : bool
         Whether the intervals are drawn.
+    bounds : tuple of float
     **look
         Of Axes.plot: label, color, linestyle, marker.
     """
     (line,) = axes.plot(frame[across], frame["mean"] * scale, **look)
     if shade:
-        low, high = frame["low"] * scale, frame["high"] * scale
+        low, high = (frame[name].clip(*bounds) * scale for name in ("low", "high"))
         axes.fill_between(frame[across], low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+
+
+def level(axes: Axes, row: Row, label: str, scale: float = 1.0) -> None:
+    """A mean that others are compared with: a dashed line across a panel, with its interval shaded."""
+    axes.axhline(row["mean"] * scale, label=label, zorder=1, **REFERENCE)
+    if math.isfinite(row["low"]):
+        axes.axhspan(row["low"] * scale, row["high"] * scale, color=style.INK, alpha=0.07, linewidth=0, zorder=0)
+
+
+def equivalence(axes: Axes, margin: float, label: str) -> None:
+    """The line of no difference in the band of those that count as none."""
+    axes.axhspan(-margin, margin, color=style.QUIET, alpha=0.15, linewidth=0, zorder=0, label=label)
+    axes.axhline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+
+
+def widths(axes: Axes, at: npt.ArrayLike, frame: pd.DataFrame, *, scale: float = 1.0, **look: Any) -> None:
+    """Means at their places with two intervals each: low90 to high90 as a thick line, low to high as a thin one.
+
+    Parameters
+    ----------
+    axes : Axes
+    at : array of float
+        Places on the horizontal axis.
+    frame : DataFrame
+        With mean, low, high, low90 and high90.
+    scale : float
+        What the numbers are multiplied by.
+    **look
+        Of Axes.plot: color, linestyle, marker.
+    """
+    for low, width in WIDTHS.items():
+        high = low.replace("low", "high")
+        axes.vlines(at, frame[low] * scale, frame[high] * scale, color=look["color"], linewidth=width)
+    axes.plot(at, frame["mean"] * scale, **look)
+
+
+def entries_of_widths() -> list[Line2D]:
+    """The entries of a legend for the intervals of `widths`."""
+    return [entry("90 % interval", linewidth=WIDTHS["low90"]), entry("95 % interval", linewidth=WIDTHS["low"])]
 
 
 def entry(label: str, **look: Any) -> Line2D:

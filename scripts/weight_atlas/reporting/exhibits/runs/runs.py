@@ -171,9 +171,9 @@ def shortfall(tables, **settings):
     return fallen_short(tables.status().loc[tables.where(**settings)["cell_id"]].sum())
 
 
-def fallen_short(total):
-    """The sentences of `shortfall` on a sum of Tables.status()."""
-    told = f"Of {plural(total['asked'], 'replicate')} {total['done']} finished ({dots.fate(total)})."
+def fallen_short(total: dots.Counts, which: str = "") -> str:
+    """The sentences of `shortfall` on a sum of Tables.status(); which: words on whose replicates they are."""
+    told = f"Of {plural(total['asked'], 'replicate')}{which} {total['done']} finished ({dots.fate(total)})."
     return " ".join(filter(None, [told if total["done"] < total["asked"] else "", dots.unlearnt(total["unlearnt"])]))
 
 

@@ -2,7 +2,7 @@
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name
-from weight_atlas.reporting.exhibits.transfer import transfer_tables
+from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.grammar.dots import fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.vocabulary import TRANSFERRED, Kind
@@ -47,9 +47,9 @@ def transfers_sentence(tables):
     """ "Transfers have 39 replicates: all finished." or how many did not, in a list; empty where nothing transfers."""
     if not tables.rows["role"].isin(TRANSFERRED).any():
         return []
-    total = transfer_tables.fate(tables)
-    ended = "all finished" if total.done >= total.asked else f"{total.done} finished, {total.ended}"
-    return [f"Transfers have {plural(total.asked, 'replicate')}: {ended}."]
+    total = transfers.status(tables)
+    ended = "all finished" if total["done"] >= total["asked"] else f"{total['done']} finished, {fate(total)}"
+    return [f"Transfers have {plural(total['asked'], 'replicate')}: {ended}."]
 
 
 def replicates_sentence(tables, total):

@@ -1,0 +1,183 @@
+"""Exhibits on why the deepest transfer drops: what each suspect changes, and the document's numbers beside ours."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.transfer import transfers
+from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Family
+from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, points, whole
+from weight_atlas.stats import summarise
+
+QUANTITIES = {"accuracy": "accuracy at n", "step": "accuracy at n less that at n − 1"}
+PROTOCOLS = {"here": "accuracy", "by its protocol": "document_accuracy"}  # columns of a table and of curves.csv
+
+
+def suspects(tables: Tables) -> pd.DataFrame:
+    """effects.csv of the axes in which transfers differ, the number of outputs apart, with the words of a row."""
+    found = transfers.effects(tables)
+    return found.assign(change=found["factor"] + ": " + found["level_b"].where(found["level_b"] != "", "left as it is"))
+
+
+def diagnosis(tables: Tables) -> list[Exhibit]:
+    """What each level of each suspect changes at the deepest n, as a forest."""
+    found = suspects(tables)
+    return [_diagnosis(tables, family, len(found)) for family in transfers.families(found)]
+
+
+def _diagnosis(tables: Tables, family: Family, tests: int) -> Exhibit:
+    own = family.rows[family.rows["depth"] == family.rows.groupby(CURVE)["depth"].transform("max")]
+    kept = [name for name in QUANTITIES if name in set(own["quantity"])]
+    rows: list[tuple[str, str]] = []  # (curve, change) from the top, a curve's heading first
+    for row, part in transfers.each(own):
+        curve = f"{transfers.name(row)}, n = {row.depth}"
+        rows += [(curve, change) for change in ["", *sorted(set(part["change"]))]]
+    fig = style.figure(0.27 * (len(rows) + 1) + 1.1)
+    grid = fig.subplots(1, len(kept), squeeze=False, sharey=True)[0]
+    for axes, quantity in zip(grid, kept, strict=True):
+        axes.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+        for row in transfers.rows(own[own["quantity"] == quantity]):
+            at = rows.index((f"{transfers.name(row)}, n = {row.depth}", row.change))
+            estimate = {"n": row.n, "mean": row.difference, "low": row.low, "high": row.high, "q": row.q}
+            marks.forest(axes, estimate, at, 100, style.PALETTE[0])
+        axes.set(title=QUANTITIES[quantity], xlabel="change in points of accuracy")
+        axes.grid(axis="y", visible=False)
+        axes.spines["left"].set_visible(False)
+    grid[0].set_ylim(len(rows) - 0.4, -0.6)
+    grid[0].set_yticks(range(len(rows)), [change or curve for curve, change in rows])
+    for (_, change), label in zip(rows, grid[0].get_yticklabels(), strict=True):
+        label.set_fontweight("normal" if change else "bold")
+    marks.legend(fig, grid, extra=[marks.entry("95 % interval", color=style.PALETTE[0], linewidth=1.4)])
+    caption = (
+        "What one change of the training does to the deepest transfer: the difference to the setting of "
+        f"{transfers.reported(tables)}, paired by seed and averaged over all other changes first "
+        f"(n = {whole(own['n'])}), with its 95 % Student t interval. Right of 0 the change helps. "
+        + ("In the right panel a change that removes the last drop is right of 0. " if "step" in kept else "")
+        + f"Filled where q < {marks.LEVEL}: p corrected by Benjamini and Hochberg for all such comparisons of the "
+        f"study ({tests}). Accuracy is that on test at the best validation epoch. {transfers.shortfall(tables)}"
+    )
+    return transfers.exhibit("diagnosis", "What makes the last step drop?", caption, f"Forest plot. {strongest(own)}",
+                             own, fig, family.words)  # fmt: skip
+
+
+def strongest(data: pd.DataFrame) -> str:
+    """The largest change in accuracy in a sentence."""
+    own = data[data["quantity"] == "accuracy"]
+    row = next(transfers.rows(own.loc[[own["difference"].abs().idxmax()]]))
+    return (
+        f"The largest change at n = {row.depth} of {transfers.name(row)} is that of {row.change}: "
+        f"{points(row.difference, 2)} points (q = {chance(row.q) or 'not tested'})."
+    )
+
+
+def diagnosis_table(tables: Tables) -> list[Exhibit]:
+    """The numbers of `diagnosis` at every n, the clearest first."""
+    found = suspects(tables)
+    many = len(transfers.families(found)) > 1
+    rows = [
+        ({"network": row.network} if many else {})
+        | {"transfer": transfers.name(row), "n": str(row.depth), "change": row.change}
+        | {"to": row.level_a or "the document's", "of": QUANTITIES[row.quantity], "seeds": str(row.n)}
+        | {"points": mean_text({"mean": row.difference, "low": row.low, "high": row.high}, 100, 2)}
+        | {"p": chance(row.p), "q": chance(row.q)}
+        for row in transfers.rows(found.sort_values("q", kind="stable"))
+    ]
+    caption = (
+        f"Differences to the setting of {transfers.reported(tables)}, the clearest first; ± is half the 95 % interval, "
+        "q is p corrected for all of them. With few seeds a large q is no evidence of no effect."
+    )
+    alt = f"Table of {plural(len(rows), 'difference')}. {strongest(found)}"
+    return [Exhibit("diagnosis-table", "The changes in numbers", caption, alt, pd.DataFrame(rows))]
+
+
+# ------------------------------------------------------------------------------------------- the document's numbers
+
+
+def document_numbers(tables: Tables) -> list[Exhibit]:
+    """The document's numbers beside ours, by both protocols."""
+    given = tables.document.get("numbers", [])
+    found = transfers.main(transfers.shown(tables, "curves"))
+    if not given:
+        raise NothingToShow("report/documents.yaml reports no number of this study's document.")
+    reach = transfers.main(transfers.shown(tables, "reach"))
+    families = transfers.families(found)
+    rows = []
+    for family in families:
+        epochs = family.of(reach[reach["level"] == "document"])
+        named = {"of": family.words or family.key[0]} if len(families) > 1 else {}
+        rows += [named | {"what": one["what"], "document": one["says"]} | _ours(one, family, epochs) for one in given]
+    caption = (
+        f"What {transfers.reported(tables)} says, and the same number here: mean ± half its 95 % interval over the "
+        "finished replicates, on test at the best validation epoch, and by its own protocol (the best epoch on "
+        "validation and test together, which flatters); epochs are medians with their 95 % bootstrap interval. "
+        "Its numbers are of vgg11_bn on groups of CIFAR-10 classes over 200 epochs, a single run each: whatever "
+        "here is smaller is no test of them (the claims say so)."
+    )
+    return [Exhibit("document-numbers", "The document's numbers beside ours", caption, "Table of numbers.",
+                    pd.DataFrame(rows))]  # fmt: skip
+
+
+def beside_document(tables: Tables) -> list[str]:
+    """The first number of the document and ours, in a sentence."""
+    [exhibit] = document_numbers(tables)
+    row = exhibit.data.iloc[0]
+    whose = transfers.reported(tables)
+    return [
+        f"{whose[:1].upper()}{whose[1:]} reports {row['document']} as {row['what']}; here, with "
+        f"{enumerated(tables.values('network'))}, it is {row['here']} (best validation epoch), and "
+        f"{row['by its protocol']} by the document's protocol."
+    ]
+
+
+def _ours(one: Mapping[str, Any], family: Family, epochs: pd.DataFrame) -> dict[str, str]:
+    """The columns of PROTOCOLS for a number of the document.
+
+    one: {"of": "base" | "cross" | "own", "depth": n, "measure": "accuracy" | "epochs"}.
+    """
+    frame = epochs if one["measure"] == "epochs" else family.rows
+    frame = frame[frame["target"].isin(transfers.targets(family.rows))]
+    alone, frozen = frame["base"] == frame["target"], frame["mode"] == "frozen"
+    frame = frame[{"base": frame["mode"] == BASE, "cross": frozen & ~alone, "own": frozen & alone}[one["of"]]]
+    frame = frame[frame["depth"] == one["depth"]] if "depth" in one else frame
+    if one["measure"] == "epochs":
+        texts = [_median(row) for row in frame.to_dict("records")]
+        return {"here": "; ".join(texts) or "none", "by its protocol": ""}
+    means = {words: summarise(frame, CURVE, column).to_dict("records") for words, column in PROTOCOLS.items()}
+    return {words: "; ".join(f"{mean_text(row, 100, 2)} %" for row in rows) or "none" for words, rows in means.items()}
+
+
+def _median(row: Mapping[Any, Any]) -> str:
+    """ "12 [10, 14]" of a row of reach.csv, or how many got there."""
+    if not math.isfinite(row["median"]):
+        return f"reached by {int(row['reached'])} of {int(row['n'])}"
+    return transfers.bracketed(row["median"], row["low"], row["high"], row["n"])
+
+
+def document_networks(tables: Tables) -> list[Exhibit]:
+    """The document's appendix of networks, as far as its rows are at hand."""
+    given = tables.document.get("networks", {})
+    if not given.get("rows"):
+        raise NothingToShow("report/documents.yaml lists no networks of this study's document.")
+    rows = [
+        {
+            "network": one["network"],
+            "parameters": f"{one['millions']:.1f} M",
+            "top-1 error (%)": f"{one['top1']:.2f}",
+            "top-5 error (%)": f"{one['top5']:.2f}",
+            "GPU memory": one.get("memory", "not given"),
+        }
+        for one in given["rows"]
+    ]
+    caption = (
+        f"Reference data, not results: networks trained on {given['data']}, from the appendix of "
+        f"{transfers.reported(tables)}, which copies them from {given['source']}. The appendix has {given['all']} "
+        f"rows; these {len(rows)} are the ones on hand."
+    )
+    return [Exhibit("document-networks", "The document's table of networks", caption,
+                    f"Table of {plural(len(rows), 'network')}.", pd.DataFrame(rows))]  # fmt: skip
