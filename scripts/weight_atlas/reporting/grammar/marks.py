@@ -134,9 +134,9 @@ def entry(label: str, **look: Any) -> Line2D:
     return Line2D([], [], label=label, **{"color": style.QUIET} | look)
 
 
-def points(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, least: float = -math.inf,
-           **look: Any) -> None:  # fmt: skip
-    """Means as markers that a line joins, with their intervals as vertical lines in its colour.
+def points(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0,
+           bounds: tuple[float, float] = (-math.inf, math.inf), **look: Any) -> None:  # fmt: skip
+    """Means as markers that a line joins, with their intervals, cut at the bounds, as vertical lines in its colour.
 
     Parameters
     ----------
@@ -146,15 +146,14 @@ def points(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, 
     across : str
         What lies on the horizontal axis.
     scale : float
-        What the numbers are multiplied by.
-    least : float
-        Where an interval that goes further down is cut, before it is multiplied.
+        What the numbers are multiplied by, after the cut.
+    bounds : tuple of float
     **look
         Of Axes.plot: label, color, linestyle, marker.
     """
     drawn: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 1.2} | look
     (line,) = axes.plot(frame[across], frame["mean"] * scale, **drawn)
-    low, high = frame["low"].clip(lower=least) * scale, frame["high"] * scale
+    low, high = (frame[name].clip(*bounds) * scale for name in ("low", "high"))
     axes.vlines(frame[across], low, high, color=line.get_color(), linewidth=1.2)
 
 

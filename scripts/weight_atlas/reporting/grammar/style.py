@@ -197,6 +197,16 @@ def log_if_wide(axes: Axes, values: npt.ArrayLike) -> None:
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
 
 
+def from_zero(axes: Axes, values: npt.ArrayLike) -> None:
+    """A y axis of `values` that begins at 0, or a logarithmic one as `log_if_wide` makes it, with round numbers."""
+    log_if_wide(axes, values)
+    if axes.get_yscale() == "log":
+        axes.set_ylim(bottom=magnitudes(values)[0] / 2)
+        log_axis(axes.yaxis)
+    else:
+        axes.set_ylim(bottom=0)
+
+
 def log_axis(axis: Axis, most: int = 5) -> None:
     """Round numbers in plain digits on a logarithmic axis whose limits are set."""
     low, high = sorted(axis.get_view_interval())

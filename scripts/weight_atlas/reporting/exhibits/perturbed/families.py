@@ -2,88 +2,108 @@
 
 import json
 import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from weight_atlas.cell_table import RECORDED
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import fallen_short
-from weight_atlas.reporting.grammar import panels, style
+from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.dots import tally, whole
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.settings import Settings, Start
 from weight_atlas.stats import summarise
 
 # What was done to the trained weights before they were trained again; the first three are the controls: nothing.
 SAME, OTHER, REPEATED = CONTROLS = ("same", "other", "repeated")
 FLIP, ADD, LAYERS, ELSE = "flip", "add", "layers", "else"
-# what -> (colour, marker, filled)
+# what -> (colour, marker)
 LOOKS = {
-    SAME: (style.QUIET, "o", True),
-    OTHER: (style.QUIET, "s", False),
-    REPEATED: (style.QUIET, "d", False),
-    ADD: (style.PALETTE[0], "o", True),
-    FLIP: (style.PALETTE[1], "o", True),
-    LAYERS: (style.PALETTE[2], "o", True),
-    ELSE: (style.PALETTE[3], "o", True),
+    SAME: (style.QUIET, "o"),
+    OTHER: (style.QUIET, "s"),
+    REPEATED: (style.QUIET, "d"),
+    ADD: (style.PALETTE[0], "o"),
+    FLIP: (style.PALETTE[1], "o"),
+    LAYERS: (style.PALETTE[2], "o"),
+    ELSE: (style.PALETTE[3], "o"),
 }
 FRONT = ["cell_id", "dataset", "network", "name", "perturbation"]
+INNER = ["words", "branch", "what", "ladder"]  # columns that exhibits draw by and their CSVs leave out
+POINTS = {"perturbation": "size_moved", "original": "distance", "moved": "moved", "control": "apart"}
 ROW = 0.185
 # A figure with more rows than this is split by network, behind tabs.
 TALL = 46
+CUT = "An interval that leaves its axis is cut there."
 
 
-def family(tables):
-    """One row a perturbed cell or control, in the order of LOOKS: DataFrame of cell_id, dataset, network, parent,
-    branch, name, perturbation, what, words, size, ladder, rung, asked.
+# ------------------------------------------------------------------------------------------- cells
 
-    branch: a parent and one way to train it again (most often a parent has one), which children share that are compared
-    with one another, and name is what figures call it; what: one of LOOKS; words: the perturbation in few words; size:
-    that of added noise; ladder: what the rungs of several sizes share, "" for other cells; rung: named after its size.
-    Raises NothingToShow where the study has no such cell.
+
+def family(tables: Tables) -> pd.DataFrame:
+    """Perturbed cells and controls in the order of LOOKS.
+
+    Returns
+    -------
+    DataFrame
+        A row for each: cell_id, dataset, network, parent, perturbation (label); branch: its parent and one way to train
+        it again, which those that are compared share; name: of the branch in figures; what: one of LOOKS; words: the
+        perturbation in few words; size: of added noise; ladder: what noise of several sizes shares, "" for others;
+        rung: whether it is named after its size; asked: replicates.
+
+    Raises
+    ------
+    NothingToShow
+        Where the study has no such cell.
     """
-    cells = perturbed(tables).cells.reset_index(drop=True)
+    own = perturbed(tables)
+    found = pd.DataFrame([_child(cell, own.settings[cell.cell_id]) for cell in own.cells.itertuples()])
+    turn = found.groupby("parent")["training"].transform(lambda training: training.factorize()[0] + 1)
+    found["branch"] = found["parent"] + " " + turn.astype(str)
     labels = tables.cells.drop_duplicates("cell_id").set_index("cell_id")["label"]
-    labels = labels if tables.axes else labels.map(lambda _: "original")
-    rows, retrainings = [], {}
-    for cell in cells.itertuples():
-        settings = tables.children.settings[cell.cell_id]
-        start = settings.start
-        steps, own = start.steps, retrainings.setdefault(cell.parent, {})
-        turn = own.setdefault(retraining(settings), len(own) + 1)
-        what = done(start)
-        size = float(steps[0]["size"]) if what == ADD else np.nan
-        bare = json.dumps([{key: value for key, value in step.items() if key != "size"} for step in steps])
-        plus = f" (+{style.short(size)})" if what == ADD and steps[0].get("noise", "constant") == "constant" else ""
-        row = {column: getattr(cell, column) for column in ("cell_id", "dataset", "network", "parent", "perturbation")}
-        row |= {"branch": f"{cell.parent} {turn}", "turn": turn, "name": labels.get(cell.parent, cell.label)}
-        row |= {"what": what, "size": size, "asked": cell.replicates, "kind": f"{cell.parent} {turn} {bare}"}
-        rows.append(row | {"words": cell.perturbation if rung(cell.perturbation) else cell.perturbation + plus})
-    found = pd.DataFrame(rows)
-    several = found["parent"].map(found.groupby("parent")["turn"].max()) > 1
-    found["name"] = found["name"].where(~several, found["name"] + " · retraining " + found["turn"].astype(str))
-    sizes = found[found["what"] == ADD].groupby("kind")["size"].nunique()
-    climbs = (found["what"] == ADD) & (found["kind"].map(sizes) > 1)
-    named = found["perturbation"].map(rung)
-    ladders = named[climbs & (named != "")].groupby(found["kind"]).first()
-    found["ladder"] = found["kind"].map(ladders).where(climbs, "").fillna("")
-    found["rung"] = (found["ladder"] != "") & (named != "")
-    place = found["what"].map(list(LOOKS).index)
-    return found.assign(place=place).sort_values("place", kind="stable").drop(columns=["turn", "kind", "place"])
+    name = found["parent"].map(labels if tables.axes else labels.map(lambda _: "original")).fillna(found["label"])
+    several = turn.groupby(found["parent"]).transform("max") > 1
+    found["name"] = name.where(~several, name + " · retraining " + turn.astype(str))
+    kind, rungs = found["branch"] + " " + found["steps"], found["perturbation"].map(rung)
+    climbs = found.groupby(kind)["size"].transform("nunique") > 1
+    found["ladder"] = kind.map(rungs[climbs & (rungs != "")].groupby(kind).first()).where(climbs, "").fillna("")
+    found["rung"] = (found["ladder"] != "") & (rungs != "")
+    order = found["what"].map(list(LOOKS).index).sort_values(kind="stable")
+    return found.drop(columns=["label", "training", "steps"]).loc[order.index]
 
 
-def rung(label):
+def _child(cell: Any, settings: Settings) -> dict[str, Any]:
+    """What `family` says of a cell by itself; training, steps: what is alike in those of a branch, and of a ladder."""
+    start, steps = settings.start, settings.start.steps or []
+    what, label = done(start), cell.perturbation
+    constant = what == ADD and steps[0].get("noise", "constant") == "constant" and not rung(label)
+    training = {key: value for key, value in settings.json["training"].items() if key not in RECORDED}
+    bare = [{key: value for key, value in step.items() if key != "size"} for step in steps]
+    return {
+        **{column: getattr(cell, column) for column in ("cell_id", "dataset", "network", "parent", "perturbation")},
+        "label": cell.label,
+        "what": what,
+        "words": f"{label} (+{style.short(steps[0]['size'])})" if constant else label,
+        "size": float(steps[0]["size"]) if what == ADD else np.nan,
+        "asked": cell.replicates,
+        "training": json.dumps([start.take, start.state, training], sort_keys=True),
+        "steps": json.dumps(bare),
+    }
+
+
+def rung(label: str) -> str:
     """The ladder that a label is a rung of: "noise" of "noise-1e-06"; "" where it does not end in a number."""
     found = re.fullmatch(r"(.+?)-[0-9.]+(e[-+]?[0-9]+)?", label)
     return found[1] if found else ""
 
 
-def retraining(settings):
-    """What the children that are compared have in common: how they are trained, and from what, as a text."""
-    training = {key: value for key, value in settings.json["training"].items() if key not in RECORDED}
-    return json.dumps([settings.start.take, settings.start.state, training], sort_keys=True)
-
-
-def done(start):
+def done(start: Start) -> str:
     """What a child's start does to the weights: one of LOOKS."""
     steps = start.steps
     if not steps:
@@ -97,7 +117,7 @@ def done(start):
     return ELSE
 
 
-def shown(found):
+def shown(found: pd.DataFrame) -> pd.DataFrame:
     """The rows of `family` that figures set side by side: no rungs (but the lowest of a branch without another
     addition), no single layers, no repeated control."""
     plain = found[~found["rung"] & ~found["what"].isin([LAYERS, REPEATED])]
@@ -106,30 +126,39 @@ def shown(found):
     return found[found["cell_id"].isin([*plain["cell_id"], *lowest["cell_id"]])]
 
 
-def perturbed(tables):
+def perturbed(tables: Tables) -> Tables:
     """The Tables of the study's perturbed cells and controls; raises NothingToShow where it has none."""
     if tables.children is None:
         raise NothingToShow(f"study {tables.study} perturbs no cell.")
     return tables.children
 
 
-def children(tables, name):
+def shortfall(tables: Tables, rows: pd.DataFrame) -> str:
+    """Sentences on replicates of the cells in `rows`, as `runs.shortfall` gives them."""
+    told: str = fallen_short(perturbed(tables).status().loc[rows["cell_id"].unique()].sum())
+    return told
+
+
+# ------------------------------------------------------------------------------------------- replicates and means
+
+
+def children(tables: Tables, name: str) -> pd.DataFrame:
     """The rows of <name>.csv that are of finished perturbed replicates, with the columns of `family`."""
     rows = perturbed(tables).done(name)
-    rows = rows.drop(columns=[column for column in rows if column in ("dataset", "network", "label", "tint", "panel")])
-    return family(tables).merge(rows.drop(columns=["init", "optimizer"], errors="ignore"), on="cell_id")
+    labels = ["dataset", "network", "label", "tint", "panel", "init", "optimizer"]
+    return family(tables).merge(rows.drop(columns=labels, errors="ignore"), on="cell_id")
 
 
-POINTS = {"perturbation": "size_moved", "original": "distance", "moved": "moved", "control": "apart"}
+def journeys(tables: Tables) -> pd.DataFrame:
+    """Where each finished replicate of a perturbed cell or control came from and where it ended.
 
-
-def journeys(tables):
-    """One row a finished replicate of a perturbed cell or control: the columns of `family`, seed, and of all
-    parameters together norm (‖θ₁‖), norm_end (‖θ₂‖), start (how far the perturbation took it), distance
-    (‖θ₁ − θ₂‖), cosine (between these), moved (from its start), apart (from the end of the same-order control);
-    still (`distance` of that control, same seed), ratio (distance / still) and amplification (apart / start).
-
-    What is not there, or has 0 below the line, is NaN.
+    Returns
+    -------
+    DataFrame
+        The columns of `family`, seed, and of all parameters together norm (‖θ₁‖), norm_end (‖θ₂‖), start (how far the
+        perturbation took it), distance (‖θ₁ − θ₂‖), cosine (between these), moved (from its start), apart (from the end
+        of the same-order control); still (`distance` of that control, same seed), ratio (distance / still) and
+        amplification (apart / start). What is not there, or has 0 below the line, is NaN.
     """
     rows = children(tables, "returns")
     rows = rows[rows["layer"] == "total"]
@@ -148,7 +177,7 @@ def journeys(tables):
     return found
 
 
-def small(found):
+def small(found: pd.DataFrame) -> pd.DataFrame:
     """The rows of `journeys` that a small distortion began: additions that are no rung and change the parameters by
     less than a hundredth of their norm, or where there is none, each branch's lowest rung."""
     added = found[(found["what"] == ADD) & (found["start"] < found["norm"] / 100)]
@@ -158,100 +187,104 @@ def small(found):
     return added[added["size"] == added.groupby("branch")["size"].transform("min")]
 
 
-def means(rows, value, by=()):
-    """Mean of a column over the replicates of each cell (and `by`), with its interval: FRONT, `by`, what, n, of, .."""
+def means(rows: pd.DataFrame, value: str, by: Sequence[str] = (), also: Sequence[str] = ()) -> pd.DataFrame:
+    """The mean of a column over the replicates of each cell (and `by`), with its interval.
+
+    Returns
+    -------
+    DataFrame
+        FRONT, `by`, n, of, mean, low, high, further columns of `family`, and the means of the columns `also`.
+    """
     keys = ["cell_id", *by]
-    labels = [*FRONT[1:], "words", "branch", "what", "size", "ladder", "asked"]
-    named = rows.drop_duplicates("cell_id")[["cell_id", *labels]]
-    found = named.merge(summarise(rows, keys, value), on="cell_id").rename(columns={"asked": "of"})
+    named = rows.drop_duplicates("cell_id")[[*FRONT, "words", "branch", "what", "size", "ladder", "asked"]]
+    found = summarise(rows, keys, value)
+    found = found.assign(**{name: summarise(rows, keys, name)["mean"] for name in also})
+    found = named.merge(found, on="cell_id").rename(columns={"asked": "of"})
     front = [*FRONT, *by, "n", "of", "mean", "low", "high"]
     return found[front + [column for column in found if column not in front]]
 
 
-CUT = "An interval that leaves its axis is cut there. "
-INNER = ["words", "branch", "what", "ladder"]  # columns that exhibits draw by and their CSVs leave out
+# ------------------------------------------------------------------------------------------- exhibits
 
 
-def csv(data):
-    """The numbers of an exhibit: `data` without INNER, and without the size of noise where there is none."""
-    spare = [name for name in INNER if name in data] + ["size"] * int(data["size"].isna().all())
-    return data.drop(columns=spare).reset_index(drop=True)
+class Part(NamedTuple):
+    """What one figure shows: the perturbed cells of a network, or all where the tab is "".
+
+    rows: of `family`, finished or not; data: the means that are drawn.
+    """
+
+    tab: str
+    rows: pd.DataFrame
+    data: pd.DataFrame
 
 
-def split(tables, rows):
-    """(what a name ends in, tab, rows) of each figure: one for all rows, or one a network where they are many."""
+def split(tables: Tables, rows: pd.DataFrame, data: pd.DataFrame) -> list[Part]:
+    """What each figure shows: one shows all, or where there are many rows, one each network."""
     lines = rows.drop_duplicates(["network", "name", "words"])
     networks = [name for name in tables.values("network") if name in set(rows["network"])]
     if len(networks) == 1 or len(lines) + lines["branch"].nunique() <= TALL:
-        return [("", "", rows)]
-    return [(f"-{re.sub('[^a-z0-9]+', '-', name.lower())}", name, rows[rows["network"] == name]) for name in networks]
+        return [Part("", rows, data[data["cell_id"].isin(rows["cell_id"])])]
+    owns = [rows[rows["network"] == name] for name in networks]
+    return [
+        Part(name, own, data[data["cell_id"].isin(own["cell_id"])]) for name, own in zip(networks, owns, strict=True)
+    ]
 
 
-def shortfall(tables, rows):
-    """Sentences on replicates of the cells in `rows`, as `runs.shortfall` gives them."""
-    return fallen_short(tables.children.status().loc[rows["cell_id"].unique()].sum())
+def exhibit(name: str, title: str, caption: str, alt: str, data: pd.DataFrame, fig: Figure, tab: str = "") -> Exhibit:
+    """An exhibit named after its tab, whose numbers are `data` without INNER, and without `size` where none has one."""
+    spare = [column for column in INNER if column in data] + ["size"] * int(data["size"].isna().all())
+    numbers = data.drop(columns=spare).reset_index(drop=True)
+    return Exhibit(slug(name, tab), title, caption, alt, numbers, fig, tab=tab)
 
 
 class Blocks:
-    """A panel a network and data set, in it a block a branch, headed by its name (where there are several), and in
-    the block a row for each of
-    `words`, from the top. figure: the whole; panels: {(network, dataset): Axes}; across: the most panels abreast."""
+    """A panel for each network and data set, in it a block for each branch, headed by its name where there are several,
+    and in the block a row for each of its `words`.
 
-    def __init__(self, tables, rows, xlabel, around=0.85):
+    figure: the whole; panels: {(network, dataset): Axes}; across: the most panels side by side.
+    """
+
+    def __init__(self, tables: Tables, rows: pd.DataFrame, xlabel: str, around: float = 0.85) -> None:
         """rows: DataFrame with dataset, network, branch, name, words; around: inches for legend and axis labels."""
         strips = panels.strips(tables, rows)
-        headed = rows["name"].nunique() > 1
-        self.lines = {network: lines(rows[rows["network"] == network], headed) for network, _ in strips}
-        heights = [ROW * len(self.lines[network]) + 0.06 for network, _ in strips]
+        self.headed = int(rows["name"].nunique() > 1)
+        self.lines = {network: self._lines(rows[rows["network"] == network]) for network, _ in strips}
         self.across = max(len(names) for _, names in strips)
-        self.figure, self.panels = panels.layout(strips, heights, around, sharey=True)
-        for (network, _), axes in self.panels.items():
-            names = self.lines[network]
-            axes.set_ylim(len(names) - 0.4, -0.6)
-            axes.set_yticks(range(len(names)), [words or name for name, words in names])
-            axes.grid(axis="y", visible=False)
-            axes.spines["left"].set_visible(False)
-            for first, last in self.spans(network)[1::2]:
-                axes.axhspan(first - 1.5, last + 0.5, color=style.BAND, linewidth=0, zorder=0)
+        texts = {network: [words or name for name, words in own] for network, own in self.lines.items()}
+        blocks = {network: list(self._spans(network).values()) for network, _ in strips}
+        self.figure, self.panels = panels.rows(strips, texts, xlabel, ROW, around, blocks=blocks)
         for network, dataset in panels.leftmost(strips):
             labels = self.panels[network, dataset].get_yticklabels()
             for (_, words), label in zip(self.lines[network], labels, strict=True):
                 label.set_fontweight("normal" if words else "bold")
-        for key in panels.lowest(strips):
-            self.panels[key].set_xlabel(xlabel)
 
-    def spans(self, network):
-        """(first, last) row of each block, headings apart."""
-        heads = [at for at, (_, words) in enumerate(self.lines[network]) if not words]
-        if not heads:
-            return [(0, len(self.lines[network]) - 1)]
-        return [(a + 1, b - 1) for a, b in zip(heads, [*heads[1:], len(self.lines[network])], strict=True)]
+    def _lines(self, rows: pd.DataFrame) -> list[tuple[str, str]]:
+        """(name, "") of each block, where they are headed, and (name, words) of its rows, from the top."""
+        found: list[tuple[str, str]] = []
+        for name, own in rows.groupby("name", sort=False):
+            found += [(str(name), words) for words in [""] * self.headed + list(dict.fromkeys(own["words"]))]
+        return found
 
-    def place(self, row):
-        """(Axes, vertical position) of a row of a table with dataset, network, name, words (a named tuple)."""
-        return self.panels[row.network, row.dataset], self.lines[row.network].index((row.name, row.words))
+    def _spans(self, network: str) -> dict[str, tuple[int, int]]:
+        """name -> (first, last) row of its block, with its heading."""
+        names = [name for name, _ in self.lines[network]]
+        return {name: (names.index(name), names.index(name) + names.count(name) - 1) for name in names}
 
-    def block(self, row):
-        """(Axes, first, last position) of the block that a row is in."""
-        axes, at = self.place(row)
-        first, last = next(span for span in self.spans(row.network) if span[0] <= at <= span[1])
-        return axes, first - 0.45, last + 0.45
+    def place(self, row: Any) -> tuple[Axes, int]:
+        """(Axes, vertical position) of a row with dataset, network, name and words (a dict)."""
+        at = self.lines[row["network"]].index((row["name"], row["words"]))
+        return self.panels[row["network"], row["dataset"]], at
 
-    def short(self, data, tables):
-        """Say beside a row how many of its replicates finished, where some did not, and how many never learnt;
-        data: the rows that are there (those without a finished replicate included)."""
-        status = tables.children.status()
-        for row in data.itertuples():
-            of = status.loc[row.cell_id]
+    def across_block(self, row: Any, value: float, **look: Any) -> None:
+        """An upright line at a value, across the block that a row is in; look: of Axes.plot."""
+        first, last = self._spans(row["network"])[row["name"]]
+        axes, _ = self.place(row)
+        axes.plot([value] * 2, [first + self.headed - 0.45, last + 0.45], **look)
+
+    def shortfall(self, tables: Tables, rows: pd.DataFrame) -> None:
+        """Beside each row how many of its replicates finished, where some did not, and how many never learnt."""
+        status = perturbed(tables).status()
+        for row in rows.to_dict("records"):
+            of = status.loc[row["cell_id"]]
             if not whole(of):
-                axes, at = self.place(row)
-                beside = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 9}
-                axes.text(1.01, at, tally(of), ha="left", color=style.WARNING, **beside)
-
-
-def lines(rows, headed):
-    """[(name, "")] of each block, where they are headed, and [(name, words)] of its rows, from the top."""
-    found = []
-    for name, own in rows.groupby("name", sort=False):
-        found += [(name, "")] * headed + [(name, words) for words in dict.fromkeys(own["words"])]
-    return found
+                marks.aside(*self.place(row), tally(of), style.WARNING)

@@ -1,25 +1,43 @@
 """The exhibit on noise of growing size: where does the basin end?"""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import families
-from weight_atlas.reporting.exhibits.perturbed.families import ADD, CONTROLS, SAME
+from weight_atlas.reporting.exhibits.perturbed.families import ADD, CUT, SAME
 from weight_atlas.reporting.exhibits.perturbed.paths import CONNECTED
 from weight_atlas.reporting.exhibits.runs.runs import intervals
-from weight_atlas.reporting.grammar import panels, style
+from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.marks import ABOVE
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import span
 
-# What a ladder's figure has in its columns: quantity -> (title, words of an axis, factor).
-COLUMNS = {
-    "right": ("right after", "accuracy (%)", 100),
-    "trained": ("after training again", "accuracy (%)", 100),
-    "distance": ("‖θ₁ − θ₂‖", "distance", 1),
-    "barrier": ("barrier to the original", "points", 100),
+
+class Quantity(NamedTuple):
+    """What a column of the figure shows: its title, the words of its axis, and what the numbers are multiplied by."""
+
+    title: str
+    unit: str
+    scale: int
+
+
+QUANTITIES = {
+    "right": Quantity("right after", "accuracy (%)", 100),
+    "trained": Quantity("after training again", "accuracy (%)", 100),
+    "distance": Quantity("‖θ₁ − θ₂‖", "distance", 1),
+    "barrier": Quantity("barrier to the original", "points", 100),
+}
+# quantity -> (table, column, its value, column of the quantity)
+SOURCES = {
+    "right": ("aftermath", "mode", "eval", "accuracy"),
+    "trained": ("accuracy", "protocol", "last", "accuracy"),
+    "barrier": ("barriers", "alignment", "plain", "accuracy_barrier"),
 }
 SIZES = {
     "constant": "size, added to every parameter",
@@ -29,39 +47,33 @@ SIZES = {
 }
 
 
-def ladder(tables):
-    """Accuracy, distance and barrier against the size of noise, one exhibit a ladder, [] without one; list[Exhibit]."""
+def ladder(tables: Tables) -> list[Exhibit]:
+    """Accuracy, distance and barrier against the size of noise, an exhibit for each ladder; none without one."""
     found = families.family(tables)
     names = list(dict.fromkeys(found.loc[found["ladder"] != "", "ladder"]))
     if not names:
         return []
-    data = rungs(tables, found)
+    data = _rungs(tables, found)
     made = []
     for name in names:
-        own = data[(data["ladder"] == name) | data["what"].isin(CONTROLS)]
-        climbed = own.loc[own["ladder"] == name, "branch"]
-        own = own[own["branch"].isin(climbed)]
-        rows = found[(found["ladder"] == name) | (found["branch"].isin(climbed) & (found["what"] == SAME))]
-        if own["what"].isin([ADD]).any():
-            suffix = f"-{slug(name)}" if len(names) > 1 else ""
-            made.append(ladder_exhibit(tables, own, rows, f"ladder{suffix}", name if len(names) > 1 else ""))
+        climbed = set(data.loc[data["ladder"] == name, "branch"])
+        own, rows = (
+            every[(every["ladder"] == name) | ((every["what"] == SAME) & every["branch"].isin(climbed))]
+            for every in (data, found)
+        )
+        if climbed:
+            made.append(_exhibit(tables, own, rows, name if len(names) > 1 else ""))
     if not made:
         raise NothingToShow("no rung of a ladder has a finished replicate.")
     return made
 
 
-def rungs(tables, found):
-    """Means by rung (and same-order control) and quantity of COLUMNS, as `families.means` gives them."""
-    chosen = found[(found["ladder"] != "") | (found["what"] == SAME)]["cell_id"]
-    parts = []
+def _rungs(tables: Tables, found: pd.DataFrame) -> pd.DataFrame:
+    """Means of rungs and same-order controls by quantity, as `families.means` gives them."""
+    chosen = found.loc[(found["ladder"] != "") | (found["what"] == SAME), "cell_id"]
     journeys = families.journeys(tables)
-    parts.append(families.means(journeys[journeys["cell_id"].isin(chosen)], "distance").assign(quantity="distance"))
-    sources = {
-        "right": ("aftermath", "mode", "eval", "accuracy"),
-        "trained": ("accuracy", "protocol", "last", "accuracy"),
-        "barrier": ("barriers", "alignment", "plain", "accuracy_barrier"),
-    }
-    for quantity, (table, column, value, name) in sources.items():
+    parts = [families.means(journeys[journeys["cell_id"].isin(chosen)], "distance").assign(quantity="distance")]
+    for quantity, (table, column, value, name) in SOURCES.items():
         try:
             rows = families.children(tables, table)
         except NothingToShow:
@@ -71,106 +83,85 @@ def rungs(tables, found):
     return pd.concat(parts)
 
 
-def ladder_exhibit(tables, data, rows, name, tab):
-    """The exhibit of one ladder: a row a network and data set, a column a quantity, a line an original.
-
-    data: `rungs` of the ladder and of its controls; rows: those of `families.family`, finished or not."""
-    strips = panels.strips(tables, data)
-    places = [(network, dataset) for network, names in strips for dataset in names]
-    originals = list(dict.fromkeys(data["name"]))
-    colours = dict(zip(originals, style.colours(len(originals)), strict=True))
-    fig = style.figure(1.75 * len(places) + 1.25)
-    grid = fig.subplots(len(places), len(COLUMNS), sharex=True, sharey="col", squeeze=False)
-    sizes = sorted(set(data["size"].dropna()))
-    for line, (network, dataset) in zip(grid, places, strict=True):
-        part = data[(data["network"] == network) & (data["dataset"] == dataset)]
-        for axes, (quantity, (title, unit, factor)) in zip(line, COLUMNS.items(), strict=True):
-            climb(axes, part[part["quantity"] == quantity], colours, factor)
-            axes.set_xscale("log")
-            axes.set_xlim(sizes[0] / 2, sizes[-1] * 2)
-            axes.xaxis.set_ticks(sizes, [style.short(size) for size in sizes], rotation=90 if len(sizes) > 3 else 0)
-            axes.xaxis.set_minor_formatter("")
-            axes.set_ylabel(unit, fontsize=9)
-            axes.tick_params(labelleft=True)
-            if (network, dataset) == places[0]:
-                axes.set_title(title, fontsize=9.5)
-        where = " · ".join([network] + [dataset] * (data["dataset"].nunique() > 1))
-        line[0].set_ylabel(f"{where}\n{COLUMNS['right'][1]}", fontsize=9)
-    for axes, (quantity, (_, _, factor)) in zip(grid[0], COLUMNS.items(), strict=True):
-        values = data.loc[data["quantity"] == quantity, "mean"]
-        if factor == 1:
-            style.log_if_wide(axes, values)
-            if axes.get_yscale() == "log":
-                axes.set_ylim(style.magnitudes(values)[0] / 1.5, style.magnitudes(values)[-1] * 1.5)
-                style.log_axis(axes.yaxis)
-            else:
-                axes.set_ylim(bottom=0)
-        elif quantity != "barrier":
-            axes.set_ylim(-3, 103)
-        else:
-            axes.set_ylim(-3, max(10, 110 * values.max()))
-    for axes in grid[:, -1]:
-        axes.axhline(100 * CONNECTED, color=style.INK, linestyle=":", linewidth=1.2, zorder=1)
-    fig.supxlabel(SIZES.get(noise(tables, data), "size"), fontsize=10)
-    grey = {"color": style.QUIET}
-    words = originals if len(originals) > 1 else ["perturbed, trained again"]
-    handles = [
-        Line2D([], [], color=colours[name], marker="o", markersize=4, label=text)
-        for name, text in zip(originals, words, strict=True)
-    ]
-    handles += [
-        Line2D([], [], linestyle="--", linewidth=1.2, label="no perturbation, same order", **grey),
-        Line2D([], [], linestyle=":", color=style.INK, label="2 points"),
-    ]
-    fig.legend(handles=handles, ncols=3, **ABOVE)
-    ends = basin(data)
+def _exhibit(tables: Tables, data: pd.DataFrame, rows: pd.DataFrame, tab: str) -> Exhibit:
+    """The exhibit of one ladder: `_rungs` of it and of its controls; rows: of `families.family`, finished or not."""
     caption = (
         "A perturbation of growing size, on a logarithmic axis: test accuracy right after it and after training again, "
         "the distance between the original and the end, and the accuracy barrier on the straight line between these "
-        f"two: means over the finished replicates. {intervals('Vertical lines', data)} {families.CUT}Dashed: the "
-        "control in the same order without a perturbation. Where the barrier stays below 2 points (dotted), original "
-        "and end lie in one basin; where it rises, the basin ends. "
-        f"{ends} {families.shortfall(tables, rows)}"
+        f"two: means over the finished replicates. {intervals('Vertical lines', data)} {CUT} Dashed: the control in "
+        "the same order without a perturbation. Where the barrier stays below 2 points (dotted), original and end lie "
+        f"in one basin; where it rises, the basin ends. {_basin(data)} {families.shortfall(tables, rows)}"
     )
-    alt = f"Line charts against the size of the noise. {ends}"
-    shown = families.csv(data.assign(ladder=tab) if tab else data)
-    return Exhibit(name, "Where does the basin end?", caption.strip(), alt, shown, fig, tab=tab)
+    alt = f"Line charts against the size of the noise. {_basin(data)}"
+    return families.exhibit("ladder", "Where does the basin end?", caption, alt, data, _figure(tables, data), tab)
 
 
-def climb(axes, data, colours, factor):
-    """One panel of a ladder."""
+def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
+    """A row for each network and data set, a column for each quantity, a line for each original."""
+    places = [(network, name) for network, names in panels.strips(tables, data) for name in names]
+    originals = list(dict.fromkeys(data["name"]))
+    colours = dict(zip(originals, style.colours(len(originals)), strict=True))
+    fig = style.figure(1.75 * len(places) + 1.25)
+    grid = fig.subplots(len(places), len(QUANTITIES), sharex=True, sharey="col", squeeze=False)
+    for line, (network, dataset) in zip(grid, places, strict=True):
+        part = data[(data["network"] == network) & (data["dataset"] == dataset)]
+        for axes, (name, quantity) in zip(line, QUANTITIES.items(), strict=True):
+            _climb(axes, part[part["quantity"] == name], colours, quantity.scale)
+            axes.set_ylabel(quantity.unit, fontsize=9)
+        where = " · ".join([network] + [dataset] * (data["dataset"].nunique() > 1))
+        line[0].set_ylabel(f"{where}\n{QUANTITIES['right'].unit}", fontsize=9)
+        line[-1].axhline(100 * CONNECTED, color=style.INK, linestyle=":", linewidth=1.2, zorder=1, label="2 points")
+    for axes, (name, quantity) in zip(grid[0], QUANTITIES.items(), strict=True):
+        axes.set_title(quantity.title, fontsize=9.5)
+        _limit(axes, name, data.loc[data["quantity"] == name, "mean"])
+    sizes = sorted(set(data["size"].dropna()))
+    grid[0, 0].set(xscale="log", xlim=(sizes[0] / 2, sizes[-1] * 2))
+    for axes in grid.flat:
+        axes.tick_params(labelleft=True)
+        axes.xaxis.set_ticks(sizes, [style.short(size) for size in sizes], rotation=90 if len(sizes) > 3 else 0)
+        axes.xaxis.set_minor_formatter("")
+    fig.supxlabel(SIZES.get(_noise(tables, data), "size"), fontsize=10)
+    control = marks.entry("no perturbation, same order", linestyle="--", linewidth=1.2)
+    marks.legend(fig, grid.flat, extra=[control])
+    return fig
+
+
+def _climb(axes: Axes, data: pd.DataFrame, colours: Mapping[str, str], scale: int) -> None:
+    """One panel."""
     for name, own in data.groupby("name", sort=False):
+        colour, label = colours[str(name)], str(name) if len(colours) > 1 else "perturbed, trained again"
         steps = own[own["what"] == ADD].sort_values("size")
-        axes.plot(steps["size"], steps["mean"] * factor, "-o", color=colours[name], markersize=4, linewidth=1.3)
-        low, high = (np.clip(steps[name_] * factor, 0, None) for name_ in ("low", "high"))
-        axes.vlines(steps["size"], low, high, color=colours[name], linewidth=1.2)
+        marks.points(axes, steps, "size", scale=scale, bounds=(0, np.inf), color=colour, label=label)
         for value in own.loc[own["what"] == SAME, "mean"]:
-            axes.axhline(value * factor, color=colours[name], linestyle="--", linewidth=1.1, alpha=0.8, zorder=1)
+            axes.axhline(value * scale, color=colour, linestyle="--", linewidth=1.1, alpha=0.8, zorder=1)
 
 
-def noise(tables, data):
+def _limit(axes: Axes, quantity: str, values: "pd.Series[float]") -> None:
+    """The limits of a column of panels."""
+    if quantity == "distance":
+        style.from_zero(axes, values)
+    else:
+        axes.set_ylim(-3, max(10, 110 * values.max()) if quantity == "barrier" else 103)
+
+
+def _noise(tables: Tables, data: pd.DataFrame) -> str:
     """The kind of noise of a ladder's rungs."""
     cell = data.loc[data["what"] == ADD, "cell_id"].iloc[0]
-    return tables.children.settings[cell].start.steps[0].get("noise", "constant")
+    steps = families.perturbed(tables).settings[cell].start.steps or [{}]
+    return str(steps[0].get("noise", "constant"))
 
 
-def basin(data):
-    """A sentence: up to which size the barrier stays below CONNECTED, and from where accuracy is lost for good."""
+def _basin(data: pd.DataFrame) -> str:
+    """A sentence: up to which size the barrier stays below CONNECTED."""
     parts = []
-    walls = data[(data["quantity"] == "barrier") & (data["what"] == ADD)]
+    walls = data[(data["quantity"] == "barrier") & (data["what"] == ADD)].sort_values("size", kind="stable")
     for network, own in walls.groupby("network", sort=False):
-        reached = []
-        for _, line in own.groupby("branch", sort=False):
-            line = line.sort_values("size")
-            within = (line["mean"] <= CONNECTED).cumprod().astype(bool)
-            reached.append(line.loc[within, "size"].max() if within.any() else 0)
-        low, high = min(reached), max(reached)
-        top = own["size"].max()
-        if high == 0:
+        within = (own["mean"] <= CONNECTED).groupby(own["branch"]).cumprod() == 1
+        reached = own["size"].where(within, 0).groupby(own["branch"]).max()
+        if reached.max() == 0:
             parts.append(f"in {network} at no size")
-        elif low == top:
-            parts.append(f"in {network} up to the largest size, {style.short(top)}")
+        elif reached.min() == own["size"].max():
+            parts.append(f"in {network} up to the largest size, {style.short(reached.max())}")
         else:
-            ends = " to ".join(dict.fromkeys(style.short(value) for value in (low, high)))
-            parts.append(f"in {network} up to a size of {ends}")
+            parts.append(f"in {network} up to a size of {span(reached, style.short)}")
     return f"The barrier stays below 2 points {'; '.join(parts)}." if parts else "No barrier was measured."

@@ -1,79 +1,69 @@
-"""Exhibits on models that were perturbed and trained again: where they end, beside controls; and the answers."""
+"""The exhibit on where models end that were perturbed and trained again, beside controls."""
+
+from typing import Any
 
 import numpy as np
-from matplotlib.lines import Line2D
+import pandas as pd
 
-from weight_atlas.reporting.exhibits.perturbed import families, mirror
-from weight_atlas.reporting.exhibits.perturbed.families import LOOKS, SAME
+from weight_atlas.reporting.exhibits.perturbed import families
+from weight_atlas.reporting.exhibits.perturbed.families import LOOKS, REPEATED, SAME, Blocks, Part
 from weight_atlas.reporting.exhibits.runs.runs import intervals
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.marks import ABOVE
-from weight_atlas.stats import summarise
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import span
 
 
-def returns(tables):
-    """Distance to the original after training again, a row a perturbation, in blocks with the controls; [Exhibit]."""
+def returns(tables: Tables) -> list[Exhibit]:
+    """The distance to the original after training again, by perturbation, with the controls."""
     every = families.journeys(tables)
     rows = families.shown(families.family(tables))
     found = every[every["cell_id"].isin(rows["cell_id"])]
-    data = families.means(found, "distance")
-    starts = summarise(found, ["cell_id"], "start").rename(columns={"mean": "start"})[["cell_id", "start"]]
-    ratios = summarise(found, ["cell_id"], "ratio").rename(columns={"mean": "ratio"})[["cell_id", "ratio"]]
-    data = data.merge(starts, on="cell_id").merge(ratios, on="cell_id")
-    made = []
-    for suffix, tab, part in families.split(tables, rows):
-        own = data[data["cell_id"].isin(part["cell_id"])]
-        blocks = families.Blocks(tables, part, "‖θ₁ − θ₂‖")
-        for row in own.itertuples():
-            journey(blocks, row)
-        blocks.short(part, tables)
-        widen(blocks, own)
-        grey = {"color": style.QUIET, "linestyle": ""}
-        handles = [
-            Line2D([], [], color=style.INK, marker="|", markersize=10, markeredgewidth=2, linestyle="",
-                   label="right after the perturbation"),
-            Line2D([], [], marker="o", markersize=5, label="after training again", **grey),
-            Line2D([], [], color=style.QUIET, linestyle=":", label="as far as with no perturbation, same order"),
-        ]  # fmt: skip
-        blocks.figure.legend(handles=handles, ncols=3, **ABOVE)
-        caption = (
-            "How far from the original θ₁ a model ends that is perturbed and trained again (θ₂), beside controls that "
-            "are trained again without a perturbation, in the same or in another order of the pictures: means over "
-            f"the finished replicates, on a logarithmic axis. {intervals('Lines', own)} A bar marks where the "
-            "perturbation itself put the model; for a flip of all signs that is 2‖θ₁‖, the floor from which it starts. "
-            f"{seen(found[found['cell_id'].isin(part['cell_id'])])}{repeats(tables)} {families.shortfall(tables, part)}"
-        )
-        alt = f"Dot plot. {told_distances(own)}"
-        columns = families.csv(own)
-        made.append(
-            Exhibit(
-                f"returns{suffix}", "Back to the same model?", caption.strip(), alt, columns, blocks.figure, tab=tab
-            )
-        )
-    return made
+    data = families.means(found, "distance", also=["start", "ratio"])
+    return [_exhibit(tables, part, every) for part in families.split(tables, rows, data)]
 
 
-def journey(blocks, row):
-    """One row of `returns`: from where the perturbation put the model to where it ends."""
-    axes, at = blocks.place(row)
-    colour, marker, filled = LOOKS[row.what]
-    if row.start > 0:
-        axes.plot([row.start, row.mean], [at, at], color=colour, linewidth=1, alpha=0.45, zorder=2)
-        axes.plot(row.start, at, "|", color=style.INK, markersize=13, markeredgewidth=2, zorder=4)
-    if np.isfinite(row.low):
-        axes.plot([max(row.low, row.mean / 100), row.high], [at, at], color=colour, linewidth=3, alpha=0.5, zorder=2)
-    axes.plot(
-        row.mean, at, marker, color=colour, markerfacecolor=colour if filled else "white", markersize=5.5, zorder=5
+def _exhibit(tables: Tables, part: Part, every: pd.DataFrame) -> Exhibit:
+    """The exhibit of one part; every: all `families.journeys`."""
+    blocks = Blocks(tables, part.rows, "‖θ₁ − θ₂‖")
+    for row in part.data.to_dict("records"):
+        _journey(blocks, row)
+    blocks.shortfall(tables, part.rows)
+    _widen(blocks, part.data)
+    again = marks.entry("after training again", marker="o", markersize=5, linestyle="")
+    marks.legend(blocks.figure, blocks.panels.values(), extra=[again])
+    caption = (
+        "How far from the original θ₁ a model ends that is perturbed and trained again (θ₂), beside controls that are "
+        "trained again without a perturbation, in the same or in another order of the images: means over the finished "
+        f"replicates, on a logarithmic axis. {intervals('Lines', part.data)} A bar marks where the perturbation itself "
+        "put the model; for a flip of all signs that is 2‖θ₁‖, the floor from which it starts. "
+        f"{_beside_control(every[every['cell_id'].isin(part.rows['cell_id'])])}{_repeats(every)} "
+        f"{families.shortfall(tables, part.rows)}"
     )
-    right = max(value for value in (row.mean, row.start, row.high) if np.isfinite(value))
-    axes.annotate(style.number(row.mean, 3), (right, at), (6, 0), textcoords="offset points", va="center", fontsize=9)
-    if row.what == SAME:
-        _, first, last = blocks.block(row)
-        axes.plot([row.mean] * 2, [first, last], color=style.QUIET, linestyle=":", linewidth=1.3, zorder=1)
+    distances = part.data.groupby("words", sort=False)["mean"]
+    told = ", ".join(f"with {words} {span(own)}" for words, own in distances)
+    alt = f"Dot plot. Mean distance to the original {told}."
+    return families.exhibit("returns", "Back to the same model?", caption, alt, part.data, blocks.figure, part.tab)
 
 
-def widen(blocks, data):
+def _journey(blocks: Blocks, row: Any) -> None:
+    """One row: from where the perturbation put the model to where it ends."""
+    axes, at = blocks.place(row)
+    colour, marker = LOOKS[row["what"]]
+    if row["start"] > 0:
+        axes.plot([row["start"], row["mean"]], [at, at], color=colour, linewidth=1, alpha=0.45, zorder=2)
+        axes.plot(row["start"], at, "|", color=style.INK, markersize=13, markeredgewidth=2, zorder=2, linestyle="",
+                  label="right after the perturbation")  # fmt: skip
+    marks.dot(axes, at, row, "", marker, colour, bounds=(row["mean"] / 100, np.inf))
+    right = np.nanmax([row["mean"], row["start"], row["high"]])
+    text = style.number(row["mean"], 3)
+    axes.annotate(text, (right, at), (6, 0), textcoords="offset points", va="center", fontsize=9)
+    if row["what"] == SAME:
+        label = "as far as with no perturbation, same order"
+        blocks.across_block(row, row["mean"], color=style.QUIET, linestyle=":", linewidth=1.3, zorder=1, label=label)
+
+
+def _widen(blocks: Blocks, data: pd.DataFrame) -> None:
     """A logarithmic scale, the same in every panel of a network, with room for the numbers at the right."""
     for (network, _), axes in blocks.panels.items():
         own = data[data["network"] == network]
@@ -84,36 +74,29 @@ def widen(blocks, data):
         style.log_axis(axes.xaxis)
 
 
-def seen(found):
+def _beside_control(found: pd.DataFrame) -> str:
     """A sentence on the smallest distortion beside no perturbation, from rows of `families.journeys`."""
     low = families.small(found).dropna(subset="ratio")
     if low.empty:
         return ""
     by = low.groupby("branch")["ratio"].mean()
     names = " and ".join(dict.fromkeys(low["words"]))
-    each = "" if len(by) == 1 else f" (over {len(by)} originals: {mirror.span(by, 4)})"
+    each = "" if len(by) == 1 else f" (over {len(by)} originals: {span(by, digits=4)})"
     return f"With {names} the distance is {style.number(by.mean(), 4)} times that with no perturbation at all{each}. "
 
 
-def repeats(tables):
-    """A sentence on the repeated controls, "" where there is none."""
-    found = families.journeys(tables)
-    again = found[found["what"] == families.REPEATED]["apart"].dropna()
+def _repeats(every: pd.DataFrame) -> str:
+    """A sentence on the repeated controls among `families.journeys`, "" where there is none."""
+    again = every.loc[every["what"] == REPEATED, "apart"].dropna()
     if again.empty:
         return ""
     same = int((again == 0).sum())
     if same == len(again):
         return (
             f"Repeated, the control ends at the very same parameters (distance 0 in {same} of {len(again)} "
-            "replicates): whatever differs here, the machine did not add it."
+            "replicates): no difference here comes from the machine."
         )
     return (
         f"Repeated, the control ends at a distance of up to {style.number(again.max(), 3)} from itself ({same} of "
-        f"{len(again)} replicates are the same): so much the machine adds."
+        f"{len(again)} replicates are the same): this much comes from the machine."
     )
-
-
-def told_distances(data):
-    """ "Mean distance to the original with flip 44.2 to 121, with none (same order) 1.90." of `families.means`."""
-    parts = [f"with {words} {mirror.span(own['mean'])}" for words, own in data.groupby("words", sort=False)]
-    return f"Mean distance to the original {', '.join(parts)}."

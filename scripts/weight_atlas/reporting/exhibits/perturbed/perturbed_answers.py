@@ -1,27 +1,36 @@
 """The answers on perturbed models: the numbers behind them, and the sentences that they make."""
 
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.perturbed import amplification, families, paths
+from weight_atlas.reporting.exhibits.perturbed import families, paths
+from weight_atlas.reporting.exhibits.perturbed.amplification import factor
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP, OTHER, SAME
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import shares, span
+
+Told = dict[str, Any]
 
 
-def distortions(tables):
+def distortions(tables: Tables) -> list[Told]:
     """One dict a network: network, words, ratio and amplification (lowest and highest mean of an original), other
     (the same of the other-order control's distance to the same-order one), start, distance (means), replicates."""
     found = families.journeys(tables)
     low = families.small(found)
-    told = []
+    told: list[Told] = []
     for network, own in low.groupby("network", sort=False):
         beside = found[(found["network"] == network) & (found["what"] == OTHER)]
-        row = {"network": network, "words": list(dict.fromkeys(own["words"])), "replicates": len(own)}
+        row: Told = {"network": network, "words": list(dict.fromkeys(own["words"])), "replicates": len(own)}
         for name in ("ratio", "amplification", "start", "distance", "still", "apart"):
             row[name] = ends(own.groupby("branch")[name].mean())
         told.append(row | {"other": ends(beside.groupby("branch")["apart"].mean())})
     return told
 
 
-def flips(tables, only=None):
+def flips(tables: Tables, only: pd.DataFrame | None = None) -> list[Told]:
     """One dict a network: network, floor (2‖θ₁‖ over the distance), moved (from the flipped start, over ‖θ₁‖), cosine,
     plain and aligned (barriers of accuracy), trained and still (accuracy after training again, and with no flip):
     lowest and highest mean of an original; replicates. only: the rows of `families.journeys` to take, all by default.
@@ -30,9 +39,9 @@ def flips(tables, only=None):
     found = every[every["what"] == FLIP] if only is None else only
     found = found.assign(floor=found["start"] / found["distance"], way=found["moved"] / found["norm"])
     walls = paths.heights(tables)
-    told = []
+    told: list[Told] = []
     for network, own in found.groupby("network", sort=False):
-        row = {"network": network, "replicates": len(own)}
+        row: Told = {"network": network, "replicates": len(own)}
         for name in ("floor", "way", "cosine", "distance", "moved"):
             row[name] = ends(own.groupby("branch")[name].mean())
         tall = walls.merge(own[["cell_id", "seed"]]) if len(walls) else walls
@@ -44,7 +53,7 @@ def flips(tables, only=None):
     return told
 
 
-def accuracy(tables, rows):
+def accuracy(tables: Tables, rows: pd.DataFrame) -> list[float]:
     """[lowest, highest] mean test accuracy at the last epoch of the cells of some rows, [] where there is none."""
     try:
         found = families.children(tables, "accuracy")
@@ -54,22 +63,23 @@ def accuracy(tables, rows):
     return ends(found.groupby("cell_id")["accuracy"].mean())
 
 
-def ends(values):
+def ends(values: "pd.Series[float]") -> list[float]:
     """[lowest, highest] of the defined values of a Series, [] where there is none."""
     values = values.dropna()
     return [float(values.min()), float(values.max())] if len(values) else []
 
 
-def answer_distortion(tables):
+def answer_distortion(tables: Tables) -> list[str]:
     """Two sentences from `distortions`; none where nothing is beside a control."""
     told = [item for item in distortions(tables) if item["ratio"]]
     if not told:
         return []
     words = " or ".join(dict.fromkeys(word for item in told for word in item["words"]))
-    first = "; ".join(f"{pair(item['ratio'], 4)} times in {item['network']}" for item in told)
+    first = "; ".join(f"{span(item['ratio'], digits=4)} times in {item['network']}" for item in told)
     second = "; ".join(
-        f"in {item['network']} {pair(item['apart'])} from where it would have ended, {times(item['amplification'])} "
-        "times the distortion itself" + (f" (in another order: {pair(item['other'])})" if item["other"] else "")
+        f"in {item['network']} {span(item['apart'])} from where it would have ended, "
+        f"{span(item['amplification'], factor)} times the distortion itself"
+        + (f" (in another order: {span(item['other'])})" if item["other"] else "")
         for item in told
         if item["amplification"]
     )
@@ -83,7 +93,7 @@ def answer_distortion(tables):
     return sentences
 
 
-def answer_flip(tables):
+def answer_flip(tables: Tables) -> list[str]:
     """Two sentences from `flips`; none where there is none."""
     told = flips(tables)
     if not told:
@@ -94,38 +104,21 @@ def answer_flip(tables):
     return found
 
 
-def times(span):
-    """The same of large factors: "3,415 to 3,465"."""
-    return " to ".join(dict.fromkeys(amplification.factor(value) for value in span))
-
-
-def mirrored(item):
+def mirrored(item: Told) -> str:
     """A dict of `flips` in words, as far as distances go."""
-    floor = f"{spread(item['floor'])} of ‖θ₁ − θ₂‖ is 2‖θ₁‖, which the flip itself puts between them"
-    way = f"training moves {spread(item['way'])} of ‖θ₁‖ from there (cosine to the original {pair(item['cosine'])})"
-    again = f" and ends at an accuracy of {spread(item['trained'])}" if item["trained"] else ""
-    beside = f" ({spread(item['still'])} with no flip)" if again and item["still"] else ""
+    floor = f"{shares(item['floor'])} of ‖θ₁ − θ₂‖ is 2‖θ₁‖, which the flip itself puts between them"
+    way = f"training moves {shares(item['way'])} of ‖θ₁‖ from there (cosine to the original {span(item['cosine'])})"
+    again = f" and ends at an accuracy of {shares(item['trained'])}" if item["trained"] else ""
+    beside = f" ({shares(item['still'])} with no flip)" if again and item["still"] else ""
     return f"in {item['network']} {floor}, and {way}{again}{beside}"
 
 
-def walled(told):
+def walled(told: Iterable[Told]) -> str:
     """The barriers of `flips` in words: "76.7 points in lenet5 (70.1 after symmetries are removed)"; may be empty."""
     parts = []
     for item in told:
-        points = {name: pair([100 * value for value in item[name]]) for name in ("plain", "aligned") if item[name]}
+        points = {name: span([100 * value for value in item[name]]) for name in ("plain", "aligned") if item[name]}
         if "plain" in points:
             after = f" ({points['aligned']} after symmetries are removed)" if "aligned" in points else ""
             parts.append(f"{points['plain']} points in {item['network']}{after}")
     return "; ".join(parts)
-
-
-def pair(span, digits=3):
-    """ "0.31 to 0.35" of [lowest, highest], or one number."""
-    low, high = (style.number(value, digits) for value in span)
-    return low if low == high else f"{low} to {high}"
-
-
-def spread(span):
-    """The same as percentages."""
-    low, high = style.percent(span[0]), style.percent(span[1])
-    return low if low == high else f"{low.removesuffix(' %')} to {high}"

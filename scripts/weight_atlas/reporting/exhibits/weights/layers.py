@@ -24,7 +24,7 @@ def movement_layers(tables: Tables) -> list[Exhibit]:
         f"has its own colour. {UNDEFINED} {shortfall(tables)}"
     )
     alt = f"Heatmap of relative movement by layer and cell: {_most_and_least(data, 'moved', ' of its norm')}."
-    return [Exhibit("movement-layers", "Movement by layer", caption.strip(), alt, data, fig)]
+    return [Exhibit("movement-layers", "Movement by layer", caption, alt, data, fig)]
 
 
 def rotation(tables: Tables) -> list[Exhibit]:
@@ -40,7 +40,7 @@ def rotation(tables: Tables) -> list[Exhibit]:
         f"direction. {UNDEFINED} {shortfall(tables)}"
     )
     alt = f"Heatmap of the angle to the start by layer and cell: {_most_and_least(angles, 'turned', '°')}."
-    return [Exhibit("rotation", "Rotation by layer", caption.strip(), alt, data, fig)]
+    return [Exhibit("rotation", "Rotation by layer", caption, alt, data, fig)]
 
 
 def _layer_means(tables: Tables, column: str) -> pd.DataFrame:

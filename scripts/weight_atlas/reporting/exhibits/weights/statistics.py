@@ -60,9 +60,9 @@ def _exhibit(tables: Tables, data: pd.DataFrame, names: Sequence[str]) -> Exhibi
         "more than a factor of 20, and exactly 0 (biases that start at 0) has its own colour. "
         f"{shortfall(tables, network=network, dataset=dataset)}"
     )
-    name, tab = "-".join(["statistics", *map(slug, names)]), ", ".join(names)
-    alt = f"Heatmaps of mean, standard deviation and range by layer of {network} on {dataset}.{_growth(data)}"
-    return Exhibit(name, "Weights and biases by layer", caption.strip(), alt, data, _figure(tables, data), tab=tab)
+    alt = f"Heatmaps of mean, standard deviation and range by layer of {network} on {dataset}. {_growth(data)}"
+    title, tab = "Weights and biases by layer", ", ".join(names)
+    return Exhibit(slug("statistics", *names), title, caption, alt, data, _figure(tables, data), tab=tab)
 
 
 def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
@@ -97,13 +97,13 @@ def _spreads(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _growth(data: pd.DataFrame) -> str:
-    """In how many layers the standard deviation of the weights grew, as a sentence after a space."""
+    """In how many layers the standard deviation of the weights grew, as a sentence; "" where it is not known."""
     ends = _spreads(data)
     if ends.empty:
         return ""
     change = ends["end"] - ends["start"]
     return (
-        f" From start to end the standard deviation of the weights grew in {int((change > 0).sum())} of {len(change)} "
+        f"From start to end the standard deviation of the weights grew in {int((change > 0).sum())} of {len(change)} "
         f"layers (mean over cells), most in {change.idxmax()} (by {style.number(change.max(), 3)})."
     )
 
