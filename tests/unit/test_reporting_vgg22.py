@@ -305,7 +305,7 @@ def test_spectra_say_how_good_their_fits_are(tables):
     norm, rank, alpha = maps_of(made.figure)
     assert norm.images[0].get_array().shape == (21, 8) and not hatched(rank)
     assert hatched(alpha) == {(20, column) for column in range(8)}
-    assert "40 to 40 values" in made.caption and "0.08" in made.caption
+    assert "hold 40 values" in made.caption and "0.08" in made.caption
     assert {"xmin", "tail", "ks"} <= set(made.data["quantity"])
 
 

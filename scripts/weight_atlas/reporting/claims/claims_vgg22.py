@@ -16,11 +16,12 @@ from weight_atlas.reporting.claims.claims import (
     told,
 )
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, invariants, schedules
-from weight_atlas.reporting.exhibits.checkpoints.answers import place, points
+from weight_atlas.reporting.exhibits.checkpoints.answers import points
 from weight_atlas.reporting.exhibits.checkpoints.checkpoints import CUSTOM, PRELOAD, models
-from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENTS, likeness, signed
+from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENTS, likeness, place
 from weight_atlas.reporting.exhibits.weights.statistics import MEASURES
 from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.words import signed
 
 MOST = 0.9  # the share from which on something is called consistent
 SMALL = 0.1  # a correlation of this magnitude is small (Cohen 1988), and so is a relative change of this size

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
@@ -87,7 +88,14 @@ def shrink(matrix: npt.NDArray[np.floating], largest: int = LARGEST) -> npt.NDAr
 # ------------------------------------------------------------------------------------------- layers
 
 
-def side_by_side(maps: Sequence[Map], rows: pd.Index, columns: Sequence[Column], height: float = ROW) -> Figure:
+def side_by_side(
+    maps: Sequence[Map],
+    rows: pd.Index,
+    columns: Sequence[Column],
+    height: float = ROW,
+    hatched: str = "no value",
+    extra: Sequence[Artist] = (),
+) -> Figure:
     """Heatmaps with common rows and columns, a scale and a colour bar each.
 
     Parameters
@@ -98,6 +106,10 @@ def side_by_side(maps: Sequence[Map], rows: pd.Index, columns: Sequence[Column],
     columns : sequence of Column
     height : float
         Of a row, in inches.
+    hatched : str
+        What the legend says of cells without a value.
+    extra : sequence of Artist
+        Further entries of the legend.
     """
     texts, names = [".".join(np.atleast_1d(row)) for row in rows], [column.text for column in columns]
     fig = style.figure(height * len(rows) + 0.07 * max(map(len, names)) + 1.25)
@@ -112,7 +124,7 @@ def side_by_side(maps: Sequence[Map], rows: pd.Index, columns: Sequence[Column],
         axes.set_title(title)
         aspect = 18 if len(maps) > 1 else 50
         style.colourbar(fig, image, axes, label, location="bottom", aspect=aspect, pad=0.02)
-    marks.legend(fig, (), extra=undefined(fig))
+    marks.legend(fig, (), extra=[*undefined(fig, hatched), *extra])
     return fig
 
 

@@ -1,13 +1,20 @@
 """The answers on two starts at checkpoints: how they end, how they change, and whether they become alike."""
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
-from weight_atlas.reporting.exhibits.checkpoints.correlations import COEFFICIENTS, MATCHINGS, signed
+from weight_atlas.reporting.exhibits.checkpoints.correlations import MATCHINGS, place
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import plural, signed
+
+Numbers = dict[str, Any]  # what an answer says, and of what
 
 # quantity of a model at the end -> words
 ENDS = {
@@ -18,31 +25,31 @@ ENDS = {
 }
 
 
-def labels(tables):
-    """cell_id -> its label, a Series."""
-    return tables.cells.set_index("cell_id")["label"]
+def labels(tables: Tables) -> dict[str, str]:
+    """cell_id -> its label."""
+    return dict(zip(tables.cells["cell_id"], tables.cells["label"], strict=True))
 
 
-def better(tables):
+def better(tables: Tables) -> list[Numbers]:
     """One dict a family and quantity of ENDS: the means of both models, and the difference, paired by seed."""
     found, name = [], labels(tables)
     ends = schedules.totals(tables)
-    for preload, custom, dataset, network, _ in schedules.two(tables):
+    for preload, custom, family in schedules.two(tables):
         for quantity in ENDS:
             row = schedules.difference(tables, custom, preload, quantity)
             means = {
                 side: float(ends.loc[ends["cell_id"] == cell, quantity].mean())
                 for side, cell in (("preload", preload), ("custom", custom))
             }
-            place = {"dataset": dataset, "network": network, "quantity": quantity}
+            where = {"dataset": family.dataset, "network": family.network, "quantity": quantity}
             names = {"preload_name": name[preload], "custom_name": name[custom]}
-            found.append({**place, **names, **means, **row})
+            found.append({**where, **names, **means, **row})
     if not found:
         raise NothingToShow("no data set and network has a model of trained and one of drawn weights.")
     return found
 
 
-def starts(tables):
+def starts(tables: Tables) -> list[str]:
     """Accuracy first, then what it took."""
     found = better(tables)
     texts = []
@@ -63,14 +70,14 @@ def starts(tables):
     return [*texts, f"Beside that ({found[0]['preload_name']} and {found[0]['custom_name']}): {'; '.join(words)}."]
 
 
-def verdict(item):
+def verdict(item: Numbers) -> str:
     """Whether an interval of a difference leaves out 0, in words."""
     if not np.isfinite(item["low"]):
         return "one run each and no test"
     return "clear" if item["low"] > 0 or item["high"] < 0 else "not clear: the interval holds 0"
 
 
-def transformed(tables):
+def transformed(tables: Tables) -> list[Numbers]:
     """One dict a model and kind (weights, biases): standard deviation at the first and last checkpoint, the median over
     layers of their ratio, and the layer of the largest change."""
     found = checkpoints.at_checkpoints(tables, "statistics")
@@ -83,7 +90,7 @@ def transformed(tables):
         ratio = moved["last"] / moved["first"]
         numbers.append(
             {
-                "model": name[cell],
+                "model": name[str(cell)],
                 "parameter": parameter,
                 "layers": len(ends),
                 "ratio": float(ratio.median()) if len(ratio) else None,
@@ -96,14 +103,14 @@ def transformed(tables):
     return numbers
 
 
-def spread(tables):
+def spread(tables: Tables) -> list[str]:
     """A sentence a model."""
     found = transformed(tables)
     texts = []
     for model in dict.fromkeys(item["model"] for item in found):
         own = {item["parameter"]: item for item in found if item["model"] == model}
         parts = []
-        for parameter, noun in (("weight", "weights"), ("bias", "biases")):
+        for parameter, noun in correlations.NOUNS.items():
             item = own.get(parameter)
             if item:
                 grown = f"the standard deviation of the {noun} grows in {item['grew']} of {item['layers']} layers"
@@ -115,25 +122,26 @@ def spread(tables):
     return texts
 
 
-def alike(tables):
+def alike(tables: Tables) -> list[Numbers]:
     """One dict a pair of models: numbers of tests and of clear ones, the largest |r| of weights and of biases."""
     found = []
     for own, words, _ in correlations.pairs(tables, correlations.likeness(tables, "raw")):
-        largest = {}
-        for parameter in ("weight", "bias"):
-            part = own[(own["parameter"] == parameter) & own["mean"].notna()]
-            if len(part):
-                row = part.loc[part["mean"].abs().idxmax()]
-                columns = ["layer", "checkpoint", "coefficient", "size", "mean", "null_mean"]
-                largest[parameter] = row[columns].to_dict()
         tested = own[own["q"].notna()]
         counts = {"tests": len(tested), "clear": int(tested["clear"].sum()), "undefined": int((own["n"] == 0).sum())}
         null = int(own["null_n"].max())
-        found.append({"models": words, "pairs": int(own["n"].max()), "null": null, **counts, "largest": largest})
+        found.append(
+            {
+                "models": words,
+                "pairs": int(own["n"].max()),
+                "null": null,
+                **counts,
+                "largest": correlations.largest(own),
+            }
+        )
     return found
 
 
-def likeness(tables):
+def likeness(tables: Tables) -> list[str]:
     """Whether anything differs from independent runs, and the largest r with its N."""
     found = alike(tables)
     texts = []
@@ -149,7 +157,7 @@ def likeness(tables):
         words = []
         for parameter, row in item["largest"].items():
             alone = stats.significant_correlation(row["size"])
-            noun = {"weight": "weights", "bias": "biases"}[parameter]
+            noun = correlations.NOUNS[parameter]
             beside = f"; independent runs have {signed(row['null_mean'])}" if np.isfinite(row["null_mean"]) else ""
             words.append(
                 f"The largest correlation of {noun} is {place(row)}, where {style.number(alone, 2)} would "
@@ -159,7 +167,7 @@ def likeness(tables):
     return texts
 
 
-def stayed(tables):
+def stayed(tables: Tables) -> list[Numbers]:
     """One dict a model and part (taken over, drawn): median rotation in degrees and share changed, from the first
     checkpoint to the last, of its layers' weights; and which layer turned most and least."""
     steps = checkpoints.steps(tables)
@@ -167,6 +175,7 @@ def stayed(tables):
     start = invariants.first_statistics(tables)
     which = checkpoints.models(tables)
     found = []
+    cell: Any
     for cell, own in steps[steps["parameter"] == "weight"].groupby("cell_id", sort=False):
         names = list(dict.fromkeys(there.loc[there["cell_id"] == cell, "checkpoint"]))
         own = own[(own["checkpoint_a"] == names[0]) & (own["checkpoint_b"] == names[-1])]
@@ -194,7 +203,7 @@ def stayed(tables):
     return found
 
 
-def rotation(tables):
+def rotation(tables: Tables) -> list[str]:
     """The rotation of each part, then the exact invariants."""
     found = stayed(tables)
     texts = [
@@ -206,6 +215,7 @@ def rotation(tables):
     ]
     checked = invariants.checked(tables)
     frozen = checked[checked["statement"].str.contains("frozen")]
+    row: Any
     for row in frozen.itertuples():
         change = "not one value changes" if row.holds == "yes" else f"{row.tensors - row.exact} tensors change"
         still = f"{row.statement.partition(':')[0]}, while they are frozen"
@@ -216,7 +226,7 @@ def rotation(tables):
     return texts
 
 
-def significance(tables):
+def significance(tables: Tables) -> list[str]:
     """Why N decides, with this study's own numbers of values."""
     rows = [row for item in alike(tables) for row in item["largest"].values()]
     if not rows:
@@ -231,7 +241,7 @@ def significance(tables):
     ]
 
 
-def matching(tables):
+def matching(tables: Tables) -> list[str]:
     """What matching the channels changes, beside the null."""
     frame = correlations.likeness(tables)
     frame = frame[(frame["coefficient"] == "pearson") & (frame["parameter"] == "weight")]
@@ -256,7 +266,7 @@ def matching(tables):
     return texts
 
 
-def seeds(tables):
+def seeds(tables: Tables) -> list[str]:
     """What a shared seed makes alike: the same draws, scaled."""
     found = checkpoints.shown(tables, "correlations")
     own = found[(found["comparison"] == "twins") & (found["parameter"] == "weight") & found["pearson"].notna()]
@@ -273,23 +283,23 @@ def seeds(tables):
     ]
 
 
-def against_document(tables):
+def against_document(tables: Tables) -> list[str]:
     """The document's two accuracies beside the workflow's."""
     theirs = [schedules.document_total(tables, model, "test_accuracy") for model in ("preload", "custom")]
     own = [item for item in better(tables) if item["quantity"] == "test_accuracy"]
     if not own or not np.isfinite(theirs).all():
         return []
-    pictures = round(5000 * theirs[0]), round(5000 * theirs[1])
-    error = np.hypot(*(stats.share_error(share, 5000) for share in theirs))
+    images = round(5000 * theirs[0]), round(5000 * theirs[1])
+    error = math.hypot(*(stats.share_error(share, 5000) for share in theirs))
     reach = stats.normal_quantile(0.975) * error * 100
     return [
-        f"The document reports {style.percent(theirs[0], 2)} and {style.percent(theirs[1], 2)} ({pictures[0]:,} and "
-        f"{pictures[1]:,} of 5,000 test pictures), one run each: a difference of {(theirs[0] - theirs[1]) * 100:.2f} "
-        f"points, ± {reach:.2f} for the pictures alone, and nothing is known of the seeds."
+        f"The document reports {style.percent(theirs[0], 2)} and {style.percent(theirs[1], 2)} ({images[0]:,} and "
+        f"{images[1]:,} of 5,000 test images), one run each: a difference of {(theirs[0] - theirs[1]) * 100:.2f} "
+        f"points, ± {reach:.2f} for the images alone, and nothing is known of the seeds."
     ]
 
 
-def conclusion(tables):
+def conclusion(tables: Tables) -> list[str]:
     """One sentence a question."""
     texts = []
     for item in better(tables):
@@ -311,7 +321,7 @@ def conclusion(tables):
     return texts
 
 
-def turned(tables):
+def turned(tables: Tables) -> list[str]:
     """The rotation of the layers that a model takes over, beside that of its drawn ones."""
     own = {(item["model"], item["part"]): item for item in stayed(tables)}
     return [
@@ -322,17 +332,9 @@ def turned(tables):
     ]
 
 
-def points(row):
+def points(row: Mapping[Any, Any]) -> str:
     """ "+5.2 points [1.0, 9.4]" of a row of shares with mean, low and high."""
     text = f"{row['mean'] * 100:+.1f} points"
     if np.isfinite(row["low"]):
         text += f" [{row['low'] * 100:.1f}, {row['high'] * 100:.1f}]"
     return text.replace("-", "−")
-
-
-def place(row):
-    """ "+0.012 (Pearson, fc1, N = 4,096, CP2)"."""
-    return (
-        f"{signed(row['mean'])} ({COEFFICIENTS[row['coefficient']]}, {row['layer']}, N = {row['size']:,}, "
-        f"{row['checkpoint']})"
-    )

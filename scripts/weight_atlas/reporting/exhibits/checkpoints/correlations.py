@@ -1,28 +1,43 @@
 """Exhibits on two models side by side: correlations of their weights and biases, as they are and matched."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.checkpoints.checkpoints import NORM, ROW, blocks, maps, named, shown
+from weight_atlas.reporting.exhibits.checkpoints.checkpoints import blocks, drawn_like, shown
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import heatmaps, marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.marks import ABOVE
+from weight_atlas.reporting.grammar.heatmaps import Column, Map
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import signed, slug, whole
 
 LEVEL = 0.05
 COEFFICIENTS = {"pearson": "Pearson", "spearman": "Spearman"}
+NOUNS = {"weight": "weights", "bias": "biases"}
 MATCHINGS = {
     "raw": "as they are",
     "permuted": "channels matched",
     "signed": "matched, signs free",
 }
-ANNOTATED = 12  # columns with numbers in them at most
 
 
-def likeness(tables, matching=None):
+class Pair(NamedTuple):
+    """Two models: their rows, "preload and custom", and what tells the pair from others."""
+
+    rows: pd.DataFrame
+    words: str
+    tab: str
+
+
+def likeness(tables: Tables, matching: str = "") -> pd.DataFrame:
     """likeness.csv with the labels of both models (one, other) and `clear`: whether q < 0.05."""
     found = shown(tables, "likeness")
     if matching:
@@ -33,162 +48,148 @@ def likeness(tables, matching=None):
     return found.assign(**labels, **places, clear=found["q"] < LEVEL)
 
 
-def pairs(tables, frame):
-    """(frame of one pair of cells, "preload and custom", what tells the pair from others) each."""
+def pairs(tables: Tables, frame: pd.DataFrame) -> Iterator[Pair]:
+    """The pairs of cells of a frame of `likeness`."""
     many = len(frame[["cell_a", "cell_b"]].drop_duplicates()) > 1
     columns = [name for name in ("network", "dataset") if frame[name].nunique() > 1]
     for _, own in frame.groupby(["cell_a", "cell_b"], sort=False):
         first = own.iloc[0]
         words = f"{first['one']} and {first['other']}"
-        yield own, words, ", ".join([*(first[name] for name in columns), words]) if many else ""
+        yield Pair(own, words, ", ".join([*(first[name] for name in columns), words]) if many else "")
 
 
-def correlation(tables):
-    """Pearson's and Spearman's correlation of two models by layer and checkpoint, as a map; list[Exhibit]."""
-    made = []
-    for own, words, tab in pairs(tables, likeness(tables, "raw")):
-        rows = blocks(own)
-        sizes = own.drop_duplicates(["layer", "parameter"]).set_index(["layer", "parameter"])["size"]
-        columns = [
-            ((name, kind), f"{name}, {text}", kind == "pearson")
-            for name in dict.fromkeys(own["checkpoint"])
-            for kind, text in COEFFICIENTS.items()
-        ]
-        values = own.pivot(index=["layer", "parameter"], columns=["checkpoint", "coefficient"], values="mean")
-        clear = own.pivot(index=["layer", "parameter"], columns=["checkpoint", "coefficient"], values="clear")
-        top = float(style.magnitudes(values)[-1])
-        panels = [("", values, style.Normalize(-top, top), style.DIVERGING, "mean correlation")]
-        fig = maps(panels, rows, columns, ROW + 0.015, [f"{sizes[row]:,}" for row in rows])
-        axes = fig.axes[0]
-        if len(columns) <= ANNOTATED:
-            style.annotate(axes, axes.images[0], signed)
-        framed = frame_clear(
-            axes, clear.reindex(index=pd.MultiIndex.from_tuples(rows), columns=[c for c, *_ in columns])
-        )
-        axes.set_title("N", loc="right", fontweight="normal", fontsize=9, color=style.QUIET)
-        handles = [style.undefined_patch("undefined: a constant vector")]
-        if framed:
-            handles.append(Line2D([], [], color=style.INK, marker="s", ls="", mfc="none", ms=9, label="q < 0.05"))
-        for legend in list(fig.legends):
-            legend.remove()
-        fig.legend(handles=handles, ncols=2, **ABOVE)
-        title = "Correlation between the two models"
-        tested = own["q"].notna()
-        caption = (
-            f"Correlation of every weight and bias of {words} at the same checkpoint: the mean over "
-            f"{told(own['n'])} pairs (of Fisher's z, as an r), value by value in place. Each pair takes different "
-            "seeds, since models of one seed begin with the same draws. N, at the right, counts the values. The null "
-            f"is {told(own['null_n'])} pairs of independent runs of one cell at the same checkpoint; a frame marks "
-            "what differs from it (Welch's t-test on z, q < 0.05 corrected over all layers, checkpoints, coefficients "
-            f"and matchings): {int(own['clear'].sum())} of {int(tested.sum())} tests. {NORM.split(';')[0]}. Shape: the "
-            f"document's Figure 7. {shortfall(tables)}"
-        )
-        made.append(Exhibit(named("correlation", tab), title, caption.strip(), largest(own), own, fig, tab=tab))
-    return made
+def _counted(counts: "pd.Series[int]") -> str:
+    """ "3", "1 to 3" or "no": the numbers of pairs where there are any."""
+    return whole(counts[counts > 0]) or "no"
 
 
-def frame_clear(axes, clear):
-    """A frame about each cell of a map that is clear: how many there are."""
-    count = 0
-    for (row, column), value in np.ndenumerate(clear.to_numpy()):
-        if value is True or value == 1:
-            axes.add_patch(
-                Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, ec=style.INK, lw=1.3, zorder=3)
-            )
-            count += 1
-    return count
+# ------------------------------------------------------------------------------------------- as they are
 
 
-def told(counts):
-    """ "3", or "1 to 3": the numbers of pairs where there are any."""
-    counts = sorted({int(n) for n in counts if n > 0})
-    return "no" if not counts else str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+def correlation(tables: Tables) -> list[Exhibit]:
+    """Pearson's and Spearman's correlation of two models by layer and checkpoint, as a heatmap."""
+    return [_correlation(tables, pair) for pair in pairs(tables, likeness(tables, "raw"))]
 
 
-def largest(data):
-    """The picture in words: the largest correlation of weights and of biases, with N."""
-    words = []
-    for kind, noun in (("weight", "weights"), ("bias", "biases")):
-        own = data[(data["parameter"] == kind) & data["mean"].notna()]
-        if len(own):
-            row = own.loc[own["mean"].abs().idxmax()]
-            words.append(
-                f"Of {noun} the largest is {signed(row['mean'])} ({COEFFICIENTS[row['coefficient']]}, {row['layer']}, "
-                f"N = {row['size']:,}, {row['checkpoint']})"
-            )
-    return f"Heatmap of correlations between {data['one'].iloc[0]} and {data['other'].iloc[0]}. {'. '.join(words)}."
+def _correlation(tables: Tables, pair: Pair) -> Exhibit:
+    own = pair.rows
+    caption = (
+        f"Correlation of every weight and bias of {pair.words} at the same checkpoint: the mean over "
+        f"{_counted(own['n'])} pairs (of Fisher's z, as an r), value by value in place. Each pair takes different "
+        "seeds, since models of one seed begin with the same draws. N, at the right, counts the values. The null is "
+        f"{_counted(own['null_n'])} pairs of independent runs of one cell at the same checkpoint; a frame marks what "
+        "differs from it (Welch's t-test on z, q < 0.05 corrected over all layers, checkpoints, coefficients and "
+        f"matchings): {own['clear'].sum()} of {own['q'].count()} tests. Of a batch normalisation weight is γ and bias "
+        f"β. {drawn_like(tables, 'Figure 7')} {shortfall(tables)}"
+    )
+    told = [f"Of {NOUNS[parameter]} the largest is {place(row)}." for parameter, row in largest(own).items()]
+    alt = f"Heatmap of correlations between {pair.words}. {' '.join(told)}"
+    name, title = slug("correlation", pair.tab), "Correlation between the two models"
+    return Exhibit(name, title, caption, alt, own, _heatmap(own), tab=pair.tab)
 
 
-def signed(value):
-    """A correlation with its sign and three decimals."""
-    text = f"{value:+.3f}".replace("-", "−")
-    return "0.000" if text[1:] == "0.000" else text
+def _heatmap(own: pd.DataFrame) -> Figure:
+    """The mean correlations of a pair, with their numbers where there is room; frames where they are clear."""
+    rows = blocks(own)
+    columns = [
+        Column((name, kind), f"{name}, {text}", kind == "pearson")
+        for name in own["checkpoint"].unique()
+        for kind, text in COEFFICIENTS.items()
+    ]
+    values = own.pivot(index=["layer", "parameter"], columns=["checkpoint", "coefficient"], values="mean")
+    top = float(style.magnitudes(own["mean"])[-1])
+    frame = marks.entry("q < 0.05", color=style.INK, marker="s", linestyle="", markerfacecolor="none", markersize=9)
+    fig = heatmaps.side_by_side(
+        [Map("", values, Normalize(-top, top), "mean correlation")],
+        rows,
+        columns,
+        heatmaps.ROW + 0.015,
+        "undefined: a constant vector",
+        [frame] if own["clear"].any() else [],
+    )
+    axes = fig.axes[0]
+    if len(columns) <= heatmaps.ANNOTATED:
+        style.annotate(axes, axes.images[0], signed)
+    down, across = list(rows), [column.key for column in columns]
+    row: Any
+    for row in own[own["clear"]].itertuples():
+        place = across.index((row.checkpoint, row.coefficient)) - 0.46, down.index((row.layer, row.parameter)) - 0.44
+        axes.add_patch(Rectangle(place, 0.92, 0.88, fill=False, edgecolor=style.INK, linewidth=1.3, zorder=3))
+    sizes = own.drop_duplicates(["layer", "parameter"]).set_index(["layer", "parameter"])["size"]
+    for at, size in enumerate(sizes.loc[rows]):
+        marks.aside(axes, at, f"{size:,}")
+    axes.set_title("N", loc="right", fontweight="normal", fontsize=9, color=style.QUIET)
+    return fig
 
 
-def aligned(tables):
-    """Pearson's r of the weights as they are, matched, and matched with free signs, beside the null; list[Exhibit]."""
+def largest(data: pd.DataFrame) -> dict[str, Any]:
+    """The rows (dicts) of the largest correlation of weights and of biases, by parameter."""
+    known = data[data["mean"].notna() & data["parameter"].isin(NOUNS)].sort_values(
+        "mean", key=abs, ascending=False, kind="stable"
+    )
+    found: dict[Any, Any] = known.drop_duplicates("parameter").set_index("parameter").to_dict("index")
+    return {name: found[name] for name in NOUNS if name in found}
+
+
+def place(row: Mapping[Any, Any]) -> str:
+    """ "+0.012 (Pearson, fc1, N = 4,096, CP2)"."""
+    where = f"{COEFFICIENTS[row['coefficient']]}, {row['layer']}, N = {row['size']:,}, {row['checkpoint']}"
+    return f"{signed(row['mean'])} ({where})"
+
+
+# ------------------------------------------------------------------------------------------- matched
+
+
+def aligned(tables: Tables) -> list[Exhibit]:
+    """Pearson's r of the weights as they are, matched, and matched with free signs, beside the null."""
     found = likeness(tables)
     found = found[(found["coefficient"] == "pearson") & (found["parameter"] == "weight")]
     made = []
-    for own, words, tab in pairs(tables, found):
-        if own["null_n"].max() == 0:
+    for pair in pairs(tables, found):
+        if pair.rows["null_n"].max() == 0:
             raise NothingToShow("no two finished replicates of a cell are independent, so there is no null.")
-        for name, part in own.groupby("checkpoint", sort=False):
-            layers = list(dict.fromkeys(part["layer"]))
-            fig = style.figure(0.19 * len(layers) + 1.1)
-            grid = fig.subplots(1, len(MATCHINGS), sharex=True, sharey=True)
-            for axes, (matching, text) in zip(grid, MATCHINGS.items(), strict=True):
-                beside(axes, part[part["matching"] == matching].set_index("layer"), layers)
-                axes.set_title(text)
-                axes.set_xlabel("Pearson's r")
-            handles = [
-                Line2D([], [], color=style.PALETTE[0], marker="o", ms=5, lw=1.4, label=words),
-                Line2D([], [], color=style.PALETTE[1], marker="s", ms=5, mfc="white", lw=1.4, label="independent runs"),
-            ]
-            fig.legend(handles=handles, ncols=2, **ABOVE)
-            caption = (
-                f"Correlation of the weights of {words} at {name}, layer by layer, with 95 % intervals, and of pairs "
-                "of independent runs of one cell, matched in the same way. Channels matched: the order of the hidden "
-                "channels that brings the two networks closest, a symmetry: the network computes the same. Signs free: "
-                "layer by layer from the input, channels where they are most alike, negated or not; behind a ReLU that "
-                "is no symmetry but a freer measure of likeness. Matching raises r by chance alone, and more the fewer "
-                "weights a channel has, so the null is what counts. Outputs are classes and stay; "
-                f"{told(part['n'])} and {told(part['null_n'])} pairs. {shortfall(tables)}"
-            )
-            title, tabs = "Correlation after matching channels", [*([tab] if tab else []), name]
-            alt = apart(part, words, name)
-            exhibit = Exhibit(named("aligned", *tabs), title, caption.strip(), alt, part, fig, tab=", ".join(tabs))
-            made.append(exhibit)
+        for name, part in pair.rows.groupby("checkpoint", sort=False):
+            made.append(_aligned(tables, pair, str(name), part))
     return made
 
 
-def beside(axes, part, layers):
-    """A dot with its interval a layer for the models, and one for the null below it."""
+def _aligned(tables: Tables, pair: Pair, checkpoint: str, part: pd.DataFrame) -> Exhibit:
+    layers = list(part["layer"].unique())
+    fig = style.figure(0.19 * len(layers) + 1.1)
+    grid = fig.subplots(1, len(MATCHINGS), sharex=True, sharey=True)
+    for axes, (matching, text) in zip(grid, MATCHINGS.items(), strict=True):
+        _beside(axes, part[part["matching"] == matching].set_index("layer"), layers, pair.words)
+        axes.set_title(text)
+        axes.set_xlabel("Pearson's r")
+    marks.shade(grid, len(layers))
+    marks.legend(fig, grid, ncols=2)
+    caption = (
+        f"Correlation of the weights of {pair.words} at {checkpoint}, layer by layer, with 95 % intervals, and of "
+        "pairs of independent runs of one cell, matched in the same way. Channels matched: the order of the hidden "
+        "channels that brings the two networks closest, a symmetry: the network computes the same. Signs free: layer "
+        "by layer from the input, channels where they are most alike, negated or not; behind a ReLU that is no "
+        "symmetry but a freer measure of likeness. Matching raises r by chance alone, and more the fewer weights a "
+        "channel has, so the null is what counts. Outputs are classes and stay; "
+        f"{_counted(part['n'])} and {_counted(part['null_n'])} pairs. {shortfall(tables)}"
+    )
+    means = part.groupby("matching", sort=False)[["mean", "null_mean"]].mean()
+    told = [f"{MATCHINGS[str(kind)]} {' and '.join(map(signed, row))}" for kind, row in means.iterrows()]
+    alt = (
+        f"Dots by layer at {checkpoint}. Mean over the layers of {pair.words} and of independent runs: "
+        f"{'; '.join(told)}."
+    )
+    name, tab = slug("aligned", pair.tab, checkpoint), ", ".join(filter(None, [pair.tab, checkpoint]))
+    return Exhibit(name, "Correlation after matching channels", caption, alt, part, fig, tab=tab)
+
+
+def _beside(axes: Axes, part: pd.DataFrame, layers: Sequence[str], words: str) -> None:
+    """A dot with its interval per layer for the two models, and below it one for the null."""
+    rows: dict[Any, Any] = part.to_dict("index")
     for at, layer in enumerate(layers):
-        if at % 2:
-            axes.axhspan(at - 0.5, at + 0.5, color=style.BAND, linewidth=0, zorder=0)
-        row = part.loc[layer]
-        for shift, front, colour, marker in (
-            (-0.17, "", style.PALETTE[0], "o"),
-            (0.17, "null_", style.PALETTE[1], "s"),
-        ):
-            mean, low, high = (float(row[f"{front}{name}"]) for name in ("mean", "low", "high"))
-            if np.isfinite(low):
-                axes.plot([low, high], [at + shift] * 2, color=colour, linewidth=1.2)
-            face = "white" if marker == "s" else colour
-            axes.plot(mean, at + shift, marker, color=colour, mfc=face, ms=4.5, mew=1.1, zorder=3)
+        null = {name: rows[layer][f"null_{name}"] for name in ("mean", "low", "high")}
+        marks.dot(axes, at - 0.17, rows[layer], words, "o", style.PALETTE[0])
+        marks.dot(axes, at + 0.17, null, "independent runs", "s", style.PALETTE[1])
     axes.axvline(0, color="#9A9A9A", linewidth=0.8, zorder=1)
-    axes.set_ylim(len(layers) - 0.4, -0.6)
     axes.set_yticks(range(len(layers)), layers)
-    axes.grid(axis="y", visible=False)
     reach = part[["mean", "null_mean"]].to_numpy(float)
     axes.set_xlim(max(-1, min(-0.05, np.nanmin(reach) - 0.15)), min(1, np.nanmax(reach) + 0.15))
-
-
-def apart(data, words, name):
-    """The picture in words: the mean over layers of both, by matching."""
-    means = data.groupby("matching", sort=False)[["mean", "null_mean"]].mean()
-    parts = [
-        f"{MATCHINGS[kind]} {signed(row['mean'])} and {signed(row['null_mean'])}" for kind, row in means.iterrows()
-    ]
-    return f"Dots by layer at {name}. Mean over the layers of {words} and of independent runs: {'; '.join(parts)}."

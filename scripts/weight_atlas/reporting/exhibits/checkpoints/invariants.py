@@ -1,5 +1,7 @@
 """What must hold exactly at the checkpoints: frozen tensors, biases of 0 and weights of 1 before training."""
 
+from collections.abc import Iterator, Sequence
+
 import pandas as pd
 
 from weight_atlas.reporting.exhibits.checkpoints.checkpoints import (
@@ -7,113 +9,120 @@ from weight_atlas.reporting.exhibits.checkpoints.checkpoints import (
     at_checkpoints,
     families,
     models,
-    named,
     points,
     shown,
 )
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.settings import Frozen, Settings
+
+Statement = tuple[str, int, int]  # its words, the tensors that it is about, and for how many of them it holds
 
 
-def invariants(tables):
-    """A table of what must hold exactly, and whether it does, model by model; list[Exhibit]."""
+def invariants(tables: Tables) -> list[Exhibit]:
+    """A table of what must hold exactly, and whether it does, model by model."""
     found, made = checked(tables), []
-    for _, network, cells, tab in families(tables):
-        own = found[found["cell_id"].isin(cells["cell_id"])]
-        if own.empty:
+    for family in families(tables):
+        table = found[found["cell_id"].isin(family.cells["cell_id"])].drop(columns="cell_id").reset_index(drop=True)
+        if table.empty:
             continue
-        table = own.drop(columns="cell_id").reset_index(drop=True)
-        broken = int((table["holds"] != "yes").sum())
         caption = (
             "What must hold to the last bit, in every finished replicate: the layers that are frozen between two "
-            "checkpoints, with their running statistics, and the values before training. Counted are tensors of all "
-            f"replicates. {shortfall(tables)}"
+            "checkpoints, with their running statistics, and the values before training. Tensors of all replicates are "
+            f"counted. {shortfall(tables)}"
         )
-        alt = f"Table of {plural(len(table), 'exact statement')} on {network}, of which {broken} do not hold."
-        made.append(Exhibit(named("invariants", tab), "What must hold exactly", caption.strip(), alt, table, tab=tab))
+        alt = (
+            f"Table of {plural(len(table), 'exact statement')} on {family.network}, of which "
+            f"{(table['holds'] != 'yes').sum()} do not hold."
+        )
+        made.append(family.exhibit("invariants", "What must hold exactly", caption, alt, table))
     return made
 
 
-def checked(tables):
+def checked(tables: Tables) -> pd.DataFrame:
     """One row a statement and model: cell_id, model, statement, tensors (that it is about), exact (of them), holds."""
-    rows = []
-    first = first_statistics(tables)
-    which = models(tables)
-    for _, _, cells, _ in families(tables):
-        for cell in cells.itertuples():
-            rows += frozen(tables, cell)
-            own = first[first["cell_id"] == cell.cell_id]
-            norm = own["layer"].isin(own.loc[own["parameter"] == "running_mean", "layer"])
-            drawn = own if which[cell.cell_id] == CUSTOM else own[own["layer"].isin(fresh(tables, cell.cell_id, own))]
-            biases = drawn[(drawn["parameter"] == "bias") & ~(drawn["layer"].isin(own.loc[norm, "layer"]))]
-            what = "all biases" if which[cell.cell_id] == CUSTOM else "the biases of the layers that are drawn"
-            values = [
-                (f"{what} are 0", biases, 0),
-                ("γ of the batch normalisation is 1", own[norm & (own["parameter"] == "weight")], 1),
-                ("β of the batch normalisation is 0", own[norm & (own["parameter"] == "bias")], 0),
-            ]
-            name = first_name(tables, cell.cell_id)
-            for words, part, value in values:
-                if len(part):
-                    exact = int(((part["min"] == value) & (part["max"] == value)).sum())
-                    rows.append((cell.cell_id, cell.label, f"{name}: {words}", len(part), exact))
+    rows = [
+        (cell_id, label, *statement)
+        for family in families(tables)
+        for cell_id, label in zip(family.cells["cell_id"], family.cells["label"], strict=True)
+        for statement in (*_frozen(tables, cell_id), *_before_training(tables, cell_id))
+    ]
     found = pd.DataFrame(rows, columns=["cell_id", "model", "statement", "tensors", "exact"])
-    return found.assign(holds=["yes" if row.tensors == row.exact else "no" for row in found.itertuples()])
+    return found.assign(holds=(found["tensors"] == found["exact"]).map({True: "yes", False: "no"}))
 
 
-def first_name(tables, cell_id):
+def _before_training(tables: Tables, cell_id: str) -> Iterator[Statement]:
+    """What holds of a cell's values at its first checkpoint, where that is before training."""
+    first = first_statistics(tables)
+    own = first[first["cell_id"] == cell_id]
+    norm = own["layer"].isin(own.loc[own["parameter"] == "running_mean", "layer"])
+    weight, bias = (own["parameter"] == name for name in ("weight", "bias"))
+    custom = models(tables)[cell_id] == CUSTOM
+    drawn = custom | own["layer"].isin(fresh(tables, cell_id, own))
+    parts = [
+        (f"{'all biases' if custom else 'the biases of the layers that are drawn'} are 0", bias & ~norm & drawn, 0),
+        ("γ of the batch normalisation is 1", weight & norm, 1),
+        ("β of the batch normalisation is 0", bias & norm, 0),
+    ]
+    for words, about, value in parts:
+        part = own[about]
+        if len(part):
+            exact = int(((part["min"] == value) & (part["max"] == value)).sum())
+            yield f"{_first_name(tables, cell_id)}: {words}", len(part), exact
+
+
+def _first_name(tables: Tables, cell_id: str) -> str:
     """The name of a cell's first checkpoint."""
     there = points(tables)
-    return there.loc[there["cell_id"] == cell_id, "checkpoint"].iloc[0]
+    return str(there.loc[there["cell_id"] == cell_id, "checkpoint"].iloc[0])
 
 
-def first_statistics(tables):
+def first_statistics(tables: Tables) -> pd.DataFrame:
     """statistics.csv at each cell's first checkpoint, where that is before training."""
     found = at_checkpoints(tables, "statistics")
-    found = found[found["epoch"] == 0]
-    return found[[row.checkpoint == first_name(tables, row.cell_id) for row in found.itertuples()]]
+    first = found["cell_id"].map({cell: _first_name(tables, cell) for cell in found["cell_id"].unique()})
+    return found[(found["epoch"] == 0) & (found["checkpoint"] == first)]
 
 
-def fresh(tables, cell_id, statistics):
+def fresh(tables: Tables, cell_id: str, statistics: pd.DataFrame) -> list[str]:
     """The layers of a cell that its start draws, instead of taking them from other weights."""
     start = tables.settings[cell_id].start
-    layers = list(dict.fromkeys(statistics["layer"]))
-    taken = start.layers
-    if taken is None:
+    layers = list(statistics["layer"].unique())
+    if start.layers is None:
         return layers[-1:] if start.head in (None, "fresh") else []
-    return [name for name in layers if not any(f"{name}.".startswith(f"{part}.") for part in taken)]
+    taken = _selected(layers, start.layers)
+    return [name for name in layers if name not in taken]
 
 
-def frozen(tables, cell):
-    """Rows of `checked`: tensors of the layers that are frozen all the way from one checkpoint to the next."""
+def _selected(layers: Sequence[str], of: Frozen) -> list[str]:
+    """So many of the layers from the input, or those that are named, themselves or by the part that they are in."""
+    if isinstance(of, int):
+        return list(layers[:of])
+    return [name for name in layers if any(f"{name}.".startswith(f"{part}.") for part in of)]
+
+
+def _frozen(tables: Tables, cell_id: str) -> Iterator[Statement]:
+    """Whether the layers that are frozen all the way from one checkpoint of a cell to the next do not change."""
     found = shown(tables, "correlations")
-    found = found[(found["comparison"] == "checkpoints") & (found["cell_a"] == cell.cell_id)]
+    found = found[(found["comparison"] == "checkpoints") & (found["cell_a"] == cell_id)]
     norms = set(found.loc[found["parameter"] == "running_mean", "layer"])
-    order = [name for name in dict.fromkeys(found["layer"]) if name not in norms]
-    rows = []
+    order = [name for name in found["layer"].unique() if name not in norms]
     for (first, second), own in found.groupby(["checkpoint_a", "checkpoint_b"], sort=False):
-        still = frozen_layers(tables.settings[cell.cell_id], own["epoch_a"].min(), own["epoch_b"].max(), order)
+        still = frozen_layers(tables.settings[cell_id], own["epoch_a"].min(), own["epoch_b"].max(), order)
         part = own[own["layer"].isin(still)]
         if len(part):
             words = f"{first} to {second}: the {len(still)} frozen layers do not change"
-            rows.append((cell.cell_id, cell.label, words, len(part), int((part["changed"] == 0).sum())))
-    return rows
+            yield words, len(part), int((part["changed"] == 0).sum())
 
 
-def frozen_layers(settings, begin, end, order):
+def frozen_layers(settings: Settings, begin: int, end: int, order: Sequence[str]) -> list[str]:
     """The layers that are frozen in all epochs after `begin` up to `end`: so many of `order` (weight layers from the
     input), or those that are named."""
-    at, kept = 0, None
+    at, frozen = 0, []
     for stage in settings.stages:
         first, at = at, at + stage.epochs
-        if at <= begin or first >= end:
-            continue
-        named_ = stage.frozen or []
-        own = (
-            order[:named_]
-            if isinstance(named_, int)
-            else [name for name in order if any(f"{name}.".startswith(f"{part}.") for part in named_)]
-        )
-        kept = own if kept is None else [name for name in kept if name in own]
-    return kept or []
+        if at > begin and first < end:
+            frozen.append(_selected(order, stage.frozen))
+    return [name for name in order if frozen and all(name in own for own in frozen)]
