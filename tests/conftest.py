@@ -108,7 +108,8 @@ class Workflow:
         for part in PARTS:
             source = ROOT / part
             copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, root / part, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
+            # With what Python has compiled of it, but for files that another process is writing.
+            copy(source, root / part, **({"ignore": shutil.ignore_patterns("*.pyc.*")} if source.is_dir() else {}))
         self.write(config)
 
     def write(self, config: dict) -> None:

@@ -19,12 +19,12 @@ SWITCHES = (
 
 @pytest.fixture(autouse=True)
 def switches_as_they_were():
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, deterministic = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     before = [getattr(place, name) for place, name in SWITCHES]
     yield
     for (place, name), value in zip(SWITCHES, before, strict=True):
         setattr(place, name, value)
-    torch.use_deterministic_algorithms(deterministic)
+    torch.set_deterministic_debug_mode(deterministic)
     torch.set_num_threads(threads)
 
 
@@ -63,7 +63,9 @@ def test_the_precision_of_products_is_set_whatever_it_was(pretended, precision, 
         setattr(place, name, before)
     device.set_up(pretended(), precision, 1)
     assert [getattr(place, name) for place, name in SWITCHES] == [products, products, False, False]
-    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.are_deterministic_algorithms_enabled() and torch.is_deterministic_algorithms_warn_only_enabled()
+    device.set_up(torch.device("cpu"), precision, 1)
+    assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
     assert device.machine(pretended())["versions"]["float32_products"] == products
 
 

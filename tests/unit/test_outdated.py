@@ -1,5 +1,6 @@
 """What is made again: recipes, what changes them, and the stamps that Snakemake goes by."""
 
+import ast
 import os
 import time
 
@@ -186,3 +187,43 @@ def test_what_code_computes_has_one_digest(tmp_path, monkeypatch, old, new, same
     assert (digest(SOURCE) == digest(SOURCE.replace(old, new))) == same
     for cached in (code.closure, code.digest, code._imports, code._behaviour):
         cached.cache_clear()
+
+
+ALONE = """
+from weight_atlas import store  # a remark
+import weight_atlas.settings as settings, json
+def late():
+    from weight_atlas.stats import (
+        one,  # a remark
+        other,
+    )
+    from . import near
+"""
+AMONG = [
+    "if True: import weight_atlas.store",
+    "x = 1; from weight_atlas import store",
+    "from weight_atlas \\\n    import store",
+    "from weight_atlas.stats import one, \\\n    other",
+    "from weight_atlas.stats import *",
+    "import\\\n weight_atlas.store",
+    "from weight_atlas.stats import (one, # (some)\n other)",
+]
+
+
+@pytest.mark.parametrize("text", [ALONE, *AMONG, ALONE + AMONG[0], f'"""\nimport the others\n"""\n{ALONE}'])
+def test_no_import_is_missed_however_it_is_written(text):
+    assert imports_by_lines(text) == imports_by_syntax(text)
+
+
+def test_no_import_of_the_library_is_missed():
+    for path in code.SCRIPTS.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert imports_by_lines(text) >= imports_by_syntax(text), path
+
+
+def imports_by_lines(text: str) -> set[str]:
+    return {ast.unparse(node) for node in code._statements(text) if isinstance(node, ast.Import | ast.ImportFrom)}
+
+
+def imports_by_syntax(text: str) -> set[str]:
+    return {ast.unparse(node) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)}

@@ -1,6 +1,9 @@
 """Copies of the training pictures, plateau, early stopping and penalty: the engine, the plan and what is refused."""
 
+import inspect
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +16,13 @@ from tests.unit.test_training import SGD, load, settings, snapshot, stage, train
 from weight_atlas import networks, store, streams
 from weight_atlas.analysis import course
 from weight_atlas.plan import checks, cost
-from weight_atlas.settings import Augmentation, EarlyStopping, Settings, Stage, Start, Training
-from weight_atlas.training import block, engine, rates
+from weight_atlas.settings import Augmentation, EarlyStopping, Optimizer, Settings, Stage, Start, Training
+from weight_atlas.training import block, engine, optimizers, rates
 from weight_atlas.training.augment import Augment
 from weight_atlas.training.feed import Feed
 from weight_atlas.training.frozen import same_rows
 
+ROOT = Path(__file__).resolve().parents[2]
 FLIPPED = [{}, {"flip": "always"}]
 MIXED = [{}, {"flip": "always"}, {"rotation": 20.0, "shift": 0.2, "zoom": [0.8, 1.2], "fill": "nearest"}]
 
@@ -37,6 +41,55 @@ def epoch(found, number):
     numbers = torch.cat([part.sort().values if len(found.copies) > 1 else part for part in order.split(16)])
     place = numbers.argsort()
     return images[place], labels[place]
+
+
+# -------------------------------------------------------------------------------------------- optimizers
+
+ADAM = {"type": "adam", "lr": 0.01, "betas": [0.8, 0.99], "eps": 1e-8, "weight_decay": 0.1, "amsgrad": True}
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"), [(SGD | {"nesterov": True, "weight_decay": 0.1}, torch.optim.SGD), (ADAM, torch.optim.Adam)]
+)
+def test_an_optimizer_takes_the_steps_of_torch(options, kind):
+    draw = torch.Generator().manual_seed(0)
+    named, given = options["type"], {name: value for name, value in options.items() if name != "type"}
+    ours, torchs = (torch.nn.Parameter(torch.ones(3, 5)) for _ in range(2))
+    pairs = [
+        (optimizers.create_optimizer(Optimizer(named, given), [ours], 0.03), ours),
+        (kind([torchs], **(given | {"lr": 0.03})), torchs),
+    ]
+    for _ in range(4):
+        grad = torch.randn(3, 5, generator=draw)
+        for optimizer, parameter in pairs:
+            optimizer.zero_grad(set_to_none=True)
+            (parameter * grad).sum().backward()
+            optimizer.step()
+    assert torch.equal(ours, torchs) and not torch.equal(ours, torch.ones(3, 5))
+    (one, other) = (optimizers.optimizer_state(optimizer, {"w": parameter}) for optimizer, parameter in pairs)
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_training_imports_nothing_of_torchs_compiler():
+    """It takes longer than all else that a small job does to begin."""
+    lines = """
+        import sys, torch
+        from weight_atlas import device
+        from weight_atlas.settings import Optimizer
+        from weight_atlas.training import block, optimizers
+        device.set_up(torch.device("cpu"), "float32", 1)
+        weight = torch.nn.Parameter(torch.ones(3))
+        for kind, options in (("sgd", {"momentum": 0.9}), ("adam", {"betas": (0.9, 0.999)})):
+            made = optimizers.create_optimizer(Optimizer(kind, options), [weight], 0.1)
+            made.zero_grad(set_to_none=True)
+            weight.sum().backward()
+            made.step()
+        print({"torch._dynamo", "torch._inductor"} & set(sys.modules))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", inspect.cleandoc(lines)], cwd=ROOT / "scripts", capture_output=True, text=True
+    )
+    assert done.stdout == "set()\n", done.stderr
 
 
 # ------------------------------------------------------------------------------------------------ copies

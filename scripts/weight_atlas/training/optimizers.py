@@ -1,6 +1,8 @@
 """A cell's optimizer, and its state as tensors by name."""
 
+import inspect
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,16 +10,30 @@ from torch import nn
 from weight_atlas.settings import Optimizer
 
 
+def _plain(kind: type[torch.optim.Optimizer]) -> Any:
+    """torch's optimizer with its methods as they are below their decorators.
+
+    These are for torch's compiler, which nothing here uses, and import it: two seconds of each job.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad", "step")}
+    return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(methods["step"])})
+
+
+SGD, Adam = _plain(torch.optim.SGD), _plain(torch.optim.Adam)
+
+
 def create_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
     """The optimizer of these parameters at the learning rate of a stage."""
     options = settings.options | {"lr": lr}
+    made: torch.optim.Optimizer
     match settings.type:
         case "sgd":
-            return torch.optim.SGD(parameters, **options)
+            made = SGD(parameters, **options)
         case "adam":
-            return torch.optim.Adam(parameters, **(options | {"betas": tuple(options["betas"])}))
+            made = Adam(parameters, **(options | {"betas": tuple(options["betas"])}))
         case other:
             raise ValueError(f"optimizer {other!r} is not known; allowed: sgd, adam")
+    return made
 
 
 def optimizer_state(
