@@ -2,8 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from scipy.optimize import linear_sum_assignment
 
 from weight_atlas.faults import NothingToShow
@@ -11,7 +9,7 @@ from weight_atlas.reporting.exhibits.features.features import shrink
 from weight_atlas.reporting.exhibits.runs.runs import WORDS
 from weight_atlas.reporting.grammar import panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.marks import ABOVE
+from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import tensor
 from weight_atlas.reporting.grammar.words import plural, slug
 
@@ -23,7 +21,6 @@ MEASURES = {
 }
 SHOWN = 128
 MATCHED = 1024
-ROW = 0.24
 
 
 def compared(tables):
@@ -36,35 +33,9 @@ def compared(tables):
 def feature_pairs(tables):
     """Likeness of features by pair of levels against that of two seeds of one cell; [Exhibit]."""
     found = compared(tables)
-    kinds = found.drop_duplicates(["dataset", "network"])[["network", "dataset"]]
-    places = [(network, name) for network, names in panels.strips(tables, kinds) for name in names]
-    names = {key: ordered(found, *key) for key in places}
-    heights = [ROW * (len(names[key]) + 0.3) for key in places]
-    fig = style.figure(sum(heights) + panels.TITLE * len(places) + 0.8)
-    grid = fig.subplots(len(places), len(MEASURES), sharex="col", squeeze=False, height_ratios=heights)
-    for down, (network, dataset) in enumerate(places):
-        own = found[(found["network"] == network) & (found["dataset"] == dataset)]
-        for axes, (measure, title) in zip(grid[down], MEASURES.items(), strict=True):
-            strip(axes, own, measure, names[network, dataset])
-            axes.tick_params(labelleft=measure == "cka")
-            if down == 0:
-                over = {"xycoords": "axes fraction", "textcoords": "offset points", "ha": "center", "fontsize": 9}
-                axes.annotate(title, (0.5, 1), (0, 22), **over)
-        where = " · ".join([network] * (kinds["network"].nunique() > 1) + [dataset] * (kinds["dataset"].nunique() > 1))
-        grid[down, 0].set_title(where)
-    for axes in grid.flat:
-        axes.set_xlim(min(-0.05, axes.get_xlim()[0]), 1.05)
-        axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    look = {"color": style.PALETTE[0], "linestyle": ""}
-    fig.legend(
-        handles=[
-            Line2D([], [], marker="o", alpha=0.5, markersize=4, label="one pair of models", **look),
-            Line2D([], [], marker="|", markersize=10, markeredgewidth=2, label="mean", **look),
-            Patch(color=BAND, label="range over two seeds of one cell (chance)"),
-        ],
-        ncols=3,
-        **ABOVE,
-    )
+    chance = found[found["factor"] == "seed"]
+    ordered = found.sort_values("factor", key=lambda column: column != "seed", kind="stable")
+    fig, _ = strip_plots(tables, ordered, chance, MEASURES, "one pair of models")
     caption = (
         "How alike the features of two trained models are that differ in one thing (rows), from the same seed, against "
         "two seeds of one and the same cell, whose range is shaded: what chance alone gives. CKA compares what the "
@@ -76,36 +47,9 @@ def feature_pairs(tables):
     )
     means = found[found["factor"] != "seed"].groupby("pair", sort=False)["cka"].mean()
     text = "; ".join(f"{pair} {two(value)}" for pair, value in means.items())
-    chance = found.loc[found["factor"] == "seed", "cka"]
-    alt = f"Strip plots. Mean CKA by pair: {text or 'none'}; two seeds of one cell {spread(chance)}."
+    alt = f"Strip plots. Mean CKA by pair: {text or 'none'}; two seeds of one cell {spread(chance['cka'])}."
     columns = ["dataset", "network", "pair", *found.columns.drop(["dataset", "network", "pair"])]
     return [Exhibit("feature-pairs", "The same features?", caption, alt, found[columns], fig)]
-
-
-BAND = "#D9E4EE"
-
-
-def ordered(found, network, dataset):
-    """The pairs (words) of a network and data set, chance first."""
-    own = found.loc[(found["network"] == network) & (found["dataset"] == dataset), "pair"]
-    return sorted(dict.fromkeys(own), key=lambda name: name != "seeds (chance)")
-
-
-def strip(axes, own, measure, names):
-    """One panel: a row a pair, a dot a pair of models, a bar at their mean, the seeds' range shaded."""
-    chance = own.loc[own["factor"] == "seed", measure].dropna()
-    if len(chance):
-        axes.axvspan(chance.min(), chance.max(), color=BAND, linewidth=0, zorder=0)
-    for at, name in enumerate(names):
-        values = own.loc[own["pair"] == name, measure].dropna()
-        colour = style.QUIET if name == "seeds (chance)" else style.PALETTE[0]
-        axes.plot(values, [at] * len(values), "o", color=colour, alpha=0.5, markersize=4, markeredgewidth=0)
-        if len(values):
-            axes.plot(values.mean(), at, "|", color=colour, markersize=11, markeredgewidth=2)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_yticks(range(len(names)), names)
-    axes.grid(axis="y", visible=False)
-    axes.spines["left"].set_visible(False)
 
 
 def cross_correlation(tables):
