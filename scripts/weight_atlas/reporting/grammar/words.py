@@ -24,6 +24,11 @@ def slug(*labels: str) -> str:
     return "-".join(part for part in text.split("-") if part)
 
 
+def three(value: float) -> str:
+    """A number with three significant digits: "0.326", "88.7"."""
+    return style.number(value, 3)
+
+
 def span(values: Iterable[float], text: Callable[[float], str] | None = None, digits: int = 3) -> str:
     """ "0.31 to 0.35", or one number: the lowest and the highest of some values; "" where all are undefined.
 

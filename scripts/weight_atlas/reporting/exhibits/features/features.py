@@ -8,12 +8,12 @@ from scipy.spatial.distance import squareform
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
-from weight_atlas.reporting.exhibits.weights.movement import steps, three
+from weight_atlas.reporting.exhibits.weights.movement import steps
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import joined, last
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.words import slug, three
 from weight_atlas.stats import summarise
 
 BINS = np.linspace(-1, 1, 41)
