@@ -99,7 +99,7 @@ def test_they_are_counted_apart_wherever_replicates_are(tables):
     both = "1 finished replicate never learnt; it is included."
     assert runs.shortfall(tables) == f"Of 4 replicates 3 finished (1 diverged). {both}"
     assert runs.shortfall(tables, optimizer="level-0") == both
-    assert study.replicates_sentence(tables, status.sum()).endswith(f"3 finished, 1 diverged. {both}")
+    assert study.replicates(tables, status.sum()).endswith(f"3 finished, 1 diverged. {both}")
     assert [text.rpartition("2 finished ")[2] for text in study.trouble(tables)][0] == "(1 never learnt)."
 
 

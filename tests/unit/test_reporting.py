@@ -1244,7 +1244,7 @@ def test_classes_without_pictures_take_no_row(tmp_path):
     write_json(cards[0], card | {"classes": [*card["classes"], "none of these"], "counts": counts})
     grid, _ = pictures.exhibits(pictures.cards(cards, {}), files, [])
     assert grid.figure.axes[0].images[0].get_array().shape[0] == 3 * 5 - 1
-    assert "10 training pictures a class of 3 of its 4 classes" in grid.caption and "none of these" not in grid.alt
+    assert "10 training images per class of 3 of its 4 classes" in grid.caption and "none of these" not in grid.alt
 
 
 def test_colour_pictures_and_many_classes(tmp_path):

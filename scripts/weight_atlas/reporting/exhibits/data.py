@@ -1,36 +1,50 @@
-"""Exhibits on the data: ten pictures a class of each data set, and how many pictures each split has."""
+"""Exhibits on the data: ten images per class of each data set, and how many images each split has."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from weight_atlas.faults import spared
+from weight_atlas.faults import Fault, spared
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note, recorded
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.tables import AnyPath, Json
+from weight_atlas.reporting.grammar.words import enumerated, slug, whole
 from weight_atlas.store import load_arrays, read_json
 from weight_atlas.vocabulary import SPLITS
 
-TITLE = "Data"
-A_CLASS = 10
-CLASSES = 20
+A_CLASS = 10  # images that are shown of a class
+CLASSES = 20  # of more, some are shown, and the table of counts has one row for all
 SEED = 0
 
+Array = npt.NDArray[Any]
 
-def cards(paths, titles):
+
+def cards(paths: Sequence[AnyPath], titles: Mapping[str, str]) -> list[Json]:
     """The data sets' cards, each with the title that the config gives it (`titles`, by id) or its own."""
     read = [read_json(path) for path in paths]
     return [card | {"title": titles.get(card["dataset_id"], card["title"])} for card in read]
 
 
-def exhibits(cards, data, faults):
-    """One picture a data set and the table of counts: list[Exhibit]. cards: see `cards`; data: their files; faults: the
-    list that what raises is added to."""
+def exhibits(cards: Sequence[Json], data: Sequence[AnyPath], faults: list[Fault]) -> list[Exhibit]:
+    """The images of each data set, and the table of counts.
+
+    Parameters
+    ----------
+    cards : sequence of dict
+        See `cards`.
+    data : sequence of path
+        Their files.
+    faults : list of Fault
+        What raises is added to it.
+    """
     ids = [card["dataset_id"] for card in cards]
-    if ids != [path_id(path) for path in data]:
+    if ids != [Path(path).name.removesuffix(".safetensors") for path in data]:
         raise ValueError(
             f"--data {' '.join(map(str, data))}: not the files of the cards {' '.join(ids)}; give one "
             "<dataset_id>.safetensors for each <dataset_id>.json, in the same order"
@@ -38,14 +52,14 @@ def exhibits(cards, data, faults):
     made = []
     for card, path in zip(cards, data, strict=True):
         with spared(faults, f"the images of {card['title']}"):
-            made.append(with_source(pictures, card, path, of=[card]))
+            made.append(_with_source(pictures, card, path, of=[card]))
     if cards:
         with spared(faults, "the table of counts"):
-            made.append(with_source(counts, cards, of=cards))
+            made.append(_with_source(counts, cards, of=cards))
     return made
 
 
-def with_source(function, *arguments, of):
+def _with_source(function: Callable[..., Exhibit], *arguments: Any, of: Sequence[Json]) -> Exhibit:
     """The exhibit that a function makes of these arguments, with its source; of: the cards that it is given."""
     with recorded(function) as source:
         for card in of:
@@ -54,67 +68,64 @@ def with_source(function, *arguments, of):
     return replace(made, source=source)
 
 
-def facts(cards):
+def facts(cards: Sequence[Json]) -> Json:
     """datasets: what the cards say of each, with its totals; sentences: one a data set."""
     datasets = [{**card, "totals": totals(card)} for card in cards]
     return {"datasets": datasets, "sentences": [sizes(card) for card in cards]}
 
 
-def path_id(path):
-    """The data set id that a file's name carries."""
-    return str(path).rpartition("/")[2].removesuffix(".safetensors")
-
-
-def pictures(card, path):
-    """The grid of one data set: a row a class, ten pictures of its train split, chosen by a fixed seed."""
+def pictures(card: Json, path: AnyPath) -> Exhibit:
+    """Ten training images per class of a data set, chosen by a fixed seed: a row per class."""
     arrays = load_arrays(path)
     note(Path(path).name)
     rows = chosen(arrays["labels"], arrays["split"], len(card["classes"]))
-    rows = [(kind, places) for kind, places in rows if len(places)]  # a data set may keep labels that it has none of
-    grid = mosaic(arrays["images"], [places for _, places in rows])
+    grid = mosaic(arrays["images"], list(rows.values()))
     fig = style.figure(0.2 + style.WIDTH * 0.8 * grid.shape[0] / grid.shape[1])
     axes = fig.subplots()
     side = grid.shape[0] / len(rows)
-    grey = grid.ndim == 2
     drawn = "nearest" if max(card["size"]) <= 64 else "auto"
-    axes.imshow(grid, cmap="gray" if grey else None, vmin=0, vmax=255, interpolation=drawn)
-    names = [card["classes"][kind] for kind, _ in rows]
+    axes.imshow(grid, cmap="gray" if grid.ndim == 2 else None, vmin=0, vmax=255, interpolation=drawn)
+    names = [card["classes"][kind] for kind in rows]
     axes.set_yticks([side * (row + 0.5) - 0.5 for row in range(len(rows))], names)
     axes.set_xticks([])
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    table = pd.DataFrame(
-        [(card["classes"][kind], column, int(place)) for kind, places in rows for column, place in enumerate(places)],
-        columns=["class", "column", "index"],
-    )
+    places = zip(names, rows.values(), strict=True)
+    data = [(name, column, int(place)) for name, own in places for column, place in enumerate(own)]
     some = "" if len(rows) == len(card["classes"]) else f" of {len(rows)} of its {len(card['classes'])} classes"
     size = f"{card['size'][0]} x {card['size'][1]} pixels, {'grey' if card['channels'] == 1 else 'colour'}"
     caption = (
-        f"{card['title']}: {A_CLASS} training pictures a class{some}, drawn with a fixed seed and shown as they are "
+        f"{card['title']}: {A_CLASS} training images per class{some}, drawn with a fixed seed and shown as they are "
         f"({size}). {sizes(card)} Source: {card['source']}."
     )
-    alt = f"Grid of {len(table)} pictures of {card['title']}, a row a class: {', '.join(names)}."
-    return Exhibit(f"pictures-{slug(card['dataset_id'])}", card["title"], caption, alt, table, fig, raster=True)
+    alt = f"Grid of {len(data)} images of {card['title']}, a row per class: {', '.join(names)}."
+    table = pd.DataFrame(data, columns=["class", "column", "index"])
+    return Exhibit(slug("pictures", card["dataset_id"]), card["title"], caption, alt, table, fig, raster=True)
 
 
-def chosen(labels, split, classes):
-    """[(class, indices of up to ten of its train pictures)]: the first ones of an order drawn with a fixed seed.
+def chosen(labels: Array, split: Array, classes: int) -> dict[int, Array]:
+    """class -> indices of up to ten of its train images, the first ones of an order drawn with a fixed seed.
 
-    labels int64 [N], split uint8 [N] (0 is train). Of more than 20 classes the first 20 of a seeded order are taken.
+    Parameters
+    ----------
+    labels : int64 [N]
+    split : uint8 [N]
+        0 is train.
+    classes : int
+        Of more than CLASSES the first CLASSES of a seeded order are taken; those without an image are left out.
     """
     generator = np.random.default_rng(SEED)
-    kinds = range(classes)
-    if classes > CLASSES:
-        kinds = sorted(generator.permutation(classes)[:CLASSES].tolist())
+    kinds = sorted(generator.permutation(classes)[:CLASSES].tolist()) if classes > CLASSES else range(classes)
     order = generator.permutation(len(labels))
     order = order[split[order] == 0]
-    return [(kind, order[labels[order] == kind][:A_CLASS]) for kind in kinds]
+    found = {kind: order[labels[order] == kind][:A_CLASS] for kind in kinds}
+    return {kind: places for kind, places in found.items() if len(places)}
 
 
-def mosaic(images, rows):
-    """The pictures images[rows[i][j]] in a grid with white gaps: uint8 [H, W] for one channel, else [H, W, 3].
+def mosaic(images: Array, rows: Sequence[Array]) -> Array:
+    """The images[rows[i][j]] in a grid with white gaps: uint8 [H, W] for one channel, else [H, W, 3].
 
-    images uint8 [N, C, h, w]; a row with fewer than ten pictures ends white.
+    images uint8 [N, C, h, w]; a row with fewer than ten images ends white.
     """
     channels, height, width = images.shape[1:]
     gap = max(1, height // 12)
@@ -126,35 +137,33 @@ def mosaic(images, rows):
     return canvas[0] if channels == 1 else canvas.transpose(1, 2, 0)
 
 
-def counts(cards):
-    """The table of pictures by data set, class and split; data sets of more than 20 classes take one row."""
-    rows = []
+def counts(cards: Sequence[Json]) -> Exhibit:
+    """The numbers of images by data set, class and split; data sets of more than 20 classes take one row."""
+    rows: list[tuple[str, ...]] = []
     for card in cards:
+        title, names = card["title"], card["classes"]
         numbers = [card["counts"][split] for split in SPLITS]
-        if len(card["classes"]) <= CLASSES:
-            classes = zip(card["classes"], *numbers, strict=True)
-            rows += [(card["title"], name, *map(str, row)) for name, *row in classes]
+        if len(names) <= CLASSES:
+            rows += [(title, name, *map(str, row)) for name, *row in zip(names, *numbers, strict=True)]
         else:
-            each = [str(min(row)) if min(row) == max(row) else f"{min(row)} to {max(row)}" for row in numbers]
-            rows.append((card["title"], f"each of {len(card['classes'])}", *each))
-        rows.append((card["title"], "all classes", *(str(sum(row)) for row in numbers)))
-    table = pd.DataFrame(rows, columns=["data set", "class", *SPLITS])
+            rows.append((title, f"each of {len(names)}", *(whole(row) for row in numbers)))
+        rows.append((title, "all classes", *(str(sum(row)) for row in numbers)))
     seen = [card["title"] for card in cards if any(card.get("repeats", {}).get(f"test_in_{part}") for part in SPLITS)]
-    but = f" But images of test are in train or valid too in {' and '.join(seen)}." if seen else ""
-    caption = (
-        "Pictures by data set, class and split. Training sees train; valid chooses epochs; test only ever judges." + but
-    )
-    alt = f"Table of the numbers of pictures of {', '.join(card['title'] for card in cards)}."
-    return Exhibit("class-counts", "Pictures by class and split", caption, alt, table)
+    but = f"But images of test are in train or valid too in {enumerated(seen)}." if seen else ""
+    caption = f"Images by data set, class and split. Training sees train; valid chooses epochs; test only judges. {but}"
+    alt = f"Table of the numbers of images of {', '.join(card['title'] for card in cards)}."
+    table = pd.DataFrame(rows, columns=["data set", "class", *SPLITS])
+    return Exhibit("class-counts", "Images by class and split", caption, alt, table)
 
 
-def totals(card):
-    """split -> number of pictures."""
+def totals(card: Json) -> dict[str, int]:
+    """split -> number of images."""
     return {split: int(sum(card["counts"][split])) for split in SPLITS}
 
 
-def sizes(card):
-    """ "Digits has 10 classes and 1,257 train, 270 valid and 270 test pictures."."""
+def sizes(card: Json) -> str:
+    """ "Digits has 10 classes and 1,257 train, 270 valid and 270 test images."."""
     train, valid, test = (f"{count:,}" for count in totals(card).values())
-    classes = len(card["classes"])
-    return f"{card['title']} has {classes} classes and {train} train, {valid} valid and {test} test pictures."
+    return (
+        f"{card['title']} has {len(card['classes'])} classes and {train} train, {valid} valid and {test} test images."
+    )

@@ -15,6 +15,7 @@ from weight_atlas.reporting.grammar import style
 
 LEVEL = 0.05  # a difference is filled below it: of p after correction
 REFERENCE: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (0, (4, 2))}  # what others stand beside
+CROSS: dict[str, Any] = {"color": style.WARNING, "marker": "X", "markersize": 6, "linestyle": "", "zorder": 4}
 WIDTHS = {"low": 1.1, "low90": 3.2}  # of the lines of a 95 % and of a 90 % interval
 ABOVE: dict[str, Any] = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1.4, "borderpad": 0.1}
 Row = Mapping[Any, Any]  # with mean, low, high
@@ -73,7 +74,7 @@ def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, sh
     ----------
     axes : Axes
     frame : DataFrame
-        With mean, low and high, ordered by the column `across`.
+        With mean, low, high and the column `across`.
     across : str
         What lies on the horizontal axis.
     scale : float
@@ -84,6 +85,7 @@ def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, sh
     **look
         Of Axes.plot: label, color, linestyle, marker.
     """
+    frame = frame.sort_values(across)
     (line,) = axes.plot(frame[across], frame["mean"] * scale, **look)
     if shade:
         low, high = (frame[name].clip(*bounds) * scale for name in ("low", "high"))

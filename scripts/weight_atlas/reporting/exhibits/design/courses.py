@@ -15,7 +15,7 @@ from weight_atlas.reporting.exhibits.design.levels import Levels, read
 from weight_atlas.reporting.exhibits.design.outcomes import outcome
 from weight_atlas.reporting.exhibits.runs import course as curves
 from weight_atlas.reporting.exhibits.runs.runs import intervals, shortfall
-from weight_atlas.reporting.exhibits.runs.training import unfinished
+from weight_atlas.reporting.exhibits.runs.training import crosses, unfinished
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
@@ -91,15 +91,15 @@ def _lines(axes: Axes, shown: Levels, family: str, data: pd.DataFrame, named: Se
     colours = tints(shown, chosen(shown, family, named))
     for name, colour in colours.items():
         own = data[(data["family"] == family) & (data[shown.axis.name] == name)]
-        curves.band(axes, own, colour, scale=100, label=name)
+        marks.band(axes, own, "epoch", scale=100, bounds=(0, 1), color=colour, label=name)
     metrics = shown.found.read("metrics").dropna(subset="test_accuracy")
     for name, colour in colours.items():
         runs = metrics[metrics["cell_id"] == shown.mean(family, name)["cell_id"]]
-        for row in unfinished(shown.found, runs).itertuples():
-            one = runs[runs["seed"] == row.seed]
+        ended = unfinished(shown.found, runs)
+        for seed in ended["seed"]:
+            one = runs[runs["seed"] == seed]
             axes.plot(one["epoch"], one["test_accuracy"] * 100, color=colour, linewidth=0.8)
-            axes.plot([row.epoch], [row.test_accuracy * 100], "X", color=style.WARNING, markersize=5.5, zorder=4,
-                      label="diverged or failed here", linestyle="")  # fmt: skip
+        crosses(axes, ended, "accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
 
@@ -181,7 +181,7 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
         for name, colour in tints(shown, names).items():
             line = courses[courses["cell_id"] == shown.mean(family, name)["cell_id"]]
             if len(line):
-                curves.band(right, line, colour, scale=100, ends=(-1, 1), label=name)
+                marks.band(right, line, "epoch", scale=100, bounds=(-1, 1), color=colour, label=name)
         right.axhline(0, color=style.QUIET, linewidth=0.8, zorder=1)
         right.set_ylabel("train − test (points)")
         right.xaxis.set_major_locator(MaxNLocator(6, integer=True))

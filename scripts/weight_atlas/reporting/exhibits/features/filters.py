@@ -8,9 +8,8 @@ from matplotlib.lines import Line2D
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
-from weight_atlas.reporting.exhibits.runs import course
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import tensor
@@ -201,7 +200,7 @@ def identical(tables):
         marker = "osD^v"[at % 5]
         for axes, column in ((left, "distinct"), (right, "spread")):
             data = summarise(own, ["variant", "epoch"], column)
-            course.band(axes, data, colour, ends=(0, math.inf), label=VARIANTS[name])
+            marks.band(axes, data, "epoch", bounds=(0, math.inf), color=colour, label=VARIANTS[name])
             axes.plot(data["epoch"], data["mean"], marker, color=colour, markersize=4.5, linestyle="")
             made.append(data.assign(quantity=column))
     left.set_ylabel("filters that differ")

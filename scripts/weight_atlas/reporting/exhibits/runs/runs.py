@@ -1,12 +1,16 @@
 """Exhibits on how the runs ended: test accuracy by cell, and the same as a table."""
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import pandas as pd
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs import beside
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.words import mean_text, plural
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, whole
 from weight_atlas.vocabulary import Protocol
 
 # protocol -> (words, marker, colour)
@@ -29,13 +33,13 @@ WORDS = {"dataset": "data set", "init": "start"}
 ESTIMATE = ("n", "mean", "low", "high")
 
 
-def accuracy_means(tables):
+def accuracy_means(tables: Tables) -> pd.DataFrame:
     """Accuracy by cell and protocol: the labels, protocol, n, of, mean, low, high (shares)."""
     found = tables.summary("accuracy").rename(columns={"key": "protocol"})
     return with_cells(tables, found[["cell_id", "protocol", *ESTIMATE]])
 
 
-def with_cells(tables, data):
+def with_cells(tables: Tables, data: pd.DataFrame) -> pd.DataFrame:
     """`data` (one or more rows a cell_id) with the cell's labels in front and `of`, in the config's order."""
     named = tables.cells.rename(columns={"replicates": "of"})
     labels = ["cell_id", "dataset", "network", *tables.axes]
@@ -46,8 +50,8 @@ def with_cells(tables, data):
     return out[columns]
 
 
-def accuracy(tables):
-    """Dots and intervals (cut at 0 and 100 %) of test accuracy, a row a cell; [Exhibit]."""
+def accuracy(tables: Tables) -> list[Exhibit]:
+    """Test accuracy as dots with intervals (cut at 0 and 100 %), a row per cell."""
     tables = tables.seeing()
     data = accuracy_means(tables)
     data[["low", "high"]] = data[["low", "high"]].clip(0, 1)
@@ -56,49 +60,50 @@ def accuracy(tables):
     for place, name in enumerate(present):
         words, marker, colour = PROTOCOLS[name]
         shift = 0.24 * (place - (len(present) - 1) / 2)
-        part = data[data["protocol"] == name]
-        rows.dots(part, colour=colour, marker=marker, label=words, shift=shift, scale=100)
+        rows.dots(data[data["protocol"] == name], colour=colour, marker=marker, label=words, shift=shift, scale=100)
     for axes in rows.panels.values():
         left, right = axes.get_xlim()
         axes.set_xlim(max(left, -2), min(right, 101))
     rows.align()
     rows.counts()
     rows.legend(fig)
-    on = f"both on the {beside.test_set(tables)}"
+    scales = "Each data set has its own scale." if tables.cells["dataset"].nunique() > 1 else ""
+    cut = "An interval that would pass 100 % is cut there." if (data["high"] == 1).any() else ""
     caption = (
         "Test accuracy of every cell. Dots are means over the finished replicates; n/N beside a row counts finished "
-        f"and requested replicates. {intervals('Lines', data)} The dots of a row are one set of runs told in three "
-        f"ways: the last epoch and the best validation epoch, {on}, and the best epoch on "
-        "valid and test together, which flatters, since it is chosen on the very pictures that it reports (many "
-        "documents do so). "
-        + ("Each data set has its own scale. " if tables.cells["dataset"].nunique() > 1 else "")
-        + ("An interval that would pass 100 % is cut there. " if (data["high"] == 1).any() else "")
-        + f"{beside.sentences(tables)} {rows.crowd} {shortfall(tables)}"
+        f"and requested replicates. {intervals('Lines', data)} The dots of a row are one set of runs, reported by "
+        "three protocols: at the last epoch and at the best validation epoch, both on the "
+        f"{beside.test_set(tables)}, and at the best epoch on valid and test together, which flatters, since it is "
+        f"chosen on the very images that it reports (many documents do so). {scales} {cut} {beside.sentences(tables)} "
+        f"{rows.crowd} {shortfall(tables)}"
     )
-    return [Exhibit("accuracy", "Test accuracy", " ".join(caption.split()), accuracy_alt(tables, data), data, fig)]
+    return [Exhibit("accuracy", "Test accuracy", caption, _alt(tables, data), data, fig)]
 
 
-def accuracy_alt(tables, data):
-    """The picture in words: the lowest and the highest mean at the last epoch, and which cells they are."""
+def _alt(tables: Tables, data: pd.DataFrame) -> str:
+    """The figure in words: the lowest and the highest mean at the last epoch, and which cells they are."""
     one = data[data["protocol"] == ("last" if "last" in set(data["protocol"]) else data["protocol"].iloc[0])]
     what = f"Accuracy ({PROTOCOLS[one['protocol'].iloc[0]][0]})"
-    return f"Dot plot. {extremes(tables, one, what, style.percent)} {shortfall(tables)}".strip()
+    return f"Dot plot. {extremes(tables, one, what, style.percent)} {shortfall(tables)}"
 
 
-def accuracy_table(tables, name="accuracy-table", title="Test accuracy in numbers"):
-    """The numbers of `accuracy` as a table in percent; cells without a finished replicate keep their row; [Exhibit]."""
+def accuracy_table(
+    tables: Tables, name: str = "accuracy-table", title: str = "Test accuracy in numbers"
+) -> list[Exhibit]:
+    """The numbers of `accuracy` as a table in percent; cells without a finished replicate keep their row."""
     tables.read("accuracy")
     try:
-        data = accuracy_means(tables).set_index(["cell_id", "protocol"])
+        data = accuracy_means(tables)
     except NothingToShow:
-        data = pd.DataFrame(columns=["n", "mean", "low", "high"], index=pd.MultiIndex.from_arrays([[], []]))
+        data = pd.DataFrame(columns=["cell_id", "protocol", *ESTIMATE])
+    means: Any = data.set_index(["cell_id", "protocol"]).to_dict("index")
     status = tables.status()
     rows = []
     for cell in tables.cells.to_dict("records"):
         row = labels(tables, cell) | {"done": of_asked(status.loc[cell["cell_id"]])}
         for protocol, words in HEADINGS.items():
-            key = (cell["cell_id"], protocol)
-            row[words] = mean_text(data.loc[key], 100, 1) if key in data.index else "none"
+            mean = means.get((cell["cell_id"], protocol))
+            row[words] = mean_text(mean, 100, 1) if mean else "none"
         rows.append(row)
     table = pd.DataFrame(rows)
     columns = printed(tables, table)
@@ -106,17 +111,18 @@ def accuracy_table(tables, name="accuracy-table", title="Test accuracy in number
         f"Accuracy in percent{everywhere(tables)}: mean over the finished replicates{counted(columns)} at the last "
         "epoch and at the best validation epoch, both on test, and at the epoch that is best on valid and test "
         f"together, as many documents report it. {half(data)} {beside.sentences(tables)} "
+        f"{shortfall(tables)}"
     )
     alt = f"Table of accuracies of {plural(len(table), 'cell')} by three protocols."
-    return [Exhibit(name, title, " ".join((caption + shortfall(tables)).split()), alt, table, columns=columns)]
+    return [Exhibit(name, title, caption, alt, table, columns=columns)]
 
 
-def labels(tables, cell):
+def labels(tables: Tables, cell: Mapping[Any, str]) -> dict[str, str]:
     """The settings of a cell (a dict) as the first columns of a printed table."""
     return {WORDS.get(column, column): cell[column] for column in ("dataset", "network", *tables.axes)}
 
 
-def printed(tables, table):
+def printed(tables: Tables, table: pd.DataFrame) -> list[str]:
     """The columns of a table that begins with `labels`, without those that say the same of every cell: data set or
     network where there is but one, and "done" where every replicate is and learnt."""
     alone = [WORDS.get(name, name) for name in ("dataset", "network") if tables.cells[name].nunique() == 1]
@@ -124,48 +130,46 @@ def printed(tables, table):
     return [name for name in table.columns if name not in alone and (name != "done" or not dots.whole(total))]
 
 
-def counted(columns):
+def counted(columns: Iterable[str]) -> str:
     """What the column "done" means, where a table prints it."""
     return " (done: finished of requested)" if "done" in columns else ""
 
 
-def everywhere(tables):
+def everywhere(tables: Tables) -> str:
     """ " of lenet5 on digits": what all cells share and a table does not repeat; empty where they share neither."""
-    names = {name: tables.values(name) for name in ("network", "dataset")}
-    network = f" of {names['network'][0]}" if len(names["network"]) == 1 else ""
-    return network + (f" on {names['dataset'][0]}" if len(names["dataset"]) == 1 else "")
+    shared = {"of": tables.values("network"), "on": tables.values("dataset")}
+    return "".join(f" {word} {names[0]}" for word, names in shared.items() if len(names) == 1)
 
 
-def sources(tables):
-    """The accuracy table of the source cells, whose weights others start from; [Exhibit]."""
+def sources(tables: Tables) -> list[Exhibit]:
+    """The accuracy table of the source cells, whose weights others start from."""
     if tables.sources is None:
         return []
     return accuracy_table(tables.sources, "sources", "Source cells, whose weights others start from")
 
 
-def of_asked(status):
+def of_asked(status: dots.Counts) -> str:
     """ "3 of 3", or "1 of 3 (2 diverged, 1 never learnt)" from a row of Tables.status()."""
     text = f"{status['done']} of {status['asked']}"
     return text if dots.whole(status) else f"{text} ({dots.remarks(status)})"
 
 
-def half(data):
+def half(data: pd.DataFrame) -> str:
     """What stands behind ± in a table of `data` (with a column n)."""
     return intervals("The numbers after ± (half its width)", data)
 
 
-def intervals(what, data):
+def intervals(what: str, data: pd.DataFrame) -> str:
     """A sentence on what the bars of `data` (with a column n) are, and how many replicates they rest on: "Lines give
     the 95 % Student t interval over n = 3 replicates."."""
-    counts = sorted({int(n) for n in data["n"] if n >= 2}) if "n" in data else []
-    if not counts:
+    n = whole(count for count in data["n"] if count >= 2) if "n" in data else ""
+    if not n:
         return "No cell has two finished replicates, so there is no interval."
-    n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     alone = "; a cell with one finished replicate has none" if (data["n"] == 1).any() else ""
     return f"{what} give the 95 % Student t interval over n = {n} replicates{alone}."
 
 
-def shortfall(tables, **settings):
+def shortfall(tables: Tables, **settings: str) -> str:
     """Sentences on replicates (of the cells with these settings) that did not finish, or finished and never learnt;
     empty where all finished and learnt."""
     return fallen_short(tables.status().loc[tables.where(**settings)["cell_id"]].sum())
@@ -177,16 +181,16 @@ def fallen_short(total: dots.Counts, which: str = "") -> str:
     return " ".join(filter(None, [told if total["done"] < total["asked"] else "", dots.unlearnt(total["unlearnt"])]))
 
 
-def cell_name(tables, cell_id):
+def cell_name(tables: Tables, cell_id: str) -> str:
     """ "digits, lenet5, kaiming · sgd": a cell in words."""
-    cell = tables.cells.set_index("cell_id").loc[cell_id]
-    parts = [cell["dataset"], cell["network"]] + ([cell["label"]] if tables.axes else [])
-    return ", ".join(parts)
+    cell: Any = tables.cells.set_index("cell_id").loc[cell_id]
+    return ", ".join([cell["dataset"], cell["network"], *([cell["label"]] if tables.axes else [])])
 
 
-def extremes(tables, data, what, text, column="mean"):
+def extremes(tables: Tables, data: pd.DataFrame, what: str, text: Callable[[float], str], column: str = "mean") -> str:
     """ "<what> goes from 1.2 (cell) to 3.4 (cell) over 6 cells." of a column of `data`, numbers written by `text`."""
-    low, high = data.loc[data[column].idxmin()], data.loc[data[column].idxmax()]
+    ends: list[Any] = [data[column].idxmin(), data[column].idxmax()]
+    low, high = data.loc[ends].to_dict("records")
     if low[column] == high[column]:
         one = cell_name(tables, low["cell_id"]) if len(data) == 1 else f"all {len(data)} cells"
         return f"{what} is {text(low[column])} ({one})."
@@ -194,7 +198,7 @@ def extremes(tables, data, what, text, column="mean"):
     return f"{what} goes {span} to {text(high[column])} ({cell_name(tables, high['cell_id'])}) over {len(data)} cells."
 
 
-def whose(cells):
+def whose(cells: pd.DataFrame) -> str:
     """ "lenet5 on digits and fashion": the networks and data sets of some rows."""
-    networks, datasets = (" and ".join(dict.fromkeys(cells[column])) for column in ("network", "dataset"))
+    networks, datasets = (enumerated(list(dict.fromkeys(cells[column]))) for column in ("network", "dataset"))
     return f"{networks} on {datasets}"
