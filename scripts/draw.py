@@ -13,8 +13,9 @@ from pathlib import Path
 
 from weight_atlas import faults, store
 from weight_atlas.plan import chapters
-from weight_atlas.reporting import registry, sections, telling
-from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting import sections, telling
+from weight_atlas.reporting.claims import verdicts
+from weight_atlas.reporting.claims.evidence import EVIDENCE
 from weight_atlas.reporting.exhibits import data
 from weight_atlas.reporting.grammar import exhibit
 
@@ -25,7 +26,7 @@ def draw_study(options: argparse.Namespace) -> None:
     results = {key: getattr(options, key) for key in ("cells", "config", "tables", "measures")}
     try:
         tables = telling.open_study(options.study, results, options.document, options.cards)
-        ledger = claims.ledger(options.document / "claims.yaml") if options.document else []
+        ledger = verdicts.ledger(options.document / "claims.yaml") if options.document else []
         chapter = chapters.read(options.document) if options.document else sections.chapter(tables)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
@@ -33,7 +34,7 @@ def draw_study(options: argparse.Namespace) -> None:
     if options.form == "png":
         exhibit.write_png(options.output, told.exhibits, tables.faults)
         return
-    store.write_json(Path(options.output) / "claims.json", claims.judge(ledger, registry.CLAIMS, tables))
+    store.write_json(Path(options.output) / "claims.json", verdicts.judge(ledger, EVIDENCE, tables))
     said = {"questions": told.questions, "closing": told.closing, "facts": told.facts}
     exhibit.write(options.output, told.exhibits, {"chapter": options.study} | said, tables.faults)
 

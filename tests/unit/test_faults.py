@@ -15,7 +15,7 @@ from weight_atlas.faults import Fault, NothingToShow, spared
 from weight_atlas.plan import measure_faults, outcome, spec
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting import registry, sections, telling
-from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting.claims import measured, verdicts
 from weight_atlas.reporting.exhibits import data
 from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import exhibit
@@ -114,8 +114,14 @@ def test_answers_and_claims_that_raise_leave_the_others(tables, registered):
     assert {one["key"]: one["answer"] for one in found.questions} == {"a": [], "b": [], "c": ["Yes."]}
     assert all(one["source"]["functions"] for one in found.questions)
     assert [one["sentences"] for one in found.closing] == [["Yes.", "No."]]
-    ledger = [dict.fromkeys(claims.FIELDS, key) for key in ("x", "y")]
-    judged = claims.judge(ledger, {"x": broken, "y": lambda *_: claims.Verdict("reproduced", "So.")}, tables)
+    ledger = [
+        spec.Claim.model_validate(
+            dict.fromkeys(("id", "says", "scope"), key) | {"all": [{"judge": "exact", "evidence": key}]}
+        )
+        for key in ("x", "y")
+    ]
+    evidence = {"x": broken, "y": lambda *_: [measured.exact("so", True, ())]}
+    judged = verdicts.judge(ledger, evidence, tables)
     assert [claim["verdict"] for claim in judged] == ["not testable here", "reproduced"]
     assert judged[0]["reason"] == "Its test failed; the chapter's list of failures says why."
     named = [fault.what for fault in tables.faults]

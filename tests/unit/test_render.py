@@ -154,10 +154,22 @@ CLOSING = [
 
 CLAIMS = [
     {"id": f"002-{at}", "says": f"What they say, {NASTY}", "scope": "Only there.", "test": "exact", "verdict": verdict,
-     "reason": f"Because of {at} %, *so*.", "numbers": {},
+     "reason": f"Because of {at} %, *so*.", "numbers": [], "origin": "a tenth", "shows": "", "seen": verdict,
+     "lean": "", "half": "", "double": "", "seeds": None,
      "source": {"functions": ["weight_atlas.claims.judged"], "files": [] if at == 4 else ["runs.csv", "summary.csv"]}}
-    for at, verdict in enumerate(("artefact", "reproduced", "contradicted", "not testable here"), 1)
+    for at, verdict in enumerate(
+        ("artefact", "reproduced", "contradicted", "not testable here", "undecided", "toy"), 1)
 ]  # fmt: skip
+CLAIMS[3] |= {"seen": ""}
+CLAIMS[4] |= {
+    "lean": "contradicted",
+    "seeds": 12,
+    "half": "undecided",
+    "double": "contradicted",
+    "shows": "It is small.",
+}
+CLAIMS[5] |= {"seen": "reproduced"}
+OUTSIDE = ("not testable here", "toy")
 
 
 def sample(root, troubles=True):
@@ -839,16 +851,26 @@ def test_claims_stand_in_short_and_in_full(made):
     reader = Reader(made[2])
     links = [link["href"] for link in reader.all("a")]
     for claim in CLAIMS:
-        name, untested = render.slug(claim["verdict"]), claim["verdict"] == "not testable here"
+        name, untested = render.slug(claim["verdict"]), claim["verdict"] in OUTSIDE
         assert len(reader.all("span", **{"class": f"verdict verdict-{name}"})) == 2
         assert len(reader.all("div", **{"class": f"claim claim-{name}", "id": f"claim-{claim['id']}"})) == 1
         assert links.count(f"#claim-{claim['id']}") == 1
         said = f"{claim['id']} “{claim['says']}”"
         assert reader.text.count(f"{claim['verdict']} {said}") == (1 if untested else 2)
         assert claim["reason"].replace(" %", "\u00a0%") in reader.text
-    assert "not testable here 002-4 own_study" in reader.text  # the last line of the study on the first page
-    assert reader.text.count("Scope: Only there. Test: exact.") == 4 and "3 of 4 claims testable here" in reader.text
+    assert "not testable here 002-4 toy 002-6 own_study" in reader.text  # the last lines of the study on the first page
+    assert reader.text.count("Scope: Only there. Test: exact. Margin: a tenth.") == len(CLAIMS)
+    assert "4 of 6 claims within their scope here" in reader.text
+    assert "2 claims outside their scope here, with what was seen" in reader.text
     assert "#sec-dynamics-claims" in links and "What the document claims" in reader.texts["sec-dynamics-claims"]
+
+
+def test_a_claim_says_what_it_leans_to_and_what_other_margins_and_scales_give(made):
+    text = Reader(made[2]).text
+    said = "Because of 5\u00a0%, *so*. The means lean to contradicted; about 12 seeds would decide it. "
+    assert text.count(said + "With half the margin: undecided; with twice: contradicted. It is small.") == 1
+    assert text.count("The means lean to") == text.count("With half the margin") == 1
+    assert text.count("At this scale: ") == 1 and "At this scale: reproduced. Because of 6\u00a0%" in text
 
 
 def test_first_page_answers_every_question_that_has_exhibits(made):
@@ -914,7 +936,7 @@ def test_every_exhibit_answer_and_claim_says_how_it_was_made(made):
             count += 1
     answer = "The answer is 42\u00a0%. How this was made Made by weight_atlas.a.b and weight_atlas.c.d from x.csv."
     assert answer in reader.text
-    assert reader.text.count("Made by weight_atlas.claims.judged from runs.csv, summary.csv.") == 3
+    assert reader.text.count("Made by weight_atlas.claims.judged from runs.csv, summary.csv.") == len(CLAIMS) - 1
     assert reader.text.count("Made by weight_atlas.claims.judged.") == 1
     assert len(reader.all("details", **{"class": "made"})) == count + 1 + len(CLAIMS)
 

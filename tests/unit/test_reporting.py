@@ -21,8 +21,6 @@ from tests.unit import summaries, told
 from tests.unit.cells import record
 from tests.unit.tables import complete, write_table
 from weight_atlas import schema
-from weight_atlas.reporting import registry
-from weight_atlas.reporting.claims import claims, claims_dynamics
 from weight_atlas.reporting.exhibits import data as pictures
 from weight_atlas.reporting.exhibits.design import factors
 from weight_atlas.reporting.exhibits.features import features, pairs
@@ -534,7 +532,7 @@ def test_unchanged_answer_names_the_structural_part(tables):
 
 
 def test_a_network_without_structural_taps_is_the_control(tmp_path):
-    """The same architecture whose maps stay larger stands beside the one that pads, and in the claims."""
+    """The same architecture whose maps stay larger stands beside the one that pads."""
     sample(tmp_path, datasets=("digits",), networks=("lenet5", "resnet18-quarter"), inits=("pretrained",), seeds=2)
     cells = pd.read_csv(tmp_path / "cells.csv")
     of_lenet = cells["network"] == "lenet5"
@@ -545,10 +543,6 @@ def test_a_network_without_structural_taps_is_the_control(tmp_path):
     [text] = unchanged.answer(tables)
     assert text.startswith("The document says so. Here ")
     assert text.endswith("With lenet5, whose maps stay larger, 0 % is unchanged.")
-    found = judged(tables)["002-1"]
-    assert found["verdict"] == "artefact"
-    assert "Control: 0 % of lenet5" in found["reason"]
-    assert found["numbers"]["controls"] == 2
 
 
 def test_more_taps_than_unchanged_is_said(tmp_path):
@@ -727,7 +721,7 @@ def test_effects_and_chances(effect, p, texts):
     assert (factors.size(effect), factors.chance(p)) == texts
 
 
-# --- the documents and their claims
+# --- the documents
 
 
 DOCUMENT = {
@@ -753,127 +747,13 @@ def test_the_documents_norms_stand_beside_cells_of_their_kind(small):
 
 def test_the_documents_data_files():
     """The ledger has every claim once; the norms are triangles that close, as those of three vectors do."""
-    ids = [claim["id"] for document in told.DOCUMENTS for claim in told.ledger(document)]
+    ids = [claim.id for document in told.DOCUMENTS for claim in told.ledger(document)]
     expected = {0: 7, 1: 10, 2: 8, 3: 9, 4: 9}
     assert sorted(ids) == sorted(f"00{study}-{at + 1}" for study, count in expected.items() for at in range(count))
-    assert set(registry.CLAIMS) == set(ids)
     triples = told.reported("dynamics")["norms"]
     assert len(triples) == 10
     for triple in triples:
         assert -1 <= norms.cosine(**triple) <= 1
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("a: 1", "no list of claims"), ("- {id: x}", "claim x has no says"),
-     ("- &a {id: x, says: y, scope: z, test: t}\n- *a", "the id x stands there twice")],
-)  # fmt: skip
-def test_a_faulty_ledger_ends_in_one_line(tmp_path, text, words):
-    (tmp_path / "claims.yaml").write_text(text)
-    with pytest.raises(ValueError, match=words) as caught:
-        claims.ledger(tmp_path / "claims.yaml")
-    assert "\n" not in str(caught.value)
-
-
-def judged(tables):
-    """id -> what claims.json says of it."""
-    return told.judged(tables, "dynamics")
-
-
-def full_scale(folder, **kind):
-    """The cells of `sample` as if they were the document's: full data, full width, 20 epochs."""
-    sample(folder, datasets=("cifar10",), inits=("pretrained",), **kind)
-    cells = pd.read_csv(folder / "cells.csv")
-    for at, text in cells["cell"].items():
-        cell = json.loads(text)
-        cell["network"]["width"], cell["training"]["epochs"] = 1.0, 20
-        cells.loc[at, "cell"] = json.dumps(cell)
-    write_table(folder / "cells.csv", cells)
-    tables = opened(folder)
-    tables.cards = {"cifar10": {"counts": {"train": [5000] * 10}}}
-    return tables
-
-
-def test_claims_outside_their_scope_say_what_was_seen(tables):
-    """Digits, a few epochs: no verdict but for the exact reason that holds anywhere."""
-    found = judged(tables)
-    assert {item["verdict"] for item in found.values()} == {"artefact", "not testable here"}
-    assert found["002-1"]["verdict"] == found["002-2"]["verdict"] == "artefact"
-    assert "none of which ever had a gradient" in found["002-1"]["reason"]
-    for name in ("002-3", "002-4", "002-5", "002-6"):
-        assert found[name]["reason"].startswith("Outside its scope: ")
-        assert "Seen: " in found[name]["reason"]
-        assert "instead of CIFAR-10" in found[name]["reason"]
-        assert "5 of 20 epochs" in found[name]["reason"]
-    assert "vgg19-eighth has 0.125 of the full width" in found["002-4"]["reason"]
-    assert "perturbs" in found["002-7"]["reason"]
-    json.dumps(found, allow_nan=False)
-
-
-def test_claims_within_their_scope(tmp_path):
-    tables = full_scale(tmp_path)
-    found = judged(tables)
-    assert found["002-1"]["verdict"] == "artefact"
-    assert found["002-3"]["verdict"] == "reproduced"
-    assert found["002-4"]["verdict"] == "reproduced"
-    size = sum(NETWORKS["vgg19-eighth"].values())
-    assert found["002-4"]["numbers"]["effective"] == pytest.approx([1 - (size // 2) / size] * 2)
-    assert found["002-5"]["verdict"] == "reproduced"  # the sample's Adam goes farther, and LeNet too
-    assert found["002-6"]["verdict"] in ("contradicted", "not testable here", "reproduced")
-    tables.cards["cifar10"]["counts"]["train"] = [100] * 10
-    assert "1,000 of 50,000 training pictures" in judged(tables)["002-3"]["reason"]
-
-
-@pytest.mark.parametrize(
-    ("share", "verdict"), [(0.0, "reproduced"), (0.004, "reproduced"), (0.02, "contradicted"), (0.2, "contradicted")]
-)
-def test_verdict_on_all_changed(tmp_path, share, verdict):
-    """100 % at the document's precision: what rounds to it reproduces it."""
-    tables = full_scale(tmp_path, networks=("lenet5",))
-    path = tmp_path / "tables" / "unchanged.csv"
-    rows = pd.read_csv(path)
-    rows["dead"] = rows["unchanged"] = (rows["size"] * share).astype(int)
-    rows["changed"] = rows["size"] - rows["unchanged"]
-    write_table(path, rows)
-    tables = Tables("dynamics", tmp_path / "cells.csv", tmp_path / "tables", tmp_path / "measures")
-    tables.cards = {"cifar10": {"counts": {"train": [5000] * 10}}}
-    assert judged(tables)["002-3"]["verdict"] == verdict
-
-
-def test_structure_that_explains_too_little_is_no_artefact(tmp_path):
-    """Half of what is unchanged is dead: the claim is judged by its number, within its scope."""
-    full_scale(tmp_path, networks=("resnet18-quarter",))
-    path = tmp_path / "tables" / "unchanged.csv"
-    rows = pd.read_csv(path)
-    rows["unchanged"] = (rows["size"] * 0.7).astype(int)
-    rows["structural"] = rows["taps"] = rows["unchanged"] // 2
-    rows["dead"], rows["changed"] = rows["unchanged"] - rows["structural"], rows["size"] - rows["unchanged"]
-    write_table(path, rows)
-    tables = opened(tmp_path)
-    tables.cards = {"cifar10": {"counts": {"train": [5000] * 10}}}
-    assert judged(tables)["002-1"]["verdict"] == "reproduced"
-    tables.cards = {}
-    assert judged(tables)["002-1"]["verdict"] == "not testable here"
-
-
-def test_undecided_differences():
-    """Below 0 contradicts, an interval with 0 decides nothing, all above 0 reproduce; who is spared may hold 0."""
-    up, down = {"mean": 2, "low": 1, "high": 3}, {"mean": -2, "low": -3, "high": -1}
-    both = {"mean": 0, "low": -1, "high": 1}
-    decided = [
-        claims_dynamics.decide(found, "x")[0] for found in ([up], [up, down], [up, both], [up, both | {"spared": 1}])
-    ]
-    assert decided == ["reproduced", "contradicted", "not testable here", "reproduced"]
-    assert claims_dynamics.decide([], "x")[0] == "not testable here"
-
-
-def test_draw_writes_the_claims(small):
-    draw.main(told.command(small, "dynamics", small / "out", "dynamics"))
-    found = json.loads((small / "out" / "claims.json").read_text())
-    assert [claim["id"] for claim in found] == [f"002-{at}" for at in range(1, 9)]
-    assert all(
-        set(claim) == {"id", "says", "scope", "test", "verdict", "reason", "numbers", "source"} for claim in found
-    )
 
 
 # --- words and files

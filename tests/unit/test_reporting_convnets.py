@@ -1,4 +1,4 @@
-"""The chapter on convolutional networks: exhibits, answers and claims against numbers computed afresh."""
+"""The chapter on convolutional networks: exhibits and answers against numbers computed afresh."""
 
 import itertools
 import json
@@ -14,7 +14,6 @@ from tests.unit.cells import record
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
-from weight_atlas.reporting.claims import claims, claims_convnets
 from weight_atlas.reporting.exhibits.design import grid, levels
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar import exhibit
@@ -274,11 +273,6 @@ def opened(folder, study="convnets", cards=CARDS, experiments=EXPERIMENTS):
     return found
 
 
-def judged(found, document="convnets"):
-    """{id: claim with its verdict} of a document's ledger."""
-    return told.judged(found, document)
-
-
 def check_words(items):
     """What every exhibit has: words without what a program says of nothing."""
     assert len({item.name for item in items}) == len(items)
@@ -447,72 +441,6 @@ def test_facts_count_every_cell_once(tmp_path):
     assert all(facts["answers"].values())
 
 
-# --- claims
-
-
-def test_claims_in_full(sample):
-    found = judged(sample)
-    verdicts = {name: claim["verdict"] for name, claim in found.items()}
-    assert verdicts["003-1"] == claims.REPRODUCED
-    assert verdicts["003-2"] == claims.UNTESTED and "Undecided" in found["003-2"]["reason"]
-    assert verdicts["003-3"] in (claims.REPRODUCED, claims.UNTESTED)
-    assert verdicts["003-4"] == claims.REPRODUCED, found["003-4"]["reason"]
-    assert verdicts["003-6"] == claims.REPRODUCED
-    assert verdicts["003-8"] == claims.REPRODUCED
-    assert verdicts["003-9"] == claims.CONTRADICTED
-    assert "1.0, 1.2" in found["003-2"]["reason"]
-    change = values_difference(sample)
-    assert found["003-6"]["numbers"]["deeper_less_shallower"]["mean"] == pytest.approx(change)
-
-
-def values_difference(sample):
-    """C less B, from the files."""
-    sides = [values(sample.folder.parent, "path", "step", name) for name in "BC"]
-    return (sides[1] - sides[0]).mean()
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"epochs": 4}, "4 of 20 epochs"),
-        ({"replicates": 2}, "2 of 3 replicates"),
-        ({"dataset": "digits", "dataset_id": "digits-0000"}, "digits instead of CIFAR-10"),
-    ],
-)
-def test_outside_their_scope_claims_say_what_was_seen(tmp_path, changes, words):
-    found = judged(opened(full(**changes).write(tmp_path)))
-    for name in ("003-1", "003-2", "003-3", "003-4", "003-5", "003-6"):
-        claim = found[name]
-        assert claim["verdict"] == claims.UNTESTED, name
-        assert claim["reason"].startswith("Outside its scope:") and words in claim["reason"], claim["reason"]
-        assert "Seen: " in claim["reason"] and claim["numbers"], name
-    assert found["003-9"]["verdict"] == claims.CONTRADICTED  # exact at any scale
-
-
-def test_a_start_from_elsewhere_is_outside_the_scope(tmp_path):
-    made = full()
-    for row in made.rows:
-        if row["experiment"] == "last-layer":
-            settings = json.loads(row["cell"])
-            row["cell"] = json.dumps(settings | {"start": {"kind": "graft", "cell": "base-x"}})
-    found = judged(opened(made.write(tmp_path)))
-    assert "instead of ImageNet weights" in found["003-7"]["reason"]
-    assert found["003-7"]["verdict"] == found["003-8"]["verdict"] == claims.UNTESTED
-
-
-def test_a_number_of_the_document_has_an_uncertainty_of_its_own():
-    mean = {"mean": 0.70, "low": 0.695, "high": 0.705}
-    assert claims_convnets.matches(mean, 0.712, 2048)  # 2 points by chance alone
-    assert not claims_convnets.matches(mean, 0.75, 2048)
-    assert claims_convnets.matches(mean | {"low": math.nan}, 0.7, 2048) is None
-
-
-def test_equal_filters_that_stay_equal_reproduce_the_claim(tmp_path):
-    made = full()
-    made.tables["identical"] = [(*row[:5], 1, 0.0) if row[6] < 1.6 else row for row in made.tables["identical"]]
-    assert judged(opened(made.write(tmp_path)))["003-9"]["verdict"] == claims.REPRODUCED
-
-
 # --- what is not there
 
 
@@ -526,7 +454,6 @@ def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
     assert any("asks for no experiment path" in text for text in found.left_out)
     answers = told.in_short(chapter)["answers"]
     assert answers["rate"] and not answers["parts"] and not answers["momentum"]
-    assert judged(found)["003-6"]["verdict"] == claims.UNTESTED
 
 
 def test_a_plain_grid_has_nothing_to_show(tmp_path):
@@ -551,7 +478,6 @@ def test_nothing_finished(tmp_path):
     made.tables = {}
     found = opened(made.write(tmp_path))
     assert told.facts(found, "convnets")["replicates"]["done"] == 0
-    assert {claim["verdict"] for claim in judged(found).values()} == {claims.UNTESTED}
 
 
 def test_one_replicate_has_no_interval_and_no_test(tmp_path):

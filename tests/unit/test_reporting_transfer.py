@@ -1,4 +1,4 @@
-"""The exhibits, answers and claims of freeze-depth transfer, against numbers computed afresh from the tables."""
+"""The exhibits and answers of freeze-depth transfer, against numbers computed afresh from the tables."""
 
 import json
 
@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from test_transfer import BASES, GROUPS, Sample, full, lenet, of, table
+from test_transfer import GROUPS, Sample, full, lenet, of, table
 
 import draw
 from tests.unit import told
 from weight_atlas.analysis.transfer import curves, drops, reach
-from weight_atlas.reporting.claims import claims, claims_transfer
 from weight_atlas.reporting.exhibits.transfer import segments, training, transfers
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
@@ -57,11 +56,6 @@ def exhibits(chapter):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     return lenet().write(tmp_path_factory.mktemp("small"))
-
-
-def judged(tables, **within):
-    """{id: claim with its verdict}; `within` replaces parts of every scope."""
-    return told.judged(tables, "transferability", within=within)
 
 
 # --- exhibits
@@ -232,7 +226,6 @@ def test_one_replicate_draws_without_intervals(tmp_path):
     found = {item.name: item for item in chapter.exhibits}
     assert set(found["segments"].data["verdict"]) == {"undecided"}
     assert "nan" not in json.dumps(told.in_short(chapter)["answers"])
-    assert "nan" not in json.dumps(judged(tables, epochs=1))
 
 
 def test_two_networks_have_a_tab_each(tmp_path):
@@ -258,7 +251,6 @@ def test_a_study_without_transfers_has_its_bases_alone(tmp_path):
     facts = told.in_short(chapter)
     assert "Transfers" not in " ".join(facts["sentences"])
     assert [key for key, answer in facts["answers"].items() if answer] == ["bases"]
-    assert {claim["verdict"] for claim in judged(tables).values()} == {"not testable here"}
 
 
 def test_the_margin_is_that_of_the_measure():
@@ -298,91 +290,6 @@ def test_answers_are_computed(chapter, exhibits):
     assert any(text.startswith("Transfers have ") and text.endswith(": all finished.") for text in facts["sentences"])
     assert answers["epochs"][0]
     json.dumps(exhibit.plain(facts), allow_nan=False)
-
-
-# --- claims
-
-
-def test_every_claim_has_a_scope_and_a_test():
-    found = told.ledger("transferability")
-    assert [claim["id"] for claim in found] == [f"001-{number}" for number in range(1, 11)]
-    assert set(claims_transfer.TESTS) == {claim["id"] for claim in found}
-    for claim in found:
-        assert set(claim["within"]) == {"pictures", "architecture", "epochs", "replicates"}
-
-
-def test_outside_its_scope_a_claim_is_not_judged_but_seen(tables):
-    for name, claim in judged(tables).items():
-        assert claim["verdict"] == "not testable here", name
-        assert claim["reason"].startswith("Outside its scope: 12 of 200 epochs. Seen: "), name
-        assert claim["numbers"], name
-    json.dumps(judged(tables), allow_nan=False)
-
-
-def test_claims_within_their_scope(tables):
-    """The sample falls with n, B to B drops at n = 10 alone, a lower rate repairs it, similar tasks drop less."""
-    found = judged(tables, epochs=12)
-    expected = {"001-2": "contradicted", "001-3": "reproduced", "001-5": "contradicted", "001-6": "reproduced"}
-    expected |= {"001-7": "reproduced", "001-8": "reproduced", "001-10": "reproduced"}
-    assert {name: found[name]["verdict"] for name in expected} == expected
-    assert found["001-5"]["numbers"]["segments"]
-
-
-def test_scopes_say_what_lacks(tables, small):
-    found = judged(tables, epochs=12, replicates=5)
-    assert "3 of 5 replicates" in found["001-3"]["reason"]
-    found = judged(tables, epochs=12, architecture=["lenet5"])
-    assert "no transfer is of the architecture lenet5" in found["001-3"]["reason"]
-    found = judged(opened(small), epochs=8, architecture=["lenet5"])
-    assert "n = 1–4 instead of 1–10" in found["001-6"]["reason"]
-    tables = opened(small)
-    tables.cards = {name: card | {"counts": {"train": [10] * 5}} for name, card in CARDS.items()}
-    found = judged(tables, epochs=8, architecture=["lenet5"])
-    assert "B has 50 of 25,000 training pictures" in found["001-2"]["reason"]
-
-
-def test_groups_of_several_sizes_are_within_one_scope():
-    within = {"pictures": {"cifar10": [15000, 20000]}}
-    assert claims_transfer.sized(within, CARDS["cifar10-v"])["pictures"] == {"cifar10": 20000}
-    assert claims_transfer.sized(within, CARDS["cifar10-a1"])["pictures"] == {"cifar10": 15000}
-    assert claims_transfer.sized(within, CARDS["cifar10-a"])["pictures"] == {"cifar10": 15000}
-
-
-def test_verdicts_by_interval():
-    assert claims_transfer.by_sign(-2, -1) == claims.REPRODUCED
-    assert claims_transfer.by_sign(1, 2) == claims.CONTRADICTED
-    assert claims_transfer.by_sign(-1, 2) == claims_transfer.by_sign(np.nan, np.nan) == claims.UNTESTED
-    assert claims_transfer.by_sign(1, 2, below=False) == claims.REPRODUCED
-    rows = [(0.01, -0.005, 0.004), (0.2, 0.011, 0.03), (0.2, -0.03, -0.02), (0.2, -0.01, 0.03)]
-    told = [claims_transfer.equivalent(dict(zip(("p_tost", "low", "high"), row, strict=True))) for row in rows]
-    assert told == [claims.REPRODUCED, claims.CONTRADICTED, claims.CONTRADICTED, claims.UNTESTED]
-    assert claims_transfer.all_of([claims.REPRODUCED, claims.UNTESTED]) == claims.UNTESTED
-    assert claims_transfer.all_of([claims.UNTESTED, claims.CONTRADICTED]) == claims.CONTRADICTED
-    assert claims_transfer.all_of([]) == claims.UNTESTED
-
-
-def test_contrasts_are_paired_by_seed():
-    random = np.random.default_rng(2)
-    rows = [{"seed": seed, "depth": depth, "accuracy": random.normal()} for seed in range(4) for depth in range(1, 6)]
-    rows = pd.DataFrame(rows[:-1])  # the last seed lacks a depth
-    found = claims_transfer.contrast(rows, "accuracy", lambda depth: depth > 3)
-    values = rows[rows["seed"] < 3].pivot(index="seed", columns="depth", values="accuracy")
-    rest = values[[4, 5]].mean(axis=1) - values[[1, 2, 3]].mean(axis=1)
-    low, high = stats.ttest_1samp(rest, 0).confidence_interval(0.95)
-    assert [found[name] for name in ("n", "mean", "low", "high")] == pytest.approx([3, rest.mean(), low, high])
-
-
-def test_an_accuracy_that_is_not_reached_is_not_testable(tmp_path, monkeypatch):
-    monkeypatch.setitem(BASES, "B", 0.7)
-    made = Sample()
-    for name in ("A", "B"):
-        made.cell("grid", name)
-    made.transfers("a-to-b", "A", "B", range(3))
-    made.transfers("b-to-b", "B", "B", range(3))
-    found = judged(opened(made.write(tmp_path)), epochs=12)["001-2"]
-    assert found["verdict"] == "not testable here"
-    assert found["reason"].startswith("Not every run reaches 0.88. ")
-    assert "by 0 of 3 runs" in found["reason"]
 
 
 # --- the command and the chapter

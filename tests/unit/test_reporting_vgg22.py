@@ -1,4 +1,4 @@
-"""The chapter on weight transformation: maps at checkpoints, correlations, the document's tables, claims, sentences."""
+"""The chapter on weight transformation: maps at checkpoints, correlations, the document's tables, sentences."""
 
 import json
 import math
@@ -17,7 +17,6 @@ from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.claims import claims_vgg22
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.settings import Settings
@@ -383,64 +382,7 @@ def test_which_layers_are_frozen_all_the_way(frozen, begin, end, expected):
     assert invariants.frozen_layers(of_cell, begin, end, order) == expected
 
 
-# ------------------------------------------------------------------------------------------------ claims and words
-
-
-def judged(tables):
-    return told.judged(tables, "vgg22")
-
-
-def full(folder, **more):
-    """As `sample`, at the document's scale."""
-    imagenet = {"kind": "weights", "weights_id": "imagenet", "layers": ["features"], "head": "fresh"}
-    return sample(folder, **({"dataset": "cifar10", "width": 1.0, "start": imagenet} | more))
-
-
-def test_every_claim_has_a_test():
-    ids = [claim["id"] for claim in told.ledger("vgg22")]
-    assert ids == list(claims_vgg22.TESTS) == [f"000-{at}" for at in range(1, 8)]
-
-
-def test_claims_outside_their_scope_say_what_was_seen(tables):
-    found = judged(tables)
-    assert {key: item["verdict"] for key, item in found.items() if key != "000-7"} == {
-        f"000-{at}": "not testable here" for at in range(1, 7)
-    }
-    for key in ("000-1", "000-2", "000-3", "000-4", "000-5", "000-6"):
-        assert "digits instead of CIFAR-10" in found[key]["reason"] and "Seen:" in found[key]["reason"]
-        assert "0.125 of the full width" in found[key]["reason"]
-    assert "another claim" in found["000-1"]["reason"]
-    assert found["000-7"]["verdict"] == "reproduced" and found["000-7"]["numbers"]["undefined"] == 46
-
-
-def test_claims_within_their_scope(tmp_path):
-    found = judged(full(tmp_path))
-    verdicts = {key: item["verdict"] for key, item in found.items()}
-    assert verdicts["000-1"] == "reproduced" and found["000-1"]["numbers"]["differences"][0]["low"] > 0
-    assert verdicts["000-3"] == "reproduced" and "0 of them with |r| above 0.1" in found["000-3"]["reason"]
-    assert verdicts["000-4"] in ("contradicted", "not testable here") and "N = 10" in found["000-4"]["reason"]
-    assert "0.632" in found["000-4"]["reason"]
-    assert verdicts["000-5"] == "reproduced" and verdicts["000-6"] == "reproduced"
-    assert verdicts["000-7"] == "reproduced"
-
-
-@pytest.mark.parametrize(
-    ("key", "change", "expected"),
-    [
-        ("000-1", {"gain": -0.05}, "contradicted"),
-        ("000-1", {"gain": 0.0}, "not testable here"),
-        ("000-1", {"start": STARTS["preload"]}, "not testable here"),
-        ("000-3", {"alike": {("fc1", "weight"): 0.5}, "seeds": 5}, "contradicted"),
-        ("000-4", {"alike": {("fc5", "bias"): 0.9}, "seeds": 6}, "reproduced"),
-        ("000-4", {"head": 0.8, "seeds": 5}, "artefact"),
-        ("000-5", {"seeds": 2}, "not testable here"),
-    ],
-)
-def test_claims_that_come_out_otherwise(tmp_path, key, change, expected):
-    item = judged(full(tmp_path, **change))[key]
-    assert item["verdict"] == expected
-    if key == "000-4" and expected == "artefact":
-        assert "any two runs" in item["reason"]
+# ------------------------------------------------------------------------------------------------ words
 
 
 def test_a_failed_replicate_is_told_and_not_compared(tmp_path):
@@ -450,7 +392,6 @@ def test_a_failed_replicate_is_told_and_not_compared(tmp_path):
     for name in ("statistics", "correlation", "course", "overall", "invariants", "checkpoints"):
         assert "Of 6 replicates 5 finished (1 failed)." in made[name].caption
     assert "2 pairs" in made["correlation"].caption
-    assert "2 of 3 replicates" in judged(full(tmp_path / "full", failed=("custom", 2)))["000-2"]["reason"]
 
 
 def test_the_answers_and_the_empty_sections(tables):
@@ -478,7 +419,6 @@ def test_nothing_is_told_of_a_study_without_checkpoints(tmp_path):
     assert [item.name for item in chapter.exhibits] == ["accuracy", "accuracy-table"]
     facts = told.in_short(chapter)
     assert not any(facts["answers"].values()) and not any(facts["sections"].values())
-    assert all(item["verdict"] == "not testable here" for item in judged(tables).values())
 
 
 def drawn(folder, output):

@@ -8,7 +8,8 @@ from tests.unit import told
 from tests.unit.tables import complete, write_table
 from tests.unit.test_reporting import cell_table, opened, sample
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.claims import claims
+from weight_atlas.plan import spec
+from weight_atlas.reporting.claims import verdicts
 from weight_atlas.reporting.exhibits.weights import norms
 from weight_atlas.reporting.grammar.source import name, note, recorded
 from weight_atlas.reporting.grammar.tables import Tables
@@ -68,15 +69,15 @@ def test_an_exhibit_has_the_tables_that_it_read_however_often(tables):
 
 
 def test_a_claim_has_those_of_its_test_though_there_is_nothing_to_show(tables):
-    def test(claim, tables):
+    def test(tables):
         tables.done("spectra")
 
-    claim = {"id": "1", "says": "s", "scope": "s", "test": "t"}
-    (judged,) = claims.judge([claim], {"1": test}, tables)
-    assert judged["verdict"] == claims.UNTESTED and "spectra.csv has no row" in judged["reason"]
-    assert judged["source"]["files"] == ["cells.csv", "runs.csv", "spectra.csv"]
-    (judged,) = claims.judge([claim], {}, tables)
-    assert judged["source"] == {"functions": ["weight_atlas.reporting.claims.claims.no_test"], "files": []}
+    statements = [{"judge": "exact", "evidence": name} for name in ("test", "first")]
+    claim = spec.Claim.model_validate({"id": "1", "says": "s", "scope": "s", "all": statements})
+    (judged,) = verdicts.judge([claim], {"test": test, "first": first}, tables)
+    assert judged["verdict"] == verdicts.Verdict.UNTESTED and "spectra.csv has no row" in judged["reason"]
+    assert judged["source"]["files"] == ["cells.csv", "spectra.csv"]
+    assert judged["source"]["functions"] == [name(test), f"{HERE}.first"]
 
 
 def test_tables_of_parts_are_noted_too(tmp_path):

@@ -7,8 +7,9 @@ import yaml
 
 from weight_atlas import store
 from weight_atlas.plan import chapters, spec
-from weight_atlas.reporting import registry, sections, telling
-from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting import sections, telling
+from weight_atlas.reporting.claims import verdicts
+from weight_atlas.reporting.claims.evidence import EVIDENCE
 from weight_atlas.shapes import Experiment, Shape
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ def reported(document):
 
 def ledger(document):
     """The claims of a document."""
-    return claims.ledger(chapters.folder(document) / "claims.yaml")
+    return verdicts.ledger(chapters.folder(document) / "claims.yaml")
 
 
 def judged(tables, document, ids=(), within=None):
@@ -78,10 +79,13 @@ def judged(tables, document, ids=(), within=None):
 
     within: parts that replace those of every scope.
     """
-    asked = [claim for claim in ledger(document) if not ids or claim["id"] in ids]
-    for claim in asked:
-        claim["within"] = claim.get("within", {}) | (within or {})
-    return {item["id"]: item for item in claims.judge(asked, registry.CLAIMS, tables)}
+    asked = [claim for claim in ledger(document) if not ids or claim.id in ids]
+    if within:
+        asked = [
+            claim.model_copy(update={"within": claim.within.model_copy(update=within)}) if claim.within else claim
+            for claim in asked
+        ]
+    return {item["id"]: item for item in verdicts.judge(asked, EVIDENCE, tables)}
 
 
 def command(folder, study, output, document=None, cards=()):

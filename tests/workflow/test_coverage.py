@@ -16,12 +16,12 @@ from tests.unit.test_plan import pictures
 from weight_atlas import schema
 from weight_atlas.plan import chapters
 from weight_atlas.plan.study import Plan
-from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting.claims import verdicts
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = yaml.safe_load((ROOT / "tests/coverage.yaml").read_text(encoding="utf-8"))["documents"]
 FOLDERS = sorted((ROOT / "report/documents").iterdir())
-LEDGER = [claim for folder in FOLDERS if folder.is_dir() for claim in claims.ledger(folder / "claims.yaml")]
+LEDGER = [claim for folder in FOLDERS if folder.is_dir() for claim in verdicts.ledger(folder / "claims.yaml")]
 
 KINDS = {"experiment", "table", "figure", "number", "conclusion", "question", "empty section"}
 STATES = {"complete", "partly", "missing"}
@@ -85,7 +85,7 @@ def test_no_id_stands_twice():
 
 
 def test_every_claim_has_its_conclusion_and_no_other_is_named():
-    known = {claim["id"] for claim in LEDGER}
+    known = {claim.id for claim in LEDGER}
     conclusions = [entry["claim"] for entry in EVERY if re.fullmatch(r"\d+-claim-\d+", entry["id"])]
     assert sorted(conclusions) == sorted(known), "one entry <document>-claim-<number> for each claim"
     assert all(entry["claim"] == entry["id"].replace("-claim-", "-") for entry in EVERY if "-claim-" in entry["id"])
@@ -219,9 +219,9 @@ def test_the_tour_judges_every_claim(tour):
     results = Tour(tour)
     for document, own in DOCUMENTS.items():
         judged = results.claims(own["study"])
-        assert set(judged) == {claim["id"] for claim in LEDGER if claim["id"].startswith(document)}
+        assert set(judged) == {claim.id for claim in LEDGER if claim.id.startswith(document)}
         for claim in judged.values():
-            assert claim["verdict"] and claim["reason"] and claim["reason"] != claims.NO_TEST, claim["id"]
+            assert claim["verdict"] and claim["reason"] and "test failed" not in claim["reason"], claim["id"]
 
 
 def reported(entry: dict) -> str:
@@ -233,7 +233,7 @@ def reported(entry: dict) -> str:
 def test_every_number_of_a_document_is_printed_where_the_entry_says(tour):
     """In the exhibits, facts or claim that the entry names; where the tour draws fewer rows than the full study, in
     document.yaml of its document, which exhibits print."""
-    results, said, wrong = Tour(tour), {claim["id"]: claim["says"] for claim in LEDGER}, {}
+    results, said, wrong = Tour(tour), {claim.id: claim.says for claim in LEDGER}, {}
     for entry in EVERY:
         exhibits = [own for name in listed(entry.get("exhibit")) for own in results.exhibits(entry["study"], name)]
         texts = [said.get(entry.get("claim"), ""), reported(entry) if "exhibit" in entry else ""]

@@ -13,13 +13,20 @@ import collect
 from weight_atlas import cell_table, schema, store
 from weight_atlas.plan import chapters
 from weight_atlas.plan.study import Plan
-from weight_atlas.reporting import registry, telling
-from weight_atlas.reporting.claims import claims
+from weight_atlas.reporting import telling
+from weight_atlas.reporting.claims import verdicts
+from weight_atlas.reporting.claims.evidence import EVIDENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 NAMING = ("levels", "experiments")  # options that name levels or experiments
 BY_LEVEL = ("steps", "features", "accuracies")  # parts of documents that name experiments or levels
+JUDGED = ("verdict", "seen", "reason")
+PARTS = ("all", "artefact")  # of a claim: lists of statements
+PARAMETERS = {
+    **{"experiment": "experiments", "axis": "axes", "other": "axes"},
+    **dict.fromkeys(("level", "levels", "larger", "without", "against"), "levels"),
+}
 LABELLED = ("where", "to", "exclude", "beyond", "reference")  # keys that hold rules {axis: label or labels}
 
 
@@ -95,19 +102,27 @@ def by_level(content, words):
     """What a document reports or claims, with the words in those parts that name experiments, axes or levels."""
     if isinstance(content, list):
         return [
-            claim | {"parameters": {key: parameter(key, value, words) for key, value in claim["parameters"].items()}}
-            if "parameters" in claim
-            else claim
+            claim
+            | {part: [statement_otherwise(asked, words) for asked in claim[part]] for part in PARTS if part in claim}
             for claim in content
         ]
     return {key: told_otherwise(value, words) if key in BY_LEVEL else value for key, value in content.items()}
 
 
-def parameter(key, value, words):
-    """A parameter of a claim: the word of an experiment, of an axis, or of a level or several."""
-    kinds = {"experiment": "experiments", "against": "experiments", "axis": "axes", "other": "axes"}
-    change = words[kinds.get(key, "levels")]
-    return [change.get(one, one) for one in value] if isinstance(value, list) else change.get(value, value)
+def statement_otherwise(asked: dict, words) -> dict:
+    """A statement of a claim with the words in those of its parameters that name something of the config."""
+    kinds = PARAMETERS | ({"against": "experiments"} if asked.get("evidence") == "experiments" else {})
+    found = asked.get("parameters", {})
+    return asked | {
+        "parameters": {key: parameter(value, words.get(kinds.get(key), {})) for key, value in found.items()}
+    }
+
+
+def parameter(value, change):
+    """A parameter of a statement, one name or several, with the words in their place."""
+    if isinstance(value, list):
+        return [parameter(one, change) for one in value]
+    return change.get(value, value) if isinstance(value, str) else value
 
 
 def chapter_otherwise(chapter: dict, words) -> dict:
@@ -165,7 +180,7 @@ def test_renaming_changes_no_exhibit_no_answer_no_verdict(tour, world, study, mo
     results = {name.partition(".")[0]: path for name, path in files.items()}
     tables = telling.open_study(words["studies"][study], results, document, sorted(Path("data").glob("*.json")))
     told = telling.tell(chapters.read(document), tables)
-    judged = claims.judge(claims.ledger(document / "claims.yaml"), registry.CLAIMS, tables)
+    judged = verdicts.judge(verdicts.ledger(document / "claims.yaml"), EVIDENCE, tables)
     assert not tables.faults
     back = {token: name for own in words.values() for name, token in own.items()}
     before = store.read_json(tour / f"figures/{study}/exhibits.json")
@@ -178,7 +193,7 @@ def test_renaming_changes_no_exhibit_no_answer_no_verdict(tour, world, study, mo
         assert restored(question["answer"], back) == asked["answer"], asked["key"]
     assert restored(told.closing, back) == before["closing"]
     for one, other in zip(restored(judged, back), store.read_json(tour / f"figures/{study}/claims.json"), strict=True):
-        assert (one["verdict"], one["reason"]) == (other["verdict"], other["reason"]), one["id"]
+        assert [one[key] for key in JUDGED] == [other[key] for key in JUDGED], one["id"]
 
 
 def restored(value, back: dict[str, str]):

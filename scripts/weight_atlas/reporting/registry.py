@@ -7,14 +7,6 @@ Functions of a study take its Tables, functions of an experiment also the Experi
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from weight_atlas.reporting.claims import (
-    claims_cinic,
-    claims_convnets,
-    claims_dynamics,
-    claims_perturbed,
-    claims_transfer,
-    claims_vgg22,
-)
 from weight_atlas.reporting.exhibits.checkpoints import answers as of_checkpoints
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.exhibits.design import answers as by_shape
@@ -204,13 +196,3 @@ class Functions(NamedTuple):
 
 EXHIBITS = Functions(EXHIBITS_OF_STUDY, EXHIBITS_OF_EXPERIMENT)
 ANSWERS = Functions(ANSWERS_OF_STUDY, ANSWERS_OF_EXPERIMENT)
-
-# The tests of claims, by the claim's id.
-CLAIMS: dict[str, Callable[..., Any]] = {
-    **claims_vgg22.TESTS,
-    **claims_transfer.TESTS,
-    **claims_dynamics.TESTS,
-    **claims_perturbed.TESTS,
-    **claims_convnets.TESTS,
-    **claims_cinic.TESTS,
-}

@@ -37,6 +37,7 @@ from weight_atlas.stats.estimates import (
     summarise,
     t_quantile,
 )
+from weight_atlas.stats.judging import LEVEL, Decision, Evidence, Statement, decide, evidence, independent
 from weight_atlas.stats.power import (
     difference_power,
     equivalence_power,
@@ -45,14 +46,17 @@ from weight_atlas.stats.power import (
     seeds_for_width,
 )
 from weight_atlas.stats.trends import Line, RankTrend, line_trend, rank_trend, slope_trend, slopes
-from weight_atlas.stats.variance import RESIDUAL, Term, anova
+from weight_atlas.stats.variance import RESIDUAL, Term, anova, main_spreads
 
 __all__ = [
+    "LEVEL",
     "RESIDUAL",
     "Breakpoints",
     "Crossed",
+    "Decision",
     "Equivalence",
     "Estimate",
+    "Evidence",
     "Interval",
     "Line",
     "MeanCorrelation",
@@ -62,6 +66,7 @@ __all__ = [
     "RankTrend",
     "Share",
     "SideMeans",
+    "Statement",
     "Term",
     "Welch",
     "anova",
@@ -71,13 +76,17 @@ __all__ = [
     "bootstrap_interval",
     "breakpoints",
     "crossed_means",
+    "decide",
     "difference_power",
     "equivalence",
     "equivalence_power",
+    "evidence",
     "exceeds_share",
     "fisher_mean",
     "holm",
+    "independent",
     "line_trend",
+    "main_spreads",
     "mean_correlation",
     "mean_error",
     "mean_interval",

@@ -53,11 +53,13 @@ def seeds_for_difference(difference: float, std: float, power: float = POWER) ->
     return _fewest(lambda n: difference_power(difference, std, n) >= power) if std > 0 else 2
 
 
-def seeds_for_equivalence(margin: float, std: float, difference: float = 0.0, power: float = POWER) -> int | None:
+def seeds_for_equivalence(
+    margin: float, std: float, difference: float = 0.0, power: float = POWER, level: float = LEVEL
+) -> int | None:
     """The fewest replicates that show equivalence with this power; None beyond MOST, or where the margin is passed."""
     if abs(difference) >= margin:
         return None
-    return _fewest(lambda n: equivalence_power(margin, std, n, difference) >= power) if std > 0 else 2
+    return _fewest(lambda n: equivalence_power(margin, std, n, difference, level) >= power) if std > 0 else 2
 
 
 def seeds_for_width(half_width: float, std: float) -> int | None:

@@ -93,3 +93,29 @@ def least_squares(values: NDArray[np.float64], columns: Collection[NDArray[np.fl
     design = np.hstack([np.ones((len(values), 1)), *columns])
     coefficients, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
     return Fit(float(np.square(values - design @ coefficients).sum()), int(rank))
+
+
+def main_spreads(values: ArrayLike, levels: Mapping[str, Sequence[Hashable]]) -> dict[str, float]:
+    """How far the levels of each factor of one whole grid lie apart: {factor: standard deviation of their effects}.
+
+    The variance of the levels' means less what the cells' own spread adds to it: MSE L / N, with the mean square of
+    what main effects do not explain. Its root has the variance's sign, so that a factor without any effect is as often
+    below 0 as above.
+
+    Parameters
+    ----------
+    values : [N], one of each combination of levels.
+    levels : {factor: its N levels}, L of them different.
+    """
+    numbers = np.asarray(values, float)
+    mean, left = numbers.mean(), numbers - numbers.mean()
+    between, counts = {}, {}
+    for name, own in levels.items():
+        known, codes = np.unique(np.asarray(own, str), return_inverse=True)
+        effects = np.bincount(codes, numbers) / np.bincount(codes) - mean
+        between[name], counts[name] = float((effects**2).sum()) / (len(known) - 1), len(known)
+        left = left - effects[codes]
+    df = len(numbers) - 1 - sum(count - 1 for count in counts.values())
+    error = float((left**2).sum()) / df if df > 0 else math.nan
+    found = {name: between[name] - error * counts[name] / len(numbers) for name in levels}
+    return {name: math.copysign(math.sqrt(abs(size)), size) for name, size in found.items()}

@@ -5,6 +5,7 @@ messages for a wrong config. Defaults live here and nowhere else: a cell carries
 """
 
 from weight_atlas.plan.spec.chapters import Chapter, Closing, Part, Question
+from weight_atlas.plan.spec.claims import JUDGES, Claim, Statement, Within
 from weight_atlas.plan.spec.config import PASSING, Config
 from weight_atlas.plan.spec.data import (
     Counts,
@@ -52,6 +53,7 @@ from weight_atlas.plan.spec.training import (
 from weight_atlas.plan.spec.values import SCHEMES, Model, Positive, Share, number
 
 __all__ = [
+    "JUDGES",
     "PASSING",
     "SCHEMES",
     "SGD",
@@ -59,6 +61,7 @@ __all__ = [
     "Adjust",
     "Augment",
     "Chapter",
+    "Claim",
     "Checkpoints",
     "Closing",
     "Config",
@@ -97,6 +100,7 @@ __all__ = [
     "Share",
     "Source",
     "Stage",
+    "Statement",
     "Step",
     "Study",
     "Torchvision",
@@ -107,4 +111,5 @@ __all__ = [
     "near",
     "number",
     "shown",
+    "Within",
 ]

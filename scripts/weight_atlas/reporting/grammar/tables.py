@@ -64,6 +64,7 @@ class Tables:
             self.sources = Tables(study, cells, tables, measures, Role.SOURCE) if Role.SOURCE in there else None
             self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
         self.folder, self.measures = Path(tables), Path(measures)
+        self.only_learnt = False
         self.left_out: list[str] = []
         self.faults: list[Fault] = []
         self._document: Json = {}
@@ -176,12 +177,27 @@ class Tables:
 
     def done(self, name: str) -> pd.DataFrame:
         """As `read`, the finished replicates only: diverged and failed ones are told apart, never averaged in."""
-        runs = self.read("runs")
-        runs = runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]]
-        frame = self.read(name).merge(runs, on=["cell_id", "seed"])
+        frame = self.finished(self.read(name))
         if frame.empty:
             raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
         return frame
+
+    def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows (with cell_id and seed) whose replicate finished; of `learnt` Tables, and learnt."""
+        runs = self.table("runs")
+        kept = runs["status"] == Status.DONE
+        if self.only_learnt:
+            kept &= runs["learnt"].ne(False).fillna(True)
+        found: pd.DataFrame = frame.merge(runs.loc[kept, ["cell_id", "seed"]], on=["cell_id", "seed"])
+        return found
+
+    def learnt(self) -> "Tables":
+        """The same Tables, for which replicates that never learnt have not finished: what a verdict rests on."""
+        made = copy.copy(self)
+        made.only_learnt = True
+        if self.children is not None:
+            made.children = self.children.learnt()
+        return made
 
     def summary(self, measure: str) -> pd.DataFrame:
         """summary.csv: the rows of one measure that have a mean, with cell_id, LABELS, key, n, mean, low and high."""

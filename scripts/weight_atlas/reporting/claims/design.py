@@ -1,0 +1,255 @@
+"""Evidence from experiments: levels, their differences, trends, effects; one value per seed, paired by seed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.claims.measured import PERCENT, POINTS, Measured, Unit, measured, step
+from weight_atlas.reporting.exhibits.design import grid, outcomes, staged
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.shapes import Axis, Experiment
+
+Levels = str | Sequence[str]
+
+
+def values(tables: Tables, name: str, of: str) -> tuple[Experiment, pd.DataFrame]:
+    """An experiment, and its values of an outcome: a row a finished replicate.
+
+    Returns
+    -------
+    Experiment
+    DataFrame
+        cell_id, seed, a column per axis and family, value.
+
+    Raises
+    ------
+    NothingToShow
+        Where the study has no such experiment, or no replicate has a value.
+    """
+    experiment = tables.experiment(name)
+    frame = outcomes.values(tables, experiment, of).frame
+    return experiment, frame
+
+
+def unit(of: str) -> Unit:
+    """How the difference of an outcome is written."""
+    return POINTS if outcomes.outcome(of).scale == 100 else level_unit(of)._replace(has_sign=True)
+
+
+def level_unit(of: str) -> Unit:
+    """How an outcome itself is written."""
+    told = outcomes.outcome(of)
+    return PERCENT if told.scale == 100 else Unit(f" {told.unit}" if told.unit else "", 1, 3)
+
+
+def mean(tables: Tables, *, experiment: str, level: str = "", axis: str = "", of: str = "accuracy") -> list[Measured]:
+    """The outcome of one level of an experiment, or of the one cell that it has."""
+    found, frame = values(tables, experiment, of)
+    own = _at(frame, _axis(found, axis), level) if level else frame
+    words = f"{outcomes.outcome(of).words}{f' of {level}' if level else ''}"
+    return [measured(words, _by_seed(own), level_unit(of), own["cell_id"], resolution=_step(tables, own, of))]
+
+
+def difference(
+    tables: Tables,
+    *,
+    experiment: str,
+    level: Levels,
+    against: Levels = (),
+    axis: str = "",
+    of: str = "accuracy",
+    averaged: bool = False,
+) -> list[Measured]:
+    """How much more each level has than each of those that it is set against, over the other axes' mean.
+
+    against: of a path by default the level before. averaged: whether the levels are averaged first.
+    """
+    found, frame = values(tables, experiment, of)
+    over = _axis(found, axis)
+    others = _list(against)
+    made = []
+    for name in [_list(level)] if averaged else [[one] for one in _list(level)]:
+        for other in others or [over.after.get(name[0], over.reference)]:
+            first, second = _at(frame, over, *name), _at(frame, over, other)
+            words = f"{' and '.join(name) if len(name) < 3 else f'mean of {len(name)} levels'} less {other}"
+            made.append(_difference(tables, f"{_what(of)}{words}", first, second, of))
+    return made
+
+
+def _what(of: str) -> str:
+    """The outcome in front of what is compared, where it is not the accuracy."""
+    return "" if of == "accuracy" else f"{outcomes.outcome(of).words} of "
+
+
+def others(tables: Tables, *, experiment: str, against: str, without: Levels = (), axis: str = "",
+           of: str = "accuracy") -> list[Measured]:  # fmt: skip
+    """The mean of all levels but some less one that they are set against."""
+    found = tables.experiment(experiment)
+    levels = [level for level in _axis(found, axis).levels if level not in {against, *_list(without)}]
+    return difference(tables, experiment=experiment, level=levels, against=against, axis=axis, of=of, averaged=True)
+
+
+def experiments(tables: Tables, *, experiment: str, against: str, of: str = "accuracy") -> list[Measured]:
+    """How much more the cells of one experiment have than those of another."""
+    first, second = (values(tables, name, of)[1] for name in (experiment, against))
+    return [_difference(tables, f"{experiment} less {against}", first, second, of)]
+
+
+def _difference(tables: Tables, words: str, first: pd.DataFrame, second: pd.DataFrame, of: str) -> Measured:
+    """The difference of two sides, each averaged by seed, over the seeds that both have."""
+    one, other = (_by_seed(side) for side in (first, second))
+    both = pd.concat([first, second])
+    return measured(words, (one - other).dropna(), unit(of), both["cell_id"], resolution=_step(tables, both, of))
+
+
+def _step(tables: Tables, frame: pd.DataFrame, of: str) -> float:
+    """The step of an outcome that is a share of images; 0 of any other."""
+    if outcomes.outcome(of).scale != 100 or of == "unchanged":
+        return 0.0
+    return step(tables, frame["cell_id"], "valid" if of == "valid_accuracy" else "test")
+
+
+def _by_seed(frame: pd.DataFrame) -> "pd.Series[float]":
+    means: pd.Series[float] = frame.groupby("seed")["value"].mean()
+    return means
+
+
+def trend(
+    tables: Tables, *, experiment: str, axis: str = "", of: str = "accuracy", scale: str = "linear"
+) -> list[Measured]:
+    """How much an outcome changes from an axis' lowest number to its highest, along a straight line fitted by seed.
+
+    scale: "log" for the logarithm of the numbers.
+    """
+    found, frame = values(tables, experiment, of)
+    over = _numeric(found, axis)
+    place: Callable[[float], float] = np.log10 if scale == "log" else float
+    places = {level: place(at) for level, at in zip(over.levels, over.numbers, strict=True)}
+    table = frame.assign(place=frame[over.name].map(places)).groupby(["seed", "place"])["value"].mean().unstack()
+    table = table.dropna()
+    if table.shape[1] < 3:
+        raise NothingToShow(f"{over.name} has fewer than three levels that have finished in one seed.")
+    at = table.columns.to_numpy(float)
+    rise = stats.slopes(at, table.to_numpy()) * np.ptp(at)
+    ends = sorted(places, key=places.__getitem__)
+    words = f"{_what(of)}{over.name} {ends[-1]} less {ends[0]}, along a fitted line"
+    return [measured(words, rise, unit(of), frame["cell_id"], resolution=_step(tables, frame, of))]
+
+
+def best(tables: Tables, *, experiment: str, number: float, axis: str = "", of: str = "accuracy") -> list[Measured]:
+    """How much more the level that sets a number has than each other level with a value."""
+    found, frame = values(tables, experiment, of)
+    over = _numeric(found, axis)
+    said = [level for level, at in zip(over.levels, over.numbers, strict=True) if np.isclose(at, number, rtol=1e-6)]
+    there = set(frame[over.name])
+    if not said or said[0] not in there:
+        raise NothingToShow(f"no replicate with {over.name} {number:g} has finished and learnt.")
+    rest = [level for level in over.levels if level in there and level != said[0]]
+    if not rest:
+        raise NothingToShow(f"no other {over.name} has a replicate that finished and learnt.")
+    return difference(tables, experiment=experiment, level=said[0], against=rest, axis=over.name, of=of)
+
+
+def effect(tables: Tables, *, experiment: str, axis: str, of: str = "accuracy") -> list[Measured]:
+    """How much larger the main effect of an axis is than that of each other axis of a factorial, by seed.
+
+    The size is the standard deviation over the levels: the root of the variance of the levels' means, from which what
+    the spread within levels adds is taken off.
+    """
+    found, frame = values(tables, experiment, of)
+    own, axes = _axis(found, axis).name, [one.name for one in found.axes]
+    whole = len(frame.drop_duplicates(axes))
+    sizes = pd.DataFrame(
+        [
+            stats.main_spreads(rows["value"], {name: rows[name].tolist() for name in axes})
+            for _, rows in frame.groupby("seed")
+            if len(rows) == whole
+        ],
+        columns=axes,
+        dtype=float,
+    )
+    words = "spread between the levels of {} less that of {}"
+    return [
+        measured(words.format(own, name), (sizes[own] - sizes[name]).dropna(), unit(of), frame["cell_id"])
+        for name in axes
+        if name != own
+    ]
+
+
+def corner(
+    tables: Tables, *, experiment: str, axis: str, levels: Levels, other: str, larger: Levels, of: str = "accuracy"
+) -> list[Measured]:
+    """How much more one corner of a grid has than the other three: some levels of an axis with some of another."""
+    found, frame = values(tables, experiment, of)
+    first, second = frame[axis].isin(_list(levels)), frame[other].isin(_list(larger))
+    here = f"{axis} {' or '.join(_list(levels))} with {other} {' or '.join(_list(larger))}"
+    if not (first & second).any():
+        raise NothingToShow(f"no replicate with {here} has finished and learnt.")
+    rest = {
+        f"the same with other {other}": frame[first & ~second],
+        f"other {axis} with the same {other}": frame[~first & second],
+        "both otherwise": frame[~first & ~second],
+    }
+    return [
+        _difference(tables, f"{_what(of)}{here} less {words}", frame[first & second], side, of)
+        for words, side in rest.items()
+        if len(side)
+    ]
+
+
+def unfrozen(tables: Tables, *, experiment: str) -> list[Measured]:
+    """What validation accuracy gains in the first epoch after all layers begin to learn."""
+    found = grid.part(tables, experiment)
+    jumps = staged.unfrozen(found)
+    first = jumps[jumps["stage"] == 1]
+    if first.empty:
+        raise NothingToShow("no run has reached a second stage.")
+    words = "validation accuracy in the first epoch after unfreezing less the epoch before"
+    return [measured(words, first.groupby("seed")["valid_jump"].mean(), POINTS, found.cells["cell_id"])]
+
+
+def _axis(experiment: Experiment, name: str) -> Axis:
+    """An axis of an experiment; its only one where none is named."""
+    if not name and len(experiment.axes) != 1:
+        raise NothingToShow(f"the experiment {experiment.name} has {len(experiment.axes)} axes; one must be named.")
+    try:
+        return experiment.axis(name) if name else experiment.axes[0]
+    except KeyError:
+        raise NothingToShow(f"the experiment {experiment.name} has no axis {name}.") from None
+
+
+def _numeric(experiment: Experiment, name: str) -> Axis:
+    """As `_axis`, whose levels must be numbers."""
+    axis = _axis(experiment, name)
+    if not axis.is_numeric:
+        raise NothingToShow(f"the levels of {axis.name} are no numbers.")
+    return axis
+
+
+def _at(frame: pd.DataFrame, axis: Axis, *levels: str) -> pd.DataFrame:
+    """The rows of some levels; NothingToShow for the first that has none."""
+    for level in levels:
+        if not (frame[axis.name] == level).any():
+            raise NothingToShow(f"no replicate with {axis.name} {level} has finished and learnt.")
+    return frame[frame[axis.name].isin(levels)]
+
+
+def _list(names: Levels) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+EVIDENCE: Mapping[str, Any] = {
+    "mean": mean,
+    "difference": difference,
+    "others": others,
+    "experiments": experiments,
+    "trend": trend,
+    "best": best,
+    "effect": effect,
+    "corner": corner,
+    "unfrozen": unfrozen,
+}

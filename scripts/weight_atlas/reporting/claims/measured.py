@@ -1,0 +1,145 @@
+"""What a claim is judged on: means with their evidence, the words and the unit they are written with, their cells."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from numpy.typing import ArrayLike
+
+from weight_atlas import stats
+from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import signed
+from weight_atlas.stats import Evidence
+from weight_atlas.vocabulary import Split
+
+
+class Unit(NamedTuple):
+    """How a number is written.
+
+    Attributes
+    ----------
+    words : str
+        Behind it: " points".
+    scale : float
+        What it is multiplied by.
+    digits : int
+        Behind the point.
+    has_sign : bool
+        A difference has one.
+    is_ratio : bool
+        Judged as its logarithm: halving and doubling cancel.
+    is_share : bool
+        From 0 to 1: what an interval holds beyond is not written.
+    """
+
+    words: str = ""
+    scale: float = 1.0
+    digits: int = 3
+    has_sign: bool = False
+    is_ratio: bool = False
+    is_share: bool = False
+
+    def text(self, value: float) -> str:
+        """A number as it is judged, in words: "+1.2 points", "71.2 %"."""
+        return f"{self._number(value)}{self.words}"
+
+    def bound(self, value: float) -> float:
+        """A bound in natural units as it is judged."""
+        return math.log(value) if self.is_ratio and math.isfinite(value) else value
+
+    def margin(self, value: float) -> float:
+        """A margin in natural units as it is judged: of a ratio a factor is so much above 1."""
+        return math.log1p(value) if self.is_ratio else value
+
+    def _number(self, value: float) -> str:
+        value = math.exp(value) if self.is_ratio else value * self.scale
+        if self.has_sign:
+            return signed(value, self.digits)
+        return (
+            style.number(value, 3) if self.is_ratio or not self.digits else f"{value:.{self.digits}f}".replace("-", "−")
+        )
+
+    def interval(self, low: float, high: float) -> str:
+        """ "[0.8, 1.6]", without the words."""
+        if self.is_share:
+            low, high = max(low, 0.0), min(high, 1.0)
+        ends = (self._number(end).removeprefix("+") for end in (low, high))
+        return f"[{', '.join(ends)}]"
+
+
+POINTS = Unit(" points", 100, 1, has_sign=True)
+PERCENT = Unit(" %", 100, 1, is_share=True)
+RATIO = Unit(is_ratio=True)
+CORRELATION = Unit("", 1, 3, has_sign=True)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One number that a claim is judged on.
+
+    Attributes
+    ----------
+    words : str
+        What it is: "C less B".
+    evidence : Evidence
+        Of the number as it is judged: of ratios, of their logarithms.
+    unit : Unit
+    cells : frozenset of str
+        The cell_ids that it compares.
+    group : str
+        Numbers of one group (a network on a data set) are within a scope together or not at all.
+    holds : bool, optional
+        Of an exact statement, whether it is true; it has no evidence.
+    """
+
+    words: str
+    evidence: Evidence
+    unit: Unit
+    cells: frozenset[str]
+    group: str = ""
+    holds: bool | None = None
+
+    @property
+    def text(self) -> str:
+        """ "C less B +1.2 points [0.8, 1.6], n = 3"."""
+        n, mean, error, _ = self.evidence
+        if self.holds is not None:
+            return self.words
+        if not n:
+            return f"{self.words}: nothing finished"
+        told = f"{self.words} {self.unit.text(mean)}"
+        if error > 0:
+            return f"{told} {self.unit.interval(self.evidence.low, self.evidence.high)}, n = {n}"
+        return f"{told} ({'one replicate' if n == 1 else f'equal in all {n} replicates'}, no interval)"
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As claims.json holds it: the mean and its interval in natural units."""
+        natural = math.exp if self.unit.is_ratio else float
+        row: dict[str, Any] = {"n": self.evidence.n}
+        for name in ("mean", "low", "high"):
+            value = getattr(self.evidence, name)
+            row[name] = natural(value) if math.isfinite(value) else None
+        return {"words": self.words, "group": self.group, "holds": self.holds} | row
+
+
+def measured(
+    words: str, values: ArrayLike, unit: Unit, cells: Iterable[str], group: str = "", resolution: float = 0.0
+) -> Measured:
+    """A number from its values by replicate, or by block; those of a ratio are logarithms already."""
+    return Measured(words, stats.evidence(values, resolution), unit, frozenset(cells), group)
+
+
+def step(tables: Tables, cells: Iterable[str], split: Split = "test") -> float:
+    """The step of an accuracy on the images of a split, of the cells with the fewest: 1 / N; 0 where N is not known."""
+    own = tables.rows[tables.rows["cell_id"].isin(set(cells))]
+    counts = [tables.cards[name]["counts"].get(split) for name in set(own["dataset_id"]) if name in tables.cards]
+    images = min((sum(one) for one in counts if one), default=0)
+    return 1 / images if images else 0.0
+
+
+def exact(words: str, holds: bool, cells: Iterable[str], group: str = "") -> Measured:
+    """A statement that is true or false, in words."""
+    return Measured(words, Evidence(0, math.nan, math.nan, math.nan), Unit(), frozenset(cells), group, holds)
