@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 from scipy import stats
 from test_transfer import GROUPS, Sample, full, lenet, of, table
 
@@ -96,6 +97,28 @@ def test_the_decomposition_shows_the_rows_of_drops(folder, exhibits):
     merged = data.merge(drops, on=["base", "target", "mode", "depth", "quantity"], suffixes=("", "_of"))
     assert len(merged) == len(data) == len(drops)
     np.testing.assert_allclose(merged["mean"], merged["mean_of"])
+
+
+def test_the_decomposition_draws_both_intervals_at_every_depth(folder, exhibits):
+    axes = exhibits["decomposition"].figure.axes[0]
+    drops = of(table(folder, "drops"), network="vgg11_bn", setting="", base="A", target="B", mode="frozen",
+               quantity="D").sort_values("depth")  # fmt: skip
+    own = [lines for lines in axes.collections if isinstance(lines, LineCollection)][:2]  # those of the frozen curve
+    drawn = {round(lines.get_linewidth()[0], 1): np.array(lines.get_segments())[:, :, 1] for lines in own}
+    np.testing.assert_allclose(drawn[1.1], drops[["low", "high"]] * 100)
+    np.testing.assert_allclose(drawn[3.2], drops[["low90", "high90"]] * 100)
+    [margin] = [patch for patch in axes.patches if patch.get_label().startswith("± 1 point")]
+    assert sorted(margin.get_corners()[:, 1]) == [-1, -1, 1, 1]
+
+
+def test_the_base_is_a_level_with_its_interval(folder, exhibits):
+    own = of(table(folder, "curves"), network="vgg11_bn", mode="base", target="B")["accuracy"] * 100
+    low, high = stats.ttest_1samp(own, 0).confidence_interval(0.95)
+    for axes in exhibits["transfer-accuracy"].figure.axes:
+        [level] = [line for line in axes.lines if line.get_label() == "base, from scratch"]
+        np.testing.assert_allclose(level.get_ydata(), own.mean())
+        [shaded] = axes.patches
+        np.testing.assert_allclose(sorted(shaded.get_corners()[:, 1]), [low, low, high, high])
 
 
 def test_the_strip_shows_verdicts_breakpoints_and_the_document(tables, exhibits):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -68,33 +69,44 @@ def course(
     data = data[data[axis].isin(names)]
     if not names:
         raise NothingToShow("none of its runs has recorded an epoch.")
-    across = min(len(names), ACROSS)
-    strips = math.ceil(len(names) / across)
-    fig = style.figure(strips * (2 * 1.75 + 0.35) + 0.75)
-    grid = fig.subplots(2 * strips, across, squeeze=False, sharex=True)
+    fig, columns = _columns(names)
     ended = unfinished(found, found.read("metrics").dropna(subset="test_accuracy"))
-    for at, level in enumerate(names):
-        column = list(grid[2 * (at // across) :, at % across])[:2]
+    for level, column in columns.items():
         cells = found.cells.loc[found.cells[axis] == level, "cell_id"]
         for axes, key in zip(column, MEASURES, strict=True):
             _panel(axes, data[data[axis] == level], key)
             crosses(axes, ended[ended["cell_id"].isin(cells)], key)
             axes.set_ylim(_limits(data, key))
-            axes.tick_params(labelleft=at % across == 0, labelbottom=axes is column[1] and at + across >= len(names))
-            axes.set_ylabel(MEASURES[key].label if at % across == 0 else "")
-        column[0].set_title(level)
-        column[1].set_xlabel("epoch" if at + across >= len(names) else "")
         if after:
             after(level, column)
-    for axes in grid[-2:, len(names) - (strips - 1) * across :].flat:
-        axes.set_visible(False)
-    marks.legend(fig, grid.flat, ncols=5, extra=[Patch(facecolor=style.QUIET, alpha=0.25, label="95 % interval")])
+    interval = Patch(facecolor=style.QUIET, alpha=0.25, label="95 % interval")
+    marks.legend(fig, [axes for column in columns.values() for axes in column], ncols=5, extra=[interval])
     caption = (
         f"{told} Lines are means over the finished replicates that reached the epoch (n = {whole(data['n'])}), bands "
         "their 95 % Student t interval, cut at 0 and 100 %; train is dashed, valid dotted, test solid. Epoch 0 is "
         f"before the first step; a training value is the mean during its epoch. {shortfall(found)}"
     )
     return [Exhibit(name, title, caption, _alt(data, axis), data.drop(columns="cell_id"), fig, tab=tab)]
+
+
+def _columns(names: Sequence[str]) -> tuple[Figure, dict[str, list[Axes]]]:
+    """A figure with a column of two panels per level: labels at the left and the bottom, empty places stay empty."""
+    across = min(len(names), ACROSS)
+    strips = math.ceil(len(names) / across)
+    fig = style.figure(strips * (2 * 1.75 + 0.35) + 0.75)
+    grid = fig.subplots(2 * strips, across, squeeze=False, sharex=True)
+    found = {}
+    for at, level in enumerate(names):
+        found[level] = column = list(grid[2 * (at // across) :, at % across])[:2]
+        left, lowest = at % across == 0, at + across >= len(names)
+        for axes, measure in zip(column, MEASURES.values(), strict=True):
+            axes.set_ylabel(measure.label if left else "")
+            axes.tick_params(labelleft=left, labelbottom=lowest and axes is column[1])
+        column[0].set_title(level)
+        column[1].set_xlabel("epoch" if lowest else "")
+    for axes in grid[-2:, len(names) - (strips - 1) * across :].flat:
+        axes.set_visible(False)
+    return fig, found
 
 
 def _panel(axes: Axes, data: pd.DataFrame, key: str) -> None:

@@ -139,11 +139,11 @@ def _decomposition(tables: Tables, family: Family) -> Exhibit:
     told = [marks.entry(mode, **transfers.look(mode, style.QUIET)) for mode in modes] if len(modes) > 1 else []
     marks.legend(fig, grid.flat, ncols=5, extra=[*marks.entries_of_widths(), *told])
     caption = (
-        "What of the accuracy is lost, and to what (Yosinski's decomposition), in percentage points, paired by "
-        f"seed (n = {whole(own['n'])}). D, the whole drop below the target's base, is the sum of C, what "
-        "is lost where layers that were learnt together are parted, and S, what is lost because the copied layers "
-        "were learnt for another task. The band is the margin of equivalence: a drop whose 90 % interval lies in "
-        f"it is none. Intervals are Student's t. {PROTOCOL}. {transfers.shortfall(tables)}"
+        "The drop D below the target's base against n, and its two parts, C + S = D (Yosinski et al. 2014), in "
+        f"percentage points, paired by seed (n = {whole(own['n'])}). C is lost where layers that were learnt together "
+        "are parted (co-adaptation), S because the copied layers were learnt for another task (specificity). The band "
+        "is the margin of equivalence: a drop whose 90 % interval lies in it counts as none. Intervals are Student's "
+        f"t. {PROTOCOL}. {transfers.shortfall(tables)}"
     )
     return transfers.exhibit("decomposition", "What the drop consists of", caption, _deepest(own, kept), own, fig,
                              family.words)  # fmt: skip

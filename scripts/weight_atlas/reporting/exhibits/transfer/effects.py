@@ -104,7 +104,7 @@ def document_numbers(tables: Tables) -> list[Exhibit]:
     given = tables.document.get("numbers", [])
     found = transfers.main(transfers.shown(tables, "curves"))
     if not given:
-        raise NothingToShow("report/documents.yaml reports no number of this study's document.")
+        raise NothingToShow("the study's document reports no number.")
     reach = transfers.main(transfers.shown(tables, "reach"))
     families = transfers.families(found)
     rows = []
@@ -119,8 +119,8 @@ def document_numbers(tables: Tables) -> list[Exhibit]:
         "Its numbers are of vgg11_bn on groups of CIFAR-10 classes over 200 epochs, a single run each: whatever "
         "here is smaller is no test of them (the claims say so)."
     )
-    return [Exhibit("document-numbers", "The document's numbers beside ours", caption, "Table of numbers.",
-                    pd.DataFrame(rows))]  # fmt: skip
+    alt = f"Table of {plural(len(rows), 'number')} of {transfers.reported(tables)}, each with the same number here."
+    return [Exhibit("document-numbers", "The document's numbers beside ours", caption, alt, pd.DataFrame(rows))]
 
 
 def beside_document(tables: Tables) -> list[str]:
@@ -163,7 +163,7 @@ def document_networks(tables: Tables) -> list[Exhibit]:
     """The document's appendix of networks, as far as its rows are at hand."""
     given = tables.document.get("networks", {})
     if not given.get("rows"):
-        raise NothingToShow("report/documents.yaml lists no networks of this study's document.")
+        raise NothingToShow("the study's document lists no networks.")
     rows = [
         {
             "network": one["network"],

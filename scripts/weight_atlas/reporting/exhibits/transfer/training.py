@@ -19,7 +19,7 @@ from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Fami
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import whole
+from weight_atlas.reporting.grammar.words import plural, whole
 from weight_atlas.stats import summarise
 
 SPLITS = {"train": "training", "valid": "validation"}
@@ -280,8 +280,8 @@ def saved_table(tables: Tables) -> list[Exhibit]:
         "in brackets the 95 % bootstrap interval; negative: transfer takes longer). Where half of the replicates never "
         "get there, how many do is said, and nothing is saved. An end of an interval that no run reaches is open (…)."
     )
-    return [Exhibit("epochs-saved", "Epochs that transfer saves", caption, f"Table of {len(rows)} numbers n.",
-                    pd.DataFrame(rows))]  # fmt: skip
+    alt = f"Table of the epochs taken and saved by {plural(len(rows), 'transfer')}."
+    return [Exhibit("epochs-saved", "Epochs that transfer saves", caption, alt, pd.DataFrame(rows))]
 
 
 def saving(row: Mapping[Any, Any]) -> str:
