@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from weight_atlas.reporting.grammar import style
 
 
@@ -16,6 +18,17 @@ def plural(count: int, noun: str) -> str:
 def enumerated(words: Sequence[str]) -> str:
     """ "alpha, lambda and dropout"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def sentence(text: str) -> str:
+    """A capital letter first and a full stop last; "" of nothing."""
+    return text and f"{text[0].upper()}{text[1:]}."
+
+
+def by_network(rows: pd.DataFrame, text: Callable[[pd.DataFrame], str]) -> str:
+    """ "in lenet5 ..; in vgg19 ..": what `text` says of the rows of each network, as far as it says anything."""
+    found = [(network, text(own)) for network, own in rows.groupby("network", sort=False)]
+    return "; ".join(f"in {network} {told}" for network, told in found if told)
 
 
 def slug(*labels: str) -> str:

@@ -16,7 +16,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import span
+from weight_atlas.reporting.grammar.words import by_network, span
 
 
 class Quantity(NamedTuple):
@@ -153,15 +153,15 @@ def _noise(tables: Tables, data: pd.DataFrame) -> str:
 
 def _basin(data: pd.DataFrame) -> str:
     """A sentence: up to which size the barrier stays below CONNECTED."""
-    parts = []
-    walls = data[(data["quantity"] == "barrier") & (data["what"] == ADD)].sort_values("size", kind="stable")
-    for network, own in walls.groupby("network", sort=False):
+
+    def reach(own: pd.DataFrame) -> str:
         within = (own["mean"] <= CONNECTED).groupby(own["branch"]).cumprod() == 1
         reached = own["size"].where(within, 0).groupby(own["branch"]).max()
         if reached.max() == 0:
-            parts.append(f"in {network} at no size")
-        elif reached.min() == own["size"].max():
-            parts.append(f"in {network} up to the largest size, {style.short(reached.max())}")
-        else:
-            parts.append(f"in {network} up to a size of {span(reached, style.short)}")
-    return f"The barrier stays below 2 points {'; '.join(parts)}." if parts else "No barrier was measured."
+            return "at no size"
+        largest = "the largest size," if reached.min() == own["size"].max() else "a size of"
+        return f"up to {largest} {span(reached, style.short)}"
+
+    walls = data[(data["quantity"] == "barrier") & (data["what"] == ADD)].sort_values("size", kind="stable")
+    told = by_network(walls, reach)
+    return f"The barrier stays below 2 points {told}." if told else "No barrier was measured."

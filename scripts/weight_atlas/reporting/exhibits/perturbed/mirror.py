@@ -13,7 +13,7 @@ from weight_atlas.reporting.exhibits.weights.norms import cosine
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import PUBLISHED, Tables
-from weight_atlas.reporting.grammar.words import mean_text, plural, span
+from weight_atlas.reporting.grammar.words import by_network, mean_text, plural, sentence, span
 from weight_atlas.stats import summarise
 
 # The quantities of a flip: column of `families.journeys` -> (symbol, words, colour).
@@ -62,7 +62,7 @@ def _bars(tables: Tables, part: Part, flips: pd.DataFrame) -> Exhibit:
         "What the distance after a flip of all signs is made of. The flip alone puts 2‖θ₁‖ between the model and "
         "its mirror image (the line); training again then moves it by the lowest bar of each block. Beside that bar "
         "stands the cosine of the angle between θ₁ and θ₂ (−1: exactly opposite). Means over the finished replicates. "
-        f"{intervals('Black lines', part.data)} {CUT} {told}{families.shortfall(tables, part.rows)}"
+        f"{intervals('Black lines', part.data)} {CUT} {told} {families.shortfall(tables, part.rows)}"
     )
     alt, title = f"Bar charts. {told}", "What a flip's distance is"
     return families.exhibit("flip-geometry", title, caption, alt, part.data, blocks.figure, part.tab)
@@ -87,12 +87,13 @@ def _bar(blocks: Blocks, row: Any) -> None:
 
 def _parts_of(flips: pd.DataFrame) -> str:
     """A sentence on how much of the distance the flip itself makes, from rows of `families.journeys`."""
-    parts = []
-    for network, own in flips.groupby("network", sort=False):
+
+    def parts(own: pd.DataFrame) -> str:
         by = own.assign(floor=own["start"] / own["distance"], way=own["moved"] / own["norm"]).groupby("branch")
         floor, way = (span(100 * by[name].mean()) for name in ("floor", "way"))
-        parts.append(f"in {network} 2‖θ₁‖ is {floor} % of the distance, and training moves {way} % of ‖θ₁‖")
-    return f"{'; '.join(parts)}. ".replace("in ", "In ", 1) if parts else ""
+        return f"2‖θ₁‖ is {floor} % of the distance, and training moves {way} % of ‖θ₁‖"
+
+    return sentence(by_network(flips, parts))
 
 
 def triples(tables: Tables) -> list[Exhibit]:

@@ -15,7 +15,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.words import by_network, plural
 
 # alignment -> (words, dash, marker, how far from the middle of a row)
 ALIGNMENTS = {"plain": ("plain", "-", "o", -0.16), "aligned": ("symmetries removed", "--", "s", 0.16)}
@@ -76,24 +76,28 @@ def _barriers(tables: Tables, part: Part) -> Exhibit:
         "original, which changes no output. Left of the dotted line, 2 points, two models are called linearly "
         f"connected: one basin. {_reduced(part.data)}{families.shortfall(tables, part.rows)}"
     )
-    plain = part.data[part.data["alignment"] == "plain"].groupby("words", sort=False)["mean"].mean() * 100
-    told = ", ".join(f"{words} {style.number(value, 3)}" for words, value in plain.items())
-    alt = f"Dot plot. Mean plain barrier in points: {told}."
+    plain = part.data[part.data["alignment"] == "plain"]
+    alt = f"Dot plot. Mean plain barrier in points: {by_network(plain, _means)}."
     return families.exhibit("barriers", "Barriers", caption, alt, part.data, blocks.figure, part.tab)
+
+
+def _means(data: pd.DataFrame) -> str:
+    """ "flip 60.3, add (+1e−6) 0.1": means by perturbation, in points."""
+    by = data.groupby("words", sort=False)["mean"].mean()
+    return ", ".join(f"{words} {100 * value:.1f}" for words, value in by.items())
 
 
 def _reduced(data: pd.DataFrame) -> str:
     """A sentence on what removing symmetries does to the barriers of perturbed cells."""
-    wide = data[~data["what"].isin(CONTROLS)].pivot_table(
-        index=["words", "cell_id"], columns="alignment", values="mean", sort=False
-    )
-    if not set(ALIGNMENTS) <= set(wide.columns):
-        return ""
-    parts = [
-        f"{words} from {style.number(100 * own['plain'].mean(), 3)} to {style.number(100 * own['aligned'].mean(), 3)}"
-        for words, own in wide.groupby(level="words", sort=False)
-    ]
-    return f"Removing symmetries takes the mean barrier of {', of '.join(parts)} points. "
+
+    def change(own: pd.DataFrame) -> str:
+        wide = own.pivot_table(index="words", columns="alignment", values="mean", sort=False)
+        both = wide.reindex(columns=list(ALIGNMENTS)).dropna().to_dict("index")
+        return ", ".join(f"of {words} from {100 * row['plain']:.1f} to {100 * row['aligned']:.1f}"
+                         for words, row in both.items())  # fmt: skip
+
+    told = by_network(data[~data["what"].isin(CONTROLS)], change)
+    return f"Removing symmetries changes the mean barrier in points: {told}. " if told else ""
 
 
 # ------------------------------------------------------------------------------------------- the line
@@ -117,9 +121,12 @@ def paths(tables: Tables) -> list[Exhibit]:
 
 def _paths(tables: Tables, data: pd.DataFrame, rows: pd.DataFrame, tab: str) -> Exhibit:
     """The exhibit of one data set; rows: those of `families.family` that are shown, finished or not."""
+
+    def lowest(own: pd.DataFrame) -> str:
+        by = own.groupby("words", sort=False)["mean"].min()
+        return ", ".join(f"{words} {style.percent(value)}" for words, value in by.items())
+
     worst = data[(data["quantity"] == "accuracy") & (data["alignment"] == "plain")]
-    lowest = worst.groupby("words", sort=False)["mean"].min()
-    text = ", ".join(f"{words} {style.percent(value)}" for words, value in lowest.items())
     caption = (
         "Accuracy and loss on test images along the straight line from the original (θ₁) to the model that was "
         f"perturbed and trained again (θ₂){f' on {tab}' if tab else ''}: means over the finished replicates. "
@@ -128,7 +135,7 @@ def _paths(tables: Tables, data: pd.DataFrame, rows: pd.DataFrame, tab: str) -> 
         "accuracy is a barrier: the two ends lie in different basins. BatchNorm, where a network has it, gets new "
         f"running statistics at every point. {families.shortfall(tables, rows)}"
     )
-    alt = f"Line charts. Lowest mean accuracy on the plain line: {text}."
+    alt = f"Line charts. Lowest mean accuracy on the plain line: {by_network(worst, lowest)}."
     return families.exhibit("paths", "On the line between original and end", caption, alt, data,
                             _lines(tables, data), tab)  # fmt: skip
 

@@ -11,7 +11,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import span
+from weight_atlas.reporting.grammar.words import by_network, sentence, span
 
 
 def returns(tables: Tables) -> list[Exhibit]:
@@ -37,13 +37,16 @@ def _exhibit(tables: Tables, part: Part, every: pd.DataFrame) -> Exhibit:
         "trained again without a perturbation, in the same or in another order of the images: means over the finished "
         f"replicates, on a logarithmic axis. {intervals('Lines', part.data)} A bar marks where the perturbation itself "
         "put the model; for a flip of all signs that is 2‖θ₁‖, the floor from which it starts. "
-        f"{_beside_control(every[every['cell_id'].isin(part.rows['cell_id'])])}{_repeats(every)} "
+        f"{_beside_control(every[every['cell_id'].isin(part.rows['cell_id'])])} {_repeats(every)} "
         f"{families.shortfall(tables, part.rows)}"
     )
-    distances = part.data.groupby("words", sort=False)["mean"]
-    told = ", ".join(f"with {words} {span(own)}" for words, own in distances)
-    alt = f"Dot plot. Mean distance to the original {told}."
+    alt = f"Dot plot. Mean distance to the original: {by_network(part.data, _distances)}."
     return families.exhibit("returns", "Back to the same model?", caption, alt, part.data, blocks.figure, part.tab)
+
+
+def _distances(data: pd.DataFrame) -> str:
+    """ "flip 44.2 to 121, add (+1e−6) 1.90": means by perturbation."""
+    return ", ".join(f"{words} {span(own)}" for words, own in data.groupby("words", sort=False)["mean"])
 
 
 def _journey(blocks: Blocks, row: Any) -> None:
@@ -76,13 +79,14 @@ def _widen(blocks: Blocks, data: pd.DataFrame) -> None:
 
 def _beside_control(found: pd.DataFrame) -> str:
     """A sentence on the smallest distortion beside no perturbation, from rows of `families.journeys`."""
-    low = families.small(found).dropna(subset="ratio")
-    if low.empty:
-        return ""
-    by = low.groupby("branch")["ratio"].mean()
-    names = " and ".join(dict.fromkeys(low["words"]))
-    each = "" if len(by) == 1 else f" (over {len(by)} originals: {span(by, digits=4)})"
-    return f"With {names} the distance is {style.number(by.mean(), 4)} times that with no perturbation at all{each}. "
+
+    def ratios(own: pd.DataFrame) -> str:
+        by = own.groupby("branch")["ratio"].mean()
+        each = "" if len(by) == 1 else f" (over {len(by)} originals: {span(by, digits=4)})"
+        mean = f"{style.number(by.mean(), 4)} times that with no perturbation at all{each}"
+        return f"the distance with {' and '.join(own['words'].unique())} is {mean}"
+
+    return sentence(by_network(families.small(found).dropna(subset="ratio"), ratios))
 
 
 def _repeats(every: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ from weight_atlas.reporting.exhibits.runs.runs import shortfall, with_cells
 from weight_atlas.reporting.grammar import heatmaps, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, last
+from weight_atlas.reporting.grammar.words import by_network, three
 from weight_atlas.stats import summarise
 
 READING = "Rows are layers, the input at the top; columns are cells. All panels share one scale."
@@ -56,13 +57,12 @@ def _layer_means(tables: Tables, column: str) -> pd.DataFrame:
 
 def _most_and_least(data: pd.DataFrame, verb: str, unit: str) -> str:
     """ "in lenet5 fc3 moved most (0.3 of its norm, mean over the cells) and conv1 least (0.1 of its norm)"."""
-    told = []
-    for network, own in data.groupby("network", sort=False):
+
+    def ends(own: pd.DataFrame) -> str:
         means = own.groupby("layer", sort=False)["mean"].mean().dropna()
-        if len(means):
-            most, least = (f"({style.number(value, 3)}{unit}" for value in (means.max(), means.min()))
-            told.append(
-                f"in {network} {means.idxmax()} {verb} most {most}, mean over the cells) and {means.idxmin()} least "
-                f"{least})"
-            )
-    return "; ".join(told)
+        if means.empty:
+            return ""
+        most, least = (f"({three(value)}{unit}" for value in (means.max(), means.min()))
+        return f"{means.idxmax()} {verb} most {most}, mean over the cells) and {means.idxmin()} least {least})"
+
+    return by_network(data, ends)

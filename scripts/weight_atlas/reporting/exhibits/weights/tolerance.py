@@ -14,7 +14,7 @@ from weight_atlas.reporting.exhibits.weights.unchanged import listed, totals
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import plural, shares
+from weight_atlas.reporting.grammar.words import by_network, plural, shares
 from weight_atlas.stats import summarise
 
 CRITERIA = {"ulp": "ulp", "relative": "|θ − θ₀| / |θ₀|", "absolute": "|θ − θ₀|"}
@@ -23,8 +23,6 @@ CRITERIA = {"ulp": "ulp", "relative": "|θ − θ₀| / |θ₀|", "absolute": "|
 def tolerance(tables: Tables) -> list[Exhibit]:
     """The share of parameters that differ from their start by more than a tolerance."""
     data = _curves(tables)
-    exact = data.loc[(data["criterion"] == "ulp") & (data["tolerance"] == 0), "mean"]
-    loose = data.loc[(data["criterion"] == "relative") & (data["tolerance"] == 0.01), "mean"]
     caption = (
         "Share of the parameters that differ from their start by more than a tolerance: in units in the last place "
         "(ulp: steps from one 32-bit number to the next), relative to the start, and absolute. At 0 ulp the share is "
@@ -32,8 +30,13 @@ def tolerance(tables: Tables) -> list[Exhibit]:
         "two kinds of parameters, and no tolerance blurs them; a slope is a spectrum of small movements. Means over "
         f"the cells of a line, shaded their 95 % interval over replicates. {shortfall(tables)}"
     )
-    told = [f"{shares(own)} of the parameters" if len(own) else "not measured" for own in (exact, loose)]
-    alt = f"Line charts. Changed at all: {told[0]}; by more than 1 % of the start: {told[1]}."
+    exact, loose = (
+        by_network(
+            data[(data["criterion"] == criterion) & (data["tolerance"] == step)], lambda own: shares(own["mean"])
+        )
+        for criterion, step in (("ulp", 0), ("relative", 0.01))
+    )
+    alt = f"Line charts. Parameters that changed at all: {exact}. By more than 1 % of the start: {loose}."
     return [Exhibit("tolerance", "Changed by how much?", caption, alt, data, _figure(tables, data))]
 
 
