@@ -624,11 +624,11 @@ def test_both_optimizers_show_where_nothing_else_varies(small):
 
 def test_block_means():
     matrix = np.arange(64.0).reshape(8, 8)
-    np.testing.assert_allclose(features.shrink(matrix, 4), matrix.reshape(4, 2, 4, 2).mean(axis=(1, 3)))
-    uneven = features.shrink(np.arange(25.0).reshape(5, 5), 3)
+    np.testing.assert_allclose(heatmaps.shrink(matrix, 4), matrix.reshape(4, 2, 4, 2).mean(axis=(1, 3)))
+    uneven = heatmaps.shrink(np.arange(25.0).reshape(5, 5), 3)
     assert uneven.shape == (3, 3)
     assert uneven[2, 2] == 24
-    assert features.shrink(matrix, 8) is matrix
+    assert heatmaps.shrink(matrix, 8) is matrix
 
 
 def test_order_by_similarity_gathers_groups():
@@ -673,6 +673,16 @@ def test_pair_panels_show_the_pairs(exhibits):
     chance = own.loc[own["factor"] == "seed", "cka"]
     band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
     np.testing.assert_allclose([band.x0, band.x1], [chance.min(), chance.max()])
+
+
+def test_a_sample_of_pairs_is_said_to_be_one(small):
+    rows = [("dynamics", "optimizer", 97, 1225), ("dynamics", "seed", 2, 2), ("other", "optimizer", 1, 9)]
+    schema.write(small / "tables" / "compared.csv", "compared", rows)
+    [made] = pairs.feature_pairs(opened(small))
+    assert made.caption.endswith("a sample is compared: optimizer 97 of 1,225 pairs.")
+    schema.write(small / "tables" / "compared.csv", "compared", rows[1:])
+    [made] = pairs.feature_pairs(opened(small))
+    assert "sample" not in made.caption
 
 
 def test_matching_finds_a_permutation():

@@ -77,6 +77,11 @@ def signed(value: float, digits: int = 3) -> str:
     return text[1:] if not float(text) else text.replace("-", "−")
 
 
+def fixed(value: float, digits: int = 2) -> str:
+    """A number with so many decimals: "0.91", "−0.05"; empty where it is undefined."""
+    return signed(value, digits).removeprefix("+") if math.isfinite(value) else ""
+
+
 def chance(p: float) -> str:
     """A probability: "0.013", "<0.001", empty where there is no test."""
     if math.isnan(p):

@@ -1,17 +1,22 @@
 """Exhibits on pairs of models: do networks that differ in one thing learn the same features, and in the same order?"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from scipy.optimize import linear_sum_assignment
 
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.features.features import shrink
 from weight_atlas.reporting.exhibits.runs.runs import WORDS
-from weight_atlas.reporting.grammar import panels, style
+from weight_atlas.reporting.grammar import heatmaps, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
-from weight_atlas.reporting.grammar.tables import tensor
-from weight_atlas.reporting.grammar.words import plural, slug
+from weight_atlas.reporting.grammar.tables import Array, Tables, tensor
+from weight_atlas.reporting.grammar.words import fixed, plural, slug, span
 
 MEASURES = {
     "cka": "CKA",
@@ -23,159 +28,175 @@ SHOWN = 128
 MATCHED = 1024
 
 
-def compared(tables):
+def compared(tables: Tables) -> pd.DataFrame:
     """pairs.csv of this study's cells, finished replicates on both sides, with data set, network, pair (its words)."""
     found = tables.pairs()
     words = found["factor"].map(lambda name: WORDS.get(name, name)) + ": " + found["level_a"] + " / " + found["level_b"]
     return found.assign(pair=words.where(found["factor"] != "seed", "seeds (chance)"))
 
 
-def feature_pairs(tables):
-    """Likeness of features by pair of levels against that of two seeds of one cell; [Exhibit]."""
+def _chance_first(found: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of two seeds of one cell, then the others in their order."""
+    return found.sort_values("factor", key=lambda column: column != "seed", kind="stable")
+
+
+def _sampled(tables: Tables, factors: Iterable[str]) -> str:
+    """A sentence on the factors of which not all pairs are compared; empty without any."""
+    counts = tables.table("compared")
+    counts = counts[(counts["study"] == tables.study) & counts["factor"].isin(factors)]
+    some = counts[counts["compared"] < counts["of"]]
+    told = [
+        f"{WORDS.get(factor, factor)} {compared:,} of {of:,} pairs"
+        for factor, compared, of in some[["factor", "compared", "of"]].itertuples(index=False, name=None)
+    ]
+    return f"Where there are many pairs, a sample is compared: {', '.join(told)}." if told else ""
+
+
+def feature_pairs(tables: Tables) -> list[Exhibit]:
+    """Likeness of features by pair of levels against that of two seeds of one cell."""
     found = compared(tables)
-    chance = found[found["factor"] == "seed"]
-    ordered = found.sort_values("factor", key=lambda column: column != "seed", kind="stable")
-    fig, _ = strip_plots(tables, ordered, chance, MEASURES, "one pair of models")
+    seeds = found["factor"] == "seed"
+    fig, _ = strip_plots(tables, _chance_first(found), found[seeds], MEASURES, "one pair of models")
     caption = (
         "How alike the features of two trained models are that differ in one thing (rows), from the same seed, against "
         "two seeds of one and the same cell, whose range is shaded: what chance alone gives. CKA compares what the "
-        "features span, whatever their order or rotation; same prediction is the share of test pictures with the same "
+        "features span, whatever their order or rotation; same prediction is the share of test images with the same "
         "answer; r in place correlates feature i of one with feature i of the other, r matched does so after the "
         "one-to-one matching of features that makes it largest (such a maximum is above 0 for unrelated features too: "
         "the shaded range shows by how much). In place as high as matched: the same features in the same order. Low in "
-        "place, high matched: similar features, in another order."
+        f"place, high matched: similar features, in another order. {_sampled(tables, found['factor'].unique())}"
     )
-    means = found[found["factor"] != "seed"].groupby("pair", sort=False)["cka"].mean()
-    text = "; ".join(f"{pair} {two(value)}" for pair, value in means.items())
-    alt = f"Strip plots. Mean CKA by pair: {text or 'none'}; two seeds of one cell {spread(chance['cka'])}."
+    means = found[~seeds].groupby("pair", sort=False)["cka"].mean().to_dict()
+    text = "; ".join(f"{pair} {fixed(value)}" for pair, value in means.items()) or "none"
+    alt = f"Strip plots. Mean CKA by pair: {text}; two seeds of one cell {_spread(found.loc[seeds, 'cka'])}."
     columns = ["dataset", "network", "pair", *found.columns.drop(["dataset", "network", "pair"])]
     return [Exhibit("feature-pairs", "The same features?", caption, alt, found[columns], fig)]
 
 
-def cross_correlation(tables):
-    """Correlations between the features of two models, in place and matched, a column a pair; list[Exhibit]."""
+def _spread(values: "pd.Series[float]") -> str:
+    """ "0.91 to 0.97 over 6 pairs"."""
+    if values.isna().all():
+        return "not compared"
+    return f"{span(values, fixed)} over {plural(len(values), 'pair')}"
+
+
+# ------------------------------------------------------------------------------------------- correlations
+
+
+def cross_correlation(tables: Tables) -> list[Exhibit]:
+    """Correlations between the features of two models, in place and matched, a column per pair."""
     found = compared(tables).drop_duplicates(["cell_a", "seed_a", "cell_b", "seed_b"])
-    key = found["cell_a"] + "/seed" + found["seed_a"].astype(str) + "|" + found["cell_b"] + "/seed"
-    found = found.assign(key=key + found["seed_b"].astype(str)).set_index("key")
-    kept = {key: path for path, key in tables.kept("pairs") if key in found.index}
-    if not kept:
+    models = [found[f"cell_{side}"] + "/seed" + found[f"seed_{side}"].astype(str) for side in "ab"]
+    found = found.assign(key=models[0] + "|" + models[1])
+    kept = {key: path for path, key in tables.kept("pairs")}
+    found = _chance_first(found[found["key"].isin(kept)])
+    if found.empty:
         raise NothingToShow("no pairs.safetensors holds a matrix of its cells.")
-    found = found[found.index.isin(kept)].sort_values("factor", key=lambda column: column != "seed", kind="stable")
-    many = len(found.drop_duplicates(["network", "dataset"])) > 1
-    made = []
-    for network, names in panels.strips(tables, found):
-        for dataset in names:
-            own = found[(found["network"] == network) & (found["dataset"] == dataset)]
-            where = f"{network}, {dataset}"
-            name = f"feature-cross-{slug(where)}" if many else "feature-cross"
-            made.append(cross_exhibit(own, {key: tensor(kept[key], key) for key in own.index}, name, where, many))
-    return made
+    strips = [(network, dataset) for network, names in panels.strips(tables, found) for dataset in names]
+    return [
+        _cross(own, kept, f"{network}, {dataset}", len(strips) > 1)
+        for network, dataset in strips
+        for own in [found[(found["network"] == network) & (found["dataset"] == dataset)]]
+    ]
 
 
-def cross_exhibit(own, matrices, name, where, many):
-    """The exhibit of one network and data set; own: rows of `compared`, indexed as `matrices`."""
-    side = min(2.3, 8.1 / max(len(own), 3) - 0.1)
+def _cross(own: pd.DataFrame, kept: Mapping[str, Path], where: str, many: bool) -> Exhibit:
+    """The exhibit of one network and data set; own: rows of `compared` with the key of their matrix in its file."""
+    pairs: list[Any] = own.to_dict("records")
+    side = min(2.3, 8.1 / max(len(pairs), 3) - 0.1)
     fig = style.figure(2 * side + 1.8)
-    grid = fig.subplots(2, max(len(own), 3), squeeze=False)
-    rows, norms, image, undefined = [], [], None, False
-    for axes in grid[:, len(own) :].flat:
+    grid = fig.subplots(2, max(len(pairs), 3), squeeze=False)
+    for axes in grid[:, len(pairs) :].flat:
         axes.set_visible(False)
-    for right, (key, pair) in enumerate(own.iterrows()):
-        chosen, partners = matched(matrices[key])
-        for axes, columns, kind in ((grid[0, right], chosen, "in place"), (grid[1, right], partners, "matched")):
-            part = matrices[key][np.ix_(chosen, columns)]
-            undefined = undefined or not np.isfinite(part).all()
-            image = style.heatmap(axes, shrink(part), style.Normalize(-1, 1), style.DIVERGING, [], [])
-            axes.set_aspect("equal")
-            diagonal = np.diag(part)
-            mean = diagonal[np.isfinite(diagonal)].mean() if np.isfinite(diagonal).any() else float("nan")
-            axes.set_xlabel(f"diagonal: {two(mean) or 'undefined'}", fontsize=9)
-            front = {column: pair[column] for column in ("cell_a", "seed_a", "cell_b", "seed_b", "pair")}
-            rows += [
-                {**front, "order": kind, "feature_a": a, "feature_b": b, "correlation": value}
-                for a, b, value in zip(chosen.tolist(), columns.tolist(), diagonal.tolist(), strict=True)
-            ]
-        head = pair["pair"].replace(": ", ":\n", 1).replace(" / ", "\n")
-        grid[0, right].set_title(head, fontsize=8.5)
-        norms.append(
-            f"{pair['pair']}: {style.number(pair['norm_a'])}, {style.number(pair['norm_b'])}, "
-            f"{style.number(pair['distance'])}"
-        )
+    data = pd.DataFrame(
+        [row for column, pair in zip(grid.T, pairs, strict=False)
+         for row in _pair(column, pair, tensor(kept[pair["key"]], pair["key"]))]
+    )  # fmt: skip
     for axes, kind in zip(grid[:, 0], ("in place", "matched"), strict=True):
         axes.set_ylabel(kind, fontweight="bold")
-    slim = {"location": "bottom", "aspect": 45, "fraction": 0.04, "pad": 0.02}
-    style.colourbar(fig, image, grid[:, : len(own)], "correlation r", **slim)
-    if undefined:
-        fig.legend(handles=[style.undefined_patch("undefined: a constant feature")], loc="outside lower right")
-    fig.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.15 / fig.get_figheight()))  # titles of three lines need it
-    data = pd.DataFrame(rows)
-    size = len(next(iter(matrices.values())))
+    heatmaps.bar(fig, grid[:, : len(pairs)].flat, "correlation r")
+    if hatched := heatmaps.undefined(fig, "undefined: a constant feature"):
+        fig.legend(handles=hatched, loc="outside lower right")
+    layout: Any = fig.get_layout_engine()
+    layout.set(rect=(0, 0, 1, 1 - 0.15 / fig.get_figheight()))  # titles of three lines need it
+    size = data["feature_a"].max() + 1
     some = f" ({SHOWN} of {size} features, evenly chosen)" if size > SHOWN else ""
+    norms = [
+        f"{pair['pair']}: {', '.join(style.number(pair[name]) for name in ('norm_a', 'norm_b', 'distance'))}"
+        for pair in pairs
+    ]
     caption = (
-        "Correlation of each feature of one model (rows) with each of another (columns) over the test "
-        f"pictures{some}: {where}, one pair of models for each thing in which they differ. Above, both keep their "
-        "own order: a dark diagonal means that feature i of one is feature i of the other. Below, the columns are "
-        "set so that each feature has its best partner, one to one: a dark diagonal there alone means the same "
-        f"features in another order. ‖θ₁‖, ‖θ₂‖ and ‖θ₁ − θ₂‖: {'; '.join(norms)}."
+        f"Correlation of each feature of one model (rows) with each of another (columns) over the test images{some}: "
+        f"{where}, one pair of models for each thing in which they differ. Above, both keep their order: a dark "
+        "diagonal means that feature i of one is feature i of the other. Below, the columns are set so that each "
+        "feature has its best partner, one to one: a dark diagonal there alone means the same features in another "
+        f"order. ‖θ₁‖, ‖θ₂‖ and ‖θ₁ − θ₂‖: {'; '.join(norms)}."
     )
-    means = data.groupby(["pair", "order"], sort=False)["correlation"].mean()
-    text = "; ".join(f"{pair} {order} {two(value)}" for (pair, order), value in means.items())
+    means = data.groupby(["pair", "order"], sort=False)["correlation"].mean().reset_index()
+    rows = means.itertuples(index=False, name=None)
+    text = "; ".join(f"{pair} {order} {fixed(value)}" for pair, order, value in rows)
     alt = f"Heatmaps of correlations between the features of two models, {where}. Mean of the diagonal: {text}."
+    name, tab = slug("feature-cross", where if many else ""), where if many else ""
     title = "Correlation of features between models"
-    return Exhibit(name, title, caption, alt, data, fig, raster=True, palette=True, tab=where if many else "")
+    return Exhibit(name, title, caption, alt, data, fig, raster=True, palette=True, tab=tab)
 
 
-def matched(matrix):
+def _pair(column: Sequence[Axes], pair: Mapping[str, Any], matrix: Array) -> list[dict[str, Any]]:
+    """The maps of two models, in place and matched, and a row of numbers for each feature of both diagonals."""
+    chosen, partners = matched(matrix)
+    front = {name: pair[name] for name in ("cell_a", "seed_a", "cell_b", "seed_b", "pair")}
+    rows = []
+    for axes, kind, others in zip(column, ("in place", "matched"), (chosen, partners), strict=True):
+        part = matrix[np.ix_(chosen, others)]
+        heatmaps.correlations(axes, part)
+        diagonal = np.diag(part)
+        known = diagonal[np.isfinite(diagonal)]
+        axes.set_xlabel(f"diagonal: {fixed(known.mean()) if len(known) else 'undefined'}", fontsize=9)
+        rows += [
+            {**front, "order": kind, "feature_a": a, "feature_b": b, "correlation": value}
+            for a, b, value in zip(chosen.tolist(), others.tolist(), diagonal.tolist(), strict=True)
+        ]
+    column[0].set_title(pair["pair"].replace(": ", ":\n", 1).replace(" / ", "\n"), fontsize=8.5)
+    return rows
+
+
+def matched(matrix: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """(rows, columns): at most 128 features of the first model, and their partners in the best one-to-one matching.
 
-    Features that are undefined (constant) come last and keep their own place. A matrix of more than 1024 features is
+    Features that are undefined (constant) come last and keep their place. A matrix of more than 1024 features is
     matched for the shown rows alone.
     """
     rows = np.linspace(0, len(matrix) - 1, min(len(matrix), SHOWN)).round().astype(int)
     values = np.nan_to_num(matrix, nan=-2.0)
     if len(matrix) <= MATCHED:
-        partner = linear_sum_assignment(values, maximize=True)[1]
-        columns = partner[rows]
-    else:
-        columns = linear_sum_assignment(values[rows], maximize=True)[1]
-    return rows, columns
+        return rows, linear_sum_assignment(values, maximize=True)[1][rows]
+    return rows, linear_sum_assignment(values[rows], maximize=True)[1]
 
 
-def likeness(tables):
+# ------------------------------------------------------------------------------------------- answer
+
+
+def likeness(tables: Tables) -> list[dict[str, Any]]:
     """One dict a factor ("seed" is chance): factor, and the mean of each of MEASURES and in_place, over all pairs."""
-    found = compared(tables)
-    means = found.groupby("factor", sort=False)[[*MEASURES, "in_place"]].mean()
-    return [{"factor": factor, **row} for factor, row in means.to_dict("index").items()]
+    means = compared(tables).groupby("factor", sort=False)[[*MEASURES, "in_place"]].mean()
+    rows: list[Any] = means.reset_index().to_dict("records")
+    return rows
 
 
-def answer(tables):
+def answer(tables: Tables) -> list[str]:
     """Two sentences from `likeness`: the same features? in the same order? Empty without a pair besides the seeds."""
     found = likeness(tables)
     chance = next((item for item in found if item["factor"] == "seed"), None)
     rest = [item for item in found if item["factor"] != "seed"]
     if not rest:
         return []
-
-    def told(measure):
-        parts = [f"{two(item[measure])} for another {WORDS.get(item['factor'], item['factor'])}" for item in rest]
-        return ", ".join(parts)
-
-    control = {name: f" (two seeds of one cell: {two(chance[name])})" if chance else "" for name in MEASURES}
+    told = {}
+    for measure in MEASURES:
+        parts = [f"{fixed(item[measure])} for another {WORDS.get(item['factor'], item['factor'])}" for item in rest]
+        control = f" (two seeds of one cell: {fixed(chance[measure])})" if chance else ""
+        told[measure] = ", ".join(parts) + control
     return [
-        f"Two models from the same seed span features with a mean CKA of {told('cka')}{control['cka']}.",
-        f"In the same order? Feature i of one correlates with feature i of the other at {told('correlation')}"
-        f"{control['correlation']}, and with its best partner at {told('matched')}{control['matched']}.",
+        f"Two models from the same seed span features with a mean CKA of {told['cka']}.",
+        f"In the same order? Feature i of one correlates with feature i of the other at {told['correlation']}, and "
+        f"with its best partner at {told['matched']}.",
     ]
-
-
-def two(value):
-    """A number with two decimals, empty where it is undefined."""
-    return f"{value:.2f}".replace("-", "−") if np.isfinite(value) else ""
-
-
-def spread(values):
-    """ "0.91 to 0.97 over 6 pairs"."""
-    if values.dropna().empty:
-        return "not compared"
-    low, high = two(values.min()), two(values.max())
-    return f"{low if low == high else f'{low} to {high}'} over {plural(len(values), 'pair')}"

@@ -11,14 +11,13 @@ from matplotlib.axes import Axes
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.features.features import by_similarity
-from weight_atlas.reporting.exhibits.features.pairs import two
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import ADD, FLIP, LAYERS, OTHER, REPEATED, SAME
 from weight_atlas.reporting.grammar import heatmaps, marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import Tables, tensor
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.words import fixed, slug
 
 MEASURES = {
     "cka": "CKA",
@@ -57,7 +56,7 @@ def likeness(tables: Tables) -> list[Exhibit]:
         f"{_wrong(found)} {families.shortfall(tables, rows)}"
     )
     means = found.groupby("words", sort=False)[["cka", "correlation"]].mean()
-    text = "; ".join(f"{row.Index} {two(row.cka)} and {two(row.correlation)}" for row in means.itertuples())
+    text = "; ".join(f"{words} {' and '.join(map(fixed, row))}" for words, row in means.iterrows())
     alt = f"Strip plots. Mean CKA with the original, and mean r in place: {text}."
     data = found[[name for name in (*families.FRONT, "seed", *MEASURES, *ERRORS) if name in found]]
     title = "The same features after a perturbation?"
@@ -151,7 +150,7 @@ def _heatmaps(tables: Tables, chosen: Sequence[Compared], tab: str) -> Exhibit:
     first, size = chosen[0].row, data["features"].max()
     some = f" ({SHOWN} of {size} features, evenly chosen)" if size > SHOWN else ""
     means = data.loc[data["matrix"] == "between", "diagonal"]
-    told = ", ".join(f"{one.row.words} {two(mean) or 'undefined'}" for one, mean in zip(chosen, means, strict=True))
+    told = ", ".join(f"{one.row.words} {fixed(mean) or 'undefined'}" for one, mean in zip(chosen, means, strict=True))
     where = f"{first.network} on {first.dataset}" + (f", {first.name}" if tables.axes else "")
     take = families.perturbed(tables).settings[first.cell_id].start.take
     at = "" if take == "last" else f"The original is shown at its last epoch; it was perturbed at {take}."
@@ -182,7 +181,7 @@ def _draw(line: Sequence[Axes], one: Compared) -> list[dict[str, Any]]:
         off = matrix[~np.eye(len(matrix), dtype=bool)]
         numbers = {"mean_absolute": _average(np.abs(off)), "diagonal": _average(np.diag(matrix))}
         what, column = ("diagonal", "diagonal") if name == "between" else ("mean |r|", "mean_absolute")
-        axes.set_xlabel(f"{what} {two(numbers[column]) or 'undefined'}", fontsize=9)
+        axes.set_xlabel(f"{what} {fixed(numbers[column]) or 'undefined'}", fontsize=9)
         rows.append({**front, "matrix": name, "features": len(matrix), **numbers})
     return rows
 
