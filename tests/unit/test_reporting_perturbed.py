@@ -382,8 +382,9 @@ def test_ladder(folder, exhibits):
     walls = raw(folder, "barriers").query("alignment == 'plain'").groupby("cell_id")["accuracy_barrier"].mean()
     for row in item.data[item.data["quantity"].isin(["right", "barrier"])].itertuples():
         assert row.mean == pytest.approx((after if row.quantity == "right" else walls)[row.cell_id])
-    titles = [axes.get_title(loc="left") for axes in item.figure.axes[:4]]
-    assert titles == ["right after", "after training again", "‖θ₁ − θ₂‖", "barrier to the original"]
+    titles = [axes.get_title(loc="left").replace("\n", " ") for axes in item.figure.axes[:4]]
+    assert titles == ["accuracy right after (%)", "accuracy after training again (%)", "distance ‖θ₁ − θ₂‖",
+                      "barrier to the original (points)"]  # fmt: skip
     assert "below 2 points in lenet5 up to a size of 1e−4; in resnet18-quarter up to a size of 1e−4." in item.caption
     diverged = item.data[(item.data["perturbation"] == DIVERGED) & (item.data["n"] == 2)]
     assert set(diverged["quantity"]) == {"distance", "right", "trained", "barrier"}

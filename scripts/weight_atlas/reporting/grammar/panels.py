@@ -96,6 +96,37 @@ def rows(
     return fig, found
 
 
+def of(data: pd.DataFrame, network: str, dataset: str) -> pd.DataFrame:
+    """The rows of one panel."""
+    return data[(data["network"] == network) & (data["dataset"] == dataset)]
+
+
+def grid(rows: Sequence[str], columns: Sequence[str], height: float, around: float, **share: Any) -> tuple[Figure, Any]:
+    """A figure with a line of panels for each row, named at its left, and a column for each of some titles.
+
+    Parameters
+    ----------
+    rows, columns : sequence of str
+    height : float
+        Inches of a line of panels.
+    around : float
+        Inches that legend and axis labels take.
+    **share
+        Of Figure.subplots: sharex and sharey.
+
+    Returns
+    -------
+    (Figure, array of Axes)
+    """
+    fig = style.figure(height * len(rows) + around)
+    made = fig.subplots(len(rows), len(columns), squeeze=False, **share)
+    for axes, title in zip(made[0], columns, strict=True):
+        axes.set_title(title, fontsize=9.5)
+    for axes, name in zip(made[:, 0], rows, strict=True):
+        axes.set_ylabel(name, fontsize=9.5)
+    return fig, made
+
+
 def lowest(strips: Strips) -> list[tuple[str, str]]:
     """The (network, data set) of the panels that have no panel below them."""
     found: dict[int, tuple[str, str]] = {}

@@ -37,14 +37,14 @@ def strip_plots(
     (Figure, array of Axes) : the panels have a line for each network and data set, a column for each measure.
     """
     places = [(network, name) for network, names in panels.strips(tables, data) for name in names]
-    owns = [_of(data, *place) for place in places]
+    owns = [panels.of(data, *place) for place in places]
     names = [list(dict.fromkeys(own["pair"])) for own in owns]
     heights = [ROW * (len(rows) + 0.3) for rows in names]
     fig = style.figure(sum(heights) + panels.TITLE * len(places) + 0.85)
     grid = fig.subplots(len(places), len(measures), sharex="col", squeeze=False, height_ratios=heights)
     several = [at for at in (0, 1) if len({place[at] for place in places}) > 1]
     for line, place, own, rows in zip(grid, places, owns, names, strict=True):
-        beside = _of(chance, *place)
+        beside = panels.of(chance, *place)
         for axes, measure in zip(line, measures, strict=True):
             _strip(axes, own, beside, measure, rows, label)
             axes.tick_params(labelleft=axes is line[0])
@@ -56,10 +56,6 @@ def strip_plots(
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     marks.legend(fig, grid.flat)
     return fig, grid
-
-
-def _of(data: pd.DataFrame, network: str, dataset: str) -> pd.DataFrame:
-    return data[(data["network"] == network) & (data["dataset"] == dataset)]
 
 
 def _strip(axes: Axes, own: pd.DataFrame, chance: pd.DataFrame, measure: str, names: Sequence[str], label: str) -> None:

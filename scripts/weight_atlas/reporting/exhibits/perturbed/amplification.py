@@ -29,9 +29,8 @@ def amplification(tables: Tables) -> list[Exhibit]:
     strips = panels.strips(tables, data)
     fig, grid = panels.layout(strips, [2.5] * len(strips), 0.95, sharey=True)
     others = every[every["what"] == OTHER].dropna(subset="apart")
-    for (network, dataset), axes in grid.items():
-        own, shuffled = (rows[(rows["network"] == network) & (rows["dataset"] == dataset)] for rows in (data, others))
-        _scatter(axes, own, shuffled["apart"])
+    for place, axes in grid.items():
+        _scatter(axes, panels.of(data, *place), panels.of(others, *place)["apart"])
     for network, _ in strips:
         _frame([axes for (name, _), axes in grid.items() if name == network], data[data["network"] == network])
     for key in panels.lowest(strips):

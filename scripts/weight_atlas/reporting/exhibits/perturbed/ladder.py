@@ -20,18 +20,17 @@ from weight_atlas.reporting.grammar.words import by_network, span
 
 
 class Quantity(NamedTuple):
-    """What a column of the figure shows: its title, the words of its axis, and what the numbers are multiplied by."""
+    """What a column of the figure shows: its title, and what the numbers are multiplied by."""
 
     title: str
-    unit: str
     scale: int
 
 
 QUANTITIES = {
-    "right": Quantity("right after", "accuracy (%)", 100),
-    "trained": Quantity("after training again", "accuracy (%)", 100),
-    "distance": Quantity("‖θ₁ − θ₂‖", "distance", 1),
-    "barrier": Quantity("barrier to the original", "points", 100),
+    "right": Quantity("accuracy right\nafter (%)", 100),
+    "trained": Quantity("accuracy after\ntraining again (%)", 100),
+    "distance": Quantity("distance\n‖θ₁ − θ₂‖", 1),
+    "barrier": Quantity("barrier to the\noriginal (points)", 100),
 }
 # quantity -> (table, column, its value, column of the quantity)
 SOURCES = {
@@ -99,20 +98,18 @@ def _exhibit(tables: Tables, data: pd.DataFrame, rows: pd.DataFrame, tab: str) -
 def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
     """A row for each network and data set, a column for each quantity, a line for each original."""
     places = [(network, name) for network, names in panels.strips(tables, data) for name in names]
+    several = data["dataset"].nunique() > 1
+    rows = [" · ".join([network] + [dataset] * several) for network, dataset in places]
     originals = list(dict.fromkeys(data["name"]))
     colours = dict(zip(originals, style.colours(len(originals)), strict=True))
-    fig = style.figure(1.75 * len(places) + 1.25)
-    grid = fig.subplots(len(places), len(QUANTITIES), sharex=True, sharey="col", squeeze=False)
-    for line, (network, dataset) in zip(grid, places, strict=True):
-        part = data[(data["network"] == network) & (data["dataset"] == dataset)]
+    titles = [quantity.title for quantity in QUANTITIES.values()]
+    fig, grid = panels.grid(rows, titles, 1.75, 1.4, sharex=True, sharey="col")
+    for line, place in zip(grid, places, strict=True):
+        part = panels.of(data, *place)
         for axes, (name, quantity) in zip(line, QUANTITIES.items(), strict=True):
             _climb(axes, part[part["quantity"] == name], colours, quantity.scale)
-            axes.set_ylabel(quantity.unit, fontsize=9)
-        where = " · ".join([network] + [dataset] * (data["dataset"].nunique() > 1))
-        line[0].set_ylabel(f"{where}\n{QUANTITIES['right'].unit}", fontsize=9)
         line[-1].axhline(100 * CONNECTED, color=style.INK, linestyle=":", linewidth=1.2, zorder=1, label="2 points")
-    for axes, (name, quantity) in zip(grid[0], QUANTITIES.items(), strict=True):
-        axes.set_title(quantity.title, fontsize=9.5)
+    for axes, name in zip(grid[0], QUANTITIES, strict=True):
         _limit(axes, name, data.loc[data["quantity"] == name, "mean"])
     sizes = sorted(set(data["size"].dropna()))
     grid[0, 0].set(xscale="log", xlim=(sizes[0] / 2, sizes[-1] * 2))

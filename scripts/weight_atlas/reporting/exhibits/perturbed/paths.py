@@ -12,13 +12,14 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import CONTROLS, CUT, LOOKS, Blocks, Part
 from weight_atlas.reporting.exhibits.runs.runs import intervals
-from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import by_network, plural
 
 # alignment -> (words, dash, marker, how far from the middle of a row)
 ALIGNMENTS = {"plain": ("plain", "-", "o", -0.16), "aligned": ("symmetries removed", "--", "s", 0.16)}
+SCALES = {"accuracy": 100, "loss": 1}  # what the numbers are multiplied by
 MOST = 6  # perturbations abreast
 # Frankle et al. (2020), "Linear mode connectivity and the lottery ticket hypothesis", call two networks linearly
 # connected where the error rises by less than 2 points on the line between them.
@@ -146,21 +147,19 @@ def _lines(tables: Tables, data: pd.DataFrame) -> Figure:
     columns = list(dict.fromkeys(data["words"]))[:MOST]
     originals = list(dict.fromkeys(data["name"]))
     colours = dict(zip(originals, style.colours(len(originals)), strict=True))
-    fig = style.figure(2.5 * len(networks) + 0.95)
-    grid = fig.subplots(2 * len(networks), len(columns), sharex=True, sharey="row", squeeze=False)
-    places = [(network, quantity) for network in networks for quantity in ("accuracy", "loss")]
+    places = [(network, quantity) for network in networks for quantity in SCALES]
+    rows = [f"{network}\n{'accuracy (%)' if quantity == 'accuracy' else 'loss'}" for network, quantity in places]
+    titles = [words.replace(" (", "\n(") for words in columns]
+    fig, grid = panels.grid(rows, titles, 1.25, 0.95, sharex=True, sharey="row")
     for line, (network, quantity) in zip(grid, places, strict=True):
-        own, accuracy = data[(data["network"] == network) & (data["quantity"] == quantity)], quantity == "accuracy"
+        own = data[(data["network"] == network) & (data["quantity"] == quantity)]
         for axes, words in zip(line, columns, strict=True):
-            _line(axes, own[own["words"] == words], colours, 100 if accuracy else 1)
-        line[0].set_ylabel(f"{network}\n{'accuracy (%)' if accuracy else 'loss'}", fontsize=9)
-        if accuracy:
+            _line(axes, own[own["words"] == words], colours, SCALES[quantity])
+        if quantity == "accuracy":
             line[0].set_ylim(-3, 103)
         else:
             style.from_zero(line[0], own["mean"])
-    for axes, words in zip(grid[0], columns, strict=True):
-        axes.set_title(words.replace(" (", "\n("), fontsize=9)
-        axes.set_xticks([0, 0.5, 1], ["θ₁", "½", "θ₂"])
+    grid[0, 0].set_xticks([0, 0.5, 1], ["θ₁", "½", "θ₂"])
     named = [marks.entry(name, color=colour, linewidth=3) for name, colour in colours.items() if len(colours) > 1]
     dashes = [marks.entry(words, linestyle=dash) for words, dash, *_ in ALIGNMENTS.values()]
     marks.legend(fig, (), ncols=4, extra=named + dashes)

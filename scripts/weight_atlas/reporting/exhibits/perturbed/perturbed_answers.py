@@ -17,43 +17,42 @@ Told = dict[str, Any]
 
 def distortions(tables: Tables) -> list[Told]:
     """One dict a network: network, words, ratio and amplification (lowest and highest mean of an original), other
-    (the same of the other-order control's distance to the same-order one), start, distance (means), replicates."""
+    (the same of the other-order control's distance to the same-order one), apart (distance to the latter)."""
     found = families.journeys(tables)
     low = families.small(found)
     told: list[Told] = []
     for network, own in low.groupby("network", sort=False):
         beside = found[(found["network"] == network) & (found["what"] == OTHER)]
-        row: Told = {"network": network, "words": list(dict.fromkeys(own["words"])), "replicates": len(own)}
-        for name in ("ratio", "amplification", "start", "distance", "still", "apart"):
+        row: Told = {"network": network, "words": list(dict.fromkeys(own["words"]))}
+        for name in ("ratio", "amplification", "apart"):
             row[name] = ends(own.groupby("branch")[name].mean())
         told.append(row | {"other": ends(beside.groupby("branch")["apart"].mean())})
     return told
 
 
-def flips(tables: Tables, only: pd.DataFrame | None = None) -> list[Told]:
-    """One dict a network: network, floor (2‖θ₁‖ over the distance), moved (from the flipped start, over ‖θ₁‖), cosine,
+def flips(tables: Tables) -> list[Told]:
+    """One dict a network: network, floor (2‖θ₁‖ over the distance), way (from the flipped start, over ‖θ₁‖), cosine,
     plain and aligned (barriers of accuracy), trained and still (accuracy after training again, and with no flip):
-    lowest and highest mean of an original; replicates. only: the rows of `families.journeys` to take, all by default.
-    """
+    lowest and highest mean of an original."""
     every = families.journeys(tables)
-    found = every[every["what"] == FLIP] if only is None else only
+    found = every[every["what"] == FLIP]
     found = found.assign(floor=found["start"] / found["distance"], way=found["moved"] / found["norm"])
     walls = paths.heights(tables)
     told: list[Told] = []
     for network, own in found.groupby("network", sort=False):
-        row: Told = {"network": network, "replicates": len(own)}
-        for name in ("floor", "way", "cosine", "distance", "moved"):
+        row: Told = {"network": network}
+        for name in ("floor", "way", "cosine"):
             row[name] = ends(own.groupby("branch")[name].mean())
         tall = walls.merge(own[["cell_id", "seed"]]) if len(walls) else walls
         for name in ("plain", "aligned"):
             row[name] = ends(tall.groupby("cell_id")[name].mean()) if name in tall else []
         same = every[(every["what"] == SAME) & every["branch"].isin(own["branch"])]
-        row |= {"trained": accuracy(tables, own), "still": accuracy(tables, same)}
+        row |= {"trained": _accuracy(tables, own), "still": _accuracy(tables, same)}
         told.append(row)
     return told
 
 
-def accuracy(tables: Tables, rows: pd.DataFrame) -> list[float]:
+def _accuracy(tables: Tables, rows: pd.DataFrame) -> list[float]:
     """[lowest, highest] mean test accuracy at the last epoch of the cells of some rows, [] where there is none."""
     try:
         found = families.children(tables, "accuracy")
@@ -98,13 +97,13 @@ def answer_flip(tables: Tables) -> list[str]:
     told = flips(tables)
     if not told:
         return []
-    found = [f"No: {'; '.join(map(mirrored, told))}."]
-    if walled(told):
-        found.append(f"On the straight line between the two accuracy falls by up to {walled(told)}.")
+    found = [f"No: {'; '.join(map(_mirrored, told))}."]
+    if _walled(told):
+        found.append(f"On the straight line between the two accuracy falls by up to {_walled(told)}.")
     return found
 
 
-def mirrored(item: Told) -> str:
+def _mirrored(item: Told) -> str:
     """A dict of `flips` in words, as far as distances go."""
     floor = f"{shares(item['floor'])} of ‖θ₁ − θ₂‖ is 2‖θ₁‖, which the flip itself puts between them"
     way = f"training moves {shares(item['way'])} of ‖θ₁‖ from there (cosine to the original {span(item['cosine'])})"
@@ -113,7 +112,7 @@ def mirrored(item: Told) -> str:
     return f"in {item['network']} {floor}, and {way}{again}{beside}"
 
 
-def walled(told: Iterable[Told]) -> str:
+def _walled(told: Iterable[Told]) -> str:
     """The barriers of `flips` in words: "76.7 points in lenet5 (70.1 after symmetries are removed)"; may be empty."""
     parts = []
     for item in told:

@@ -13,7 +13,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.features.features import by_similarity
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import ADD, FLIP, LAYERS, OTHER, REPEATED, SAME
-from weight_atlas.reporting.grammar import heatmaps, marks, style
+from weight_atlas.reporting.grammar import heatmaps, marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import Tables, tensor
@@ -140,11 +140,8 @@ def _chosen(tables: Tables, rows: pd.DataFrame) -> list[Compared]:
 
 def _heatmaps(tables: Tables, chosen: Sequence[Compared], tab: str) -> Exhibit:
     """The exhibit of one network's first original: a row for each perturbation: original, end, and between."""
-    fig = style.figure(2.75 * len(chosen) + 0.75)
-    grid = fig.subplots(len(chosen), len(TITLES), squeeze=False)
+    fig, grid = panels.grid([one.row.words for one in chosen], list(TITLES.values()), 2.75, 0.75)
     data = pd.DataFrame([row for line, one in zip(grid, chosen, strict=True) for row in _draw(line, one)])
-    for axes, title in zip(grid[0], TITLES.values(), strict=True):
-        axes.set_title(title, fontsize=9.5)
     heatmaps.bar(fig, grid.flat, "correlation r")
     marks.legend(fig, (), extra=heatmaps.undefined(fig, "undefined: a constant feature"))
     first, size = chosen[0].row, data["features"].max()
@@ -171,7 +168,6 @@ def _draw(line: Sequence[Axes], one: Compared) -> list[dict[str, Any]]:
     matrices = {name: tensor(*one.places[name]) for name in TITLES}
     order = by_similarity(matrices["original"])
     order = order[np.linspace(0, len(order) - 1, min(len(order), SHOWN)).round().astype(int)]
-    line[0].set_ylabel(one.row.words, fontweight="bold")
     columns = ("network", "dataset", "name", "perturbation")
     front = {"cell_id": one.row.cell_id, "original": one.row.parent, "seed": one.seed}
     front |= {column: getattr(one.row, column) for column in columns}

@@ -75,7 +75,7 @@ def _lines(tables: Tables, data: pd.DataFrame, xlabel: str, ylabel: str) -> Figu
     }
     ticks = TICKS[max(len(names) for _, names in strips)]
     for (network, dataset), axes in grid.items():
-        own = data[(data["network"] == network) & (data["dataset"] == dataset)]
+        own = panels.of(data, network, dataset)
         gap = np.diff(np.unique(own["at"])).min() if own["at"].nunique() > 1 else 1
         cells = tables.where(dataset=dataset, network=network)
         cell: Any

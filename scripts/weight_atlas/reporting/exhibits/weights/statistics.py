@@ -26,11 +26,11 @@ def statistics(tables: Tables) -> list[Exhibit]:
     several = [column for column in ("network", "dataset") if len(tables.values(column)) > 1]
     return [
         _exhibit(tables, part.reset_index(drop=True), [part[column].iloc[0] for column in several])
-        for _, part in start_and_end(tables).groupby(["network", "dataset"], sort=False)
+        for _, part in _start_and_end(tables).groupby(["network", "dataset"], sort=False)
     ]
 
 
-def start_and_end(tables: Tables) -> pd.DataFrame:
+def _start_and_end(tables: Tables) -> pd.DataFrame:
     """Means over replicates by cell, layer, parameter, moment (start, end) and statistic, weights and biases alone."""
     found = tables.done("statistics")
     found = found[found["parameter"].isin(["weight", "bias"])]
@@ -112,7 +112,7 @@ def facts(tables: Tables) -> list[dict[str, Any]]:
     """One dict a network: `layers` with weights, in how many of them their standard deviation `grew` from start to end
     (mean over cells), and the layer where it changed `most`, by which `factor`; layers that begin at 0 have none."""
     found = []
-    for network, own in start_and_end(tables).groupby("network", sort=False):
+    for network, own in _start_and_end(tables).groupby("network", sort=False):
         ends = _spreads(own)
         if ends.empty:
             continue

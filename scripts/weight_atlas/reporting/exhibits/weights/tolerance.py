@@ -11,7 +11,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.exhibits.weights.movement import DASHES
 from weight_atlas.reporting.exhibits.weights.unchanged import listed, totals
-from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import by_network, plural, shares
@@ -60,13 +60,11 @@ def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
                           for column in ("network", "dataset"))  # fmt: skip
     colours = dict(zip(datasets, style.colours(len(datasets)), strict=True))
     dashes = {kind: DASHES[at % len(DASHES)] for at, kind in enumerate(tables.values("panel"))}
-    fig = style.figure(1.75 * len(networks) + 0.95)
-    grid = fig.subplots(len(networks), len(CRITERIA), sharex="col", sharey=True, squeeze=False)
+    rows = [f"{network}\nchanged (%)" for network in networks]
+    fig, grid = panels.grid(rows, list(CRITERIA.values()), 1.75, 0.95, sharex="col", sharey=True)
     for line, network in zip(grid, networks, strict=True):
-        for axes, (criterion, words) in zip(line, CRITERIA.items(), strict=True):
+        for axes, criterion in zip(line, CRITERIA, strict=True):
             _panel(axes, data[(data["network"] == network) & (data["criterion"] == criterion)], colours, dashes)
-            axes.set_title(f"{network}: {words}" if axes is line[0] and len(networks) > 1 else words)
-        line[0].set_ylabel("changed (%)")
     for axes in grid[-1]:
         axes.set_xlabel("more than")
     named = [marks.entry(name, color=colours[name], linewidth=3) for name in datasets if len(datasets) > 1]

@@ -37,7 +37,7 @@ MEANING = (
 # ------------------------------------------------------------------------------------------- numbers
 
 
-def classed(tables: Tables) -> pd.DataFrame:
+def _classed(tables: Tables) -> pd.DataFrame:
     """unchanged.csv, finished replicates: each class as a share of `size` (unknown included, NaN as 0), `share` (of
     unchanged) and tap_share (of structural taps, changed or not)."""
     found = tables.done("unchanged")
@@ -49,8 +49,8 @@ def classed(tables: Tables) -> pd.DataFrame:
 
 
 def totals(tables: Tables) -> pd.DataFrame:
-    """`classed` for whole networks: one row a finished replicate."""
-    found = classed(tables)
+    """`_classed` for whole networks: one row a finished replicate."""
+    found = _classed(tables)
     found = found[found["layer"] == "total"]
     if found.empty:
         raise NothingToShow("unchanged.csv has no total.")
@@ -72,7 +72,7 @@ def shares(tables: Tables) -> pd.DataFrame:
 
 def _by_layer(tables: Tables) -> pd.DataFrame:
     """Mean share of each class by data set, network and layer (weights and biases together), over cells and seeds."""
-    found = classed(tables)
+    found = _classed(tables)
     found = found[found["layer"] != "total"]
     counts = found.assign(**{name: found[name] * found["size"] for name in CLASSES})
     keys = ["dataset", "network", "layer", "cell_id", "seed"]
