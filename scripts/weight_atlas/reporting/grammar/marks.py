@@ -1,7 +1,7 @@
 """Marks that know no measure: dots, points and lines with intervals, levels, forests, shaded rows; and their legend."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from weight_atlas.reporting.grammar import style
 
 LEVEL = 0.05  # a difference is filled below it: of p after correction
+ZERO: dict[str, Any] = {"color": style.QUIET, "linewidth": 0.8, "zorder": 1}  # the line of no difference
 REFERENCE: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (0, (4, 2))}  # what others stand beside
 CROSS: dict[str, Any] = {"color": style.WARNING, "marker": "X", "markersize": 6, "linestyle": "", "zorder": 4}
 WIDTHS = {"low": 1.1, "low90": 3.2}  # of the lines of a 95 % and of a 90 % interval
@@ -102,7 +103,7 @@ def level(axes: Axes, row: Row, label: str, scale: float = 1.0) -> None:
 def equivalence(axes: Axes, margin: float, label: str) -> None:
     """The line of no difference in the band of those that count as none."""
     axes.axhspan(-margin, margin, color=style.QUIET, alpha=0.15, linewidth=0, zorder=0, label=label)
-    axes.axhline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+    axes.axhline(0, **ZERO)
 
 
 def widths(axes: Axes, at: npt.ArrayLike, frame: pd.DataFrame, *, scale: float = 1.0, **look: Any) -> None:
@@ -163,6 +164,12 @@ def aside(axes: Axes, at: float, text: str, colour: str = style.QUIET, place: fl
     """Words at a row, by default at the right of its panel: `place` is a share of the panel's width."""
     axes.text(place, at, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9, linespacing=1.1,
               color=colour)  # fmt: skip
+
+
+def heads(axes: Axes, rows: Collection[int]) -> None:
+    """Bold names of the rows that head others, all other names as they are."""
+    for at, label in enumerate(axes.get_yticklabels()):
+        label.set_fontweight("bold" if at in rows else "normal")
 
 
 def shade(panels: Iterable[Axes], count: int, blocks: Sequence[tuple[int, int]] | None = None) -> None:

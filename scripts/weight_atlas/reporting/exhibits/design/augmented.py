@@ -147,7 +147,7 @@ def _effects(shown: Augmented, experiment: Experiment, family: str) -> Exhibit:
     panels = fig.subplots(1, len(OUTCOMES), sharey=True)
     marks.shade(panels, len(names))
     for axes, (outcome, words) in zip(panels, OUTCOMES.items(), strict=True):
-        axes.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+        axes.axvline(0, **marks.ZERO)
         for row in rows:
             if row["outcome"] == outcome and row["level"] in names:
                 shift = 0.0 if row["level"] not in shown.controls else 0.16 if row["kind"] == REFERENCE else -0.16

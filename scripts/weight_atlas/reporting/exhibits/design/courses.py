@@ -182,7 +182,7 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
             line = courses[courses["cell_id"] == shown.mean(family, name)["cell_id"]]
             if len(line):
                 marks.band(right, line, "epoch", scale=100, bounds=(-1, 1), color=colour, label=name)
-        right.axhline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+        right.axhline(0, **marks.ZERO)
         right.set_ylabel("train − test (points)")
         right.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         right.legend(fontsize=9, handlelength=1.4, loc="best", ncols=1 + (len(names) > 4))

@@ -61,8 +61,7 @@ def factors(tables: Tables) -> list[Exhibit]:
     for axes, outcome in zip(panels, outcomes, strict=True):
         _panel(axes, OUTCOMES[outcome], shown[shown["outcome"] == outcome], place)
     panels[0].set_yticks(list(ticks), list(ticks.values()))
-    for at, text in zip(ticks, panels[0].get_yticklabels(), strict=True):
-        text.set_fontweight("normal" if at in place.values() else "bold")
+    marks.heads(panels[0], set(ticks) - set(place.values()))
     interval = Line2D([], [], linewidth=1.4, color=style.PALETTE[0], label="95 % interval")
     marks.legend(fig, panels, extra=[interval])
     few = (
@@ -106,7 +105,7 @@ def _panel(axes: Axes, outcome: Outcome, rows: pd.DataFrame, place: Mapping[tupl
     """The differences of one outcome."""
     axes.set_title(outcome.heading, fontsize=9, fontweight="normal", loc="center")
     axes.set_xlabel(outcome.unit, fontsize=9)
-    axes.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+    axes.axvline(0, **marks.ZERO)
     for row in records(rows):
         at = place[row["factor"], row["comparison"], row["where"]]
         marks.forest(axes, {**row, "mean": row["difference"]}, at, outcome.scale, style.PALETTE[0])

@@ -236,7 +236,7 @@ def differences(axes: Axes, shown: Levels, family: str) -> None:
             first = compared_as(shown) if name == shown.compared(family) else ""
         text = f"{first} ({text})" if first and text else first or text
         marks.aside(axes, at, text, style.QUIET if whole(of) else style.WARNING, 1.02)
-    axes.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+    axes.axvline(0, **marks.ZERO)
     if shown.axis.is_numeric:
         axes.set_yticks(range(len(names)), names)
     marks.shade([axes], len(names))

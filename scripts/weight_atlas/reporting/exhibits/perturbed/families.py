@@ -254,9 +254,8 @@ class Blocks:
         blocks = {network: list(self._spans(network).values()) for network, _ in strips}
         self.figure, self.panels = panels.rows(strips, texts, xlabel, ROW, around, blocks=blocks)
         for network, dataset in panels.leftmost(strips):
-            labels = self.panels[network, dataset].get_yticklabels()
-            for (_, words), label in zip(self.lines[network], labels, strict=True):
-                label.set_fontweight("normal" if words else "bold")
+            lines = enumerate(self.lines[network])
+            marks.heads(self.panels[network, dataset], [at for at, (_, words) in lines if not words])
 
     def _lines(self, rows: pd.DataFrame) -> list[tuple[str, str]]:
         """(name, "") of each block, where they are headed, and (name, words) of its rows, from the top."""

@@ -10,7 +10,7 @@ from weight_atlas.reporting.exhibits.runs import beside
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, whole
+from weight_atlas.reporting.grammar.words import mean_text, plural, whole
 from weight_atlas.vocabulary import Protocol
 
 # protocol -> (words, marker, colour)
@@ -196,9 +196,3 @@ def extremes(tables: Tables, data: pd.DataFrame, what: str, text: Callable[[floa
         return f"{what} is {text(low[column])} ({one})."
     span = f"from {text(low[column])} ({cell_name(tables, low['cell_id'])})"
     return f"{what} goes {span} to {text(high[column])} ({cell_name(tables, high['cell_id'])}) over {len(data)} cells."
-
-
-def whose(cells: pd.DataFrame) -> str:
-    """ "lenet5 on digits and fashion": the networks and data sets of some rows."""
-    networks, datasets = (enumerated(list(dict.fromkeys(cells[column]))) for column in ("network", "dataset"))
-    return f"{networks} on {datasets}"

@@ -41,18 +41,15 @@ def _diagnosis(tables: Tables, family: Family, tests: int) -> Exhibit:
     fig = style.figure(0.27 * (len(rows) + 1) + 1.1)
     grid = fig.subplots(1, len(kept), squeeze=False, sharey=True)[0]
     for axes, quantity in zip(grid, kept, strict=True):
-        axes.axvline(0, color=style.QUIET, linewidth=0.8, zorder=1)
+        axes.axvline(0, **marks.ZERO)
         for row in transfers.rows(own[own["quantity"] == quantity]):
             at = rows.index((f"{transfers.name(row)}, n = {row.depth}", row.change))
             estimate = {"n": row.n, "mean": row.difference, "low": row.low, "high": row.high, "q": row.q}
             marks.forest(axes, estimate, at, 100, style.PALETTE[0])
         axes.set(title=QUANTITIES[quantity], xlabel="change in points of accuracy")
-        axes.grid(axis="y", visible=False)
-        axes.spines["left"].set_visible(False)
-    grid[0].set_ylim(len(rows) - 0.4, -0.6)
+    marks.shade(grid, len(rows))
     grid[0].set_yticks(range(len(rows)), [change or curve for curve, change in rows])
-    for (_, change), label in zip(rows, grid[0].get_yticklabels(), strict=True):
-        label.set_fontweight("normal" if change else "bold")
+    marks.heads(grid[0], [at for at, (_, change) in enumerate(rows) if not change])
     marks.legend(fig, grid, extra=[marks.entry("95 % interval", color=style.PALETTE[0], linewidth=1.4)])
     caption = (
         "What one change of the training does to the deepest transfer: the difference to the setting of "

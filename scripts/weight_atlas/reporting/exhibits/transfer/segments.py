@@ -162,8 +162,7 @@ def _frame(axes: Axes, layers: int, labels: Sequence[str]) -> None:
     axes.text(layers, 0, "always\nfresh", ha="center", va="center", fontsize=9, color=style.QUIET, linespacing=1.1)
     axes.grid(visible=False)
     axes.spines[["left", "bottom"]].set_visible(False)
-    for label in axes.get_yticklabels():
-        label.set_fontweight("bold" if "→" in label.get_text() else "normal")
+    marks.heads(axes, [at for at, label in enumerate(labels) if "→" in label])
 
 
 def _bends_words(rows: Sequence[Row]) -> str:
@@ -183,9 +182,9 @@ def told(data: pd.DataFrame) -> str:
     return "; ".join(f"{transfers.name(row)}: {in_short(own)}" for row, own in transfers.each(data)) + "."
 
 
-def in_short(own: pd.DataFrame, column: str = "verdict") -> str:
+def in_short(own: pd.DataFrame) -> str:
     """ "generic 1–6, specific 9–10" of one curve."""
-    depths = {verdict: own.loc[own[column] == verdict, "depth"] for verdict in VERDICTS}
+    depths = {verdict: own.loc[own["verdict"] == verdict, "depth"] for verdict in VERDICTS}
     return ", ".join(f"{verdict} {stretch(there)}" for verdict, there in depths.items() if len(there))
 
 
