@@ -631,7 +631,9 @@ def check(row, values):
     """A row of summary.csv against scipy's interval of these values."""
     values = np.asarray(values, float)
     assert row["n"] == len(values) and row["mean"] == pytest.approx(values.mean(), rel=1e-12)
-    if len(values) > 1:
+    if len(values) > 1 and not np.ptp(values):
+        assert row["std"] == 0 and row[["low", "high"]].isna().all(), "equal values have no interval"
+    elif len(values) > 1:
         half = scipy.stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
         expected = [values.mean() - half, values.mean() + half, values.std(ddof=1)]
         assert row[["low", "high", "std"]].tolist() == pytest.approx(expected, rel=1e-9, abs=1e-15)

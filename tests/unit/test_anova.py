@@ -28,17 +28,25 @@ def sample(factors, replicates=3, seed=0):
     return pd.DataFrame(rows)
 
 
-def analysed(frame, factors):
-    found = stats.anova(frame["value"], {name: frame[name].tolist() for name in factors})
+def analysed(frame, factors, blocks=None):
+    found = stats.anova(frame["value"], {name: frame[name].tolist() for name in factors}, blocks)
     return {term.name: term for term in found}
 
 
+def blocked(frame, factors):
+    """The frame with the seed of each value, and what all values of a seed share added to them."""
+    seeds = frame.groupby(list(factors)).cumcount()
+    return frame.assign(seed=seeds, value=frame["value"] + 0.05 * seeds)
+
+
 def reference(frame, factors):
-    """statsmodels' table of the same model with sums of squares of type II, indexed by the names of the terms."""
+    """statsmodels' table of the same model with sums of squares of type II, indexed by the names of the terms; the
+    column `seed` is a block, where there is one."""
     from statsmodels.formula.api import ols
     from statsmodels.stats.anova import anova_lm
 
     formula = "value ~ " + " * ".join(f"C({name}, Sum)" for name in factors)
+    formula += " + C(seed, Sum)" if "seed" in frame else ""
     table = anova_lm(ols(formula, frame).fit(), typ=2)
     return table.rename(
         index=lambda name: (
@@ -101,6 +109,19 @@ def test_without_a_replicate_there_is_no_test():
     assert math.isnan(found["blocks"].p) and math.isnan(found["blocks"].omega)
 
 
+def test_what_a_seed_shares_is_neither_effect_nor_error():
+    factors = ("blocks", "kernel")
+    plain = sample(factors)
+    frame = blocked(plain, factors)
+    found, expected = analysed(frame, factors, frame["seed"].tolist()), reference(frame, factors)
+    for name in ("blocks", "kernel", "blocks:kernel"):
+        row = expected.loc[name]
+        assert (found[name].df, found[name].f, found[name].p) == pytest.approx((row["df"], row["F"], row["PR(>F)"]))
+    assert found[stats.RESIDUAL].df == 36 - 12 - 2, "two degrees of freedom for three seeds"
+    assert found["blocks"].sum_sq == pytest.approx(analysed(plain, factors)["blocks"].sum_sq, rel=1e-9)
+    assert found["blocks:kernel"].p < analysed(frame, factors)["blocks:kernel"].p, "without blocks it is error"
+
+
 def test_a_cell_that_was_lost_costs_a_degree_of_freedom():
     frame = sample(("blocks", "kernel"))
     frame = frame[(frame["blocks"] != "5") | (frame["kernel"] != "5")]
@@ -131,7 +152,7 @@ def config(frame, factors, study="cinic", experiment="blocks", **labels):
 
 def test_the_table_of_a_config():
     factors = ("blocks", "kernel")
-    frame = sample(factors)
+    frame = blocked(sample(factors), factors)
     found = pd.DataFrame(anova.rows(*config(frame, factors)), columns=schema.names("anova"))
     assert list(dict.fromkeys(found["outcome"])) == ["valid_accuracy", "accuracy", "gap"]
     own = found[found["outcome"] == "valid_accuracy"].set_index("term")

@@ -44,7 +44,8 @@ def test_undefined_values_do_not_count_and_one_value_has_no_interval():
     assert stats.mean_interval([0.5, math.nan, None, 0.7])[:2] == (2, pytest.approx(0.6))
     assert stats.mean_interval([0.5])[:2] == (1, 0.5) and undefined(stats.mean_interval([0.5])[2:])
     assert stats.mean_interval([]).n == 0 and undefined(stats.mean_interval([])[1:])
-    assert stats.mean_interval([0.25] * 3) == (3, 0.25, 0.25, 0.25, 0.0)
+    equal = stats.mean_interval([0.25] * 3)
+    assert (equal.n, equal.mean, equal.std) == (3, 0.25, 0) and undefined(equal[2:4]), "no interval without width"
 
 
 def test_an_interval_covers_the_mean_in_95_of_100_samples():
@@ -135,12 +136,12 @@ def test_differences_without_a_test():
     assert stats.paired_difference([], []).n == 0 and undefined(stats.paired_difference([], [])[1:])
     assert stats.paired_difference([0.1], [0.4])[:2] == (1, pytest.approx(0.3))
     assert undefined(stats.paired_difference([0.1], [0.4])[2:])
-    assert stats.paired_difference([0.1, 0.7], [0.1, 0.7])[:4] == (2, 0, 0, 0)
-    assert undefined(stats.paired_difference([0.1, 0.7], [0.1, 0.7])[4:])
+    assert stats.paired_difference([0.1, 0.7], [0.1, 0.7])[:2] == (2, 0)
+    assert undefined(stats.paired_difference([0.1, 0.7], [0.1, 0.7])[2:])
     values = np.array([0.1, 0.3, 0.7])
-    assert stats.paired_difference(values, values + 0.1 + 0.2 - 0.3)[1:4] == (0, 0, 0)  # rounding is none
+    assert stats.paired_difference(values, values + 0.1 + 0.2 - 0.3).mean == 0  # rounding is none
     found = stats.paired_difference(values, values - 0.6)
-    assert found[1:] == pytest.approx((-0.6, -0.6, -0.6, -math.inf, 0.0, -math.inf))
+    assert found.mean == pytest.approx(-0.6) and undefined(found[2:]), "equal differences are no proof"
 
 
 def test_blocks_are_averaged_before_they_are_compared():
@@ -185,8 +186,8 @@ def test_equivalence_is_statsmodels_tost(margin):
 
 
 def test_equivalence_without_spread_and_without_replicates():
-    assert stats.equivalence([0.002] * 3, 0.01) == (3, pytest.approx(0.002), *[pytest.approx(0.002)] * 4, 0.0)
-    assert stats.equivalence([0.02] * 3, 0.01).p == 1.0
+    equal = stats.equivalence([0.002] * 3, 0.01)
+    assert equal[:2] == (3, pytest.approx(0.002)) and undefined(equal[2:]), "equal values are no proof"
     assert stats.equivalence([0.5], 0.01)[:2] == (1, 0.5) and undefined(stats.equivalence([0.5], 0.01)[2:])
 
 
@@ -199,8 +200,19 @@ def test_independent_means_are_compared_by_welchs_test():
     assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval()), rel=1e-10)
     assert undefined(stats.welch(stats.mean_error([1.0]), stats.mean_error(two))[1:])
     equal = stats.mean_error([1.0, 1.0])
-    assert stats.welch(equal, equal)[:3] == (0, 0, 0) and math.isnan(stats.welch(equal, equal).p)
-    assert stats.welch(equal, stats.mean_error([2.0, 2.0])) == (-1, -1, -1, 0.0)
+    assert stats.welch(equal, equal).difference == 0 and undefined(stats.welch(equal, equal)[1:])
+    apart = stats.welch(equal, stats.mean_error([2.0, 2.0]))
+    assert apart.difference == -1 and undefined(apart[1:]), "two that do not spread are no proof"
+
+
+def test_independent_means_are_equivalent_by_two_one_sided_tests_of_welch():
+    one, two = DRAW.normal(0.9, 0.01, 5), DRAW.normal(0.9, 0.02, 4)
+    found = stats.independent_equivalence(stats.mean_error(one), stats.mean_error(two), 0.03)
+    expected, *_ = weightstats.ttost_ind(one, two, -0.03, 0.03, usevar="unequal")
+    assert found.n == 4 and found.p == pytest.approx(expected, rel=1e-10)
+    for level, ends in ((0.95, found[2:4]), (0.9, found[4:6])):
+        assert ends == pytest.approx(tuple(scipy.stats.ttest_ind(one, two, equal_var=False).confidence_interval(level)))
+    assert undefined(stats.independent_equivalence(stats.mean_error([1.0]), stats.mean_error(two), 0.03)[2:])
 
 
 def test_the_error_of_a_mean_is_scipys():

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from weight_atlas import stats
-from weight_atlas.stats.bootstrap import FEWEST, LIMITS, RESAMPLES, medians
+from weight_atlas.stats.bootstrap import FEWEST, medians
 from weight_atlas.stats.breakpoints import pieces
 
 # ----------------------------------------------------------------------------------------------- variance components
@@ -133,14 +133,27 @@ def test_a_median_of_censored_values():
     assert stats.median_interval([3.0, math.inf, 5.0]).median == 5
     for values in ([3.0, math.inf], [3.0, math.inf, math.inf], [-math.inf, -math.inf, 4.0]):
         assert math.isnan(stats.median_interval(values).median)
-    found = stats.median_interval([1.0, 2.0, 9.0], fewest=2)
-    draws = np.random.default_rng(0).integers(3, size=(RESAMPLES, 3))
-    expected = np.quantile(np.median(np.array([1.0, 2.0, 9.0])[draws], axis=1), LIMITS, method="inverted_cdf")
-    assert found == (2, *expected)
-    assert math.isnan(stats.median_interval([1.0, 2.0, 9.0]).low)
-    assert math.isnan(stats.median_interval([4.0], fewest=2).low)
     assert all(math.isnan(value) for value in stats.median_interval([]))
     assert medians(np.array([[1.0, 2.0], [math.inf, 1.0]])).tolist() == [1.5, math.inf]
+
+
+@pytest.mark.parametrize("n", [3, 5, 6, 9, 12, 25])
+def test_a_median_has_the_interval_of_the_sign_test(n):
+    values = np.random.default_rng(n).normal(size=n)
+    found = stats.median_interval(values)
+    if n < 6:
+        assert math.isnan(found.low) and math.isnan(found.high), "no interval of so few has 95 %"
+    else:
+        below = [
+            value for value in np.sort(values) if scipy.stats.binom.cdf((values <= value).sum() - 1, n, 0.5) <= 0.025
+        ]
+        assert found.low == below[-1] and found.high == -stats.median_interval(-values).low
+
+
+def test_the_interval_of_a_median_covers_it():
+    draws = np.random.default_rng(4).exponential(size=(3000, 8))
+    covered = [found.low <= math.log(2) <= found.high for found in map(stats.median_interval, draws)]
+    assert np.mean(covered) >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 3000)
 
 
 # ------------------------------------------------------------------------------------------------------- breakpoints

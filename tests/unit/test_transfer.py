@@ -204,13 +204,17 @@ def rated(folder, **wanted):
 # --- drops and equivalence
 
 
-def test_drops_are_paired_by_seed_and_add_up(folder):
+def test_drops_are_paired_where_weights_are_shared_and_add_up(folder):
     rows = of(table(folder, "drops"), network="vgg11_bn", setting="", mode="frozen", target="B", depth=8)
     base = rated(folder, mode="base", target="B")
     across, own = (rated(folder, base=name, target="B", depth=8) for name in ("A", "B"))
-    for quantity, rest in (("D", base - across), ("C", base - own), ("S", own - across)):
+    tests = {
+        "D": (base - across, stats.ttest_ind(base, across, equal_var=False)),  # they share nothing
+        "C": (base - own, stats.ttest_rel(base, own)),
+        "S": (own - across, stats.ttest_rel(own, across)),
+    }
+    for quantity, (rest, expected) in tests.items():
         row = of(rows, quantity=quantity).iloc[0]
-        expected = stats.ttest_1samp(rest, 0)
         assert row["mean"] == pytest.approx(rest.mean())
         assert (row["low"], row["high"]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
         assert (row["n"], row["of"]) == (3, 3)

@@ -71,7 +71,9 @@ TABLES = (
             DEPTH,
             string("quantity", "Which part.", ("D", "C", "S")),
             *(ASKED, N),
-            share("mean", "Mean difference of accuracies, paired by seed."),
+            share(
+                "mean", "Mean difference of accuracies: D from depth 1 on of independent means, others paired by seed."
+            ),
             *interval("the mean", "share"),
             *interval("the mean", "share", "low90", "high90", 90),
             P_TOST,

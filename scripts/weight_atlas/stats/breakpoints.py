@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from weight_atlas.stats.bootstrap import FEWEST, RESAMPLES, bootstrap_interval
-from weight_atlas.stats.differences import ROUNDING
+from weight_atlas.stats.estimates import ROUNDING
 
 STEP = 0.25  # of the grid of breakpoints
 

@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from weight_atlas.stats.estimates import MeanError, t_quantile
+from weight_atlas.stats.estimates import ROUNDING, MeanError, t_quantile
 
 if TYPE_CHECKING:  # comparing two results needs no pandas
     import pandas as pd
-
-# A spread or a mean of differences below this share of the values themselves is rounding, and counts as 0.
-ROUNDING = 1e-12
 
 Unit = TypeVar("Unit", bound=Hashable)
 
@@ -73,8 +70,8 @@ def mean_test(values: ArrayLike, scale: float | None = None) -> MeanTest:
 
     Returns
     -------
-    MeanTest : for n < 2 there is no test: NaN. Where all values are equal the interval has no width, t and effect are
-        infinite and p is 0; where all are 0, these three are NaN.
+    MeanTest : for n < 2 there is no test: NaN. Nor is there where all values are equal: replicates without any spread
+        (of a score in steps, of an exact count) are no proof, and an interval without width would be one.
     """
     numbers = np.asarray(values, float)
     n = len(numbers)
@@ -87,8 +84,7 @@ def mean_test(values: ArrayLike, scale: float | None = None) -> MeanTest:
         return MeanTest(1, mean, *[math.nan] * 5)
     deviation = float(numbers.std(ddof=1))
     if deviation <= smallest:
-        sign = math.copysign(math.inf, mean) if mean else math.nan
-        return MeanTest(n, mean, mean, mean, sign, 0.0 if mean else math.nan, sign)
+        return MeanTest(n, mean, *[math.nan] * 5)
     error = deviation / math.sqrt(n)
     half = t_quantile(0.975, n - 1) * error
     p = 2 * float(special.stdtr(n - 1, -abs(mean / error)))
@@ -134,32 +130,47 @@ def equivalence(differences: ArrayLike, margin: float) -> Equivalence:
 
     Returns
     -------
-    Equivalence : p < 0.05 exactly where the 90 % interval lies within the margin. n < 2: no interval and no test.
-        Differences that are all equal have intervals without width, and p is 0 within the margin and 1 outside.
+    Equivalence : p < 0.05 exactly where the 90 % interval lies within the margin. n < 2, and differences that are all
+        equal: no interval and no test.
     """
     numbers = np.asarray(differences, float)
-    n, mean, low, high, *_ = mean_test(numbers)
-    if n < 2:
+    n, mean, low, *_ = mean_test(numbers)
+    if math.isnan(low):
         return Equivalence(n, mean, *[math.nan] * 5)
-    error = float(numbers.std(ddof=1)) / math.sqrt(n)
-    if high - low <= 0:
-        return Equivalence(n, mean, low, high, low, high, float(abs(mean) >= margin))
-    half = t_quantile(0.95, n - 1) * error
-    p = float(special.stdtr(n - 1, (abs(mean) - margin) / error))
-    return Equivalence(n, mean, low, high, mean - half, mean + half, p)
+    return _equivalent(n, mean, float(numbers.std(ddof=1)) / math.sqrt(n), n - 1, margin)
+
+
+def independent_equivalence(first: MeanError, second: MeanError, margin: float) -> Equivalence:
+    """As `equivalence`, of the difference first - second of two independent means, with Welch's degrees of freedom."""
+    n, difference = min(first.n, second.n), first.mean - second.mean
+    both = first.error**2 + second.error**2
+    if n < 2 or not both > 0:
+        return Equivalence(n, difference, *[math.nan] * 5)
+    return _equivalent(n, difference, math.sqrt(both), welch_df(first, second), margin)
+
+
+def _equivalent(n: int, mean: float, error: float, df: float, margin: float) -> Equivalence:
+    """The intervals and the test of a mean with its standard error."""
+    half, narrow = t_quantile(0.975, df) * error, t_quantile(0.95, df) * error
+    p = float(special.stdtr(df, (abs(mean) - margin) / error))
+    return Equivalence(n, mean, mean - half, mean + half, mean - narrow, mean + narrow, p)
+
+
+def welch_df(first: MeanError, second: MeanError) -> float:
+    """The degrees of freedom of the difference of two independent means (Welch 1947)."""
+    both = first.error**2 + second.error**2
+    return both**2 / (first.error**4 / (first.n - 1) + second.error**4 / (second.n - 1))
 
 
 def welch(first: MeanError, second: MeanError) -> Welch:
     """Welch's t-test of the difference first - second of two independent means (Welch 1947).
 
-    NaN with fewer than two values on a side; p is NaN too where neither side spreads and both are equal.
+    NaN with fewer than two values on a side, and where neither side spreads.
     """
     difference, both = first.mean - second.mean, first.error**2 + second.error**2
-    if first.n < 2 or second.n < 2:
+    if first.n < 2 or second.n < 2 or both == 0:
         return Welch(difference, math.nan, math.nan, math.nan)
-    if both == 0:
-        return Welch(difference, difference, difference, 0.0 if difference else math.nan)
-    df = both**2 / (first.error**4 / (first.n - 1) + second.error**4 / (second.n - 1))
+    df = welch_df(first, second)
     half = t_quantile(0.975, df) * math.sqrt(both)
     p = 2 * float(special.stdtr(df, -abs(difference) / math.sqrt(both)))
     return Welch(difference, difference - half, difference + half, p)

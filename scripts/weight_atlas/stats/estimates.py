@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # comparing two results needs no pandas
     import pandas as pd
 
 
+# A spread or a mean of differences below this share of the values themselves is rounding, and counts as 0.
+ROUNDING = 1e-12
+
+
 class Estimate(NamedTuple):
     """A mean of n values with its 95 % interval and the sample standard deviation; NaN where undefined."""
 
@@ -62,7 +66,8 @@ def mean_interval(values: Iterable[float | None]) -> Estimate:
 
     Returns
     -------
-    Estimate : low, high and std are NaN for n < 2, the mean for n = 0.
+    Estimate : low, high and std are NaN for n < 2, the mean for n = 0. Equal values have no interval either: one of no
+        width would say that the mean is known exactly.
     """
     known = [float(value) for value in values if value is not None and not math.isnan(value)]
     n = len(known)
@@ -72,6 +77,8 @@ def mean_interval(values: Iterable[float | None]) -> Estimate:
     if n == 1:
         return Estimate(1, mean, math.nan, math.nan, math.nan)
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (n - 1))
+    if std <= ROUNDING * abs(mean):
+        return Estimate(n, mean, math.nan, math.nan, 0.0)
     half = t_quantile(0.975, n - 1) * std / math.sqrt(n)
     return Estimate(n, mean, mean - half, mean + half, std)
 
@@ -87,12 +94,13 @@ def summarise(frame: "pd.DataFrame", by: Iterable[str], value: str) -> "pd.DataF
 
     Returns
     -------
-    DataFrame : columns *by, n, mean, low, high; groups in the order of their first row.
+    DataFrame : columns *by, n, mean, low, high; groups in the order of their first row. Equal values have no interval.
     """
     groups = frame.groupby(list(by), sort=False)[value]
     found = groups.agg(n="count", mean="mean", std="std").reset_index()
     n = found["n"].where(found["n"] > 1)
-    half = special.stdtrit(n - 1, 0.975) * found["std"] / np.sqrt(n)
+    spread = found["std"].where(found["std"] > ROUNDING * found["mean"].abs())
+    half = special.stdtrit(n - 1, 0.975) * spread / np.sqrt(n)
     found["low"], found["high"] = found["mean"] - half, found["mean"] + half
     return found.drop(columns="std")
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from weight_atlas.stats.differences import ROUNDING
-from weight_atlas.stats.estimates import MeanError, mean_error, t_quantile
+from weight_atlas.stats.differences import welch_df
+from weight_atlas.stats.estimates import ROUNDING, MeanError, mean_error, t_quantile
 from weight_atlas.stats.power import seeds_for_difference, seeds_for_equivalence
 
 LEVEL = 0.025  # of each one-sided test: a verdict is what two-sided 95 % intervals say
@@ -193,5 +193,4 @@ def independent(first: MeanError, second: MeanError) -> Evidence:
     both = first.error**2 + second.error**2
     if n < 2 or not both > 0:
         return Evidence(n, difference, 0.0 if n >= 2 else math.nan, math.nan)
-    df = both**2 / (first.error**4 / (first.n - 1) + second.error**4 / (second.n - 1))
-    return Evidence(n, difference, math.sqrt(both), df)
+    return Evidence(n, difference, math.sqrt(both), welch_df(first, second))

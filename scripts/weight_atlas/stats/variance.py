@@ -33,7 +33,9 @@ class Fit(NamedTuple):
     rank: int
 
 
-def anova(values: ArrayLike, levels: Mapping[str, Sequence[Hashable]]) -> list[Term]:
+def anova(
+    values: ArrayLike, levels: Mapping[str, Sequence[Hashable]], blocks: Sequence[Hashable] | None = None
+) -> list[Term]:
     """The Terms of a fixed-effects factorial: main effects, interactions of two and of three factors, the residual.
 
     Sums of squares are of type II (Langsrud 2003): what a term explains beyond all terms that do not contain it. A
@@ -46,16 +48,19 @@ def anova(values: ArrayLike, levels: Mapping[str, Sequence[Hashable]]) -> list[T
     ----------
     values : [N].
     levels : {factor: its N levels}.
+    blocks : the block (the seed) of each value, whose level is taken off before anything is tested: what all cells of a
+        seed share is neither an effect nor error.
     """
     numbers = np.asarray(values, float)
+    shared = [contrast_columns(blocks)] if blocks is not None and len(set(blocks)) > 1 else []
     codes = {name: contrast_columns(own) for name, own in levels.items()}
     terms = [names for size in range(1, min(len(codes), MOST) + 1) for names in combinations(codes, size)]
     columns = {names: interaction_columns([codes[name] for name in names]) for names in terms}
-    error, rank = least_squares(numbers, columns.values())
+    error, rank = least_squares(numbers, [*shared, *columns.values()])
     df_error = len(numbers) - rank
     table = []
     for names in terms:
-        others = [columns[other] for other in terms if not set(names) <= set(other)]
+        others = [*shared, *(columns[other] for other in terms if not set(names) <= set(other))]
         without, with_it = least_squares(numbers, others), least_squares(numbers, [*others, columns[names]])
         explained = max(without.left - with_it.left, 0.0)
         table.append(_term(":".join(names), with_it.rank - without.rank, explained, error, df_error, len(numbers)))

@@ -84,6 +84,8 @@ def rows(settings: Settings, table: Table, original: Tensors, end: Tensors, imag
     aligned, counts = weight_matching.align(table, original, end)
     same = all(torch.equal(aligned[name], end[name]) for name, _ in table.parameters())
     aligned_line = plain if same else walk(settings, original, aligned, images, plain[0])
+    if barrier(aligned_line).accuracy > barrier(plain).accuracy:  # leaving the network as it is is a symmetry too
+        aligned, aligned_line, counts = end, plain, Counts(0, 0, 0)
     result = Paths([], [])
     for alignment, last, line, moved in (
         ("plain", end, plain, Counts(0, 0, 0)),

@@ -31,18 +31,19 @@ def rows(
 
     cells: as `weight_atlas.cell_table.read` gives them; the others are DataFrames with the columns of the tables of
     their names. n is the number of finished replicates. q is p corrected over all terms of a study (Benjamini and
-    Hochberg 1995).
+    Hochberg 1995). Seeds are blocks: replicates of one seed share random streams.
     """
     values = outcomes(runs, accuracy, metrics)
     table: list[tuple[Any, ...]] = []
     for grid in grids(cells):
         for outcome, by_cell in values.items():
-            pairs = [(value, place) for cell_id, place in grid.cells.items() for value in by_cell.get(cell_id, ())]
-            if any(len({place[factor] for _, place in pairs}) < 2 for factor in grid.factors):
+            runs_ = [(place, *one) for cell_id, place in grid.cells.items() for one in by_cell.get(cell_id, {}).items()]
+            if any(len({place[factor] for place, *_ in runs_}) < 2 for factor in grid.factors):
                 continue
-            levels = {factor: [place[factor] for _, place in pairs] for factor in grid.factors}
-            for term in stats.anova([value for value, _ in pairs], levels):
-                numbers = (term.df, term.sum_sq, term.f, term.p, math.nan, term.eta, term.omega, len(pairs))
+            levels = {factor: [place[factor] for place, *_ in runs_] for factor in grid.factors}
+            _, seeds, values_ = zip(*runs_, strict=True)
+            for term in stats.anova(values_, levels, seeds):
+                numbers = (term.df, term.sum_sq, term.f, term.p, math.nan, term.eta, term.omega, len(runs_))
                 table.append((grid.study, grid.experiment, grid.setting, outcome, term.name, *numbers))
     for study in dict.fromkeys(row[0] for row in table):
         places = [at for at, row in enumerate(table) if row[0] == study]
@@ -51,8 +52,10 @@ def rows(
     return table
 
 
-def outcomes(runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
-    """{outcome: {cell_id: [values of the finished replicates]}}.
+def outcomes(
+    runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame
+) -> dict[str, dict[str, dict[int, float]]]:
+    """{outcome: {cell_id: {seed: value of the finished replicate}}}.
 
     valid_accuracy: on the validation pictures at their own best epoch, from 1; accuracy: on test at that epoch; gap:
     training less test accuracy at the last epoch.
@@ -67,7 +70,10 @@ def outcomes(runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame) 
         "gap": (last["train_accuracy"] - last["test_accuracy"]).set_axis(last.set_index(["cell_id", "seed"]).index),
     }
     return {
-        name: {str(cell_id): group.tolist() for cell_id, group in values.dropna().groupby(level="cell_id", sort=False)}
+        name: {
+            str(cell_id): dict(zip(group.index.get_level_values("seed"), group.tolist(), strict=True))
+            for cell_id, group in values.dropna().groupby(level="cell_id", sort=False)
+        }
         for name, values in columns.items()
     }
 

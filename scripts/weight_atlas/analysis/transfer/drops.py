@@ -21,22 +21,33 @@ def differences(first: Mapping[int, float], second: Mapping[int, float]) -> list
     return [second[seed] - first[seed] for seed in sorted(first.keys() & second.keys())]
 
 
-def parts(curve: Curve, depth: int, curves: Curves, values: Runs) -> dict[str, list[float]]:
-    """{quantity: [differences by seed]} of one depth: Yosinski's decomposition of the loss of accuracy.
+def parts(curve: Curve, depth: int, curves: Curves, values: Runs) -> dict[str, stats.Equivalence]:
+    """{quantity: its test} of one depth: Yosinski's decomposition of the loss of accuracy.
 
     D(n) = base - AnB, the drop; S(n) = BnB - AnB, specificity, what it is lost to another task's features; C(n) = base
     - BnB, co-adaptation, what is lost where layers that were learnt together are parted. D = C + S where all are
     measured on the same seeds. A curve of one task has C, others have D, and S where BnB was trained alike. Layers that
     were drawn and never trained (mode random) are no task's: D alone.
+
+    C compares a network with what it grew from, S two that grow from it in one way, and at n = 0 all begin alike: these
+    are paired by seed. From n = 1 on AnB and the base of B share no stream and no weights, so D is a difference of
+    independent means.
     """
     copied = accuracies(values, curves.transfers[curve][depth].cell_id)
     base = accuracies(values, curves.bases[curve])
     drawn = curve.mode == "random"
-    quantities = {"C" if curve.base == curve.target and not drawn else "D": differences(copied, base)}
+    of_one = curve.base == curve.target and not drawn
+    found = {}
+    if of_one or depth == 0:
+        found["C" if of_one else "D"] = stats.equivalence(differences(copied, base), MARGIN)
+    else:
+        first, second = (stats.mean_error(list(side.values())) for side in (base, copied))
+        found["D"] = stats.independent_equivalence(first, second, MARGIN)
     twin = curves.transfers.get(curve._replace(base=curve.target), {})
-    if "D" in quantities and not drawn and depth in twin:
-        quantities["S"] = differences(copied, accuracies(values, twin[depth].cell_id))
-    return {quantity: by_seed for quantity, by_seed in quantities.items() if by_seed}
+    if not of_one and not drawn and depth in twin:
+        own = accuracies(values, twin[depth].cell_id)
+        found["S"] = stats.equivalence(differences(copied, own), MARGIN)
+    return {quantity: test for quantity, test in found.items() if test.n}
 
 
 def drop_rows(curves: Curves, values: Runs, asked: Mapping[str, int]) -> list[Row]:
@@ -44,9 +55,8 @@ def drop_rows(curves: Curves, values: Runs, asked: Mapping[str, int]) -> list[Ro
     rows: list[Row] = []
     for curve, depths in curves.transfers.items():
         for depth, cell in depths.items():
-            for quantity, by_seed in parts(curve, depth, curves, values).items():
-                numbers = stats.equivalence(by_seed, MARGIN)
-                rows.append((*named(curve), depth, quantity, asked[cell.cell_id], *numbers))
+            for quantity, test in parts(curve, depth, curves, values).items():
+                rows.append((*named(curve), depth, quantity, asked[cell.cell_id], *test))
     return rows
 
 
@@ -107,8 +117,7 @@ def segment_rows(curves: Curves, values: Runs, asked: Mapping[str, int]) -> list
             quantities = parts(curve, depth, curves, values)
             if "D" not in quantities:
                 continue
-            drop = stats.equivalence(quantities["D"], MARGIN)
-            specific = stats.equivalence(quantities["S"], MARGIN) if "S" in quantities else None
+            drop, specific = quantities["D"], quantities.get("S")
             cell_id = depths[depth].cell_id
             document = stats.mean_interval(accuracies(values, cell_id, "document").values()).mean
             verdicts = verdict(drop, specific, before), document_verdict(document)

@@ -52,7 +52,7 @@ def _levels(runs: Mapping[int, Run], bases: Mapping[int, Run], saves: bool) -> l
             for side in (runs, bases)
         )
         saved = saving(begun, epochs) if saves else stats.median_interval([])
-        numbers = (len(seeds), sum(map(math.isfinite, epochs)), *stats.median_interval(epochs, fewest=2), *saved)
+        numbers = (len(seeds), sum(map(math.isfinite, epochs)), *stats.median_interval(epochs), *saved)
         rows.append((level, math.fsum(least) / len(least), numbers))
     return rows
 
@@ -68,5 +68,4 @@ def saving(begun: Sequence[float], epochs: Sequence[float]) -> stats.Median:
     Pairs whose base does not get there either say nothing and are left out.
     """
     saved = [one - other for one, other in zip(begun, epochs, strict=True) if math.isfinite(one)]
-    # Few seeds have an interval too, although it is too narrow.
-    return stats.median_interval(saved, fewest=2)
+    return stats.median_interval(saved)

@@ -144,7 +144,7 @@ def amount(row: Mapping[str, Any], digits: int = 1, unit: str = " points") -> st
         return "no pair of seeds"
     text = f"{points(row['mean'], digits)}{unit}"
     if not np.isfinite(row["low"]):
-        return f"{text} (one seed, no interval)"
+        return f"{text} ({'one seed' if row['n'] == 1 else 'all seeds equal'}, no interval)"
     low, high = (f"{row[name] * 100:.{digits}f}".replace("-", "−") for name in ("low", "high"))
     return f"{text} [{low}, {high}]"
 

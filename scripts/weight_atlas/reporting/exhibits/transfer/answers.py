@@ -122,7 +122,9 @@ def saved(tables: Tables) -> list[str]:
         if level == "base":
             continue
         parts = [place + spared(own) for place, own in placed(found[found["level"] == level])]
-        answers.append(f"To {name}, in epochs: {'; '.join(parts)} (medians, 95 % bootstrap intervals).")
+        answers.append(
+            f"To {name}, in epochs: {'; '.join(parts)} (medians, from six replicates on with 95 % intervals)."
+        )
     return answers
 
 

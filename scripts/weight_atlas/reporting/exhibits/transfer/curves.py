@@ -140,10 +140,10 @@ def _decomposition(tables: Tables, family: Family) -> Exhibit:
     marks.legend(fig, grid.flat, ncols=5, extra=[*marks.entries_of_widths(), *told])
     caption = (
         "The drop D below the target's base against n, and its two parts, C + S = D (Yosinski et al. 2014), in "
-        f"percentage points, paired by seed (n = {whole(own['n'])}). C is lost where layers that were learnt together "
+        f"percentage points (n = {whole(own['n'])}). C is lost where layers that were learnt together "
         "are parted (co-adaptation), S because the copied layers were learnt for another task (specificity). The band "
         "is the margin of equivalence: a drop whose 90 % interval lies in it counts as none. Intervals are Student's "
-        f"t. {PROTOCOL}. {transfers.shortfall(tables)}"
+        f"t, of C and S paired by seed. {PROTOCOL}. {transfers.shortfall(tables)}"
     )
     return transfers.exhibit("decomposition", "What the drop consists of", caption, _deepest(own, kept), own, fig,
                              family.words)  # fmt: skip
@@ -232,8 +232,8 @@ def _similarity(tables: Tables, family: Family, drops: pd.DataFrame) -> Exhibit:
         depth_axis(axes, frame)
     marks.legend(fig, [left, *right])
     beside = (
-        "Tasks differ in difficulty, so the right panel gives each drop below the base of its own target, paired "
-        "by seed; the band is the margin of one point. A lower curve there: more of what was copied is of use."
+        "Tasks differ in difficulty, so the right panel gives each drop below the base of its own target; "
+        "the band is the margin of one point. A lower curve there: more of what was copied is of use."
     )
     caption = (
         "Frozen transfers between other pairs of tasks, against n. "

@@ -73,7 +73,7 @@ def _strip(tables: Tables, family: Family) -> Exhibit:
     caption = (
         f"What the first n layers of {network} are to another task: column n is about the copied layers up to "
         f"that one. Numbers are the mean drop in accuracy, in points, below the target's base (negative: transfer is "
-        f"better), paired by seed, n = {whole(own['n'])} replicates. {RULE}. The rule of "
+        f"better), n = {whole(own['n'])} replicates. {RULE}. The rule of "
         f"{transfers.reported(tables)}: {DOCUMENT}, on the accuracy by its own protocol, which is written beneath. "
         f"{_bends_words(rows)} {transfers.shortfall(tables)}"
     )
@@ -201,7 +201,7 @@ def table(tables: Tables) -> list[Exhibit]:
     whole_ = (found["n"] == found["of"]).all()
     columns = [name for name in made if name != "done" or not whole_]
     caption = (
-        "The numbers behind the verdicts, in percentage points, paired by seed "
+        "The numbers behind the verdicts, in percentage points "
         + (f"(n = {whole(found['n'])})" if whole_ else "(done: finished of requested)")
         + ": the drop D with its 90 % interval and the p-value of equivalence within one point, S ± half its 95 % "
         f"interval. {RULE}. The rule of {transfers.reported(tables)}: {DOCUMENT}."

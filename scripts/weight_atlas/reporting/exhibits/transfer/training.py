@@ -211,7 +211,8 @@ def _epochs(tables: Tables, family: Family) -> Exhibit:
     caption = (
         "Epochs until the test accuracy is first at that of the target's base (the same seed's, at its best "
         f"validation epoch), at a point less, and at the .88 of {transfers.reported(tables)} (in brackets the mean "
-        f"level): medians over n = {whole(curves['n'])} finished replicates with 95 % bootstrap intervals over seeds, "
+        f"level): medians over n = {whole(curves['n'])} finished replicates, from six on with the 95 % "
+        "interval of the sign test, "
         "open at the top where it holds runs that never get there. Points of one n are set side by side. Below the "
         f"dashed line (the base's median) transfer saves epochs; the table has all curves. {censored}"
         f"{transfers.shortfall(tables)}"
@@ -277,7 +278,8 @@ def saved_table(tables: Tables) -> list[Exhibit]:
     caption = (
         f"Epochs until the accuracy of the target's base, until a point less, and until the .88 of "
         f"{transfers.reported(tables)}, and how many fewer than the base takes (saved; medians over pairs of one seed, "
-        "in brackets the 95 % bootstrap interval; negative: transfer takes longer). Where half of the replicates never "
+        "in brackets the 95 % interval of the sign "
+        "test, from six replicates on; negative: transfer takes longer). Where half of the replicates never "
         "get there, how many do is said, and nothing is saved. An end of an interval that no run reaches is open (…)."
     )
     alt = f"Table of the epochs taken and saved by {plural(len(rows), 'transfer')}."
