@@ -1,6 +1,7 @@
 """Evidence from experiments: levels, their differences, trends, effects; one value per seed, paired by seed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ Levels = str | Sequence[str]
 
 
 def values(tables: Tables, name: str, of: str) -> tuple[Experiment, pd.DataFrame]:
-    """An experiment, and its values of an outcome: a row a finished replicate.
+    """An experiment, and its values of an outcome: a row a finished replicate, or a cell that has none.
 
     Returns
     -------
     Experiment
     DataFrame
-        cell_id, seed, a column per axis and family, value.
+        cell_id, seed, a column per axis and family, value; the last is NaN where a cell has no value, since a scope is
+        about all cells that are asked for.
 
     Raises
     ------
@@ -31,8 +33,9 @@ def values(tables: Tables, name: str, of: str) -> tuple[Experiment, pd.DataFrame
         Where the study has no such experiment, or no replicate has a value.
     """
     experiment = tables.experiment(name)
-    frame = outcomes.values(tables, experiment, of).frame
-    return experiment, frame
+    frame = outcomes.values(tables, experiment, of).frame[["cell_id", "seed", "value"]]
+    asked = grid.cells_of(tables, experiment).cells[["cell_id", *grid.columns(experiment)]]
+    return experiment, asked.merge(frame, on="cell_id", how="left")
 
 
 def unit(of: str) -> Unit:
@@ -76,7 +79,8 @@ def difference(
         for other in others or [over.after.get(name[0], over.reference)]:
             first, second = _at(frame, over, *name), _at(frame, over, other)
             words = f"{' and '.join(name) if len(name) < 3 else f'mean of {len(name)} levels'} less {other}"
-            made.append(_difference(tables, f"{_what(of)}{words}", first, second, of))
+            beside = [one.name for one in found.axes if one.name != over.name]
+            made.append(_difference(tables, f"{_what(of)}{words}", first, second, of, beside))
     return made
 
 
@@ -99,11 +103,14 @@ def experiments(tables: Tables, *, experiment: str, against: str, of: str = "acc
     return [_difference(tables, f"{experiment} less {against}", first, second, of)]
 
 
-def _difference(tables: Tables, words: str, first: pd.DataFrame, second: pd.DataFrame, of: str) -> Measured:
-    """The difference of two sides, each averaged by seed, over the seeds that both have."""
-    one, other = (_by_seed(side) for side in (first, second))
-    both = pd.concat([first, second])
-    return measured(words, (one - other).dropna(), unit(of), both["cell_id"], resolution=_step(tables, both, of))
+def _difference(
+    tables: Tables, words: str, first: pd.DataFrame, second: pd.DataFrame, of: str, beside: Sequence[str] = ()
+) -> Measured:
+    """The difference of two sides by seed; with axes `beside`, the mean of those at each of their levels that both
+    sides have, so that what one side lacks tips no balance."""
+    one, other = (side.groupby(["seed", *beside])["value"].mean() for side in (first, second))
+    both, by_seed = pd.concat([first, second]), (one - other).dropna().groupby("seed").mean()
+    return measured(words, by_seed, unit(of), both["cell_id"], resolution=_step(tables, both, of))
 
 
 def _step(tables: Tables, frame: pd.DataFrame, of: str) -> float:
@@ -121,7 +128,8 @@ def _by_seed(frame: pd.DataFrame) -> "pd.Series[float]":
 def trend(
     tables: Tables, *, experiment: str, axis: str = "", of: str = "accuracy", scale: str = "linear"
 ) -> list[Measured]:
-    """How much an outcome changes from an axis' lowest number to its highest, along a straight line fitted by seed.
+    """How much an outcome changes from an axis' lowest number to its highest, along a straight line fitted by seed (and
+    by the levels of other axes, over which it is averaged).
 
     scale: "log" for the logarithm of the numbers.
     """
@@ -129,29 +137,35 @@ def trend(
     over = _numeric(found, axis)
     place: Callable[[float], float] = np.log10 if scale == "log" else float
     places = {level: place(at) for level, at in zip(over.levels, over.numbers, strict=True)}
-    table = frame.assign(place=frame[over.name].map(places)).groupby(["seed", "place"])["value"].mean().unstack()
-    table = table.dropna()
+    rows = frame.dropna(subset="value").assign(place=frame[over.name].map(places))
+    beside = [one.name for one in found.axes if one.name != over.name]
+    table = rows.groupby(["seed", *beside, "place"])["value"].mean().unstack().dropna()
     if table.shape[1] < 3:
         raise NothingToShow(f"{over.name} has fewer than three levels that have finished in one seed.")
     at = table.columns.to_numpy(float)
-    rise = stats.slopes(at, table.to_numpy()) * np.ptp(at)
+    rise = pd.Series(stats.slopes(at, table.to_numpy()) * np.ptp(at), index=table.index).groupby("seed").mean()
     ends = sorted(places, key=places.__getitem__)
     words = f"{_what(of)}{over.name} {ends[-1]} less {ends[0]}, along a fitted line"
     return [measured(words, rise, unit(of), frame["cell_id"], resolution=_step(tables, frame, of))]
 
 
 def best(tables: Tables, *, experiment: str, number: float, axis: str = "", of: str = "accuracy") -> list[Measured]:
-    """How much more the level that sets a number has than each other level with a value."""
+    """How much more the level that sets a number has than each other level with a value.
+
+    Levels without one are no rivals; the numbers name their cells too, so that the scope is about them as well.
+    """
     found, frame = values(tables, experiment, of)
     over = _numeric(found, axis)
     said = [level for level, at in zip(over.levels, over.numbers, strict=True) if np.isclose(at, number, rtol=1e-6)]
-    there = set(frame[over.name])
+    there = set(frame.loc[frame["value"].notna(), over.name])
     if not said or said[0] not in there:
         raise NothingToShow(f"no replicate with {over.name} {number:g} has finished and learnt.")
     rest = [level for level in over.levels if level in there and level != said[0]]
     if not rest:
         raise NothingToShow(f"no other {over.name} has a replicate that finished and learnt.")
-    return difference(tables, experiment=experiment, level=said[0], against=rest, axis=over.name, of=of)
+    made = difference(tables, experiment=experiment, level=said[0], against=rest, axis=over.name, of=of)
+    gone = frozenset(frame.loc[~frame[over.name].isin(there), "cell_id"])
+    return [replace(one, cells=one.cells | gone) for one in made]
 
 
 def effect(tables: Tables, *, experiment: str, axis: str, of: str = "accuracy") -> list[Measured]:
@@ -166,7 +180,7 @@ def effect(tables: Tables, *, experiment: str, axis: str, of: str = "accuracy") 
     sizes = pd.DataFrame(
         [
             stats.main_spreads(rows["value"], {name: rows[name].tolist() for name in axes})
-            for _, rows in frame.groupby("seed")
+            for _, rows in frame.dropna(subset="value").groupby("seed")
             if len(rows) == whole
         ],
         columns=axes,
@@ -187,7 +201,7 @@ def corner(
     found, frame = values(tables, experiment, of)
     first, second = frame[axis].isin(_list(levels)), frame[other].isin(_list(larger))
     here = f"{axis} {' or '.join(_list(levels))} with {other} {' or '.join(_list(larger))}"
-    if not (first & second).any():
+    if not (first & second & frame["value"].notna()).any():
         raise NothingToShow(f"no replicate with {here} has finished and learnt.")
     rest = {
         f"the same with other {other}": frame[first & ~second],
@@ -233,7 +247,7 @@ def _numeric(experiment: Experiment, name: str) -> Axis:
 def _at(frame: pd.DataFrame, axis: Axis, *levels: str) -> pd.DataFrame:
     """The rows of some levels; NothingToShow for the first that has none."""
     for level in levels:
-        if not (frame[axis.name] == level).any():
+        if not (frame.loc[frame["value"].notna(), axis.name] == level).any():
             raise NothingToShow(f"no replicate with {axis.name} {level} has finished and learnt.")
     return frame[frame[axis.name].isin(levels)]
 

@@ -89,7 +89,8 @@ def judge(claims: Sequence[spec.Claim], evidence: Mapping[str, Evidence], tables
     """
     judged = []
     for claim in claims:
-        functions = [evidence[_name(statement)] for statement in (*claim.all, *claim.artefact)]
+        names = [_name(statement) for statement in (*claim.all, *claim.artefact)]
+        functions = [evidence[name] for name in names if name in evidence]
         with recorded(*dict.fromkeys(functions)) as source:
             ruling = Ruling(Verdict.UNTESTED, "Its test failed; the chapter's list of failures says why.")
             with spared(tables.faults, f"the test of claim {claim.id}"):
@@ -118,7 +119,7 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
             seen, text = Verdict.ARTEFACT, f"{text} {told([one for one in explained if one not in kept])}"
     lean, seeds = ("", None) if seen != Verdict.UNDECIDED else (leaning(kept), needed(kept))
     verdict = seen
-    if scope.outside and not (seen == Verdict.ARTEFACT and all(one.judge == "exact" for one in claim.artefact)):
+    if scope.outside and not (seen == Verdict.ARTEFACT and any(one.judge == "exact" for one in claim.artefact)):
         verdict, text = Verdict.TOY, f"{text} Outside its scope: {scope.outside}."
     half, double = ("", "") if seen == Verdict.ARTEFACT else margins(kept)
     numbers = [one.number.json for one in kept]
@@ -149,12 +150,17 @@ def margins(found: Sequence[Found]) -> tuple[str, str]:
 
 
 def unlearnt(tables: Tables, found: Sequence[Found]) -> str:
-    """A sentence on replicates of the compared cells that finished and never learnt; empty for none."""
+    """Sentences on replicates of the compared cells that never learnt, and that diverged; empty for none."""
     runs = tables.table("runs")
     own = runs[runs["cell_id"].isin({cell for one in found for cell in one.number.cells})]
-    never = int(own["learnt"].eq(False).fillna(False).sum())
-    return (
-        f" {plural(never, 'replicate')} never learnt and {'is' if never == 1 else 'are'} not counted." if never else ""
+    counts = {
+        "never learnt": int(own["learnt"].eq(False).fillna(False).sum()),
+        "diverged": int(own["status"].eq(Status.DIVERGED).sum()),
+    }
+    return "".join(
+        f" {plural(count, 'replicate')} {what} and {'is' if count == 1 else 'are'} not counted."
+        for what, count in counts.items()
+        if count
     )
 
 
@@ -164,6 +170,9 @@ def _name(statement: spec.Statement) -> str:
 
 
 def _found(statements: Sequence[spec.Statement], evidence: Mapping[str, Evidence], tables: Tables) -> list[Found]:
+    for name in map(_name, statements):
+        if name not in evidence:
+            raise ValueError(f"no evidence is called {name!r}; allowed: {', '.join(sorted(evidence))}")
     return [
         Found(number, statement)
         for statement in statements

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.measured import CORRELATION, PERCENT, RATIO, Measured, exact, measured
 from weight_atlas.reporting.exhibits.features import filters
@@ -117,39 +116,30 @@ def identical(tables: Tables, *, variant: str) -> list[Measured]:
 
 
 def correlation(tables: Tables, *, outcome: str, architectures: list[str], first: str, second: str) -> list[Measured]:
-    """How much more the features of networks correlate with one optimizer than with another, paired by seed.
+    """How much more the features of networks correlate with one optimizer than with another, by seed and by the levels
+    of other axes that both have, over which it is averaged.
 
-    outcome : mean_correlation or mean_absolute, of tests.csv. first, second : types of optimizers.
+    outcome : mean_correlation or mean_absolute, of features.csv. first, second : types of optimizers.
     """
-    tests = tables.tests()
-    kinds = {cell.optimizer: tables.settings[cell.cell_id].training.optimizer.type for cell in _rows(tables.cells)}
-    families, cells = tables.architectures(), tables.cells
+    rows: pd.DataFrame = tables.done("features")
+    rules = {cell: tables.settings[cell].training.optimizer.type for cell in tables.cells["cell_id"]}
+    beside = [axis for axis in tables.axes if axis not in ("dataset", "network", "optimizer")]
+    rows = rows[rows["of"] == "activations"].merge(tables.cells[["cell_id", *beside]], on="cell_id")
+    rows = rows.assign(rule=rows["cell_id"].map(rules), family=rows["network"].map(tables.architectures()))
     words = {"mean_absolute": "mean |r|", "mean_correlation": "mean r"}[outcome]
     made = []
-    for row in _rows(tests[(tests["factor"] == "optimizer") & (tests["outcome"] == outcome)]):
-        pair = kinds.get(row.level_a), kinds.get(row.level_b)
-        if set(pair) != {first, second} or families.get(row.network) not in architectures:
-            continue
-        sign = 1 if pair[1] == first else -1
-        own = cells[(cells["dataset"] == row.dataset) & (cells["network"] == row.network)]
-        own = own[own["optimizer"].isin([row.level_a, row.level_b])]
-        half = (row.high - row.low) / 2
-        error = half / stats.t_quantile(0.975, row.n - 1) if row.n > 1 else np.nan
-        group = f"{row.network} on {row.dataset}"
-        evidence = stats.Evidence(int(row.n), sign * row.difference, error, row.n - 1)
-        made.append(
-            Measured(
-                f"{words} of {group}, {first} less {second}", evidence, CORRELATION, frozenset(own["cell_id"]), group
+    for (dataset, network), own in rows[rows["family"].isin(architectures)].groupby(["dataset", "network"], sort=False):
+        sides = [own[own["rule"] == rule] for rule in (first, second)]
+        if all(map(len, sides)):
+            one, other = (side.groupby(["seed", *beside])[outcome].mean() for side in sides)
+            group, both = f"{network} on {dataset}", pd.concat(sides)
+            by_seed = (one - other).dropna().groupby("seed").mean()
+            made.append(
+                measured(f"{words} of {group}, {first} less {second}", by_seed, CORRELATION, both["cell_id"], group)
             )
-        )
     if not made:
         raise NothingToShow(f"no network was trained with {first} and with {second}.")
     return made
-
-
-def _rows(frame: pd.DataFrame) -> Any:
-    """The rows of a frame as named tuples."""
-    return frame.itertuples()
 
 
 EVIDENCE: Mapping[str, Any] = {
