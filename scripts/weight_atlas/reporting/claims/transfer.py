@@ -34,7 +34,8 @@ def _frozen(tables: Tables, kin: str) -> Iterator[Curve]:
     if kin in ("similar", "different"):
         found = found[crossed & np.array([alike(tables, row) == kin for row in found.itertuples()])]
     else:
-        found = transfers.main(found[crossed == (kin == "other")])
+        found = transfers.main(found)  # of both kinds: a target is a main one where it has both
+        found = found[(found["base"] != found["target"]) == (kin == "other")]
     if found.empty:
         raise NothingToShow(f"no frozen transfer of {kin} tasks has finished.")
     yield from transfers.each(found)
