@@ -1,6 +1,7 @@
 """What a claim must come out as, computed afresh by scipy from the values that a test has made up."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,18 +36,33 @@ def p_values(values, asked, step=0.0):
     return (1.0, 1.0) if for_it <= LEVEL and against <= LEVEL else (for_it, against)
 
 
-def p_above(values, bound, step=0.0):
-    """p of the one-sided test of a mean (or a difference of two) that is not above a bound."""
+class Known(NamedTuple):
+    """A mean of n values with its standard error and degrees of freedom."""
+
+    n: int
+    mean: float
+    error: float
+    df: float
+
+
+def known(values, step=0.0):
+    """Of values by replicate (each the difference of two that are rounded to a step), or of the difference of two
+    independent samples."""
+    if isinstance(values, Known):
+        return values
     if isinstance(values, tuple):
-        first, second = values
-        return stats.ttest_ind(np.asarray(first) - bound, second, equal_var=False, alternative="greater").pvalue
-    n, mean, error = summary(values, step)
-    return stats.t(n - 1).sf((mean - bound) / error)
+        first, second = map(np.asarray, values)
+        test = stats.ttest_ind(first, second + 1, equal_var=False)  # 1 more, since a difference of 0 has no ratio
+        difference = first.mean() - second.mean()
+        return Known(min(len(first), len(second)), difference, (difference - 1) / test.statistic, test.df)
+    n = len(values)
+    return Known(n, np.mean(values), np.hypot(stats.sem(values), step / np.sqrt(6 * n)), n - 1)
 
 
-def summary(values, step=0.0):
-    """(n, mean, standard error) of values by replicate, of which each is the difference of two roundings to a step."""
-    return len(values), np.mean(values), np.hypot(stats.sem(values), step / np.sqrt(6 * len(values)))
+def p_above(values, bound, step=0.0):
+    """p of the one-sided test of a mean that is not above a bound."""
+    _, mean, error, df = known(values, step)
+    return stats.t(df).sf((mean - bound) / error)
 
 
 def decision(tests):
@@ -57,20 +73,16 @@ def decision(tests):
 
 
 def interval(values, step=0.0):
-    """(n, mean, low, high) of values by replicate, or of the difference of two independent samples."""
-    if isinstance(values, tuple):
-        first, second = map(np.asarray, values)
-        low, high = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-        return min(len(first), len(second)), first.mean() - second.mean(), low, high
-    n, mean, error = summary(values, step)
-    return n, mean, *stats.t(n - 1, mean, error).interval(0.95)
+    """(n, mean, low, high)."""
+    n, mean, error, df = known(values, step)
+    return n, mean, *stats.t(df, mean, error).interval(0.95)
 
 
 def check(item, claim, values, verdict, step=0.0):
     """That what claims.json says of a claim has these means, intervals and this verdict.
 
     values: of each statement of the claim a list: of each of its numbers the values by replicate (of a ratio their
-    logarithms), or two independent samples. step: of a discrete score.
+    logarithms), two independent samples, or `Known`. step: of a discrete score.
     """
     flat = [(asked, own) for asked, numbers in zip(claim.all, values, strict=True) for own in numbers]
     assert len(item["numbers"]) == len(flat)
