@@ -82,8 +82,7 @@ def distance(
     optimizer, against : types of optimizers. architectures, beside : of the networks.
     """
     rows: pd.DataFrame = last(movement.steps(tables, "start"), "to_epoch")
-    rules = {cell: tables.settings[cell].training.optimizer.type for cell in tables.cells["cell_id"]}
-    rows = rows.assign(rule=rows["cell_id"].map(rules), family=rows["network"].map(tables.architectures()))
+    rows = rows.assign(rule=rows["cell_id"].map(_rules(tables)), family=rows["network"].map(tables.architectures()))
     made = []
     for (dataset, network), own in rows[rows["family"].isin(architectures)].groupby(["dataset", "network"], sort=False):
         one, group = own[own["rule"] == optimizer], f"{network} on {dataset}"
@@ -96,6 +95,12 @@ def distance(
     if not made:
         raise NothingToShow(f"no two networks to compare were trained with {optimizer}.")
     return made
+
+
+def _rules(tables: Tables) -> dict[str, str]:
+    """cell_id -> the type of its optimizer, of cells that were trained."""
+    settings = {cell: tables.settings[cell] for cell in tables.cells["cell_id"]}
+    return {cell: one.training.optimizer.type for cell, one in settings.items() if not one.is_given}
 
 
 def _ratio(words: str, one: pd.DataFrame, other: pd.DataFrame, group: str) -> Measured:
@@ -122,10 +127,10 @@ def correlation(tables: Tables, *, outcome: str, architectures: list[str], first
     outcome : mean_correlation or mean_absolute, of features.csv. first, second : types of optimizers.
     """
     rows: pd.DataFrame = tables.done("features")
-    rules = {cell: tables.settings[cell].training.optimizer.type for cell in tables.cells["cell_id"]}
     beside = [axis for axis in tables.axes if axis not in ("dataset", "network", "optimizer")]
-    rows = rows[rows["of"] == "activations"].merge(tables.cells[["cell_id", *beside]], on="cell_id")
-    rows = rows.assign(rule=rows["cell_id"].map(rules), family=rows["network"].map(tables.architectures()))
+    labels = tables.cells[["cell_id", *(axis for axis in beside if axis not in rows)]]
+    rows = rows[rows["of"] == "activations"].merge(labels, on="cell_id")
+    rows = rows.assign(rule=rows["cell_id"].map(_rules(tables)), family=rows["network"].map(tables.architectures()))
     words = {"mean_absolute": "mean |r|", "mean_correlation": "mean r"}[outcome]
     made = []
     for (dataset, network), own in rows[rows["family"].isin(architectures)].groupby(["dataset", "network"], sort=False):
