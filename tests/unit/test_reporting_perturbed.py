@@ -433,7 +433,7 @@ def test_barriers_and_paths(folder, exhibits):
         own = rows[(rows["cell_id"] == row["cell_id"]) & (rows["alignment"] == row["alignment"])]
         np.testing.assert_allclose(row["mean"], own["accuracy_barrier"].mean())
         np.testing.assert_allclose(row["loss_barrier"], own["loss_barrier"].mean())
-    assert "of flip from 80.0 to 64.0" in exhibits["barriers"].caption
+    assert "flip from 80.0 to 64.0" in exhibits["barriers"].caption
     line = raw(folder, "paths")
     own = exhibits["paths"].data
     assert own["t"].nunique() == 13
@@ -447,7 +447,7 @@ def test_likeness_and_matrices(folder, exhibits):
     data = exhibits["perturbed-pairs"].data
     assert len(data) == 4 * 9 * 3 - 2  # neither a repeated control nor a single layer
     assert data.loc[data["perturbation"] == "flip", "cka"].unique().tolist() == [0.75]
-    assert "both get wrong: none (same order) 53 %" in exhibits["perturbed-pairs"].caption
+    assert "both get wrong: in lenet5 none (same order) 53 %" in exhibits["perturbed-pairs"].caption
     maps = exhibits["perturbed-features-lenet5"].data
     assert maps.groupby("perturbation", sort=False)["matrix"].apply(list).to_dict() == {
         "flip": ["original", "end", "between"],

@@ -9,7 +9,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import by_network, shares
+from weight_atlas.reporting.grammar.words import shares
 
 # The modes in which a perturbed model is looked at, the last of them after training again: words, marker, colour.
 MODES = {
@@ -75,12 +75,8 @@ def _seen(data: pd.DataFrame) -> str:
     """A sentence on the lowest and highest mean accuracy by perturbation, right after and after training again."""
 
     def accuracies(rows: pd.DataFrame) -> str:
-        found = []
-        for words, own in rows.groupby("words", sort=False):
-            right, end = (own.loc[own["mode"] == mode, "mean"] for mode in ("eval", "trained"))
-            if len(right) and len(end):
-                found.append(f"with {words} {shares(right)} right after and {shares(end)} after training again")
-        return ", ".join(found)
+        right, end = (shares(rows.loc[rows["mode"] == mode, "mean"]) for mode in ("eval", "trained"))
+        return f"{right} right after and {end} after training again" if right and end else ""
 
-    told = by_network(data[data["what"] != SAME], accuracies)
+    told = families.told(data[data["what"] != SAME], accuracies)
     return f"Accuracy: {told}." if told else "No perturbed cell has both accuracies."

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.dots import tally, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.words import by_network, slug
 from weight_atlas.settings import Settings, Start
 from weight_atlas.stats import summarise
 
@@ -235,6 +235,16 @@ def exhibit(name: str, title: str, caption: str, alt: str, data: pd.DataFrame, f
     spare = [column for column in INNER if column in data] + ["size"] * int(data["size"].isna().all())
     numbers = data.drop(columns=spare).reset_index(drop=True)
     return Exhibit(slug(name, tab), title, caption, alt, numbers, fig, tab=tab)
+
+
+def told(data: pd.DataFrame, text: Callable[[pd.DataFrame], str]) -> str:
+    """ "in lenet5 flip 44.2, add (+1e−6) 1.90; in ..": what `text` says of the rows of each perturbation, if any."""
+
+    def perturbations(own: pd.DataFrame) -> str:
+        found = [(words, text(rows)) for words, rows in own.groupby("words", sort=False)]
+        return ", ".join(f"{words} {said}" for words, said in found if said)
+
+    return by_network(data, perturbations)
 
 
 class Blocks:

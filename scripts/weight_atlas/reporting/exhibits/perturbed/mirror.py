@@ -121,8 +121,8 @@ def triples(tables: Tables) -> list[Exhibit]:
         + families.shortfall(tables, rows)
     )
     table = pd.DataFrame(lines)
-    alt = f"Table of {plural(len(table), 'triple')} of norms, {sum(table['of'] != 'here')} of them the document's."
-    return [Exhibit("triples", "The document's triples, and ours", caption, alt, table)]
+    alt = f"Table of {plural(len(table), 'triple')} of norms, {sum(table['of'] != 'here')} of them reported."
+    return [Exhibit("triples", "Reported norms, and ours", caption, alt, table)]
 
 
 def reported(one: Mapping[str, Any]) -> dict[str, str]:

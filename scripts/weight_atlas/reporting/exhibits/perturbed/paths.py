@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +16,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import by_network, plural
+from weight_atlas.reporting.grammar.words import fixed, plural
 
 # alignment -> (words, dash, marker, how far from the middle of a row)
 ALIGNMENTS = {"plain": ("plain", "-", "o", -0.16), "aligned": ("symmetries removed", "--", "s", 0.16)}
@@ -78,26 +79,19 @@ def _barriers(tables: Tables, part: Part) -> Exhibit:
         f"connected: one basin. {_reduced(part.data)}{families.shortfall(tables, part.rows)}"
     )
     plain = part.data[part.data["alignment"] == "plain"]
-    alt = f"Dot plot. Mean plain barrier in points: {by_network(plain, _means)}."
+    told = families.told(plain, lambda rows: fixed(100 * rows["mean"].mean(), 1))
+    alt = f"Dot plot. Mean plain barrier in points: {told}."
     return families.exhibit("barriers", "Barriers", caption, alt, part.data, blocks.figure, part.tab)
-
-
-def _means(data: pd.DataFrame) -> str:
-    """ "flip 60.3, add (+1e−6) 0.1": means by perturbation, in points."""
-    by = data.groupby("words", sort=False)["mean"].mean()
-    return ", ".join(f"{words} {100 * value:.1f}" for words, value in by.items())
 
 
 def _reduced(data: pd.DataFrame) -> str:
     """A sentence on what removing symmetries does to the barriers of perturbed cells."""
 
-    def change(own: pd.DataFrame) -> str:
-        wide = own.pivot_table(index="words", columns="alignment", values="mean", sort=False)
-        both = wide.reindex(columns=list(ALIGNMENTS)).dropna().to_dict("index")
-        return ", ".join(f"of {words} from {100 * row['plain']:.1f} to {100 * row['aligned']:.1f}"
-                         for words, row in both.items())  # fmt: skip
+    def change(rows: pd.DataFrame) -> str:
+        ends = [100 * rows.loc[rows["alignment"] == name, "mean"].mean() for name in ALIGNMENTS]
+        return "" if np.isnan(ends).any() else f"from {fixed(ends[0], 1)} to {fixed(ends[1], 1)}"
 
-    told = by_network(data[~data["what"].isin(CONTROLS)], change)
+    told = families.told(data[~data["what"].isin(CONTROLS)], change)
     return f"Removing symmetries changes the mean barrier in points: {told}. " if told else ""
 
 
@@ -122,11 +116,6 @@ def paths(tables: Tables) -> list[Exhibit]:
 
 def _paths(tables: Tables, data: pd.DataFrame, rows: pd.DataFrame, tab: str) -> Exhibit:
     """The exhibit of one data set; rows: those of `families.family` that are shown, finished or not."""
-
-    def lowest(own: pd.DataFrame) -> str:
-        by = own.groupby("words", sort=False)["mean"].min()
-        return ", ".join(f"{words} {style.percent(value)}" for words, value in by.items())
-
     worst = data[(data["quantity"] == "accuracy") & (data["alignment"] == "plain")]
     caption = (
         "Accuracy and loss on test images along the straight line from the original (θ₁) to the model that was "
@@ -136,7 +125,8 @@ def _paths(tables: Tables, data: pd.DataFrame, rows: pd.DataFrame, tab: str) -> 
         "accuracy is a barrier: the two ends lie in different basins. BatchNorm, where a network has it, gets new "
         f"running statistics at every point. {families.shortfall(tables, rows)}"
     )
-    alt = f"Line charts. Lowest mean accuracy on the plain line: {by_network(worst, lowest)}."
+    lowest = families.told(worst, lambda rows: style.percent(rows["mean"].min()))
+    alt = f"Line charts. Lowest mean accuracy on the plain line: {lowest}."
     return families.exhibit("paths", "On the line between original and end", caption, alt, data,
                             _lines(tables, data), tab)  # fmt: skip
 

@@ -40,13 +40,8 @@ def _exhibit(tables: Tables, part: Part, every: pd.DataFrame) -> Exhibit:
         f"{_beside_control(every[every['cell_id'].isin(part.rows['cell_id'])])} {_repeats(every)} "
         f"{families.shortfall(tables, part.rows)}"
     )
-    alt = f"Dot plot. Mean distance to the original: {by_network(part.data, _distances)}."
+    alt = f"Dot plot. Mean distance to the original: {families.told(part.data, lambda rows: span(rows['mean']))}."
     return families.exhibit("returns", "Back to the same model?", caption, alt, part.data, blocks.figure, part.tab)
-
-
-def _distances(data: pd.DataFrame) -> str:
-    """ "flip 44.2 to 121, add (+1e−6) 1.90": means by perturbation."""
-    return ", ".join(f"{words} {span(own)}" for words, own in data.groupby("words", sort=False)["mean"])
 
 
 def _journey(blocks: Blocks, row: Any) -> None:

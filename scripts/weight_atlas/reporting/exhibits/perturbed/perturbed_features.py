@@ -55,8 +55,8 @@ def likeness(tables: Tables) -> list[Exhibit]:
         "Jensen-Shannon divergence of the predicted probabilities, in bits (0: the same). "
         f"{_wrong(found)} {families.shortfall(tables, rows)}"
     )
-    means = found.groupby("words", sort=False)[["cka", "correlation"]].mean()
-    text = "; ".join(f"{words} {' and '.join(map(fixed, row))}" for words, row in means.iterrows())
+    defined = found.dropna(subset=["cka", "correlation"])
+    text = families.told(defined, lambda own: f"{fixed(own['cka'].mean())} and {fixed(own['correlation'].mean())}")
     alt = f"Strip plots. Mean CKA with the original, and mean r in place: {text}."
     data = found[[name for name in (*families.FRONT, "seed", *MEASURES, *ERRORS) if name in found]]
     title = "The same features after a perturbation?"
@@ -87,12 +87,13 @@ def _wrong(found: pd.DataFrame) -> str:
     """A sentence on the errors that model and original share, by perturbation."""
     if not set(ERRORS) <= set(found):
         return ""
-    parts = []
-    for words, own in found[(found["what"] != REPEATED) & ~found["rung"]].groupby("words", sort=False):
+
+    def shared(own: pd.DataFrame) -> str:
         either = (own["errors_a"] + own["errors_b"] - own["both_wrong"]).sum()
-        if either > 0:
-            parts.append(f"{words} {style.percent(own['both_wrong'].sum() / either, 0)}")
-    return f"Of the images that either gets wrong, both get wrong: {', '.join(parts)}." if parts else ""
+        return style.percent(own["both_wrong"].sum() / either, 0) if either > 0 else ""
+
+    told = families.told(found[(found["what"] != REPEATED) & ~found["rung"]], shared)
+    return f"Of the images that either gets wrong, both get wrong: {told}." if told else ""
 
 
 # ------------------------------------------------------------------------------------------- correlations

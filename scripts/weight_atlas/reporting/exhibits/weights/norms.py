@@ -81,8 +81,8 @@ def norms_document(tables: Tables) -> list[Exhibit]:
         "norms. At the right, the norm after training of the cells here with that architecture and those images "
         "(lowest and highest mean)."
     )
-    alt = f"Table of {plural(len(rows), 'triple')} of norms that the document reports."
-    return [Exhibit("norms-document", "The document's norms", caption, alt, pd.DataFrame(rows))]
+    alt = f"Table of {plural(len(rows), 'triple')} of norms that the {tables.document['source']} report."
+    return [Exhibit("norms-document", "Reported norms", caption, alt, pd.DataFrame(rows))]
 
 
 def _is_of(tables: Tables, cell_id: str, triple: Mapping[str, Any]) -> bool:
