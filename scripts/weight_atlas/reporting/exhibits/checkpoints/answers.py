@@ -1,7 +1,6 @@
 """The answers on two starts at checkpoints: how they end, how they change, and whether they become alike."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.exhibits.checkpoints.correlations import MATCHINGS, place
+from weight_atlas.reporting.exhibits.design.grid import amount
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural, signed
@@ -58,7 +58,7 @@ def starts(tables: Tables) -> list[str]:
             texts.append(
                 f"On {item['dataset']}, {item['network']} from trained weights ({item['preload_name']}) ends with a "
                 f"test accuracy of {style.percent(item['preload'])}, from scratch ({item['custom_name']}) with "
-                f"{style.percent(item['custom'])}: a difference of {points(item)} over "
+                f"{style.percent(item['custom'])}: a difference of {amount(item)} over "
                 f"{plural(int(item['n']), 'seed')}, which is {verdict(item)}."
             )
     words = []
@@ -330,11 +330,3 @@ def turned(tables: Tables) -> list[str]:
         for (model, part), item in own.items()
         if part == "taken over" and (model, "drawn") in own
     ]
-
-
-def points(row: Mapping[Any, Any]) -> str:
-    """ "+5.2 points [1.0, 9.4]" of a row of shares with mean, low and high."""
-    text = f"{row['mean'] * 100:+.1f} points"
-    if np.isfinite(row["low"]):
-        text += f" [{row['low'] * 100:.1f}, {row['high'] * 100:.1f}]"
-    return text.replace("-", "−")

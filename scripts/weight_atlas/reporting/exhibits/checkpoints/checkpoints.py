@@ -70,11 +70,6 @@ def shown(tables: Tables, name: str) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def names(tables: Tables) -> list[str]:
-    """The names of the checkpoints, in the order of the first cell that has each."""
-    return list(dict.fromkeys(points(tables)["checkpoint"]))
-
-
 def families(tables: Tables) -> Iterator[Family]:
     """The families of the study's cells with checkpoints."""
     own = tables.cells[tables.cells["cell_id"].isin(points(tables)["cell_id"])]

@@ -173,10 +173,10 @@ def _handles(shown: Augmented) -> list[Line2D]:
     """The legend's entries for what levels are compared with."""
     words = {REFERENCE: f"less {shown.axis.reference}", CONTROL: f"less {' or '.join(_controls(shown))}"}
     kinds = [REFERENCE, CONTROL] if shown.controls else [REFERENCE]
-    lines = [Line2D([], [], color=COLOURS[kind], linewidth=1.4, label=words[kind]) for kind in kinds]
+    lines = [marks.entry(words[kind], color=COLOURS[kind], linewidth=1.4) for kind in kinds]
     faces = {f"q < {grid.LEVEL}": style.INK, f"q ≥ {grid.LEVEL}, or no test": "white"}
     look: dict[str, Any] = {"marker": "o", "linestyle": "", "color": style.INK, "markersize": 5}
-    return [*lines, *(Line2D([], [], markerfacecolor=face, label=text, **look) for text, face in faces.items())]
+    return [*lines, *(marks.entry(text, markerfacecolor=face, **look) for text, face in faces.items())]
 
 
 def _controls(shown: Augmented) -> list[str]:

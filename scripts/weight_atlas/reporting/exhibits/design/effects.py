@@ -6,16 +6,13 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.grid import label, prefix
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import Tables, joined
 from weight_atlas.reporting.grammar.words import chance, enumerated, plural, q_words, slug
 from weight_atlas.shapes import Experiment
@@ -121,14 +118,7 @@ def _effects(tables: Tables, experiment: Experiment, family: str, tested: pd.Dat
         _bars(axes, names, {row["term"]: row for row in records(tested[tested["outcome"] == outcome])})
         axes.set_title(OUTCOMES[outcome], fontsize=10)
     panels[0].set_yticks(range(len(names)), map(word, names))
-    colour = style.PALETTE[0]
-    mark: dict[str, Any] = {"marker": "|", "color": style.INK, "markersize": 9, "markeredgewidth": 1.5}
-    handles = [
-        Patch(facecolor=colour, edgecolor=colour, label=f"partial ω², q < {grid.LEVEL}"),
-        Patch(facecolor="white", edgecolor=colour, label=f"partial ω², q ≥ {grid.LEVEL}"),
-        Line2D([], [], linestyle="", label="partial η²", **mark),
-    ]
-    fig.legend(handles=handles, ncols=3, **ABOVE)
+    marks.legend(fig, panels)
     title = f"What {enumerated([axis.name for axis in experiment.axes])} explain"
     seen = " ".join(told(tables, experiment, family))
     few = "" if len(names) == len(every) else f"The {len(names)} largest of {len(every)} terms; the table has all. "
@@ -152,9 +142,10 @@ def _bars(axes: Axes, names: Sequence[str], rows: Mapping[str, grid.Row]) -> Non
             axes.text(0.02, at, "no test", va="center", fontsize=9, color=style.QUIET)
             continue
         row = rows[name]
-        face = colour if row["q"] < grid.LEVEL else "white"
-        axes.barh(at, max(row["omega"], 0), height=0.62, color=face, edgecolor=colour, linewidth=1.1)
-        axes.plot(row["eta"], at, "|", color=style.INK, markersize=9, markeredgewidth=1.5)
+        clear = row["q"] < grid.LEVEL
+        axes.barh(at, max(row["omega"], 0), height=0.62, color=colour if clear else "white", edgecolor=colour,
+                  linewidth=1.1, label=f"partial ω², q {'<' if clear else '≥'} {grid.LEVEL}")  # fmt: skip
+        axes.plot(row["eta"], at, "|", color=style.INK, markersize=9, markeredgewidth=1.5, label="partial η²")
         axes.text(1.03, at, q_words(row["q"]).replace("= ", ""), va="center", fontsize=9, color=style.QUIET)
     axes.set_xlim(0, 1.0)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

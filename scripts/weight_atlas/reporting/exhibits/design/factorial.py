@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from weight_atlas import stats
@@ -20,10 +19,9 @@ from weight_atlas.reporting.exhibits.design.effects import records
 from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, of_asked, shortfall
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.marks import ABOVE
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, slug
 from weight_atlas.shapes import Experiment
@@ -267,13 +265,7 @@ def _distribution(study: Factorial, family: Family) -> Exhibit:
         axes.set_xlabel(factor)
     for axes in panels[:1] if beside else panels:
         axes.set_ylabel(outcome.label)
-    handles = [
-        Line2D([], [], marker=".", linestyle="", color=style.PALETTE[0], label="a run"),
-        Patch(facecolor=BOX, label="inter-quartile range"),
-        Line2D([], [], color=style.INK, linewidth=1.6, label="median"),
-        Line2D([], [], marker="D", linestyle="", color=style.PALETTE[1], label="mean"),
-    ]
-    fig.legend(handles=handles, ncols=4, **ABOVE)
+    marks.legend(fig, panels, ncols=4)
     data = pd.DataFrame(made)
     best = records(data.loc[data.groupby("factor", sort=False)["mean"].idxmax()])
     words = [f"{row['factor']} {row['level']} ({_mean(outcome, row['mean'])})" for row in best]
@@ -299,12 +291,12 @@ def _level(axes: Axes, at: int, values: "pd.Series[float]", scale: float) -> dic
     """Draw the runs of one level; returns its numbers."""
     low, middle, high = stats.quantiles(values, (0.25, 0.5, 0.75))
     spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.zeros(1)
-    axes.add_patch(
-        Rectangle((at - 0.34, low * scale), 0.68, (high - low) * scale, facecolor=BOX, linewidth=0, zorder=1)
-    )
-    axes.plot(at + spread, values * scale, ".", color=style.PALETTE[0], markersize=4.5, alpha=0.75, zorder=3)
-    axes.hlines(middle * scale, at - 0.34, at + 0.34, color=style.INK, linewidth=1.6, zorder=4)
-    axes.plot(at, values.mean() * scale, "D", color=style.PALETTE[1], markersize=6, zorder=5)
+    axes.plot(at + spread, values * scale, ".", color=style.PALETTE[0], markersize=4.5, alpha=0.75, zorder=3,
+              label="a run")  # fmt: skip
+    axes.add_patch(Rectangle((at - 0.34, low * scale), 0.68, (high - low) * scale, facecolor=BOX, linewidth=0, zorder=1,
+                             label="inter-quartile range"))  # fmt: skip
+    axes.hlines(middle * scale, at - 0.34, at + 0.34, color=style.INK, linewidth=1.6, zorder=4, label="median")
+    axes.plot(at, values.mean() * scale, "D", color=style.PALETTE[1], markersize=6, zorder=5, label="mean")
     return {"n": len(values), "mean": values.mean(), "q25": low, "median": middle, "q75": high}
 
 

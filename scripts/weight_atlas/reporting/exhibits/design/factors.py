@@ -6,7 +6,6 @@ from typing import NamedTuple, TypedDict
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.effects import MOST, records
@@ -62,7 +61,7 @@ def factors(tables: Tables) -> list[Exhibit]:
         _panel(axes, OUTCOMES[outcome], shown[shown["outcome"] == outcome], place)
     panels[0].set_yticks(list(ticks), list(ticks.values()))
     marks.heads(panels[0], set(ticks) - set(place.values()))
-    interval = Line2D([], [], linewidth=1.4, color=style.PALETTE[0], label="95 % interval")
+    interval = marks.entry("95 % interval", linewidth=1.4, color=style.PALETTE[0])
     marks.legend(fig, panels, extra=[interval])
     few = (
         f"The {len(place)} clearest of {len(every)} comparisons; the table has all. " if len(place) < len(every) else ""

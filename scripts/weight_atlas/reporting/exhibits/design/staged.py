@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
@@ -233,8 +232,8 @@ def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") 
                       zorder=4)  # fmt: skip
     axes.set_yticks(range(len(cells)), [cell.name for cell in cells])
     axes.set_xlabel("test accuracy (%)")
-    line = Line2D([], [], linestyle="", marker="|", color="black", markersize=11, markeredgewidth=2.2,
-                  label="in the document (one run)")  # fmt: skip
+    line = marks.entry("in the document (one run)", linestyle="", marker="|", color="black", markersize=11,
+                       markeredgewidth=2.2)  # fmt: skip
     marks.legend(fig, [axes], ncols=2, extra=[line] if given else [])
     data = pd.DataFrame(made)
     few = f"The first {MOST} of {len(every)} cells; the table has all." if len(every) > MOST else ""
