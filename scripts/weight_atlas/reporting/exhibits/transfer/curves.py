@@ -1,5 +1,7 @@
 """Exhibits over n, the number of layers that are copied: accuracy, its decomposition, similar tasks, outputs."""
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from matplotlib.axes import Axes
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, MARGIN, MODES, Family
-from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import points, whole
@@ -32,18 +34,14 @@ def _accuracy(tables: Tables, family: Family) -> Exhibit:
     goals, shown = transfers.targets(family.rows), data[data["mode"] != BASE]
     several = {"frozen"} < set(shown["mode"])
     kinds = {"copied and frozen": ["frozen"], "all kinds": [*MODES]} if several else {"": [*MODES]}
-    fig = style.figure(3.1 * len(goals) + 0.5)
-    grid = fig.subplots(len(goals), len(kinds), squeeze=False)
-    for across, target in zip(grid, goals, strict=True):
+    fig, grid = panels.grid(_toward(goals, "test accuracy (%)"), list(kinds), 3.1, 0.5)
+    for axes, (target, modes) in zip(grid.flat, product(goals, kinds.values()), strict=True):
         part = data[data["target"] == target]
-        for axes, (words, modes) in zip(across, kinds.items(), strict=True):
-            for row, own in transfers.each(part[part["mode"].isin(modes)]):
-                line(axes, own, row.mode, transfers.colour(row), transfers.name(row))
-            for row in part[part["mode"] == BASE].to_dict("records"):
-                marks.level(axes, row, "base, from scratch", 100)
-            depth_axis(axes, part[part["mode"].isin(modes)])
-            axes.set_title(", ".join(filter(None, [f"to {target}" * (len(goals) > 1), words])))
-        across[0].set_ylabel("test accuracy (%)")
+        for row, own in transfers.each(part[part["mode"].isin(modes)]):
+            line(axes, own, row.mode, transfers.colour(row), transfers.name(row))
+        for row in part[part["mode"] == BASE].to_dict("records"):
+            marks.level(axes, row, "base, from scratch", 100)
+        depth_axis(axes, part[part["mode"].isin(modes)])
     marks.legend(fig, grid[:, ::-1].flat, ncols=6)
     caption = (
         f"Test accuracy against n, the number of weight layers, from the input, that are copied. {_modes(shown)} "
@@ -54,6 +52,11 @@ def _accuracy(tables: Tables, family: Family) -> Exhibit:
     data = data.assign(depth=data["depth"].where(data["mode"] != BASE).astype("Int64"))
     return transfers.exhibit("transfer-accuracy", "Accuracy by copied layers", caption, f"Line chart. {ends(shown)}",
                              data, fig, family.words)  # fmt: skip
+
+
+def _toward(goals: Sequence[str], label: str) -> list[str]:
+    """What lies on the vertical axis of each target's panels, with the target where there are several."""
+    return [f"to {target}\n{label}" if len(goals) > 1 else label for target in goals]
 
 
 def means(frame: pd.DataFrame) -> pd.DataFrame:
@@ -128,13 +131,10 @@ def _decomposition(tables: Tables, family: Family) -> Exhibit:
     own = family.rows
     kept = [part for part in PARTS if part in set(own["quantity"])]
     goals = transfers.targets(own)
-    fig = style.figure(2.5 * len(goals) + 0.9)
-    grid = fig.subplots(len(goals), len(kept), squeeze=False, sharey="row")
-    for across, target in zip(grid, goals, strict=True):
-        for axes, part in zip(across, kept, strict=True):
-            _part(axes, own[(own["target"] == target) & (own["quantity"] == part)], PARTS[part][1])
-            axes.set_title((f"to {target}: " if len(goals) > 1 else "") + PARTS[part][0], fontsize=9.5)
-        across[0].set_ylabel("points of accuracy")
+    titles = [PARTS[part][0] for part in kept]
+    fig, grid = panels.grid(_toward(goals, "points of accuracy"), titles, 2.5, 0.9, sharey="row")
+    for axes, (target, part) in zip(grid.flat, product(goals, kept), strict=True):
+        _part(axes, own[(own["target"] == target) & (own["quantity"] == part)], PARTS[part][1])
     modes = [mode for mode in MODES if mode in set(own["mode"])]
     told = [marks.entry(mode, **transfers.look(mode, style.QUIET)) for mode in modes] if len(modes) > 1 else []
     marks.legend(fig, grid.flat, ncols=5, extra=[*marks.entries_of_widths(), *told])

@@ -9,7 +9,7 @@ import pandas as pd
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Family
-from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, points, whole
@@ -38,15 +38,15 @@ def _diagnosis(tables: Tables, family: Family, tests: int) -> Exhibit:
     for row, part in transfers.each(own):
         curve = f"{transfers.name(row)}, n = {row.depth}"
         rows += [(curve, change) for change in ["", *sorted(set(part["change"]))]]
-    fig = style.figure(0.27 * (len(rows) + 1) + 1.1)
-    grid = fig.subplots(1, len(kept), squeeze=False, sharey=True)[0]
+    titles = [QUANTITIES[quantity] for quantity in kept]
+    fig, [grid] = panels.grid([""], titles, 0.27 * (len(rows) + 1), 1.1, sharey=True)
     for axes, quantity in zip(grid, kept, strict=True):
         axes.axvline(0, **marks.ZERO)
         for row in transfers.rows(own[own["quantity"] == quantity]):
             at = rows.index((f"{transfers.name(row)}, n = {row.depth}", row.change))
             estimate = {"n": row.n, "mean": row.difference, "low": row.low, "high": row.high, "q": row.q}
             marks.forest(axes, estimate, at, 100, style.PALETTE[0])
-        axes.set(title=QUANTITIES[quantity], xlabel="change in points of accuracy")
+        axes.set_xlabel("change in points of accuracy")
     marks.shade(grid, len(rows))
     grid[0].set_yticks(range(len(rows)), [change or curve for curve, change in rows])
     marks.heads(grid[0], [at for at, (_, change) in enumerate(rows) if not change])

@@ -16,7 +16,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.curves import DEPTH, depth_axis
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Family
-from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural, whole
@@ -85,19 +85,19 @@ def _by_depth(data: pd.DataFrame) -> Figure:
     """Two panels, train and valid, of the mean accuracy against epoch, a colour for each depth."""
     depths = sorted(set(data.loc[data["depth"] >= 0, "depth"]))
     colours = matplotlib.colormaps[style.SEQUENTIAL](np.linspace(0, 0.93, len(depths)))
-    fig = style.figure(3.4)
-    grid = fig.subplots(1, 2, sharey=True)
-    for axes, (split, words) in zip(grid, SPLITS.items(), strict=True):
+    titles = [f"on the {words} images" for words in SPLITS.values()]
+    fig, [grid] = panels.grid(["accuracy (%)"], titles, 3.4, 0, sharey=True)
+    for axes, split in zip(grid, SPLITS, strict=True):
         own = data[data["split"] == split]
         for depth, colour in zip(depths, colours, strict=True):
             part = own[(own["depth"] == depth) & (own["mode"] != BASE)]
             marks.band(axes, part, "epoch", scale=100, shade=False, color=colour, linewidth=1.3)
         base = own[own["mode"] == BASE]
         marks.band(axes, base, "epoch", scale=100, shade=False, zorder=4, **marks.REFERENCE)
-        _epochs_axis(axes, f"on the {words} images")
+        _epochs_axis(axes)
     late = data[(data["epoch"] >= max(1, 0.1 * data["epoch"].max())) & (data["mode"] != BASE)]["mean"] * 100
     room = 0.06 * max(late.max() - late.min(), 1)
-    grid[0].set(ylabel="accuracy (%)", ylim=(late.min() - room, min(late.max() + room, 101)))  # without the first tenth
+    grid[0].set_ylim(late.min() - room, min(late.max() + room, 101))  # without the first tenth
     edges = np.arange(len(depths) + 1) - 0.5
     scale = matplotlib.cm.ScalarMappable(BoundaryNorm(edges, len(depths)), ListedColormap(colours))
     bar = fig.colorbar(scale, ax=grid, pad=0.01, aspect=24, ticks=range(len(depths)), label=DEPTH)
@@ -107,8 +107,8 @@ def _by_depth(data: pd.DataFrame) -> Figure:
     return fig
 
 
-def _epochs_axis(axes: Axes, title: str) -> None:
-    axes.set(title=title, xlabel="epoch")
+def _epochs_axis(axes: Axes) -> None:
+    axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -139,20 +139,19 @@ def _base_target(tables: Tables, family: Family, one: Any) -> Exhibit:
     others = own[(own["base"] == one.base) & (own["target"] == one.target) & (own["mode"] != BASE)]
     data = by_epoch(pd.concat([others, _bases(own, one.target)]))
     single, base, name = data[data["depth"] == 1], data[data["mode"] == BASE], transfers.name(one)
-    fig = style.figure(3.2)
-    left, right = fig.subplots(1, 2, sharey=True)
-    for axes, part, title in ((left, base, f"base {one.target}, from scratch"), (right, single, f"{name}, n = 1")):
+    titles = [f"base {one.target}, from scratch", f"{name}, n = 1"]
+    fig, [[left, right]] = panels.grid(["accuracy (%)"], titles, 3.2, 0, sharey=True)
+    for axes, part in ((left, base), (right, single)):
         for split, colour, dash in zip(SPLITS, style.PALETTE, ("--", "-"), strict=False):
             curve = part[part["split"] == split]
             marks.band(axes, curve, "epoch", scale=100, color=colour, linestyle=dash, label=split)
-        _epochs_axis(axes, title)
+        _epochs_axis(axes)
     rest = data[(data["depth"] > 1) & (data["split"] == "valid")]
     for _, curve in rest.groupby("depth"):
         marks.band(right, curve, "epoch", scale=100, shade=False, color=OTHERS, linewidth=0.8, zorder=1,
                    label="valid, other n")  # fmt: skip
     for axes in (left, right):
         axes.axhline(level * 100, color=style.QUIET, linewidth=0.9, linestyle=":", label=f"the document's {level:.2f}")
-    left.set_ylabel("accuracy (%)")
     marks.legend(fig, [right], ncols=4)
     crossed = " ".join(
         [_crossing(base, level, f"the base of {one.target}"), _crossing(single, level, f"{name} at n = 1")]
@@ -191,15 +190,12 @@ def _epochs(tables: Tables, family: Family) -> Exhibit:
     own = family.rows
     curves = own[own["mode"] != BASE]
     kept = [level for level in LEVELS if level in set(own["level"])]
-    fig = style.figure(3.3)
-    grid = fig.subplots(1, len(kept), squeeze=False, sharey=True)[0]
+    accuracies = {level: sorted(set(own.loc[own["level"] == level, "accuracy"].round(3))) for level in kept}
+    titles = [f"to {LEVELS[level][1]} ({' and '.join(f'{at:.3g}' for at in accuracies[level])})" for level in kept]
+    fig, [grid] = panels.grid(["epochs"], titles, 3.3, 0, sharey=True)
     top = 1.12 * float(np.nanmax(own[["median", "high"]].to_numpy(float), initial=1))
     for axes, level in zip(grid, kept, strict=True):
-        part = own[own["level"] == level]
-        _medians(axes, part, top)
-        accuracies = sorted({round(value, 3) for value in part["accuracy"]})
-        axes.set_title(f"to {LEVELS[level][1]} ({' and '.join(f'{value:.3g}' for value in accuracies)})")
-    grid[0].set_ylabel("epochs")
+        _medians(axes, own[own["level"] == level], top)
     late = curves[curves["reached"] < curves["n"]]
     missed = [marks.entry("not reached by half of the runs", marker="x", linestyle="")] if len(late) else []
     marks.legend(fig, grid, ncols=4, extra=missed)
@@ -224,7 +220,7 @@ def _medians(axes: Axes, data: pd.DataFrame, top: float) -> None:
     """Medians with intervals against n; a cross at the top where half of the runs never get there."""
     curves = list(transfers.each(data[data["mode"] != BASE]))
     for place, (row, own) in enumerate(curves):
-        own = own.assign(at=own["depth"] + 0.26 * (place - (len(curves) - 1) / 2))
+        own = own.assign(at=own["depth"] + min(0.26, 0.7 / len(curves)) * (place - (len(curves) - 1) / 2))
         look = transfers.look(row.mode, transfers.colour(row)) | {"linestyle": ""}
         there, never = own[own["median"].notna()], own[own["median"].isna()]
         high = there["high"].where(there["high"].notna() | there["low"].isna(), top)
