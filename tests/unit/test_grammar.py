@@ -47,6 +47,41 @@ def test_points_are_cut_at_their_bounds():
     np.testing.assert_allclose([segment[:, 1] for segment in bars.get_segments()], [[40, 60], [0, 40]])
 
 
+def test_a_band_is_drawn_in_order_and_cut_at_its_bounds():
+    panel = axes()
+    marks.band(panel, INTERVALS[::-1], "at", scale=100, bounds=(0, 0.5), color="red")
+    (line,), (shaded,) = panel.lines, panel.collections
+    np.testing.assert_allclose(line.get_xydata(), [[1, 50], [2, 10]])
+    corners = {tuple(corner) for corner in shaded.get_paths()[0].vertices.round(9)}
+    assert corners == {(1, 40), (1, 50), (2, 0), (2, 40)}
+
+
+def test_a_level_has_an_interval_only_where_there_is_one():
+    panel = axes()
+    marks.level(panel, {"mean": 0.5, "low": 0.4, "high": 0.7}, "level", scale=10)
+    marks.level(panel, {"mean": 0.2, "low": math.nan, "high": math.nan}, "alone", scale=10)
+    assert [list(line.get_ydata()) for line in panel.lines] == [[5, 5], [2, 2]]
+    [band] = panel.patches
+    assert (band.get_y(), band.get_height()) == pytest.approx((4, 3))
+
+
+def test_a_mark_of_two_widths_has_the_narrow_interval_in_the_thick_line():
+    panel = axes()
+    marks.widths(panel, [3, 4], INTERVALS.assign(low90=[0.45, -0.1], high90=[0.55, 0.3]), color="red", marker="o")
+    drawn = {bars.get_linewidth()[0]: [list(one[:, 1]) for one in bars.get_segments()] for bars in panel.collections}
+    assert drawn == {marks.WIDTHS["low"]: [[0.4, 0.6], [-0.2, 0.4]], marks.WIDTHS["low90"]: [[0.45, 0.55], [-0.1, 0.3]]}
+    assert marks.WIDTHS["low90"] > marks.WIDTHS["low"]
+    assert list(panel.lines[0].get_xdata()) == [3, 4]
+    assert [one.get_label() for one in marks.entries_of_widths()] == ["90 % interval", "95 % interval"]
+
+
+def test_headings_among_rows_are_bold():
+    panel = axes()
+    panel.set_yticks(range(3), ["heading", "one", "two"])
+    marks.heads(panel, [0])
+    assert [text.get_fontweight() for text in panel.get_yticklabels()] == ["bold", "normal", "normal"]
+
+
 def test_rows_are_named_once_and_shaded_by_block():
     strips = [("lenet5", ["a", "b"])]
     names = {"lenet5": ["first", "second", "third", "fourth"]}

@@ -12,7 +12,7 @@ from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Fami
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, points, whole
+from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, points, sentence, whole
 from weight_atlas.stats import summarise
 
 QUANTITIES = {"accuracy": "accuracy at n", "step": "accuracy at n less that at n − 1"}
@@ -125,11 +125,12 @@ def beside_document(tables: Tables) -> list[str]:
     """The first number of the document and ours, in a sentence."""
     [exhibit] = document_numbers(tables)
     row = exhibit.data.iloc[0]
-    whose = transfers.reported(tables)
     return [
-        f"{whose[:1].upper()}{whose[1:]} reports {row['document']} as {row['what']}; here, with "
-        f"{enumerated(tables.values('network'))}, it is {row['here']} (best validation epoch), and "
-        f"{row['by its protocol']} by the document's protocol."
+        sentence(
+            f"{transfers.reported(tables)} reports {row['document']} as {row['what']}; here, with "
+            f"{enumerated(tables.values('network'))}, it is {row['here']} (best validation epoch), and "
+            f"{row['by its protocol']} by the document's protocol"
+        )
     ]
 
 
