@@ -45,7 +45,7 @@ PLAN = commands.plan_or_exit(
     snakemake_internals.config_files(workflow) or [os.path.relpath(BASE / "config/config.yaml")],
     snakemake_internals.config_settings(workflow),
     IS_MAIN,
-    absent=IS_MAIN and snakemake_internals.asks_only_for("plan"),
+    absent=IS_MAIN and snakemake_internals.asks_only_for("plan", "power"),
 )
 AGAIN = {}
 if IS_MAIN:
@@ -63,7 +63,9 @@ if IS_MAIN:
 
 JOBS = jobs.Jobs(PLAN, SCRIPTS)
 REMOVING = PLAN.config.prune == "remove"
-READING = {"plan", "status"} | (set() if REMOVING else {"prune"})  # targets that look on: they run beside a run
+READING = {"plan", "power", "status"} | (
+    set() if REMOVING else {"prune"}
+)  # targets that look on: they run beside a run
 # What results are made from: the config without what it says to do this once.
 LASTING = {key: value for key, value in config.items() if key not in spec.PASSING}
 

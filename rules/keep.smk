@@ -17,6 +17,22 @@ rule plan:
         "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
 
 
+rule power:
+    input:
+        script=JOBS.script("power.py"),
+    log:
+        f"<logs>/power/{PLAN.config.name}.log",
+    localrule: True
+    conda:
+        "../envs/atlas.yaml"
+    params:
+        config=json.dumps(config),
+    message:
+        "how many replicates would show what"
+    shell:
+        "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
+
+
 rule smoke:
     input:
         script=JOBS.script("plan.py"),

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
+from statsmodels.stats.power import TTestPower
 
 from weight_atlas import stats
 from weight_atlas.stats.bootstrap import FEWEST, medians
@@ -154,6 +155,18 @@ def test_the_interval_of_a_median_covers_it():
     draws = np.random.default_rng(4).exponential(size=(3000, 8))
     covered = [found.low <= math.log(2) <= found.high for found in map(stats.median_interval, draws)]
     assert np.mean(covered) >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 3000)
+
+
+@pytest.mark.parametrize("n", [2, 3, 6, 10])
+def test_a_difference_that_is_seen_in_four_of_five(n):
+    size = stats.detectable_difference(0.02, n)
+    assert stats.difference_power(size, 0.02, n) == pytest.approx(0.8)
+    values = np.random.default_rng(n).normal(size, 0.02, (20000, n))
+    p = scipy.stats.ttest_1samp(values, 0, axis=1).pvalue
+    assert np.mean(p < 0.05) == pytest.approx(0.8, abs=0.01)
+    if n > 2:  # statsmodels has no power of two values
+        assert stats.difference_power(0.02, 0.02, n) == pytest.approx(TTestPower().power(1, n, 0.05), rel=1e-6)
+    assert math.isnan(stats.detectable_difference(0.02, 1))
 
 
 # ------------------------------------------------------------------------------------------------------- breakpoints

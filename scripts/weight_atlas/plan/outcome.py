@@ -49,7 +49,12 @@ def known(plan: Plan, jobs: list[CellBlock]) -> list[CellBlock]:
 def wall_seconds(plan: Plan, jobs: list[CellBlock], cores: int | None = None) -> float:
     """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores."""
     needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
-    return shared([(need.seconds, need.threads) for need in needs], cores or os.cpu_count() or 1)
+    return shared([(need.seconds, need.threads) for need in needs], cores or all_cores())
+
+
+def all_cores() -> int:
+    """The cores of this machine."""
+    return os.cpu_count() or 1
 
 
 def shared(jobs: list[tuple[float, int]], cores: int) -> float:

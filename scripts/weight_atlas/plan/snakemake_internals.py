@@ -25,12 +25,13 @@ def targets(workflow: Workflow) -> set[str]:
     return set(workflow.dag_settings.targets)
 
 
-def asks_only_for(target: str) -> bool:
-    """Whether a user names this target and no other, while rules are read, when `targets` are not known yet."""
-    if target not in sys.argv[1:]:
+def asks_only_for(*known: str) -> bool:
+    """Whether a user names targets, these alone, while rules are read, when `targets` are not known yet."""
+    if not set(known) & set(sys.argv[1:]):
         return False
     parser: Any = importlib.import_module("snakemake.cli").get_argument_parser()  # which has no types
-    return set(parser.parse_args(sys.argv[1:]).targets) == {target}
+    named = set(parser.parse_args(sys.argv[1:]).targets)
+    return bool(named) and named <= set(known)
 
 
 def config_files(workflow: Workflow) -> list[str]:

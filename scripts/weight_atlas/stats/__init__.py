@@ -40,6 +40,7 @@ from weight_atlas.stats.estimates import (
 )
 from weight_atlas.stats.judging import LEVEL, Decision, Evidence, Statement, decide, evidence, independent
 from weight_atlas.stats.power import (
+    detectable_difference,
     difference_power,
     equivalence_power,
     seeds_for_difference,
@@ -78,6 +79,7 @@ __all__ = [
     "breakpoints",
     "crossed_means",
     "decide",
+    "detectable_difference",
     "difference_power",
     "equivalence",
     "equivalence_power",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy import integrate, special
+from scipy import integrate, optimize, special
 from scipy.stats import chi
 
 from weight_atlas.stats.estimates import t_quantile
@@ -15,12 +15,30 @@ MOST = 2**20  # replicates: a larger number is no answer
 
 
 def difference_power(difference: float, std: float, n: int, level: float = LEVEL) -> float:
-    """The power of the two-sided t-test of a mean difference whose standard deviation is `std`, with n replicates."""
-    from statsmodels.stats.power import TTestPower
+    """The power of the two-sided t-test of a mean difference whose standard deviation is `std`, with n replicates.
 
+    The test rejects where |mean| > t s / sqrt(n); given s the mean is normal, so that the power is one integral over
+    the distribution of s. (The noncentral t distribution of scipy has no number where the effect is large.)
+    """
     if n < 2 or std <= 0:
         return math.nan
-    return float(TTestPower().power(abs(difference) / std, n, level, alternative="two-sided"))
+    t, shift, df = t_quantile(1 - level / 2, n - 1), abs(difference) / std * math.sqrt(n), n - 1
+
+    def share(x: float) -> float:
+        beyond = t * x / math.sqrt(df)
+        return float((special.ndtr(shift - beyond) + special.ndtr(-shift - beyond)) * chi.pdf(x, df))
+
+    low, high = float(chi.ppf(1e-12, df)), float(chi.ppf(1 - 1e-12, df))
+    middle = min(max(shift * math.sqrt(df) / t, low), high)  # where the share falls from 1 to 0
+    found = sum(integrate.quad(share, one, other, limit=200)[0] for one, other in ((low, middle), (middle, high)))
+    return float(np.clip(found, 0.0, 1.0))
+
+
+def detectable_difference(std: float, n: int, power: float = POWER, level: float = LEVEL) -> float:
+    """The smallest mean difference that the two-sided t-test finds with this power; NaN for fewer than 2 replicates."""
+    if n < 2 or std <= 0:
+        return math.nan if n < 2 else 0.0
+    return float(optimize.brentq(lambda size: difference_power(size, 1.0, n, level) - power, 1e-6, 1e3)) * std
 
 
 def equivalence_power(margin: float, std: float, n: int, difference: float = 0.0, level: float = LEVEL) -> float:
