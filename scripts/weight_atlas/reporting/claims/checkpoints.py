@@ -197,8 +197,16 @@ def _last(tables: Tables) -> pd.DataFrame:
 
 
 def _of_pairs(tables: Tables, found: pd.DataFrame) -> Iterator[tuple[Pair, Any]]:
-    """(its pair of models, row as a named tuple) of the rows of likeness.csv that compare a pair."""
+    """(its pair of models, row as a named tuple) of the rows of likeness.csv that compare a pair.
+
+    NothingToShow where a replicate of a pair never learnt: the table averages over all.
+    """
     known = {pair.cells: pair for pair in _pairs(tables)}
+    runs = tables.table("runs")
+    never = set(runs.loc[runs["learnt"].eq(False).fillna(False), "cell_id"])
+    for both, own in known.items():
+        if both & never:
+            raise NothingToShow(f"a replicate of {own.name} never learnt, and likeness.csv averages over all.")
     row: Any
     for row in found.itertuples():
         pair = known.get(frozenset({row.cell_a, row.cell_b}))
