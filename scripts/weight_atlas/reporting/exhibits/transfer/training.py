@@ -100,10 +100,8 @@ def _by_depth(data: pd.DataFrame) -> Figure:
     grid[0].set_ylim(late.min() - room, min(late.max() + room, 101))  # without the first tenth
     edges = np.arange(len(depths) + 1) - 0.5
     scale = matplotlib.cm.ScalarMappable(BoundaryNorm(edges, len(depths)), ListedColormap(colours))
-    bar = fig.colorbar(scale, ax=grid, pad=0.01, aspect=24, ticks=range(len(depths)), label=DEPTH)
-    bar.ax.set_yticklabels([str(depth) for depth in depths])
-    bar.ax.grid(False)
-    bar.outline.set_visible(False)
+    bar = style.colourbar(fig, scale, grid, DEPTH, pad=0.01, aspect=24)
+    bar.set_ticks(range(len(depths)), labels=[str(depth) for depth in depths])
     return fig
 
 
