@@ -138,12 +138,3 @@ def test_heatmaps_side_by_side_have_rows_and_columns_in_common():
     assert [line.get_xdata()[0] for line in first.lines if len(set(line.get_xdata())) == 1] == [1.5]
     assert np.ma.getmaskarray(second.images[0].get_array()).sum() == 3
     assert [text.get_text() for text in fig.legends[0].get_texts()] == ["no value"]
-
-
-def test_a_large_matrix_is_drawn_as_block_means():
-    matrix = np.ones((10, 10))
-    matrix[0, 9] = math.nan
-    small = heatmaps.shrink(matrix, largest=4)
-    assert small.shape == (4, 4)
-    assert np.isnan(small).sum() == 1 and np.isnan(small[0, 3])
-    assert heatmaps.shrink(matrix, largest=10) is matrix

@@ -1,6 +1,7 @@
 """Heatmaps: of matrices, side by side with common rows, and by layer with a panel for each network and data set."""
 
-from collections.abc import Hashable, Iterable, Sequence
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,16 +46,47 @@ class Column(NamedTuple):
 def heatmap(
     axes: Axes, values: npt.ArrayLike, norm: Normalize, rows: Sequence[str], columns: Sequence[str]
 ) -> AxesImage:
-    """As `style.heatmap`, in two colours on a scale that has negative values and in a sequence of them on others."""
-    signed = norm.vmin is not None and norm.vmin < 0
-    return style.heatmap(axes, values, norm, style.DIVERGING if signed else style.SEQUENTIAL, rows, columns)
+    """Values as colours: two of them on a scale that is symmetric about 0, a sequence of them on others.
+
+    Parameters
+    ----------
+    axes : Axes
+        Its background is hatched and shows through where a value is undefined.
+    values : array [rows, columns]
+        NaN where undefined.
+    norm : Normalize
+    rows, columns : sequence of str
+        Their labels.
+    """
+    axes.patch.set(**style.UNDEFINED)
+    masked = np.ma.masked_invalid(np.asarray(values, dtype=float))
+    symmetric = bool(norm.vmin) and norm.vmin == -(norm.vmax or 0)
+    cmap = style.DIVERGING if symmetric else style.SEQUENTIAL
+    image = axes.imshow(masked, norm=norm, cmap=cmap, aspect="auto", interpolation="none")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), columns, rotation=90)
+    return image
+
+
+def annotate(axes: Axes, image: AxesImage, text: Callable[[float], str]) -> None:
+    """Write text(value) into every defined cell of a heatmap, dark on light colours and light on dark ones."""
+    values: Any = image.get_array()
+    for (row, column), value in np.ndenumerate(values.filled(np.nan)):
+        if math.isfinite(value):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+            axes.text(
+                column, row, text(value), ha="center", va="center", fontsize=9, color="white" if dark else style.INK
+            )
 
 
 def undefined(fig: Figure, label: str = "no value") -> list[Patch]:
     """The entry of the legend for hatched cells, where a heatmap of the figure has any."""
     shown: list[Any] = [image.get_array() for axes in fig.axes for image in axes.images]
     hatched = any(np.ma.getmaskarray(values).any() for values in shown)
-    return [style.undefined_patch(label)] if hatched else []
+    return [Patch(label=label, **style.UNDEFINED)] if hatched else []
 
 
 def bar(fig: Figure, grid: Iterable[Axes], label: str) -> Colorbar:
@@ -162,7 +194,7 @@ def by_layer(tables: Tables, data: pd.DataFrame, norm: Normalize, label: str) ->
             part = part.reindex(index=layers[network], columns=cells[network])
             image = heatmap(axes, part, norm, layers[network], texts[network])
             if len(cells[network]) * across <= ANNOTATED:
-                style.annotate(axes, image, lambda value: style.number(value, 2))
+                annotate(axes, image, lambda value: style.number(value, 2))
             axes.tick_params(labelleft=dataset == names[0], labelbottom=shown)
     bar(fig, grid.values(), label)
     marks.legend(fig, (), extra=undefined(fig))

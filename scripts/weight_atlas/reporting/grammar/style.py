@@ -1,7 +1,6 @@
-"""How every figure looks: fonts, colours, sizes, the mark for what is undefined, and numbers as text."""
+"""How every figure looks: fonts, colours, sizes, scales, and numbers as text."""
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib
@@ -12,9 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from weight_atlas.reporting.grammar import lettering
@@ -95,38 +92,6 @@ def colours(count: int) -> list[str]:
     if count <= len(PALETTE):
         return list(PALETTE[:count])
     return [matplotlib.colors.to_hex(matplotlib.colormaps[SEQUENTIAL](i / (count - 1) * 0.95)) for i in range(count)]
-
-
-def undefined_patch(label: str) -> Patch:
-    """The legend's entry for hatched cells."""
-    return Patch(label=label, **UNDEFINED)
-
-
-def heatmap(
-    axes: Axes, values: npt.ArrayLike, norm: Normalize, cmap: str, rows: Sequence[str], columns: Sequence[str]
-) -> AxesImage:
-    """Draw `values` (2-D array, NaN where undefined) with one row and column a label; returns the AxesImage.
-
-    The axes' background is hatched: it shows through where a value is undefined.
-    """
-    axes.patch.set(**UNDEFINED)
-    masked = np.ma.masked_invalid(np.asarray(values, dtype=float))
-    image = axes.imshow(masked, norm=norm, cmap=cmap, aspect="auto", interpolation="none")
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    axes.set_yticks(range(len(rows)), rows)
-    axes.set_xticks(range(len(columns)), columns, rotation=90)
-    return image
-
-
-def annotate(axes: Axes, image: AxesImage, text: Callable[[float], str]) -> None:
-    """Write text(value) into every defined cell of a heatmap, dark on light colours and light on dark ones."""
-    values: Any = image.get_array()
-    for (row, column), value in np.ndenumerate(values.filled(np.nan)):
-        if math.isfinite(value):
-            red, green, blue, _ = image.cmap(image.norm(value))
-            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
-            axes.text(column, row, text(value), ha="center", va="center", fontsize=9, color="white" if dark else INK)
 
 
 def magnitudes(values: npt.ArrayLike) -> npt.NDArray[np.float64]:

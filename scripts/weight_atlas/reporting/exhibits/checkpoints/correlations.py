@@ -109,7 +109,7 @@ def _heatmap(own: pd.DataFrame) -> Figure:
     )
     axes = fig.axes[0]
     if len(columns) <= heatmaps.ANNOTATED:
-        style.annotate(axes, axes.images[0], signed)
+        heatmaps.annotate(axes, axes.images[0], signed)
     down, across = list(rows), [column.key for column in columns]
     row: Any
     for row in own[own["clear"]].itertuples():

@@ -22,6 +22,7 @@ from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, of_asked, shortf
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.heatmaps import heatmap
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, slug
 from weight_atlas.shapes import Experiment
@@ -184,7 +185,7 @@ def _map(axes: Axes, study: Factorial, cells: pd.DataFrame, scale: Normalize, ac
     down, right = list(study.factors.values())[:2]
     one, other = list(study.factors)[:2]
     means = cells.set_index([one, other])["mean"].unstack().reindex(index=down, columns=right)
-    image = style.heatmap(axes, means * study.outcome.scale, scale, style.SEQUENTIAL, down, right)
+    image = heatmap(axes, means * study.outcome.scale, scale, down, right)
     axes.tick_params(axis="x", rotation=0)
     _ticks(axes, right, style.WIDTH / across)
     for cell in records(cells) if written else []:

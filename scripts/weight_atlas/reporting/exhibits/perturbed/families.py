@@ -222,12 +222,9 @@ def split(tables: Tables, rows: pd.DataFrame, data: pd.DataFrame) -> list[Part]:
     """What each figure shows: one shows all, or where there are many rows, one each network."""
     lines = rows.drop_duplicates(["network", "name", "words"])
     networks = [name for name in tables.values("network") if name in set(rows["network"])]
-    if len(networks) == 1 or len(lines) + lines["branch"].nunique() <= TALL:
-        return [Part("", rows, data[data["cell_id"].isin(rows["cell_id"])])]
-    owns = [rows[rows["network"] == name] for name in networks]
-    return [
-        Part(name, own, data[data["cell_id"].isin(own["cell_id"])]) for name, own in zip(networks, owns, strict=True)
-    ]
+    fits = len(networks) == 1 or len(lines) + lines["branch"].nunique() <= TALL
+    parts = [("", rows)] if fits else [(name, rows[rows["network"] == name]) for name in networks]
+    return [Part(tab, own, data[data["cell_id"].isin(own["cell_id"])]) for tab, own in parts]
 
 
 def exhibit(name: str, title: str, caption: str, alt: str, data: pd.DataFrame, fig: Figure, tab: str = "") -> Exhibit:
