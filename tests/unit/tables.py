@@ -31,6 +31,7 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
 
 def complete(folder: Path) -> None:
     """Write the header of every table that is not in a folder of tables yet: one without rows."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in schema.COLLECTED:
         if not (folder / f"{name}.csv").exists():
-            schema.write(folder / f"{name}.csv", name, [])
+            (folder / f"{name}.csv").write_text(",".join(schema.names(name)) + "\n", encoding="utf-8")

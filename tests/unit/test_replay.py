@@ -62,7 +62,7 @@ class Scene:
 DYING = Launch(attempts=1, dying=True)
 SCENES = {
     "all": Scene("all", None, Launch()),
-    "thinned": Scene("ends", None, Launch()),
+    "thinned": Scene("ends", 3 * SAMPLE, Launch()),
     "second attempt": Scene("all", 2 * SAMPLE, Launch(), recorded=(Launch(dying=True), Launch(attempt=2))),
     "second failed": Scene("ends", 2 * SAMPLE, DYING, recorded=(DYING,)),
     "other code": Scene("ends", 2 * SAMPLE, Launch(), before=(Launch("other"),)),
