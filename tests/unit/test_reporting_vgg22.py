@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -319,6 +320,7 @@ def test_the_documents_curves_are_drawn(tables):
     tables.document = {}
     [made] = schedules.course(tables)
     assert set(made.data["of"]) == {"here"} and "document" not in made.caption
+    assert "Drawn like" not in checkpoints.statistics(tables)[0].caption
 
 
 # ------------------------------------------------------------------------------------------------ tables
@@ -380,6 +382,24 @@ def test_which_layers_are_frozen_all_the_way(frozen, begin, end, expected):
     of_cell = settings(training={"stages": [{"epochs": 8, "frozen": frozen}, {"epochs": 5, "frozen": 0}]})
     order = ["a", "b.x", "c"] if isinstance(frozen, list) else ["a", "b", "c"]
     assert invariants.frozen_layers(of_cell, begin, end, order) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ({"kind": "parent", "cell": "b", "layers": ["a", "norm"], "head": "fresh"}, ["b", "c"]),
+        ({"kind": "parent", "cell": "b", "layers": None, "head": "fresh"}, ["c"]),
+        ({"kind": "graft", "cell": "b", "layers": 1}, ["b", "c"]),
+        ({"kind": "graft", "cell": "b", "layers": 2}, ["c"]),
+        ({"kind": "graft", "cell": "b", "layers": 3}, []),
+    ],
+)
+def test_which_layers_a_start_draws(start, expected):
+    """Of a number of layers that are taken, a batch normalisation is no further one."""
+    of_cell = SimpleNamespace(settings={"cell": settings(start=start)})
+    rows = [("a", "weight"), ("norm", "weight"), ("norm", "running_mean"), ("b", "weight"), ("c", "weight")]
+    statistics = pd.DataFrame(rows, columns=["layer", "parameter"])
+    assert invariants.fresh(of_cell, "cell", statistics) == expected
 
 
 # ------------------------------------------------------------------------------------------------ words

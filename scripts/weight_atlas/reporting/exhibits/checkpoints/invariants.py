@@ -92,6 +92,10 @@ def fresh(tables: Tables, cell_id: str, statistics: pd.DataFrame) -> list[str]:
     layers = list(statistics["layer"].unique())
     if start.layers is None:
         return layers[-1:] if start.head in (None, "fresh") else []
+    if isinstance(start.layers, int):  # a batch normalisation goes with the weight layer before it
+        norms = set(statistics.loc[statistics["parameter"] == "running_mean", "layer"])
+        first = [name for name in layers if name not in norms][start.layers : start.layers + 1]
+        return layers[layers.index(first[0]) :] if first else []
     taken = _selected(layers, start.layers)
     return [name for name in layers if name not in taken]
 
