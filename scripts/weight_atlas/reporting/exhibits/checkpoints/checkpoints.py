@@ -147,17 +147,16 @@ def statistics(tables: Tables) -> list[Exhibit]:
     for family in families(tables):
         own = _labelled(data, family.cells)
         spread = own[(own["statistic"] == "std") & (own["parameter"] == "weight")]
+        seen = _growth(spread, "the standard deviation of the weights")
         caption = (
+            f"{seen} "
             f"Mean, standard deviation and range of every weight and bias of {family.where}, at the checkpoints of "
             "each model: means over the finished replicates (intervals are in the CSV). Rows are all weights, then all "
             f"biases, in the network's order. {NORM} Scales are logarithmic where values span more than a factor of "
             "20; the mean's is symmetric about 0, and exactly 0 has its own colour. "
             f"{drawn_like(tables, 'Figures 4, 5 and 6')} {shortfall(tables)}"
         )
-        alt = (
-            f"Heatmaps by layer and checkpoint of {family.network}. "
-            f"{_growth(spread, 'the standard deviation of the weights')}"
-        )
+        alt = f"Heatmaps by layer and checkpoint of {family.network}. {seen}"
         columns = _columns(family.cells, points(tables), "checkpoint")
         fig = side_by_side(measured(own, ["cell_id", "checkpoint"]), blocks(own), columns)
         made.append(family.exhibit("statistics", "Weights and biases at the checkpoints", caption, alt, own, fig))
@@ -181,13 +180,14 @@ def between(tables: Tables) -> list[Exhibit]:
         if own.empty:
             continue
         caption = (
+            f"{_still(own)} "
             f"From one checkpoint to the next, and from the first to the last, within each model of {family.where}: "
             "the share of values that are not exactly equal, the angle between the two vectors, and Pearson's r of the "
             f"two (Spearman's is in the CSV); means over the finished replicates. {NORM} Exactly 0 has its own colour: "
             "a frozen tensor. No value: an angle with a vector of zeros, or a correlation with a constant one. "
             f"{shortfall(tables)}"
         )
-        alt = f"Heatmaps by layer and interval between checkpoints of {family.network}: {_still(own)}"
+        alt = f"Heatmaps by layer and interval between checkpoints of {family.network}. {_still(own)}"
         maps = _maps(own, STEPS, ["layer", "parameter"], ["cell_id", "step"])
         fig = side_by_side(maps, blocks(own), _columns(family.cells, own, "step"))
         made.append(family.exhibit("between", "From checkpoint to checkpoint", caption, alt, own, fig))
@@ -215,14 +215,14 @@ def steps(tables: Tables) -> pd.DataFrame:
 
 
 def _still(data: pd.DataFrame) -> str:
-    """How many tensors are exactly the same at two checkpoints, in words."""
+    """A sentence on how many tensors are exactly the same at two checkpoints."""
     own = data[(data["quantity"] == "changed") & data["parameter"].isin(["weight", "bias"])]
     told = [
         f"{model} keeps {int((part['mean'] == 0).sum())} of {len(part)} tensors exactly, {step}"
         for (model, step), part in own.groupby(["model", "step"], sort=False)
         if (part["mean"] == 0).any()
     ]
-    return f"{'; '.join(told) or 'every tensor changes in every interval'}."
+    return f"Unchanged: {'; '.join(told)}." if told else "Every tensor changes in every interval."
 
 
 # ------------------------------------------------------------------------------------------- spectra
@@ -252,16 +252,17 @@ def spectra(tables: Tables) -> list[Exhibit]:
     made = []
     for family in families(tables):
         own = _labelled(data, family.cells)
+        seen = _growth(own[own["quantity"] == "spectral_norm"], "the spectral norm")
         fits = found[found["cell_id"].isin(family.cells["cell_id"]) & found["alpha"].notna()]
         caption = (
+            f"{seen} "
             f"Singular values σ of the weights of {family.where} as matrices [outputs, inputs × taps]: the largest one "
             "(spectral norm), ‖W‖² / σ² of the largest (stable rank: how many directions carry the norm), and the "
             "exponent of the power law that fits the tail of σ² best (maximum likelihood, with the start of the tail "
             "where the Kolmogorov-Smirnov distance is smallest): means over the finished replicates. "
             f"{_fitted(fits)} No value: a layer with fewer than 20 singular values has no such fit. {shortfall(tables)}"
         )
-        norms = own[own["quantity"] == "spectral_norm"]
-        alt = f"Heatmaps by layer and checkpoint of {family.network}. {_growth(norms, 'the spectral norm')}"
+        alt = f"Heatmaps by layer and checkpoint of {family.network}. {seen}"
         maps = _maps(own, SPECTRA, ["layer"], ["cell_id", "checkpoint"])
         columns = _columns(family.cells, points(tables), "checkpoint")
         fig = side_by_side(maps, pd.Index(own["layer"].unique()), columns, 0.19)

@@ -73,7 +73,9 @@ def correlation(tables: Tables) -> list[Exhibit]:
 
 def _correlation(tables: Tables, pair: Pair) -> Exhibit:
     own = pair.rows
+    seen = " ".join(f"The largest correlation of {NOUNS[name]} is {place(row)}." for name, row in largest(own).items())
     caption = (
+        f"{seen} "
         f"Correlation of every weight and bias of {pair.words} at the same checkpoint: the mean over "
         f"{_counted(own['n'])} pairs (of Fisher's z, as an r), value by value in place. Each pair takes different "
         "seeds, since models of one seed begin with the same draws. N, at the right, counts the values. The null is "
@@ -82,8 +84,7 @@ def _correlation(tables: Tables, pair: Pair) -> Exhibit:
         f"matchings): {own['clear'].sum()} of {own['q'].count()} tests. Of a batch normalisation weight is γ and bias "
         f"β. {drawn_like(tables, 'Figure 7')} {shortfall(tables)}"
     )
-    told = [f"Of {NOUNS[parameter]} the largest is {place(row)}." for parameter, row in largest(own).items()]
-    alt = f"Heatmap of correlations between {pair.words}. {' '.join(told)}"
+    alt = f"Heatmap of correlations between {pair.words}. {seen}"
     name, title = slug("correlation", pair.tab), "Correlation between the two models"
     return Exhibit(name, title, caption, alt, own, _heatmap(own), tab=pair.tab)
 
@@ -163,7 +164,11 @@ def _aligned(tables: Tables, pair: Pair, checkpoint: str, part: pd.DataFrame) ->
         axes.set_xlabel("Pearson's r")
     marks.shade(grid, len(layers))
     marks.legend(fig, grid, ncols=2)
+    means = part.groupby("matching", sort=False)[["mean", "null_mean"]].mean()
+    told = [f"{MATCHINGS[str(kind)]} {' and '.join(map(signed, row))}" for kind, row in means.iterrows()]
+    seen = f"Mean over the layers of {pair.words} and of independent runs: {'; '.join(told)}."
     caption = (
+        f"{seen} "
         f"Correlation of the weights of {pair.words} at {checkpoint}, layer by layer, with 95 % intervals, and of "
         "pairs of independent runs of one cell, matched in the same way. Channels matched: the order of the hidden "
         "channels that brings the two networks closest, a symmetry: the network computes the same. Signs free: layer "
@@ -172,12 +177,7 @@ def _aligned(tables: Tables, pair: Pair, checkpoint: str, part: pd.DataFrame) ->
         "channel has, so the null is what counts. Outputs are classes and stay; "
         f"{_counted(part['n'])} and {_counted(part['null_n'])} pairs. {shortfall(tables)}"
     )
-    means = part.groupby("matching", sort=False)[["mean", "null_mean"]].mean()
-    told = [f"{MATCHINGS[str(kind)]} {' and '.join(map(signed, row))}" for kind, row in means.iterrows()]
-    alt = (
-        f"Dots by layer at {checkpoint}. Mean over the layers of {pair.words} and of independent runs: "
-        f"{'; '.join(told)}."
-    )
+    alt = f"Dots by layer at {checkpoint}. {seen}"
     name, tab = slug("aligned", pair.tab, checkpoint), ", ".join(filter(None, [pair.tab, checkpoint]))
     return Exhibit(name, "Correlation after matching channels", caption, alt, part, fig, tab=tab)
 

@@ -189,15 +189,10 @@ def _overall(tables: Tables, kinds: Mapping[str, str]) -> pd.DataFrame:
         for cell, kind in kinds.items():
             [mean] = stats.summarise(found[found["cell_id"] == cell], ["cell_id"], quantity).to_dict("records")
             theirs = document_total(tables, kind, quantity)
-            row[label[cell]] = _mean(mean, digits)
+            row[label[cell]] = mean_text(mean, 1, digits)
             row[f"{label[cell]}, document"] = f"{theirs:,.{digits}f}" if np.isfinite(theirs) else ""
-        rows.append(row | {"difference": _mean(difference(tables, second, first, quantity), digits)})
+        rows.append(row | {"difference": mean_text(difference(tables, second, first, quantity), 1, digits)})
     return pd.DataFrame(rows)
-
-
-def _mean(row: Mapping[Any, Any], digits: int) -> str:
-    """A mean with half its interval after ±, the mean alone where all replicates have the same."""
-    return f"{row['mean']:.{digits}f}".replace("-", "−") if row["low"] == row["high"] else mean_text(row, 1, digits)
 
 
 # ------------------------------------------------------------------------------------------- checkpoints
@@ -257,13 +252,15 @@ def _course(tables: Tables, family: Family, own: Sequence[tuple[Any, str]]) -> E
     beside = f"Dashed are the curves of the {source} (Figures 2 and 3), drawn from its tables, whatever data it had."
     told = (data["of"] == "document").any()
     frozen = any(stage.frozen for cell, _ in own for stage in tables.settings[cell.cell_id].stages)
+    seen = _endings(data)
     caption = (
+        f"{seen} "
         "Loss and accuracy of each model by epoch, on train and valid: thick lines are means over the finished "
         f"replicates, thin lines single ones. {beside if told else ''} "
         f"{'A grey line: all layers learn from there on.' if frozen else ''} Epoch 0 is before the first step; "
         f"training values are means during their epoch, with dropout. {shortfall(tables)}"
     )
-    alt, title = f"Line charts of loss and accuracy. {_endings(data)}", "Loss and accuracy, epoch by epoch"
+    alt, title = f"Line charts of loss and accuracy. {seen}", "Loss and accuracy, epoch by epoch"
     return family.exhibit("course", title, caption, alt, data, _panels(tables, [cell for cell, _ in own], data))
 
 

@@ -75,8 +75,9 @@ def _correlations(tables: Tables, cells: pd.DataFrame, tab: str) -> Exhibit:
     dataset = str(cells["dataset"].iloc[0])
     high = data[data["low"] > 0.499].groupby("cell_id", sort=False)["share"].sum()
     told = [f"{name} {style.percent(high[cell])}" for cell, name in _names(cells, ["network", "across"]).items()]
-    alt = f"Heatmaps and histograms of feature correlations on {dataset}. Pairs with r above 0.5: {', '.join(told)}."
-    caption, name = _caption(cells, data, constants), slug("feature-correlation", tab)
+    seen = f"Pairs with r above 0.5: {', '.join(told)}."
+    alt = f"Heatmaps and histograms of feature correlations on {dataset}. {seen}"
+    caption, name = f"{seen} {_caption(cells, data, constants)}", slug("feature-correlation", tab)
     return Exhibit(name, "Correlation of features", caption, alt, data, fig, raster=True, palette=True, tab=tab)
 
 
@@ -187,7 +188,9 @@ def summary(tables: Tables) -> list[Exhibit]:
     rows.legend(fig, ncols=4)
     constant = int(found.loc[found["of"] == "activations", "constant"].sum())
     left_out = f"{constant:,} features (all replicates together) are constant: no correlation, not averaged in."
+    seen = extremes(tables, absolute, "The mean absolute correlation of activations", three)
     caption = (
+        f"{seen} "
         "Correlation r between pairs of features of the second-last layer: of their activations over the test images "
         "after the last epoch, and of their weights (the rows of the layer that makes the features). Its mean "
         "(diamonds) and the mean of its magnitude (discs), means over the finished replicates. "
@@ -195,7 +198,6 @@ def summary(tables: Tables) -> list[Exhibit]:
         "that positive and negative correlations cancel. Activations that correlate where weights do not: the images "
         f"tie the features, not their weights. {left_out if constant else ''} {rows.crowd} {shortfall(tables)}"
     )
-    seen = extremes(tables, absolute, "The mean absolute correlation of activations", three)
     title = "Correlation of features by cell"
     return [Exhibit("feature-correlation-summary", title, caption, f"Dot plot. {seen}", data, fig)]
 

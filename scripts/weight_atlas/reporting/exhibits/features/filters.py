@@ -218,13 +218,15 @@ def identical(tables: Tables) -> list[Exhibit]:
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     marks.legend(fig, (left, right))
     data = pd.concat(made, ignore_index=True)
+    seen = " ".join(answer(tables))
     caption = (
+        f"{seen} "
         f"{grid.told('Filters that begin alike', found)}: how many of the {total} filters of the first convolution "
         "differ from one another in any bit (left), and the largest distance between two of them over their mean norm "
         f"(right), at every snapshot; means over {grid.seeds(data.to_dict('records'))} replicates with their 95 % "
         f"band. {shortfall(found)}"
     )
-    alt = f"Line charts of {len(names)} variants. {' '.join(answer(tables))}"
+    alt = f"Line charts of {len(names)} variants. {seen}"
     return [Exhibit("identical", "Do equal filters stay equal?", caption, alt, data, fig)]
 
 

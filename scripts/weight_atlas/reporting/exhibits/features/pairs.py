@@ -16,7 +16,7 @@ from weight_atlas.reporting.grammar import heatmaps, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import Array, Tables, tensor
-from weight_atlas.reporting.grammar.words import fixed, plural, slug, span
+from weight_atlas.reporting.grammar.words import fixed, slug
 
 MEASURES = {
     "cka": "CKA",
@@ -57,7 +57,9 @@ def feature_pairs(tables: Tables) -> list[Exhibit]:
     found = compared(tables)
     seeds = found["factor"] == "seed"
     fig, _ = strip_plots(tables, _chance_first(found), found[seeds], MEASURES, "one pair of models")
+    seen = _means(found)
     caption = (
+        f"{seen} "
         "How alike the features of two trained models are that differ in one thing (rows), from the same seed, against "
         "two seeds of one and the same cell, whose range is shaded: what chance alone gives. CKA compares what the "
         "features span, whatever their order or rotation; same prediction is the share of test images with the same "
@@ -66,18 +68,20 @@ def feature_pairs(tables: Tables) -> list[Exhibit]:
         "the shaded range shows by how much). In place as high as matched: the same features in the same order. Low in "
         f"place, high matched: similar features, in another order. {_sampled(tables, found['factor'].unique())}"
     )
-    means = found[~seeds].groupby("pair", sort=False)["cka"].mean().to_dict()
-    text = "; ".join(f"{pair} {fixed(value)}" for pair, value in means.items()) or "none"
-    alt = f"Strip plots. Mean CKA by pair: {text}; two seeds of one cell {_spread(found.loc[seeds, 'cka'])}."
     columns = ["dataset", "network", "pair", *found.columns.drop(["dataset", "network", "pair"])]
-    return [Exhibit("feature-pairs", "The same features?", caption, alt, found[columns], fig)]
+    return [Exhibit("feature-pairs", "The same features?", caption, f"Strip plots. {seen}", found[columns], fig)]
 
 
-def _spread(values: "pd.Series[float]") -> str:
-    """ "0.91 to 0.97 over 6 pairs"."""
-    if values.isna().all():
-        return "not compared"
-    return f"{span(values, fixed)} over {plural(len(values), 'pair')}"
+def _means(found: pd.DataFrame) -> str:
+    """A sentence on the mean CKA by factor, of each network and data set by itself."""
+    means = found.groupby(["network", "dataset", "factor"], sort=False)["cka"].mean().reset_index()
+    told = []
+    for (network, dataset), own in means.groupby(["network", "dataset"], sort=False):
+        values = dict(zip(own["factor"], map(fixed, own["cka"]), strict=True))
+        chance = [f"two seeds of one cell {values.pop('seed')}"] if "seed" in values else []
+        others = [f"another {WORDS.get(factor, factor)} {value}" for factor, value in values.items()]
+        told.append(f"{network} on {dataset} {', '.join([*others, *chance])}")
+    return f"Mean CKA: {'; '.join(told)}."
 
 
 # ------------------------------------------------------------------------------------------- correlations
