@@ -317,10 +317,8 @@ def interval(values):
     """Mean and 95 % t interval by scipy's own distribution object, in float64."""
     values = np.asarray(values, dtype=float)
     mean = values.mean()
-    if len(values) < 2:
+    if len(values) < 2 or np.ptp(values) == 0:
         return len(values), mean, math.nan, math.nan
-    if np.ptp(values) == 0:
-        return len(values), mean, mean, mean
     low, high = stats.t(len(values) - 1, loc=mean, scale=values.std(ddof=1) / math.sqrt(len(values))).interval(0.95)
     return len(values), mean, low, high
 
