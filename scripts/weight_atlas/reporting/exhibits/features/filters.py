@@ -203,12 +203,13 @@ def identical(tables: Tables) -> list[Exhibit]:
     fig = style.figure(3.2)
     left, right = fig.subplots(1, 2)
     made, total = [], rows["filters"].max()
-    for name, colour, marker in zip(names, style.PALETTE, "osD", strict=False):
-        own = rows[rows["variant"] == name]
+    for at, (name, colour, marker) in enumerate(zip(names, style.PALETTE, "osD", strict=False)):
+        own, shift = rows[rows["variant"] == name], 0.012 * rows["epoch"].max() * (at - 1)  # none hides another
         for axes, column in ((left, "distinct"), (right, "spread")):
             data = summarise(own, ["variant", "epoch"], column)
-            marks.band(axes, data, "epoch", bounds=(0, math.inf), color=colour, marker=marker, markersize=4.5,
-                       label=VARIANTS[name])  # fmt: skip
+            shown = data.assign(epoch=data["epoch"] + shift)
+            marks.points(axes, shown, "epoch", bounds=(0, math.inf), color=colour, marker=marker,
+                         label=VARIANTS[name])  # fmt: skip
             made.append(data.assign(quantity=column))
     left.set(ylabel="filters that differ", ylim=(0, total * 1.08))
     right.set_ylabel("largest distance / mean norm")
@@ -224,7 +225,7 @@ def identical(tables: Tables) -> list[Exhibit]:
         f"{grid.told('Filters that begin alike', found)}: how many of the {total} filters of the first convolution "
         "differ from one another in any bit (left), and the largest distance between two of them over their mean norm "
         f"(right), at every snapshot; means over {grid.seeds(data.to_dict('records'))} replicates with their 95 % "
-        f"band. {shortfall(found)}"
+        f"intervals; equal values have none. {shortfall(found)}"
     )
     alt = f"Line charts of {len(names)} variants. {seen}"
     return [Exhibit("identical", "Do equal filters stay equal?", caption, alt, data, fig)]
