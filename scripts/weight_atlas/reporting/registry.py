@@ -28,9 +28,9 @@ from weight_atlas.reporting.exhibits.perturbed import (
     mirror,
     paths,
     perturbed,
-    perturbed_answers,
     perturbed_features,
 )
+from weight_atlas.reporting.exhibits.perturbed import answers as of_perturbed
 from weight_atlas.reporting.exhibits.runs import runs, study
 from weight_atlas.reporting.exhibits.runs.training import training_curves
 from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
@@ -122,8 +122,8 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "features": of_weights.independence,
     "alike": pairs.answer,
     "factors": factors.answer,
-    "distortion": perturbed_answers.answer_distortion,
-    "flip": perturbed_answers.answer_flip,
+    "distortion": of_perturbed.distortion,
+    "flip": of_perturbed.flip,
     # transfer
     "segments": of_transfer.layers,
     "transfer-course": of_transfer.course,

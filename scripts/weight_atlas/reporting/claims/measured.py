@@ -90,6 +90,8 @@ class Measured:
         The cell_ids that it compares.
     group : str
         Numbers of one group (a network on a data set) are within a scope together or not at all.
+    about : str
+        What of several it is about, in short: "lenet5 on digits".
     holds : bool, optional
         Of an exact statement, whether it is true; it has no evidence.
     """
@@ -100,6 +102,7 @@ class Measured:
     cells: frozenset[str]
     group: str = ""
     holds: bool | None = None
+    about: str = ""
 
     @property
     def text(self) -> str:

@@ -1,6 +1,7 @@
 """Evidence on trained networks that were changed and trained again: do they come back, are they another minimum?"""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from weight_atlas.reporting.exhibits.perturbed import families, paths
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP, SAME
 from weight_atlas.reporting.grammar.tables import Tables
 
+DEPTH = POINTS._replace(has_sign=False)  # of a barrier
 LEARNT = 0.9  # the part of its control's accuracy from which on a flipped network has learnt again
 
 
@@ -21,9 +23,10 @@ def _each(rows: pd.DataFrame, words: str, column: str, unit: Unit,
     made = []
     for _, own in rows.groupby("branch", sort=False):
         first = own.iloc[0]
-        name = f"{words} ({first['network']} on {first['dataset']}, {first['words']})"
+        about = f"{first['network']} on {first['dataset']}, {first['words']}"
         by_seed = change(own[column]).groupby(own["seed"]).mean()
-        made.append(measured(name, by_seed, unit, {*own["cell_id"], *own["parent"]}, str(first["branch"])))
+        number = measured(f"{words} ({about})", by_seed, unit, {*own["cell_id"], *own["parent"]}, str(first["branch"]))
+        made.append(replace(number, about=about))
     return made
 
 
@@ -46,22 +49,28 @@ def drift(tables: Tables) -> list[Measured]:
     return _each(_small(tables), "distance to the original over that without a distortion", "ratio", RATIO, np.log)
 
 
+def flipped(tables: Tables) -> pd.DataFrame:
+    """The journeys of networks with all signs flipped, with `again`: whether they learnt again."""
+    journeys = families.journeys(tables)
+    found = journeys[journeys["what"] == FLIP]
+    if found.empty:
+        raise NothingToShow("no replicate with all signs flipped has finished.")
+    return found.assign(again=_learnt(tables, found, journeys[journeys["what"] == SAME]))
+
+
 def barrier(tables: Tables) -> list[Measured]:
     """The accuracy that is lost on the straight line between a flipped, retrained network and the original, when
     symmetries are removed; of networks that learnt again."""
-    journeys = families.journeys(tables)
-    flipped = journeys[journeys["what"] == FLIP]
-    if flipped.empty:
-        raise NothingToShow("no replicate with all signs flipped has finished.")
-    again = flipped[_learnt(tables, flipped, journeys[journeys["what"] == SAME])]
+    found = flipped(tables)
+    again = found[found["again"]]
     if again.empty:
-        raise NothingToShow(f"none of {len(flipped)} flipped replicates learnt again, so that there is no minimum.")
+        raise NothingToShow(f"none of {len(found)} flipped replicates learnt again, so that there is no minimum.")
     heights = paths.heights(tables)
     if not len(heights):
         raise NothingToShow("no barrier was measured.")
     sides = [name for name in ("plain", "aligned") if name in heights]  # the identity is a symmetry: the smaller counts
     lowest = heights.assign(height=heights[sides].min(axis=1))[["cell_id", "seed", "height"]]
-    return _each(again.merge(lowest, on=["cell_id", "seed"]), "barrier without symmetries", "height", POINTS)
+    return _each(again.merge(lowest, on=["cell_id", "seed"]), "barrier without symmetries", "height", DEPTH)
 
 
 def _learnt(tables: Tables, flipped: pd.DataFrame, controls: pd.DataFrame) -> "pd.Series[bool]":
