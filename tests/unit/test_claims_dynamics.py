@@ -30,7 +30,8 @@ def study(folder, networks, found, optimizers=("sgd",), datasets=("cifar10",), *
     """
     seeds = scale.get("seeds", 3)
     names = [NETWORKS[name] for name in networks]
-    cells = test_reporting.cell_table(datasets, names, ("pretrained",), optimizers, seeds)
+    inits = scale.get("inits", ("pretrained",))
+    cells = test_reporting.cell_table(datasets, names, inits, optimizers, seeds)
     rows = {name: [] for name in ("runs", *found)}
     for at, cell in enumerate(cells.itertuples()):
         settings = json.loads(cell.cell)
@@ -292,6 +293,28 @@ def test_features_of_replicates_that_never_learnt_are_not_averaged_in(tmp_path):
     kept = [[own[:3] for own in numbers] for numbers in gained(ends)]
     check(item, claim("dynamics", "002-6"), kept, "reproduced")
     assert item["reason"].endswith(" 6 replicates never learnt and are not counted.")
+
+
+def test_features_are_compared_start_by_start(tmp_path):
+    """A start that only one optimizer has, whose features correlate far less, tips no balance."""
+    ends, inits = correlated(**MORE), ("pretrained", "kaiming_normal")
+
+    def row(cell, seed, architecture):
+        made = features(ends)["features"](cell, seed, architecture)
+        here = 0.0 if cell.init == "pretrained" else 0.1 * (seed + 1)
+        return made | {
+            "mean_absolute": made["mean_absolute"] - here,
+            "mean_correlation": made["mean_correlation"] - here,
+        }
+
+    tables = study(tmp_path, tuple(NETWORKS), {"features": row}, ("sgd", "adam"), inits=inits)
+    check(judged(tables, "002-6"), claim("dynamics", "002-6"), gained(ends), "reproduced")
+    gone = tables.cells[(tables.cells["init"] != "pretrained") & (tables.cells["optimizer"] == "adam")]["cell_id"]
+    rows = pd.read_csv(tmp_path / "tables/features.csv")
+    write_table(tmp_path / "tables/features.csv", rows[~rows["cell_id"].isin(gone)])
+    tables = Tables("dynamics", tmp_path / "cells.csv", tmp_path / "tables", tmp_path / "measures")
+    tables.cards = CARDS
+    check(judged(tables, "002-6"), claim("dynamics", "002-6"), gained(ends), "reproduced")
 
 
 @pytest.mark.parametrize(("scale", "words"), SCALES)

@@ -110,9 +110,12 @@ def by_level(content, words):
 
 
 def statement_otherwise(asked: dict, words) -> dict:
-    """A statement of a claim with the words in those of its parameters that name something of the config."""
-    kinds = PARAMETERS | ({"against": "experiments"} if asked.get("evidence") == "experiments" else {})
+    """A statement of a claim with the words in those of its parameters that name something of the config: where it is
+    about an experiment."""
     found = asked.get("parameters", {})
+    kinds = PARAMETERS if "experiment" in found else {}
+    if asked.get("evidence") == "experiments":
+        kinds = kinds | {"against": "experiments"}
     return asked | {
         "parameters": {key: parameter(value, words.get(kinds.get(key), {})) for key, value in found.items()}
     }

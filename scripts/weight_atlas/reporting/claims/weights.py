@@ -81,8 +81,8 @@ def distance(
 
     optimizer, against : types of optimizers. architectures, beside : of the networks.
     """
-    rows: pd.DataFrame = last(movement.steps(tables, "start"), "to_epoch")
-    rows = rows.assign(rule=rows["cell_id"].map(_rules(tables)), family=rows["network"].map(tables.architectures()))
+    rows, axes = _of_kinds(tables, last(movement.steps(tables, "start"), "to_epoch"))
+    rows = rows.assign(size=np.log(rows["relative"]))
     made = []
     for (dataset, network), own in rows[rows["family"].isin(architectures)].groupby(["dataset", "network"], sort=False):
         one, group = own[own["rule"] == optimizer], f"{network} on {dataset}"
@@ -90,24 +90,32 @@ def distance(
         if beside is not None:
             there = rows[(rows["dataset"] == dataset) & (rows["rule"] == optimizer) & rows["family"].isin(beside)]
             others |= {f"of {name}": part for name, part in there.groupby("network", sort=False)}
-        made += [_ratio(f"{group} with {optimizer} over that {what}", one, other, group)
-                 for what, other in others.items() if len(one) and len(other)]  # fmt: skip
+        for what, other in others.items():
+            if len(one) and len(other):
+                words = f"relative distance of {group} with {optimizer} over that {what}"
+                cells = {*one["cell_id"], *other["cell_id"]}
+                made.append(measured(words, _less(one, other, "size", axes), RATIO, cells, group))
     if not made:
         raise NothingToShow(f"no two networks to compare were trained with {optimizer}.")
     return made
 
 
-def _rules(tables: Tables) -> dict[str, str]:
-    """cell_id -> the type of its optimizer, of cells that were trained."""
+def _of_kinds(tables: Tables, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of a table with `rule`, the type of optimizer, and `family`, the architecture; and the axes but data set,
+    network and optimizer in which the cells differ."""
+    axes = [axis for axis in tables.axes if axis not in ("dataset", "network", "optimizer")]
+    labels = tables.cells[["cell_id", *(axis for axis in axes if axis not in rows)]]
     settings = {cell: tables.settings[cell] for cell in tables.cells["cell_id"]}
-    return {cell: one.training.optimizer.type for cell, one in settings.items() if not one.is_given}
+    rules = {cell: one.training.optimizer.type for cell, one in settings.items() if not one.is_given}
+    rows = rows.merge(labels, on="cell_id")
+    return rows.assign(rule=rows["cell_id"].map(rules), family=rows["network"].map(tables.architectures())), axes
 
 
-def _ratio(words: str, one: pd.DataFrame, other: pd.DataFrame, group: str) -> Measured:
-    """The ratio of relative distances, each side averaged on a log scale by seed, paired by seed."""
-    first, second = (np.log(side["relative"]).groupby(side["seed"]).mean() for side in (one, other))
-    cells = {*one["cell_id"], *other["cell_id"]}
-    return measured(f"relative distance of {words}", (first - second).dropna(), RATIO, cells, group)
+def _less(one: pd.DataFrame, other: pd.DataFrame, column: str, axes: list[str]) -> "pd.Series[float]":
+    """By seed the difference of two sides, averaged over those levels of some axes that both have."""
+    first, second = (side.groupby(["seed", *axes])[column].mean() for side in (one, other))
+    by_seed: pd.Series[float] = (first - second).dropna().groupby("seed").mean()
+    return by_seed
 
 
 def identical(tables: Tables, *, variant: str) -> list[Measured]:
@@ -127,21 +135,15 @@ def correlation(tables: Tables, *, outcome: str, architectures: list[str], first
     outcome : mean_correlation or mean_absolute, of features.csv. first, second : types of optimizers.
     """
     rows: pd.DataFrame = tables.done("features")
-    beside = [axis for axis in tables.axes if axis not in ("dataset", "network", "optimizer")]
-    labels = tables.cells[["cell_id", *(axis for axis in beside if axis not in rows)]]
-    rows = rows[rows["of"] == "activations"].merge(labels, on="cell_id")
-    rows = rows.assign(rule=rows["cell_id"].map(_rules(tables)), family=rows["network"].map(tables.architectures()))
+    rows, axes = _of_kinds(tables, rows[rows["of"] == "activations"])
     words = {"mean_absolute": "mean |r|", "mean_correlation": "mean r"}[outcome]
     made = []
     for (dataset, network), own in rows[rows["family"].isin(architectures)].groupby(["dataset", "network"], sort=False):
-        sides = [own[own["rule"] == rule] for rule in (first, second)]
-        if all(map(len, sides)):
-            one, other = (side.groupby(["seed", *beside])[outcome].mean() for side in sides)
-            group, both = f"{network} on {dataset}", pd.concat(sides)
-            by_seed = (one - other).dropna().groupby("seed").mean()
-            made.append(
-                measured(f"{words} of {group}, {first} less {second}", by_seed, CORRELATION, both["cell_id"], group)
-            )
+        one, other = (own[own["rule"] == rule] for rule in (first, second))
+        if len(one) and len(other):
+            group, cells = f"{network} on {dataset}", {*one["cell_id"], *other["cell_id"]}
+            told = f"{words} of {group}, {first} less {second}"
+            made.append(measured(told, _less(one, other, outcome, axes), CORRELATION, cells, group))
     if not made:
         raise NothingToShow(f"no network was trained with {first} and with {second}.")
     return made
