@@ -217,6 +217,21 @@ def test_replicates_that_never_learnt_are_said_and_not_averaged_in(tmp_path):
     assert item["reason"].endswith(" 1 replicate never learnt and is not counted.")
 
 
+@pytest.mark.parametrize("lost", [range(3), [1]])
+def test_a_cell_that_never_learnt_tips_no_balance(tmp_path, lost):
+    """5 blocks with the best kernel: over what is left, all numbers of blocks are compared kernel by kernel."""
+    made = study()
+    blocks(made, few=0.03, kernel=0.02, spread=1e-5)
+    cell = next(row["cell_id"] for row in made.rows if (row[COUNT], row["kernel"]) == ("5", "5"))
+    for run in made.runs:
+        run["learnt"] = run["cell_id"] != cell or run["seed"] not in lost
+    item = judged(made, tmp_path / "a", "004-2")
+    assert [number["mean"] for number in item["numbers"]] == pytest.approx([0.03, 0.03], abs=1e-4)
+    item = judged(made, tmp_path / "b", "004-3")
+    assert [number["mean"] for number in item["numbers"]] == pytest.approx([0.06], abs=1e-4)
+    assert item["verdict"] == "reproduced" and "never learnt" in item["reason"]
+
+
 def test_a_level_of_which_no_replicate_learnt_leaves_its_difference_untested(tmp_path):
     made = study()
     for kind in KINDS:
