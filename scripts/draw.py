@@ -27,6 +27,7 @@ def draw_study(options: argparse.Namespace) -> None:
     try:
         tables = telling.open_study(options.study, results, options.document, options.cards)
         ledger = verdicts.ledger(options.document / "claims.yaml") if options.document else []
+        ledger += verdicts.stated(options.config, options.study)
         chapter = chapters.read(options.document) if options.document else sections.chapter(tables)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")

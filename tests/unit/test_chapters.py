@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from tests.conftest import ROOT, tiny
 from tests.unit import results, told
 from tests.unit.designs import GRID, made
-from weight_atlas.plan import chapters
+from weight_atlas.plan import chapters, spec
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting import registry, sections, telling
@@ -147,12 +148,46 @@ def test_no_name_is_of_a_study_and_of_an_experiment():
         assert len(set(functions.names)) == len(functions.names)
 
 
+def test_a_config_knows_the_names_of_all_evidence():
+    assert set(get_args(spec.claims.Evidence)) == set(EVIDENCE)
+
+
+OWN = {"id": "one", "says": "It falls.", "scope": "any", "all": [{"judge": "trend", "below": 0}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"all": [{"judge": "trend"}]}, "give one of above, below and between"),
+        ({"all": [{"judge": "trend", "below": 0, "above": 0}]}, "give one of above, below and between"),
+        ({"all": [{"judge": "equivalence", "between": [0, 0]}]}, "the judge equivalence needs the name"),
+        ({"all": [{"judge": "difference", "between": [2, 1]}]}, "the first number must not be above the second"),
+        ({"all": [{"judge": "trends", "below": 0}]}, "trends"),
+        ({"all": []}, "claims.0.all"),
+        ({"all": [{"judge": "trend", "below": 0, "parameters": {"experiment": "rates"}}]}, "no experiment 'rates'"),
+        ({"saays": "x"}, "saays"),
+    ],
+)
+def test_a_wrong_claim_of_ones_own_ends_in_one_line(change, words):
+    design = {"grid": {"dataset": ["digits"], "network": ["lenet1"], "init": ["default"], "optimizer": ["sgd"]},
+              "claims": [OWN | change]}  # fmt: skip
+    config = {"name": "x", "datasets": {"digits": {"source": "digits"}}, "networks": {"lenet1": {}},
+              "optimizers": {"sgd": {"type": "sgd", "lr": 0.1}}, "definitions": {"mine": design}}  # fmt: skip
+    with pytest.raises(ConfigError) as error:
+        Plan(config)
+    assert words in str(error.value) and "definitions.mine.claims" in str(error.value)
+    assert "\n" not in str(error.value)
+    twice = config | {"definitions": {"mine": design | {"claims": [OWN, OWN]}}}
+    with pytest.raises(ConfigError, match="'one' stands there twice"):
+        Plan(twice)
+
+
 def test_the_numbers_of_every_claim_are_found_by_a_function_that_is_there():
     claims = [claim for document in told.DOCUMENTS for claim in told.ledger(document)]
     assert len({claim.id for claim in claims}) == len(claims) == 43
     for claim in claims:
         for statement in (*claim.all, *claim.artefact):
-            function = EVIDENCE[statement.evidence or statement.judge]
+            function = EVIDENCE[statement.finder]
             inspect.signature(function).bind(None, **statement.parameters)  # TypeError where an option is not known
 
 

@@ -71,6 +71,9 @@ TABLES = {
     ("definitions", "grid"): spec.Grid,
     ("definitions", "vary"): spec.Overrides,
     ("definitions", "adjust"): spec.Adjust,
+    ("claims", "claim"): spec.Claim,
+    ("claims", "statement"): spec.Statement,
+    ("claims", "within"): spec.Within,
 }
 
 

@@ -116,11 +116,11 @@ def test_answers_and_claims_that_raise_leave_the_others(tables, registered):
     assert [one["sentences"] for one in found.closing] == [["Yes.", "No."]]
     ledger = [
         spec.Claim.model_validate(
-            dict.fromkeys(("id", "says", "scope"), key) | {"all": [{"judge": "exact", "evidence": key}]}
+            dict.fromkeys(("id", "says", "scope"), key) | {"all": [{"judge": "exact", "evidence": name}]}
         )
-        for key in ("x", "y")
+        for key, name in {"x": "mean", "y": "best"}.items()
     ]
-    evidence = {"x": broken, "y": lambda *_: [measured.exact("so", True, ())]}
+    evidence = {"mean": broken, "best": lambda *_: [measured.exact("so", True, ())]}
     judged = verdicts.judge(ledger, evidence, tables)
     assert [claim["verdict"] for claim in judged] == ["not testable here", "reproduced"]
     assert judged[0]["reason"] == "Its test failed; the chapter's list of failures says why."

@@ -56,6 +56,19 @@ def test_a_band_is_drawn_in_order_and_cut_at_its_bounds():
     assert corners == {(1, 40), (1, 50), (2, 0), (2, 40)}
 
 
+def test_a_band_is_as_narrow_as_its_line_where_replicates_are_equal():
+    rows = pd.DataFrame({"at": [1, 2, 3], "n": 3, "mean": [0.5, 0.6, 0.7], "low": [0.4, math.nan, 0.6],
+                         "high": [0.6, math.nan, 0.8]})  # fmt: skip
+    panel = axes()
+    marks.band(panel, rows, "at")
+    [shaded] = panel.collections
+    corners = {tuple(corner) for path in shaded.get_paths() for corner in path.vertices.round(9)}
+    assert {(1, 0.4), (1, 0.6), (2, 0.6), (3, 0.6), (3, 0.8)} <= corners, "its neighbours keep their intervals"
+    panel = axes()
+    marks.band(panel, rows.assign(n=1, low=math.nan, high=math.nan), "at")
+    assert not [path for shaded in panel.collections for path in shaded.get_paths()], "one replicate has no band"
+
+
 def test_a_level_has_an_interval_only_where_there_is_one():
     panel = axes()
     marks.level(panel, {"mean": 0.5, "low": 0.4, "high": 0.7}, "level", scale=10)

@@ -862,7 +862,7 @@ def test_claims_stand_in_short_and_in_full(made):
     assert reader.text.count("Scope: Only there. Test: exact. Margin: a tenth.") == len(CLAIMS)
     assert "4 of 6 claims within their scope here" in reader.text
     assert "2 claims outside their scope here, with what was seen" in reader.text
-    assert "#sec-dynamics-claims" in links and "What the document claims" in reader.texts["sec-dynamics-claims"]
+    assert "#sec-dynamics-claims" in links and "What is claimed" in reader.texts["sec-dynamics-claims"]
 
 
 def test_a_claim_says_what_it_leans_to_and_what_other_margins_and_scales_give(made):

@@ -72,9 +72,9 @@ def test_a_claim_has_those_of_its_test_though_there_is_nothing_to_show(tables):
     def test(tables):
         tables.done("spectra")
 
-    statements = [{"judge": "exact", "evidence": name} for name in ("test", "first")]
+    statements = [{"judge": "exact", "evidence": name} for name in ("mean", "best")]
     claim = spec.Claim.model_validate({"id": "1", "says": "s", "scope": "s", "all": statements})
-    (judged,) = verdicts.judge([claim], {"test": test, "first": first}, tables)
+    (judged,) = verdicts.judge([claim], {"mean": test, "best": first}, tables)
     assert judged["verdict"] == verdicts.Verdict.UNTESTED and "spectra.csv has no row" in judged["reason"]
     assert judged["source"]["files"] == ["cells.csv", "spectra.csv"]
     assert judged["source"]["functions"] == [name(test), f"{HERE}.first"]

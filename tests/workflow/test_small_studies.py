@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import yaml
 
 from tests.conftest import Workflow
@@ -88,3 +89,31 @@ def test_the_first_page_answers_the_questions_of_the_config(workflow):
         heading = CONFIG["definitions"][study]["question"]
         [question] = [one for one in told(workflow, study)["questions"] if one["heading"] == heading]
         assert f"{heading} {question['answer'][0]}" in first
+
+
+def test_what_was_expected_is_judged(workflow):
+    """Numbers of the verdicts against scipy's, from the table of accuracies."""
+    root = workflow.root / "results/questions"
+    cells = pd.read_csv(root / "cells.csv").drop_duplicates(["study", "cell_id"])
+    accuracy = pd.read_csv(root / "tables/accuracy.csv").query("protocol == 'best_valid'")
+    rows = cells.merge(accuracy, on="cell_id")
+
+    def by_seed(study, axis):
+        return rows[rows["study"] == study].pivot(index="seed", columns=axis, values="accuracy")
+
+    [claim] = store.read_json(root / "figures/optimizer/claims.json")
+    table = by_seed("optimizer", "optimizer")
+    change = table["adam"] - table["sgd"]
+    [number] = claim["numbers"]
+    assert claim["id"] == "adam-is-equal" and (number["n"], number["mean"]) == (3, pytest.approx(change.mean()))
+    error = np.hypot(change.std(ddof=1), 1 / 134 / np.sqrt(6)) / np.sqrt(3)  # digits has 134 test images
+    half = scipy.stats.t.ppf(0.975, 2) * error
+    assert (number["low"], number["high"]) == pytest.approx((change.mean() - half, change.mean() + half))
+    inside, outside = half + abs(change.mean()) < 0.02, abs(change.mean()) - half > 0.02
+    assert claim["verdict"] == ("reproduced" if inside else "contradicted" if outside else "undecided")
+    [claim] = store.read_json(root / "figures/batch/claims.json")
+    table = by_seed("batch", "batch")
+    slope = np.polyfit(np.log10([16, 64, 256]), table[["small", "middle", "large"]].to_numpy().T, 1)[0]
+    assert claim["numbers"][0]["mean"] == pytest.approx(slope.mean() * np.log10(256 / 16))
+    page = (workflow.root / "results/questions/report/report.html").read_text(encoding="utf-8")
+    assert "Larger batches end at a lower accuracy" in html.unescape(page) and "larger-is-worse" in page

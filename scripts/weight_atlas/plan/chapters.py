@@ -49,3 +49,20 @@ def check_documents(config: spec.Config) -> None:
                     f"{place}: the chapter of {study.document} asks about the experiment {experiment!r}, which the "
                     "study does not have; define it, or leave `document` out"
                 )
+
+
+def check_claims(config: spec.Config) -> None:
+    """Refuse claims of one's own that share an id, or ask about an experiment that their study does not have."""
+    for name in config.asked:
+        study = config.definitions[name]
+        seen: set[str] = set()
+        for at, claim in enumerate(study.claims):
+            place = f"definitions.{name}.claims.{at}"
+            if claim.id in seen:
+                raise ConfigError(f"{place}.id: {claim.id!r} stands there twice; give each claim its own")
+            seen.add(claim.id)
+            for statement in (*claim.all, *claim.artefact):
+                experiment = statement.parameters.get("experiment", "")
+                if experiment not in (study.experiments or [""]) and "experiment" in statement.parameters:
+                    hint = spec.near(str(experiment), list(study.experiments)) if study.experiments else "leave it out"
+                    raise ConfigError(f"{place}: the study has no experiment {experiment!r}; {hint}")

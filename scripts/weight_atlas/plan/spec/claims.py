@@ -11,6 +11,45 @@ Judge = Literal[
     "difference", "equivalence", "trend", "best", "effect", "contrast", "share", "correlation", "ratio", "exact"
 ]
 JUDGES: tuple[Judge, ...] = get_args(Judge)
+# The functions that find the numbers (weight_atlas/reporting/claims/evidence.py), by their names.
+Evidence = Literal[
+    "mean",
+    "difference",
+    "others",
+    "experiments",
+    "trend",
+    "best",
+    "effect",
+    "corner",
+    "unfrozen",
+    "unchanged",
+    "changed",
+    "structural",
+    "distance",
+    "identical",
+    "feature-correlation",
+    "amplification",
+    "drift",
+    "barrier",
+    "transfer-slope",
+    "transfer-late",
+    "transfer-step",
+    "transfer-drop",
+    "transfer-specificity",
+    "transfer-similarity",
+    "transfer-outputs",
+    "transfer-rate",
+    "transfer-epochs",
+    "ending",
+    "one-way",
+    "smaller",
+    "calm",
+    "restless",
+    "alike",
+    "last-biases",
+    "chance-biases",
+    "undefined",
+]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -57,7 +96,7 @@ class Statement(Model):
     """
 
     judge: Judge
-    evidence: Title = ""
+    evidence: Evidence | None = None
     parameters: dict[str, Any] = {}
     above: float | None = None
     below: float | None = None
@@ -72,6 +111,17 @@ class Statement(Model):
         if self.between and self.between[0] > self.between[1]:
             raise ValueError("between: the first number must not be above the second")
         return self
+
+    @model_validator(mode="after")
+    def _has_evidence(self) -> Self:
+        if self.evidence is None and self.judge not in get_args(Evidence):
+            raise ValueError(f"evidence: the judge {self.judge} needs the name of what finds its numbers")
+        return self
+
+    @property
+    def finder(self) -> str:
+        """The name of the function that finds the numbers."""
+        return self.evidence or self.judge
 
     @property
     def low(self) -> float:

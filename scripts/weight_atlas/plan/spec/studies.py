@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from weight_atlas import schema
+from weight_atlas.plan.spec.claims import Claim
 from weight_atlas.plan.spec.messages import near
 from weight_atlas.plan.spec.networks import Normalise
 from weight_atlas.plan.spec.values import (
@@ -199,6 +200,7 @@ class Study(Design):
     grid: Grid | None = None
     experiments: dict[Name, Experiment] = {}
     given: Annotated[list[Name], DISTINCT] = []
+    claims: list[Claim] = []
 
     @model_validator(mode="after")
     def _either(self) -> Self:

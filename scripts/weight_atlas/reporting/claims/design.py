@@ -49,7 +49,9 @@ def level_unit(of: str) -> Unit:
     return PERCENT if told.scale == 100 else Unit(f" {told.unit}" if told.unit else "", 1, 3)
 
 
-def mean(tables: Tables, *, experiment: str, level: str = "", axis: str = "", of: str = "accuracy") -> list[Measured]:
+def mean(
+    tables: Tables, *, experiment: str = "", level: str = "", axis: str = "", of: str = "accuracy"
+) -> list[Measured]:
     """The outcome of one level of an experiment, or of the one cell that it has."""
     found, frame = values(tables, experiment, of)
     own = _at(frame, _axis(found, axis), level) if level else frame
@@ -60,7 +62,7 @@ def mean(tables: Tables, *, experiment: str, level: str = "", axis: str = "", of
 def difference(
     tables: Tables,
     *,
-    experiment: str,
+    experiment: str = "",
     level: Levels,
     against: Levels = (),
     axis: str = "",
@@ -89,7 +91,7 @@ def _what(of: str) -> str:
     return "" if of == "accuracy" else f"{outcomes.outcome(of).words} of "
 
 
-def others(tables: Tables, *, experiment: str, against: str, without: Levels = (), axis: str = "",
+def others(tables: Tables, *, experiment: str = "", against: str, without: Levels = (), axis: str = "",
            of: str = "accuracy") -> list[Measured]:  # fmt: skip
     """The mean of all levels but some less one that they are set against."""
     found = tables.experiment(experiment)
@@ -126,7 +128,7 @@ def _by_seed(frame: pd.DataFrame) -> "pd.Series[float]":
 
 
 def trend(
-    tables: Tables, *, experiment: str, axis: str = "", of: str = "accuracy", scale: str = "linear"
+    tables: Tables, *, experiment: str = "", axis: str = "", of: str = "accuracy", scale: str = "linear"
 ) -> list[Measured]:
     """How much an outcome changes from an axis' lowest number to its highest, along a straight line fitted by seed (and
     by the levels of other axes, over which it is averaged).
@@ -149,7 +151,9 @@ def trend(
     return [measured(words, rise, unit(of), frame["cell_id"], resolution=_step(tables, frame, of))]
 
 
-def best(tables: Tables, *, experiment: str, number: float, axis: str = "", of: str = "accuracy") -> list[Measured]:
+def best(
+    tables: Tables, *, experiment: str = "", number: float, axis: str = "", of: str = "accuracy"
+) -> list[Measured]:
     """How much more the level that sets a number has than each other level with a value.
 
     Levels without one are no rivals; the numbers name their cells too, so that the scope is about them as well.
@@ -168,7 +172,7 @@ def best(tables: Tables, *, experiment: str, number: float, axis: str = "", of: 
     return [replace(one, cells=one.cells | gone) for one in made]
 
 
-def effect(tables: Tables, *, experiment: str, axis: str, of: str = "accuracy") -> list[Measured]:
+def effect(tables: Tables, *, experiment: str = "", axis: str, of: str = "accuracy") -> list[Measured]:
     """How much larger the main effect of an axis is than that of each other axis of a factorial, by seed.
 
     The size is the standard deviation over the levels: the root of the variance of the levels' means, from which what
@@ -195,7 +199,7 @@ def effect(tables: Tables, *, experiment: str, axis: str, of: str = "accuracy") 
 
 
 def corner(
-    tables: Tables, *, experiment: str, axis: str, levels: Levels, other: str, larger: Levels, of: str = "accuracy"
+    tables: Tables, *, experiment: str = "", axis: str, levels: Levels, other: str, larger: Levels, of: str = "accuracy"
 ) -> list[Measured]:
     """How much more one corner of a grid has than the other three: some levels of an axis with some of another."""
     found, frame = values(tables, experiment, of)
@@ -215,7 +219,7 @@ def corner(
     ]
 
 
-def unfrozen(tables: Tables, *, experiment: str) -> list[Measured]:
+def unfrozen(tables: Tables, *, experiment: str = "") -> list[Measured]:
     """What validation accuracy gains in the first epoch after all layers begin to learn."""
     found = grid.part(tables, experiment)
     jumps = staged.unfrozen(found)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import TypeAdapter
 
-from weight_atlas import stats
+from weight_atlas import stats, store
 from weight_atlas.faults import NothingToShow, spared
 from weight_atlas.plan import checks, spec
 from weight_atlas.reporting.claims.measured import Measured
@@ -82,6 +82,12 @@ def ledger(path: Path) -> list[spec.Claim]:
     return claims
 
 
+def stated(config: Path | str, study: str) -> list[spec.Claim]:
+    """The claims that a config (config.json) states of a study itself."""
+    studies = store.read_json(config).get("definitions", {})
+    return [spec.Claim(**claim) for claim in studies.get(study, {}).get("claims", [])]
+
+
 def judge(claims: Sequence[spec.Claim], evidence: Mapping[str, Evidence], tables: Tables) -> list[dict[str, Any]]:
     """The claims of a study with their verdicts, as claims.json holds them.
 
@@ -89,8 +95,7 @@ def judge(claims: Sequence[spec.Claim], evidence: Mapping[str, Evidence], tables
     """
     judged = []
     for claim in claims:
-        names = [_name(statement) for statement in (*claim.all, *claim.artefact)]
-        functions = [evidence[name] for name in names if name in evidence]
+        functions = [evidence[statement.finder] for statement in (*claim.all, *claim.artefact)]
         with recorded(*dict.fromkeys(functions)) as source:
             ruling = Ruling(Verdict.UNTESTED, "Its test failed; the chapter's list of failures says why.")
             with spared(tables.faults, f"the test of claim {claim.id}"):
@@ -164,19 +169,11 @@ def unlearnt(tables: Tables, found: Sequence[Found]) -> str:
     )
 
 
-def _name(statement: spec.Statement) -> str:
-    """The name of the function that finds a statement's numbers."""
-    return statement.evidence or statement.judge
-
-
 def _found(statements: Sequence[spec.Statement], evidence: Mapping[str, Evidence], tables: Tables) -> list[Found]:
-    for name in map(_name, statements):
-        if name not in evidence:
-            raise ValueError(f"no evidence is called {name!r}; allowed: {', '.join(sorted(evidence))}")
     return [
         Found(number, statement)
         for statement in statements
-        for number in evidence[_name(statement)](tables, **statement.parameters)
+        for number in evidence[statement.finder](tables, **statement.parameters)
     ]
 
 

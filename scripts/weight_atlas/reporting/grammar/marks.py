@@ -89,7 +89,12 @@ def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, sh
     frame = frame.sort_values(across)
     (line,) = axes.plot(frame[across], frame["mean"] * scale, **look)
     if shade:
-        low, high = (frame[name].clip(*bounds) * scale for name in ("low", "high"))
+        # Equal replicates have no interval: there the band is as narrow as the line, and its neighbours keep theirs.
+        equal = frame["n"] > 1 if "n" in frame else False
+        low, high = (
+            frame[name].where(frame[name].notna() | ~equal, frame["mean"]).clip(*bounds) * scale
+            for name in ("low", "high")
+        )
         axes.fill_between(frame[across], low, high, color=line.get_color(), alpha=0.15, linewidth=0)
 
 
