@@ -15,7 +15,9 @@ import statistics
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -26,6 +28,9 @@ from weight_atlas.settings import Settings
 from weight_atlas.store import atomic_write, read_json
 from weight_atlas.text import literal
 from weight_atlas.vocabulary import Kind, Role, Status
+
+Json = dict[str, Any]
+AnyPath = str | Path
 
 PAGE_LIMIT = 20_000_000  # bytes of report.html
 CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
@@ -45,7 +50,16 @@ SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
 
 
-def report(cells, tables, figures, cards, config, templates, output, code=None):
+def report(
+    cells: AnyPath,
+    tables: AnyPath,
+    figures: AnyPath,
+    cards: Iterable[AnyPath],
+    config: AnyPath,
+    templates: AnyPath,
+    output: AnyPath,
+    code: str | None = None,
+) -> str:
     """Render the report of one config to `output`; the .qmd goes beside it. Returns "quarto" or "pandoc".
 
     All arguments are paths (`cards` a list of them), as the command line names them, but `code`: the SHA-256 of the
@@ -53,8 +67,8 @@ def report(cells, tables, figures, cards, config, templates, output, code=None):
     file does not hold what it should, or where the document does not render without a fault.
     """
     context = gather(cells, tables, figures, cards, config, code)
-    with tempfile.TemporaryDirectory(prefix="report-") as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="report-") as made:
+        folder = Path(made)
         _copy(context, templates, folder)
         (folder / "report.qmd").write_text(document(templates, context), encoding="utf-8")
         renderer = render(folder)
@@ -68,23 +82,30 @@ def report(cells, tables, figures, cards, config, templates, output, code=None):
 # ------------------------------------------------------------------------------------------- what is told
 
 
-def gather(cells, tables, figures, cards, config, code=None):
+def gather(
+    cells: AnyPath,
+    tables: AnyPath,
+    figures: AnyPath,
+    cards: Iterable[AnyPath],
+    config: AnyPath,
+    code: str | None = None,
+) -> Json:
     """Everything that the templates may use, as a dict, read from the files that :func:`report` is given."""
     runs_path = Path(tables) / "runs.csv"
-    config, rows, runs = read_json(config), _rows(cells), _rows(runs_path)
+    resolved, rows = read_json(config), _rows(cells)
     for row in rows:
         row["settings"] = Settings.parse(json.loads(row["cell"]))
-    runs = {(run["cell_id"], int(run["seed"])): run for run in runs}
+    runs = {(run["cell_id"], int(run["seed"])): run for run in _rows(runs_path)}
     told = [_cell(row, runs) for row in rows]
-    chapters = _chapters(Path(figures), f"logs/draw/{config['name']}")
+    chapters = _chapters(Path(figures), f"logs/draw/{resolved['name']}")
     data = chapters.get("data", _NOTHING)
     groups = {row["cell_id"]: row["group"] for row in rows}
-    unmeasured = measure_faults.read(config["name"], Path(tables), groups)
-    studies = [_study(name, asked or {}, told, chapters, unmeasured) for name, asked in _asked(config).items()]
+    unmeasured = measure_faults.read(resolved["name"], Path(tables), groups)
+    studies = [_study(name, asked or {}, told, chapters, unmeasured) for name, asked in _asked(resolved).items()]
     unique = _unique(told)
     troubles = _troubles(unique)
     return {
-        "config": config,
+        "config": resolved,
         "date": datetime.date.today().isoformat(),
         "studies": studies,
         "cells": unique,
@@ -98,14 +119,14 @@ def gather(cells, tables, figures, cards, config, code=None):
         "machines": _machines(unique),
         "today": code and code[: recipe.SHOWN],
         "wall_seconds": sum(_numbers([run for cell in unique for run in cell["runs"]], "wall_seconds")),
-        "datasets": _datasets(cards, told, data, config.get("titles") or {}),
+        "datasets": _datasets(cards, told, data, resolved.get("titles") or {}),
         "data": data,
         "measured": {path.stem for path in Path(tables).glob("*.csv") if _rows(path, limit=1)},
         "files": {"cells": {"path": cells, "rows": len(rows)}, "runs": {"path": runs_path, "rows": len(runs)}},
     }
 
 
-def _asked(config):
+def _asked(config: Json) -> Json:
     """{study: its title and text}, in order, from the resolved config."""
     if isinstance(config["studies"], dict):
         return config["studies"]
@@ -113,10 +134,10 @@ def _asked(config):
 
 
 _LISTS = ("exhibits", "questions", "closing", "claims", "sentences", "left_out", "faults")
-_NOTHING = {"facts": {}} | {name: [] for name in _LISTS}
+_NOTHING: Json = {"facts": {}} | {name: [] for name in _LISTS}
 
 
-def _rows(path, limit=None):
+def _rows(path: AnyPath, limit: int | None = None) -> list[Json]:
     """The rows of a CSV file as dicts of str; at most `limit`."""
     try:
         return list(itertools.islice(schema.dicts(path), limit))
@@ -124,7 +145,7 @@ def _rows(path, limit=None):
         raise ValueError(f"{path}: is not there; the report needs it, run the rule that makes it") from None
 
 
-def _cell(row, runs):
+def _cell(row: Json, runs: Mapping[tuple[str, int], Json]) -> Json:
     """One dict a study and cell: its labels, and its replicates (seeds 0, 1, ..) as far as `runs` records them."""
     found = {seed: runs.get((row["cell_id"], seed)) for seed in range(int(row["replicates"]))}
     done = [run for run in found.values() if run and run["status"] == Status.DONE]
@@ -144,16 +165,18 @@ def _cell(row, runs):
     } | {key: _numbers(done, key) for key in MEASURED}  # fmt: skip
 
 
-def _unique(told):
+def _unique(told: Iterable[Json]) -> list[Json]:
     """Each cell once, as the study that asks for most of its replicates has it."""
-    found = {}
+    found: dict[str, Json] = {}
     for cell in told:
         if cell["asked"] > found.get(cell["cell_id"], {"asked": 0})["asked"]:
             found[cell["cell_id"]] = cell
     return list(found.values())
 
 
-def _study(name, asked, told, chapters, unmeasured):
+def _study(
+    name: str, asked: Json, told: Sequence[Json], chapters: Mapping[str, Json], unmeasured: Sequence[Any]
+) -> Json:
     """One study: its words from the config, its cells, those measures of them that raised, and its chapter."""
     cells = [cell for cell in told if cell["study"] == name]
     own = {cell["cell_id"] for cell in cells}
@@ -180,14 +203,14 @@ CHILDREN = {
 }
 
 
-def _kind(cells, role, one, many):
+def _kind(cells: Iterable[Json], role: Role, one: str, many: str) -> Json:
     """How many cells have a role, and how many of their replicates are done; one under several labels counts once."""
     own = {cell["cell_id"]: cell for cell in cells if cell["role"] == role}.values()
     sums = {key: sum(cell[key] for cell in own) for key in ("asked", "done")}
     return {"role": role, "cells": len(own), "one": one, "many": many} | sums
 
 
-def _chapters(figures, logs):
+def _chapters(figures: Path, logs: str) -> dict[str, Json]:
     """The exhibits by chapter, from each chapter's exhibits.json; logs: the folder of the logs of drawing."""
     found = {}
     for path in sorted(figures.glob("*/exhibits.json")):
@@ -204,7 +227,7 @@ def _chapters(figures, logs):
     return found
 
 
-def _places(exhibit, folder):
+def _places(exhibit: Json, folder: Path) -> Json:
     """Where an exhibit's files are, and where the document has them: names that need no escaping anywhere."""
     chapter, name = slug(folder.name), slug(exhibit["name"])
     stem = f"figures/{chapter}/{name}"
@@ -213,9 +236,9 @@ def _places(exhibit, folder):
     return places | {"path": folder / file, "picture": stem + Path(file).suffix} if file else places
 
 
-def _troubles(cells):
+def _troubles(cells: Iterable[Json]) -> list[Json]:
     """What was asked for and is not done: one dict a cell, status and cause, with the seeds that it befell."""
-    troubles = {}
+    troubles: dict[tuple[str, str, str], Json] = {}
     for cell in cells:
         for seed, run in cell["found"].items():
             run = run or {"status": Status.MISSING, "cause": "no run is recorded"}
@@ -225,19 +248,19 @@ def _troubles(cells):
     return [trouble | {"status": status, "cause": cause} for (_, status, cause), trouble in troubles.items()]
 
 
-def _ends(troubles):
+def _ends(troubles: Iterable[Json]) -> dict[str, int]:
     """{status: number of replicates} of what is not done."""
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for trouble in troubles:
         counts[trouble["status"]] += len(trouble["seeds"])
     return dict(sorted(counts.items()))
 
 
-def _machines(cells):
+def _machines(cells: Iterable[Json]) -> list[Json]:
     """What ran the replicates: one dict per device, thread count, torch version and training code. Given cells were not
     run."""
     keys = ("device", "device_name", "threads", "torch", "code")
-    groups = {}
+    groups: dict[tuple[str, ...], list[Json]] = {}
     for cell in (cell for cell in cells if not cell["given"]):
         for run in cell["runs"]:
             groups.setdefault(tuple(run.get(key, "") for key in keys), []).append(run)
@@ -249,10 +272,10 @@ def _machines(cells):
     ]
 
 
-def _datasets(cards, told, chapter, titles):
+def _datasets(cards: Iterable[AnyPath], told: Iterable[Json], chapter: Json, titles: Mapping[str, str]) -> list[Json]:
     """The cards of the data sets in use, those of grids before those of sources, with their labels and exhibits."""
     known = {card["dataset_id"]: card for card in map(read_json, cards)}
-    used = {}
+    used: dict[str, set[str]] = {}
     for cell in sorted((cell for cell in told if cell["dataset_id"]), key=lambda cell: cell["role"] != Role.GRID):
         used.setdefault(cell["dataset_id"], set()).add(cell["dataset"])
     missing = [name for name in used if name not in known]
@@ -268,19 +291,19 @@ def _datasets(cards, told, chapter, titles):
     return datasets
 
 
-def _owner(exhibit, datasets):
+def _owner(exhibit: Json, datasets: Iterable[Json]) -> Json | None:
     """The data set whose id or label an exhibit's name ends with (the longest, where there are several), or None."""
     ends = [(end, card) for card in datasets for end in (card["slug"], *map(slug, card["labels"]))]
     fitting = [(len(end), card) for end, card in ends if exhibit["slug"].endswith(f"-{end}")]
     return max(fitting, key=lambda one: one[0], default=(0, None))[1]
 
 
-def _numbers(rows, column):
+def _numbers(rows: Iterable[Json], column: str) -> list[float]:
     """The numbers of a column, as float; empty fields are left out."""
     return [float(row[column]) for row in rows if row.get(column)]
 
 
-def settings(cells):
+def settings(cells: Sequence[Json]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """({setting: value} that all cells share, {cell_id: {setting: value}} of those that differ); values are str.
 
     Settings have dotted names (`training.optimizer.lr`); `dataset` is left out, which the data chapter tells.
@@ -292,7 +315,7 @@ def settings(cells):
     return shared, dict(zip([cell["cell_id"] for cell in cells], own, strict=True))
 
 
-def _flat(value, name=""):
+def _flat(value: Any, name: str = "") -> dict[str, str]:
     if isinstance(value, dict) and value:
         items = [(f"{name}.{key}" if name else key, inner) for key, inner in value.items()]
     elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
@@ -306,7 +329,7 @@ def _flat(value, name=""):
 # ------------------------------------------------------------------------------------------- text to Markdown
 
 
-def escape(value):
+def escape(value: object) -> Markup:
     """Plain text as Markdown inline text that shows it literally, on one line; what is Markdown already stays.
 
     Pandoc lets every punctuation character be escaped by a backslash (extension all_symbols_escapable). Smart
@@ -322,46 +345,45 @@ def escape(value):
 _START = re.compile(r"^([-+=:]|\(?\w{1,9}[.)](?=\s|$)|[Tt]able:)")
 
 
-def _line(value):
+def _line(value: object) -> str:
     """Text on one line, without the colours of a log; other controls, and marks that turn the direction, escaped."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", str(value))
     return literal(re.sub(r"[ \t\r\n\f\v]+", " ", text).strip())
 
 
-def paragraphs(text):
+def paragraphs(text: object) -> Markup:
     """Plain text with blank lines between paragraphs as Markdown paragraphs."""
     return Markup("\n\n".join(escape(part) for part in re.split(r"\n\s*\n", str(text).strip())))
 
 
-def attribute(text):
+def attribute(text: object) -> Markup:
     """Plain text as a quoted Markdown attribute value: fig-alt={{ text | attribute }}."""
-    text = _line(text)
-    return Markup('"' + re.sub(r"([\\\"&<>{}|`])", r"\\\1", text) + '"')
+    return Markup('"' + re.sub(r"([\\\"&<>{}|`])", r"\\\1", _line(text)) + '"')
 
 
-def code(text):
+def code(text: object) -> Markup:
     """Plain text as inline code, where it holds nothing that could end it or mean something to Quarto."""
     return Markup(f"`{text}`") if re.fullmatch(r"[\w.+/:=,@-]+", str(text)) else escape(text)
 
 
-def fence(text):
+def fence(text: object) -> Markup:
     """Plain text as a block of code, in which Quarto looks for no shortcodes."""
     ticks = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", str(text)))])
     lines = "\n".join(literal(line) for line in str(text).strip().split("\n"))
     return Markup(f'{ticks} {{.text shortcodes="false"}}\n{lines}\n{ticks}')
 
 
-def slug(text):
+def slug(text: object) -> str:
     """`text` for a label of Quarto's: lower case, hyphens, no underscores."""
     return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-")
 
 
-def quoted(text):
+def quoted(text: object) -> Markup:
     """Plain text as a double-quoted YAML value that Pandoc and Quarto read as Markdown."""
     return Markup(json.dumps(str(escape(text)), ensure_ascii=False))
 
 
-def number(value, digits=3):
+def number(value: float | str | None, digits: int = 3) -> Markup:
     """A number with `digits` significant digits: 0.0123, 1,230, 3.20 × 10^−7^; a dash for None and NaN."""
     if value is None or value == "" or math.isnan(float(value)):
         return Markup(DASH)
@@ -369,18 +391,18 @@ def number(value, digits=3):
     if value and math.isfinite(value):
         power = math.floor(math.log10(abs(value)))
         if not -4 <= power < 9:
-            mantissa, power = f"{value:.{digits - 1}e}".split("e")
-            return Markup(f"{mantissa} × 10^{int(power)}^".replace("-", "−"))
+            mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+            return Markup(f"{mantissa} × 10^{int(exponent)}^".replace("-", "−"))
         return _fixed(value, max(0, digits - 1 - power))
     return _fixed(value, 0)
 
 
-def _fixed(value, decimals):
+def _fixed(value: float, decimals: int) -> Markup:
     """A number with so many decimals, commas between groups of three, and a real minus sign."""
     return Markup(f"{value:,.{decimals}f}".replace("-", "−"))
 
 
-def duration(seconds):
+def duration(seconds: float) -> Markup:
     """Seconds as 4.23 s, 12 min 30 s or 3 h 05 min."""
     if seconds < 60:
         return Markup(f"{number(seconds)}\u00a0s")
@@ -390,7 +412,7 @@ def duration(seconds):
     return Markup(f"{_fixed(minutes // 60, 0)}\u00a0h\u00a0{minutes % 60:02d}\u00a0min")
 
 
-def column(values):
+def column(values: Sequence[object]) -> tuple[list[Markup], bool]:
     """(cells as Markdown, whether they are numbers) of a table's column, given as text or Markdown.
 
     Whole numbers get commas; numbers that are all written in a few characters stay as they are written (0.001 is a
@@ -413,7 +435,7 @@ def column(values):
     ], True
 
 
-def _format(column):
+def _format(column: Sequence[tuple[str, float]]) -> Callable[[str, float], Markup]:
     """How to write one number of a column of (text, number)."""
     if all(re.fullmatch(r"[-+]?\d+", text) for text, _ in column):
         return lambda _, value: _fixed(value, 0)
@@ -426,14 +448,15 @@ def _format(column):
     return lambda _, value: _fixed(value, decimals)
 
 
-def table(header, rows, caption="", label=""):
+def table(header: Sequence[object], rows: Sequence[Sequence[object]], caption: str = "", label: str = "") -> Markup:
     """A pipe table. `header`: texts; `rows`: lists of texts (numbers are aligned right); `caption` plain text.
 
     A table with a `label` (tbl-..) can be referred to and gets a number.
     """
     columns = [column([row[at] for row in rows]) for at in range(len(header))]
     rule = ["---:" if numeric else ":---" for _, numeric in columns]
-    lines = [[escape(text) for text in header], rule, *zip(*(cells for cells, _ in columns), strict=True)]
+    cells: Iterable[Sequence[str]] = zip(*(own for own, _ in columns), strict=True)
+    lines: list[Sequence[str]] = [[escape(text) for text in header], rule, *cells]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     if caption or label:
         text += f"\n\n: {escape(caption)}" + (f" {{#{label}}}" if label else "")
@@ -443,7 +466,7 @@ def table(header, rows, caption="", label=""):
 # ------------------------------------------------------------------------------------------- the document
 
 
-def document(templates, context, name="report.qmd.j2"):
+def document(templates: AnyPath, context: Json, name: str = "report.qmd.j2") -> str:
     """The Quarto document as text. A name that the context lacks is an error of the template."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
@@ -468,7 +491,7 @@ def document(templates, context, name="report.qmd.j2"):
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _size(exhibit):
+def _size(exhibit: Json) -> Markup:
     """The width and height attributes of a picture in the page's pixels, so that nothing moves when it is decoded.
 
     A PNG has two pixels for each of the page's, and an SVG says its size in points or pixels.
@@ -482,7 +505,7 @@ def _size(exhibit):
     return Markup("".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False)))
 
 
-def _questions(study):
+def _questions(study: Json) -> tuple[list[Json], list[Json]]:
     """(the questions of a study's chapter that have exhibits, in order; the exhibits of none).
 
     Each question is a dict: key, heading, words, its `exhibits`, `answer`, a list of sentences, and `source`, who made
@@ -496,9 +519,9 @@ def _questions(study):
     return asked, list(by_name.values())
 
 
-def _families(exhibits):
+def _families(exhibits: Iterable[Json]) -> list[list[Json]]:
     """The exhibits in lists, in order: neighbours of one title that each have a tab together, any other alone."""
-    found = []
+    found: list[list[Json]] = []
     for exhibit in exhibits:
         if found and exhibit.get("tab") and found[-1][0].get("tab") and found[-1][0]["title"] == exhibit["title"]:
             found[-1].append(exhibit)
@@ -507,7 +530,7 @@ def _families(exhibits):
     return found
 
 
-def _rows_of(exhibit):
+def _rows_of(exhibit: Json) -> Json:
     """An exhibit's table: its header, its first rows, and how many rows there are."""
     rows = _rows(exhibit["csv_path"])
     names = exhibit["columns"]
@@ -515,12 +538,12 @@ def _rows_of(exhibit):
     return {"header": [name.replace("_", " ") for name in names], "rows": shown, "all": len(rows)}
 
 
-def _carried(path):
+def _carried(path: AnyPath) -> bool:
     """Whether a CSV file is small enough for the page to carry it."""
     return Path(path).stat().st_size <= CSV_LIMIT
 
 
-def _copy(context, templates, folder):
+def _copy(context: Json, templates: AnyPath, folder: Path) -> None:
     """Put what the document needs into `folder`: figures, CSV files, styles, scripts, filters, bibliography."""
     for name in FILES:
         shutil.copyfile(Path(templates) / name, folder / name)
@@ -533,7 +556,9 @@ def _copy(context, templates, folder):
         bring(file["path"], folder / f"{name}.csv")
 
 
-def bring(source, target, todo=", though exhibits.json names it; draw the exhibits again"):
+def bring(
+    source: AnyPath, target: Path, todo: str = ", though exhibits.json names it; draw the exhibits again"
+) -> None:
     """Copy a file, its folder made where needed; ValueError in one line, with what to do, where there is none."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -545,7 +570,7 @@ def bring(source, target, todo=", though exhibits.json names it; draw the exhibi
 # ------------------------------------------------------------------------------------------- the page
 
 
-def render(folder):
+def render(folder: Path) -> str:
     """Render report.qmd in `folder` to report.html there; returns "quarto" or "pandoc".
 
     ValueError where the renderer fails or warns of something that a reader would stumble over.
@@ -564,7 +589,7 @@ def render(folder):
     return "quarto" if quarto else "pandoc"
 
 
-def by_pandoc(folder):
+def by_pandoc(folder: Path) -> list[str]:
     """Render report.qmd in `folder` to report.html there, by plain Pandoc; returns the lines of its warnings."""
     return [line for line in _run(_pandoc(), folder).splitlines() if _WARNING.search(line)]
 
@@ -573,7 +598,7 @@ _WARNING = re.compile(r"\bWARN(ING)?\b")
 _FAULT = re.compile(r"crossref|citation|citeproc|resource|not found|could not|unable", re.IGNORECASE)
 
 
-def _pandoc():
+def _pandoc() -> list[str]:
     """The command for plain Pandoc. The filter goes before citeproc, which would take @fig-x for a citation."""
     import pypandoc
 
@@ -585,7 +610,7 @@ def _pandoc():
     ]
 
 
-def _run(command, folder):
+def _run(command: Sequence[str], folder: Path) -> str:
     """Run a command in `folder`; returns what it printed. ValueError where it fails."""
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     log = done.stdout.decode("utf-8", errors="replace")
@@ -594,12 +619,12 @@ def _run(command, folder):
     return log
 
 
-def _end(log, lines=6):
+def _end(log: str, lines: int = 6) -> str:
     """The last lines of a log in one line."""
     return " / ".join(line.strip() for line in log.split("stack traceback")[0].strip().splitlines()[-lines:])
 
 
-def _check_size(folder):
+def _check_size(folder: Path) -> None:
     size = (folder / "report.html").stat().st_size
     if size > PAGE_LIMIT:
         files = sorted((folder / "figures").rglob("*.*"), key=lambda path: path.stat().st_size)[-3:]
