@@ -106,7 +106,7 @@ def test_what_was_expected_is_judged(workflow):
     change = table["adam"] - table["sgd"]
     [number] = claim["numbers"]
     assert claim["id"] == "adam-is-equal" and (number["n"], number["mean"]) == (3, pytest.approx(change.mean()))
-    error = np.hypot(change.std(ddof=1), 1 / 134 / np.sqrt(6)) / np.sqrt(3)  # digits has 134 test images
+    error = np.hypot(change.std(ddof=1), 1 / 268 / np.sqrt(6)) / np.sqrt(3)  # digits has 268 test images
     half = scipy.stats.t.ppf(0.975, 2) * error
     assert (number["low"], number["high"]) == pytest.approx((change.mean() - half, change.mean() + half))
     inside, outside = half + abs(change.mean()) < 0.02, abs(change.mean()) - half > 0.02

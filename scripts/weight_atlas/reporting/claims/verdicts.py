@@ -121,7 +121,7 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
     if claim.artefact and decision != Decision.UNDECIDED:
         explained = _kept(_found(claim.artefact, evidence, sound), kept)
         if decided(explained) == Decision.REPRODUCED:
-            seen, text = Verdict.ARTEFACT, f"{text} {told([one for one in explained if one not in kept])}"
+            seen, text = Verdict.ARTEFACT, f"{text} {told([one for one in explained if one not in kept], 'But')}"
     lean, seeds = ("", None) if seen != Verdict.UNDECIDED else (leaning(kept), needed(kept))
     verdict = seen
     if scope.outside and not (seen == Verdict.ARTEFACT and any(one.judge == "exact" for one in claim.artefact)):
@@ -131,10 +131,10 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
     return Ruling(verdict, f"{text}{unlearnt(tables, kept)}", seen, lean, half, double, seeds, numbers)
 
 
-def told(found: Sequence[Found]) -> str:
+def told(found: Sequence[Found], first: str = "Here") -> str:
     """The numbers in a sentence; of many how many of them are shown and refuted, and the one that is furthest off."""
     if len(found) <= FEW:
-        return f"{'; '.join(one.number.text for one in found)}."
+        return f"{first}: {'; '.join(one.number.text for one in found)}."
     tests = [tested(one) for one in found]
     shown = sum(for_it <= stats.LEVEL for for_it, _ in tests)
     refuted = sum(against * len(found) <= stats.LEVEL for _, against in tests)
