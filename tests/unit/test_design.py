@@ -147,7 +147,7 @@ def test_numbers_are_written_with_unit_and_interval():
     assert loss.change({"n": 3, "mean": 0.012345, "low": -0.01, "high": 0.03}) == "+0.0123 nats [−0.0100, 0.0300]"
     alone = {"n": 1, "mean": 0.5, "low": np.nan, "high": np.nan}
     assert accuracy.text(alone) == "50.0 %" and accuracy.change(alone) == "+50.0 points (one seed, no interval)"
-    assert accuracy.text({"n": 3, "mean": 0.5, "low": 0.5, "high": 0.5}) == "50.0 % (all 3 seeds equal)"
+    assert accuracy.text({"n": 3, "mean": 0.5, "low": np.nan, "high": np.nan}) == "50.0 % (all 3 seeds equal)"
     assert accuracy.text({"n": 0}) == "none finished" and accuracy.change({"n": 0}) == "no pair of seeds"
 
 

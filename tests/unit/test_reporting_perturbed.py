@@ -14,9 +14,10 @@ from test_reporting import sample as grid_sample
 from tests.unit import summaries, told
 from tests.unit.tables import write_table
 from weight_atlas import schema
+from weight_atlas.reporting.claims import answers
 from weight_atlas.reporting.claims import perturbed as evidence_of_perturbed
 from weight_atlas.reporting.claims.measured import RATIO, measured
-from weight_atlas.reporting.exhibits.perturbed import amplification, answers, families, mirror, paths, perturbed
+from weight_atlas.reporting.exhibits.perturbed import amplification, families, mirror, paths, perturbed
 from weight_atlas.settings import Start
 from weight_atlas.store import load_arrays, save_tensors
 

@@ -22,7 +22,9 @@ def test_one_measure_and_one_exhibit_that_raise_cost_nothing_else(finished, tmp_
     measure, code = (workflow.root / "scripts/weight_atlas" / name for name in (MEASURE, EXHIBIT))
     whole, sound = measure.read_text(), code.read_text()
     measure.write_text(whole.replace(SEE, HARMED, 1))
-    code.write_text(sound.replace("def norms(tables):", "def norms(tables):\n    raise KeyError('$odd_')", 1))
+    head = "def norms(tables: Tables) -> list[Exhibit]:"
+    assert head in sound
+    code.write_text(sound.replace(head, f"{head}\n    raise KeyError('$odd_')", 1))
     ended = workflow.run(check=False)
     assert ended.returncode == 1
     told = ended.stdout[ended.stdout.index("tiny: measures failed (2); all else stands") :]

@@ -7,6 +7,7 @@ Functions of a study take its Tables, functions of an experiment also the Experi
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from weight_atlas.reporting.claims import answers as of_claims
 from weight_atlas.reporting.exhibits.checkpoints import answers as of_checkpoints
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.exhibits.design import answers as by_shape
@@ -30,7 +31,6 @@ from weight_atlas.reporting.exhibits.perturbed import (
     perturbed,
     perturbed_features,
 )
-from weight_atlas.reporting.exhibits.perturbed import answers as of_perturbed
 from weight_atlas.reporting.exhibits.runs import runs, study
 from weight_atlas.reporting.exhibits.runs.training import training_curves
 from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
@@ -122,8 +122,8 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "features": of_weights.independence,
     "alike": pairs.answer,
     "factors": factors.answer,
-    "distortion": of_perturbed.distortion,
-    "flip": of_perturbed.flip,
+    "distortion": of_claims.distortion,
+    "flip": of_claims.flip,
     # transfer
     "segments": of_transfer.layers,
     "transfer-course": of_transfer.course,

@@ -78,9 +78,7 @@ class Outcome:
     def _interval(self, row: Mapping[str, Any], low: float, high: float) -> str:
         """The interval in brackets, nothing where there is none, and a word where all values are equal."""
         if not math.isfinite(row["low"]):
-            return ""
-        if math.isclose(row["low"], row["high"], abs_tol=ROUNDING):
-            return f" (all {int(row['n'])} seeds equal)"
+            return f" (all {int(row['n'])} seeds equal)" if row["n"] > 1 else ""
         return f" [{', '.join(self._number(end, row).removeprefix('+') for end in (low, high))}]"
 
     def _number(self, value: float, row: Mapping[str, Any]) -> str:
