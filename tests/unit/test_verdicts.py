@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 from test_reporting_convnets import CARDS, TUTORIAL, opened
 
-from tests.unit import told
+from tests.unit import designs, told
 from tests.unit.claimed import Truth
+from weight_atlas.faults import NothingToShow
 from weight_atlas.plan import spec
-from weight_atlas.reporting.claims import measured, verdicts
+from weight_atlas.reporting.claims import design, measured, verdicts
 from weight_atlas.reporting.claims.evidence import EVIDENCE
 
 CLAIM = {"id": "x", "says": "y", "scope": "z"}
@@ -188,3 +189,12 @@ def test_words_of_a_test():
     ]
     for asked, words in statements:
         assert verdicts.described(spec.Statement.model_validate(asked)) == words
+
+
+def test_networks_are_not_pooled_in_one_number(tmp_path):
+    grid = {"dataset": ["digits"], "network": ["lenet1", "lenet5"], "init": ["default"], "optimizer": ["sgd"]}
+    vary = {"batch": {"16": {"training": {"batch_size": 16}}, "64": {}}}
+    found = designs.made(tmp_path, {"grid": grid, "vary": vary}, lambda *_: 0.5)
+    found.tables.experiments = found.experiments
+    with pytest.raises(NothingToShow, match="lenet1 and lenet5 are not pooled in one number"):
+        design.difference(found.tables, level="16", against="64", axis="batch")

@@ -30,11 +30,16 @@ def values(tables: Tables, name: str, of: str) -> tuple[Experiment, pd.DataFrame
     Raises
     ------
     NothingToShow
-        Where the study has no such experiment, or no replicate has a value.
+        Where the study has no such experiment, no replicate has a value, or the experiment is asked of several networks
+        or data sets, which no number pools.
     """
     experiment = tables.experiment(name)
     frame = outcomes.values(tables, experiment, of).frame[["cell_id", "seed", "value"]]
     asked = grid.cells_of(tables, experiment).cells[["cell_id", *grid.columns(experiment)]]
+    for axis in experiment.families:
+        if asked[axis].nunique() > 1:
+            several = " and ".join(dict.fromkeys(asked[axis]))
+            raise NothingToShow(f"{several} are not pooled in one number; ask about each in an experiment of its own.")
     return experiment, asked.merge(frame, on="cell_id", how="left")
 
 
