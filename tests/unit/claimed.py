@@ -1,5 +1,6 @@
 """What a claim must come out as, computed afresh by scipy from the values that a test has made up."""
 
+import json
 import math
 from typing import NamedTuple
 
@@ -93,6 +94,7 @@ def check(item, claim, values, verdict, step=0.0):
     assert decision([p_values(own, asked, step) for asked, own in flat]) == verdict, item["reason"]
     assert item["verdict"] == item["seen"] == verdict, item["reason"]
     assert bool(item["lean"]) == (verdict == "undecided")
+    json.dumps(item, allow_nan=False)
 
 
 def check_toy(item, seen, *words):

@@ -9,12 +9,13 @@ from weight_atlas.reporting.claims import perturbed
 from weight_atlas.reporting.claims.measured import Measured
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP
+from weight_atlas.reporting.exhibits.perturbed.paths import CONNECTED
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import enumerated, plural, shares
 from weight_atlas.stats import Decision, Statement
 
 BACK = Statement(high=math.log(0.9))  # at least a tenth nearer than the distortion put it
-WALL = Statement(low=0.02, margin=0.02)  # accuracy: two minima are connected below it
+WALL = Statement(low=CONNECTED, margin=CONNECTED)
 
 Words = dict[Decision, str]
 

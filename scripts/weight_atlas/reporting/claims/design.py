@@ -9,7 +9,7 @@ import pandas as pd
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.claims.measured import PERCENT, POINTS, Measured, Unit, measured, step
+from weight_atlas.reporting.claims.measured import PERCENT, POINTS, Measured, Unit, less, measured, step
 from weight_atlas.reporting.exhibits.design import grid, outcomes, staged
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Axis, Experiment
@@ -113,10 +113,9 @@ def experiments(tables: Tables, *, experiment: str, against: str, of: str = "acc
 def _difference(
     tables: Tables, words: str, first: pd.DataFrame, second: pd.DataFrame, of: str, beside: Sequence[str] = ()
 ) -> Measured:
-    """The difference of two sides by seed; with axes `beside`, the mean of those at each of their levels that both
-    sides have, so that what one side lacks tips no balance."""
-    one, other = (side.groupby(["seed", *beside])["value"].mean() for side in (first, second))
-    both, by_seed = pd.concat([first, second]), (one - other).dropna().groupby("seed").mean()
+    """The difference of two sides by seed, as `less` takes it."""
+    both = pd.concat([first, second])
+    by_seed = less(first, second, "value", beside)
     return measured(words, by_seed, unit(of), both["cell_id"], resolution=_step(tables, both, of))
 
 

@@ -1,10 +1,11 @@
 """What a claim is judged on: means with their evidence, the words and the unit they are written with, their cells."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from weight_atlas import stats
@@ -133,6 +134,14 @@ def measured(
 ) -> Measured:
     """A number from its values by replicate, or by block; those of a ratio are logarithms already."""
     return Measured(words, stats.evidence(values, resolution), unit, frozenset(cells), group)
+
+
+def less(one: pd.DataFrame, other: pd.DataFrame, column: str, beside: Sequence[str]) -> "pd.Series[float]":
+    """By seed how much more of a column one side has than the other; with axes `beside`, the mean of the differences at
+    each of their levels that both sides have, so that what one side lacks tips no balance."""
+    first, second = (side.groupby(["seed", *beside])[column].mean() for side in (one, other))
+    by_seed: pd.Series[float] = (first - second).dropna().groupby("seed").mean()
+    return by_seed
 
 
 def step(tables: Tables, cells: Iterable[str], split: Split = "test") -> float:

@@ -13,8 +13,6 @@ from weight_atlas.reporting.grammar.tables import PUBLISHED, Tables
 from weight_atlas.settings import Settings
 from weight_atlas.vocabulary import Status
 
-STARTS = {"init": "drawn"}
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -103,6 +101,7 @@ def _lacks(within: Within, cell: Cell) -> dict[str, str]:
     if cell.replicates < within.replicates:
         found["replicates"] = f"{cell.replicates} of {within.replicates} replicates"
     allowed = within.start.get(settings.network.architecture)
-    if allowed and ("imagenet" if imagenet(settings) else STARTS.get(settings.start.kind)) not in allowed:
+    kind = "imagenet" if imagenet(settings) else "drawn" if settings.start.kind == "init" else ""
+    if allowed and kind not in allowed:
         found["start"] = f"a start from {start(settings)} instead of ImageNet weights"
     return found

@@ -23,12 +23,17 @@ COLUMNS = {"accuracy": "test accuracy", "train_accuracy": "training accuracy"}
 Curve = tuple[Any, pd.DataFrame]  # its first row as a named tuple, and all
 
 
+def _finished(tables: Tables) -> pd.DataFrame:
+    """curves.csv of the document's own setting, replicates that finished (and learnt)."""
+    return tables.finished(transfers.shown(tables, "curves"))
+
+
 def _frozen(tables: Tables, kin: str) -> Iterator[Curve]:
     """The frozen curves of the document's own setting, each with its accuracies by seed.
 
     kin : "own" task's layers or "other" task's, of the main tasks; "similar" or "different" tasks, by the document.
     """
-    found = tables.finished(transfers.shown(tables, "curves"))
+    found = _finished(tables)
     found = found[found["mode"] == "frozen"].astype({"depth": int})
     crossed = found["base"] != found["target"]
     if kin in ("similar", "different"):
@@ -46,9 +51,8 @@ def _by_depth(own: pd.DataFrame, column: str = "accuracy") -> pd.DataFrame:
     return own.pivot_table(index="seed", columns="depth", values=column).dropna()
 
 
-def _bases(tables: Tables, row: Any) -> pd.DataFrame:
-    """The rows of curves.csv of the base of a curve's target."""
-    found: pd.DataFrame = tables.finished(transfers.shown(tables, "curves"))
+def _bases(found: pd.DataFrame, row: Any) -> pd.DataFrame:
+    """The rows (of `_finished`) of the base of a curve's target."""
     found = found[(found["mode"] == BASE) & (found["target"] == row.target) & (found["network"] == row.network)]
     if found.empty:
         raise NothingToShow(f"the base of {row.target} has not finished.")
@@ -122,9 +126,9 @@ def _deep(tables: Tables, kin: str) -> Iterator[tuple[Any, pd.DataFrame, pd.Data
 
 def drop(tables: Tables, *, kin: str, depths: list[int]) -> list[Measured]:
     """The accuracy of the target's base less that of the transfer, at each of some n."""
-    made = []
+    made, finished = [], _finished(tables)
     for row, own in _frozen(tables, kin):
-        base = _bases(tables, row)
+        base = _bases(finished, row)
         first = stats.mean_error(base["accuracy"])
         for depth in depths:
             there = own[own["depth"] == depth]
@@ -159,8 +163,9 @@ def specificity(tables: Tables, *, depths: list[int]) -> list[Measured]:
 
 def similarity(tables: Tables) -> list[Measured]:
     """The mean drop over n between different tasks less that between similar ones."""
+    finished = _finished(tables)
     similar, different = (
-        [_mean_drop(tables, *one) for one in _frozen(tables, kin)] for kin in ("similar", "different")
+        [_mean_drop(finished, *one) for one in _frozen(tables, kin)] for kin in ("similar", "different")
     )
     return [
         Measured(f"mean drop over n, {other[0]} less {one[0]}", stats.independent(other[1], one[1]), POINTS,
@@ -169,9 +174,9 @@ def similarity(tables: Tables) -> list[Measured]:
     ]  # fmt: skip
 
 
-def _mean_drop(tables: Tables, row: Any, own: pd.DataFrame) -> tuple[str, stats.MeanError, frozenset[str]]:
+def _mean_drop(finished: pd.DataFrame, row: Any, own: pd.DataFrame) -> tuple[str, stats.MeanError, frozenset[str]]:
     """A curve's name, its mean drop over n from 1 below the base with its error, and the cells."""
-    base = _bases(tables, row)
+    base = _bases(finished, row)
     first = stats.mean_error(base["accuracy"])
     second = stats.mean_error(_by_depth(own[own["depth"] >= 1]).mean(axis=1))
     error = float(np.hypot(first.error, second.error))
@@ -225,9 +230,9 @@ def epochs(tables: Tables, *, of: str, accuracy: float, depth: int = 1) -> list[
     metrics = tables.table("metrics")
     metrics = metrics[(metrics["epoch"] >= 1) & (metrics["test_accuracy"] >= accuracy)]
     first = metrics.groupby(["cell_id", "seed"])["epoch"].min()
-    made = []
+    made, finished = [], _finished(tables)
     for row, own in _frozen(tables, "other"):
-        rows = _bases(tables, row) if of == "base" else own[own["depth"] == depth]
+        rows = _bases(finished, row) if of == "base" else own[own["depth"] == depth]
         taken = first.reindex(pd.MultiIndex.from_frame(rows[["cell_id", "seed"]]))
         if not len(taken) or taken.isna().any():
             raise NothingToShow(f"not every replicate of {transfers.name(row)} and its base reaches {accuracy:g}.")

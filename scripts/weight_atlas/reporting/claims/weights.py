@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.claims.measured import CORRELATION, PERCENT, RATIO, Measured, exact, measured
+from weight_atlas.reporting.claims.measured import CORRELATION, PERCENT, RATIO, Measured, exact, less, measured
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.exhibits.weights import movement, unchanged
 from weight_atlas.reporting.grammar import style
@@ -34,7 +34,7 @@ def _totals(tables: Tables, architectures: Collection[str]) -> pd.DataFrame:
 def unchanged_share(tables: Tables, *, architectures: list[str]) -> list[Measured]:
     """The share of parameters whose 32-bit value is that of the start, cell by cell, where padding can leave any."""
     found = _totals(tables, architectures)
-    return _shares(found[found["taps"] > 0], "share", "unchanged", padded=True)
+    return _shares(_padded(found), "share", "unchanged")
 
 
 def changed_share(tables: Tables, *, architectures: list[str]) -> list[Measured]:
@@ -43,9 +43,16 @@ def changed_share(tables: Tables, *, architectures: list[str]) -> list[Measured]
     return _shares(found.assign(changed_share=1 - found["share"]), "changed_share", "changed")
 
 
-def _shares(found: pd.DataFrame, column: str, words: str, padded: bool = False) -> list[Measured]:
+def _padded(found: pd.DataFrame) -> pd.DataFrame:
+    """The rows of networks in which padding can leave weights unchanged."""
+    found = found[found["taps"] > 0]
     if found.empty:
         raise NothingToShow("no network has weights that only ever multiply zero padding.")
+    return found
+
+
+def _shares(found: pd.DataFrame, column: str, words: str) -> list[Measured]:
+    """A column of replicates, a share of the parameters, one number a cell."""
     made = []
     for cell_id, own in _by_cell(found):
         name = own["cell"].iloc[0]
@@ -61,8 +68,7 @@ def _by_cell(found: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def structural(tables: Tables, *, architectures: list[str]) -> list[Measured]:
     """Whether what is unchanged are weights that only ever multiply zero padding, counted from the shapes; exact."""
-    found = _totals(tables, architectures)
-    found = found[found["taps"] > 0]
+    found = _padded(_totals(tables, architectures))
     made = []
     for cell_id, own in _by_cell(found):
         part = (own["structural"] * own["size"] / own["unchanged"]).where(own["unchanged"] > 0, 0.0)
@@ -94,7 +100,7 @@ def distance(
             if len(one) and len(other):
                 words = f"relative distance of {group} with {optimizer} over that {what}"
                 cells = {*one["cell_id"], *other["cell_id"]}
-                made.append(measured(words, _less(one, other, "size", axes), RATIO, cells, group))
+                made.append(measured(words, less(one, other, "size", axes), RATIO, cells, group))
     if not made:
         raise NothingToShow(f"no two networks to compare were trained with {optimizer}.")
     return made
@@ -109,13 +115,6 @@ def _of_kinds(tables: Tables, rows: pd.DataFrame) -> tuple[pd.DataFrame, list[st
     rules = {cell: one.training.optimizer.type for cell, one in settings.items() if not one.is_given}
     rows = rows.merge(labels, on="cell_id")
     return rows.assign(rule=rows["cell_id"].map(rules), family=rows["network"].map(tables.architectures())), axes
-
-
-def _less(one: pd.DataFrame, other: pd.DataFrame, column: str, axes: list[str]) -> "pd.Series[float]":
-    """By seed the difference of two sides, averaged over those levels of some axes that both have."""
-    first, second = (side.groupby(["seed", *axes])[column].mean() for side in (one, other))
-    by_seed: pd.Series[float] = (first - second).dropna().groupby("seed").mean()
-    return by_seed
 
 
 def identical(tables: Tables, *, variant: str) -> list[Measured]:
@@ -143,7 +142,7 @@ def correlation(tables: Tables, *, outcome: str, architectures: list[str], first
         if len(one) and len(other):
             group, cells = f"{network} on {dataset}", {*one["cell_id"], *other["cell_id"]}
             told = f"{words} of {group}, {first} less {second}"
-            made.append(measured(told, _less(one, other, outcome, axes), CORRELATION, cells, group))
+            made.append(measured(told, less(one, other, outcome, axes), CORRELATION, cells, group))
     if not made:
         raise NothingToShow(f"no network was trained with {first} and with {second}.")
     return made
