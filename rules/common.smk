@@ -25,6 +25,7 @@ from weight_atlas.plan import (
     recipe,
     snakemake_internals,
     spec,
+    stated,
 )
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
@@ -58,6 +59,8 @@ if IS_MAIN:
         AGAIN = outdated.outdated(PLAN)
         if not PLAN.absent:
             outdated.stamp(PLAN, AGAIN)
+        typed = "definitions" in snakemake_internals.config_settings(workflow)
+        stated.record(PLAN, snakemake_internals.config_files(workflow), typed)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
 

@@ -33,6 +33,7 @@ rule draw:
         tables="<results>/tables",
         measures=JOBS.measures(),
         document=JOBS.document,
+        stated=JOBS.stated,
         cards=JOBS.cards(),
     output:
         directory("<results>/figures/{study}"),
@@ -44,13 +45,14 @@ rule draw:
         "../envs/atlas.yaml"
     params:
         document=lambda wildcards, input: f"--document {os.path.dirname(input.document[0])}" if input.document else "",
+        stated=lambda wildcards, input: f"--stated {input.stated}" if input.stated else "",
         form="page",
     message:
         "drawing the study {wildcards.study}"
     shell:
         "logged {log:q} "
         "python {input.script:q} study --study {wildcards.study} --cells {input.cells:q} --config {input.config:q} "
-        "--tables {input.tables:q} --measures $(dirname {input.tables:q})/measures {params.document} "
+        "--tables {input.tables:q} --measures $(dirname {input.tables:q})/measures {params.document} {params.stated} "
         "--cards {input.cards:q} --form {params.form} --output {output:q}"
 
 

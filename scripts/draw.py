@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weight_atlas import faults, store
-from weight_atlas.plan import chapters
+from weight_atlas.plan import chapters, stated
 from weight_atlas.reporting import sections, telling
 from weight_atlas.reporting.claims import verdicts
 from weight_atlas.reporting.claims.evidence import EVIDENCE
@@ -27,7 +27,7 @@ def draw_study(options: argparse.Namespace) -> None:
     try:
         tables = telling.open_study(options.study, results, options.document, options.cards)
         ledger = verdicts.ledger(options.document / "claims.yaml") if options.document else []
-        ledger += verdicts.stated(options.config, options.study)
+        ledger += verdicts.own(options.config, options.study)
         chapter = chapters.read(options.document) if options.document else sections.chapter(tables)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
@@ -35,7 +35,8 @@ def draw_study(options: argparse.Namespace) -> None:
     if options.form == "png":
         exhibit.write_png(options.output, told.exhibits, tables.faults)
         return
-    store.write_json(Path(options.output) / "claims.json", verdicts.judge(ledger, EVIDENCE, tables))
+    claims = verdicts.judge(ledger, EVIDENCE, tables, stated.read(options.stated))
+    store.write_json(Path(options.output) / "claims.json", claims)
     said = {"questions": told.questions, "closing": told.closing, "facts": told.facts}
     exhibit.write(options.output, told.exhibits, {"chapter": options.study} | said, tables.faults)
 
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     study_parser.add_argument("--measures", required=True, help="directory with <group>/features.safetensors")
     study_parser.add_argument("--config", required=True, help="config.json, for what its experiments ask")
     study_parser.add_argument("--document", type=Path, help="the folder of the document that it reports, if it does")
+    study_parser.add_argument("--stated", type=Path, help="since when its own claims are known, results/NAME/stated/..")
     study_parser.add_argument("--cards", nargs="*", default=[], help="data/<dataset_id>.json, for the scopes of claims")
     study_parser.add_argument(
         "--form", choices=["page", "png"], default="page", help="for the page, or only PNGs of the SVGs"

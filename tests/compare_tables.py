@@ -34,6 +34,7 @@ import yaml
 # Times, speeds, memory, names of machines, versions: columns, and rows whose column of NAMING says that they hold it.
 LEFT_OUT = frozenset(
     {
+        "started",
         "wall_seconds",
         "seconds",
         "time (s)",

@@ -6,6 +6,7 @@ which has the SHA-256 of each of the others. A block's run.json and metrics.csv 
 
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +50,7 @@ COURSE: Fields = {
     "best_epoch": or_none(is_count),
     "start_file": or_none(is_text),
     "start_sha256": or_none(is_text),
+    "started": or_none(is_text),
     "wall_seconds": or_none(is_number),
     "images_per_second": or_none(is_number),
     "peak_memory_mib": or_none(is_number),
@@ -65,6 +67,11 @@ class Replicate(NamedTuple):
     block: Path
     run: dict[str, Any]
     record: dict[str, Any]
+
+
+def timestamp() -> str:
+    """The time in UTC, to the second, as ISO 8601 has it: such times sort as text."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -155,7 +155,7 @@ CLOSING = [
 CLAIMS = [
     {"id": f"002-{at}", "says": f"What they say, {NASTY}", "scope": "Only there.", "test": "exact", "verdict": verdict,
      "reason": f"Because of {at} %, *so*.", "numbers": [], "origin": "a tenth", "shows": "", "seen": verdict,
-     "lean": "", "half": "", "double": "", "seeds": None,
+     "lean": "", "half": "", "double": "", "seeds": None, "stated": "",
      "source": {"functions": ["weight_atlas.claims.judged"], "files": [] if at == 4 else ["runs.csv", "summary.csv"]}}
     for at, verdict in enumerate(
         ("artefact", "reproduced", "contradicted", "not testable here", "undecided", "toy"), 1)
@@ -167,6 +167,7 @@ CLAIMS[4] |= {
     "half": "undecided",
     "double": "contradicted",
     "shows": "It is small.",
+    "stated": "Stated on a day.",
 }
 CLAIMS[5] |= {"seen": "reproduced"}
 OUTSIDE = ("not testable here", "toy")
@@ -869,6 +870,7 @@ def test_a_claim_says_what_it_leans_to_and_what_other_margins_and_scales_give(ma
     text = Reader(made[2]).text
     said = "Because of 5\u00a0%, *so*. The means lean to contradicted; about 12 seeds would decide it. "
     assert text.count(said + "With half the margin: undecided; with twice: contradicted. It is small.") == 1
+    assert "Stated on a day. Scope: Only there." in text and text.count("Stated on") == 1
     assert text.count("The means lean to") == text.count("With half the margin") == 1
     assert text.count("At this scale: ") == 1 and "At this scale: reproduced. Because of 6\u00a0%" in text
 

@@ -31,7 +31,7 @@ CELL = settings("lenet1", stages=[stage(2, frozen=1)], batch_size=40)
 CELL["training"] |= {"batch_size": 40, "track": True, "keep_optimizer": True}
 BLOCK = "results/cells/base-toy/seeds_0-1"
 OUTPUTS = ("run.json", "metrics.csv")  # what Snakemake knows of a block: it removes them whenever it likes
-TIMES = {"wall_seconds", "seconds", "images_per_second", "peak_memory_mib", "peak_gpu_memory_mib"}
+TIMES = {"started", "wall_seconds", "seconds", "images_per_second", "peak_memory_mib", "peak_gpu_memory_mib"}
 TRAINED = "all is trained\n"  # what the log of a recording says then: nothing is to be trained again
 SHOWN = 20
 SAMPLE = 12  # what the quick tests take where the long ones take every state

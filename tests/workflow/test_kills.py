@@ -35,7 +35,7 @@ LEAST = 2
 LONGEST = {"train": 4.0, "retrain": 4.0, "prune_snapshots": 3.0}  # seconds from a job's start to its death, at most
 SHORT = 1.0  # of other jobs
 RUNS = 150  # so many and no end: something is wrong
-TIMES = {"seconds", "wall_seconds", "images_per_second", "peak_memory_mib", "peak_gpu_memory_mib"}
+TIMES = {"started", "seconds", "wall_seconds", "images_per_second", "peak_memory_mib", "peak_gpu_memory_mib"}
 
 
 def config():

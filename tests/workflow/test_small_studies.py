@@ -115,6 +115,11 @@ def test_what_was_expected_is_judged(workflow):
     table = by_seed("batch", "batch")
     slope = np.polyfit(np.log10([16, 64, 256]), table[["small", "middle", "large"]].to_numpy().T, 1)[0]
     assert claim["numbers"][0]["mean"] == pytest.approx(slope.mean() * np.log10(256 / 16))
+    [known] = store.read_json(root / "stated/batch.json").values()
+    cells = rows[rows["study"] == "batch"]["cell_id"]
+    runs = pd.read_csv(root / "tables/runs.csv")
+    assert known["at"] < runs[runs["cell_id"].isin(cells)]["started"].min()
+    assert "before the first run that it reads began" in claim["stated"]
     page = html.unescape(" ".join((root / "report/report.html").read_text(encoding="utf-8").split()))
     assert "“Larger batches end at a lower accuracy, with the same number of epochs.”" in page
     assert "larger-is-worse" in page and "two points of accuracy from the smallest batch to the largest" in page

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Protocol
 
-from weight_atlas.plan import chapters, code, cost, given, measuring, outdated
+from weight_atlas.plan import chapters, code, cost, given, measuring, outdated, stated
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.parts import seen_path
@@ -233,6 +233,11 @@ class Jobs:
         """The files of the document that a study reports; none where it reports none."""
         document = self.plan.config.definitions[wildcards.study].document
         return sorted(map(os.path.relpath, chapters.folder(document).glob("*.yaml"))) if document else []
+
+    def stated(self, wildcards: Wildcards) -> list[str]:
+        """Since when the workflow knows the claims that a study states itself; none where it states none."""
+        path = stated.path(self.plan, wildcards.study)
+        return [str(path)] if self.plan.config.definitions[wildcards.study].claims else []
 
     def layout(self, wildcards: Wildcards) -> str:
         """All that cells.csv says, as a digest."""

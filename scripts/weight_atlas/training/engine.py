@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from weight_atlas import starts, store, streams
+from weight_atlas import records, starts, store, streams
 from weight_atlas.networks import batches, build
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Penalty, Settings, Stage
@@ -104,6 +104,7 @@ class Run:
         start = self.settings.start
         perturbed = starts.begin(self.model, self.table, start, self.seed, file)
         self.state.start = {"start_sha256": starts.fingerprint(self.model.state_dict())} | perturbed
+        self.state.start["started"] = records.timestamp()
         # Relative to the block's directory, which lies where `out` does: what the start is made from again.
         self.state.start["start_file"] = file and os.path.relpath(file, self.out)
         self._place_model()

@@ -27,6 +27,7 @@ class Run(NamedTuple):
     torch: str | None
     code: str | None
     learnt: bool | None
+    started: str | None
 
 
 def rows(
@@ -69,6 +70,7 @@ def rows(
                 torch=record["machine"].get("versions", {}).get("torch"),
                 code=(record["recipe"].get("code") or "")[: recipe.SHOWN] or None,
                 learnt=learnt.get((cell_id, seed)) if record["status"] == Status.DONE else None,
+                started=record.get("started"),
             )
         )
     return runs

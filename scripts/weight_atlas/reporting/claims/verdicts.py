@@ -1,7 +1,7 @@
 """The ledger of claims: what documents, or the user, say, and what the results say of it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from weight_atlas import stats, store
 from weight_atlas.faults import NothingToShow, spared
 from weight_atlas.plan import checks, spec
+from weight_atlas.plan.stated import Stated, fingerprint
 from weight_atlas.reporting.claims.measured import Measured
 from weight_atlas.reporting.claims.scopes import scoped
 from weight_atlas.reporting.grammar.exhibit import plain
@@ -51,7 +52,7 @@ class Ruling:
     """A verdict, why, what was seen (where the scope keeps it from being a verdict), and the numbers behind it.
 
     lean: what the means alone would say of an undecided claim; half, double: what is seen with margins half and twice
-    as wide; seeds: how many replicates would decide.
+    as wide; seeds: how many replicates would decide; cells: the cell_ids that it reads.
     """
 
     verdict: Verdict
@@ -61,6 +62,7 @@ class Ruling:
     half: str = ""
     double: str = ""
     seeds: int | None = None
+    cells: frozenset[str] = frozenset()
     numbers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
@@ -82,16 +84,22 @@ def ledger(path: Path) -> list[spec.Claim]:
     return claims
 
 
-def stated(config: Path | str, study: str) -> list[spec.Claim]:
+def own(config: Path | str, study: str) -> list[spec.Claim]:
     """The claims that a config (config.json) states of a study itself."""
     studies = store.read_json(config).get("definitions", {})
     return [spec.Claim(**claim) for claim in studies.get(study, {}).get("claims", [])]
 
 
-def judge(claims: Sequence[spec.Claim], evidence: Mapping[str, Evidence], tables: Tables) -> list[dict[str, Any]]:
+def judge(
+    claims: Sequence[spec.Claim],
+    evidence: Mapping[str, Evidence],
+    tables: Tables,
+    known: Mapping[str, Stated] | None = None,
+) -> list[dict[str, Any]]:
     """The claims of a study with their verdicts, as claims.json holds them.
 
-    evidence: the functions that find the numbers, by their names.
+    evidence: the functions that find the numbers, by their names; known: since when the workflow knows the claims of
+    the config's own, by their fingerprints.
     """
     judged = []
     for claim in claims:
@@ -105,8 +113,29 @@ def judge(claims: Sequence[spec.Claim], evidence: Mapping[str, Evidence], tables
                     ruling = Ruling(Verdict.UNTESTED, f"The results lack what the test needs: {why}")
         said = {name: " ".join(getattr(claim, name).split()) for name in ("id", "says", "scope", "origin", "shows")}
         test = "; ".join(map(described, claim.all))
-        judged.append(said | {"test": test} | plain(asdict(ruling)) | {"source": asdict(source)})
+        at = (known or {}).get(fingerprint(claim))
+        order = {"stated": since(at, started(tables, ruling.cells)) if at else ""}
+        shown = {key: value for key, value in asdict(ruling).items() if key != "cells"} | order
+        judged.append(said | {"test": test} | plain(shown) | {"source": asdict(source)})
     return judged
+
+
+def started(tables: Tables, cells: Collection[str]) -> list[str]:
+    """When each replicate of these cells began to train; "" of one that does not say, as given checkpoints do not."""
+    runs = tables.table("runs")
+    return list(runs.loc[runs["cell_id"].isin(cells), "started"].fillna(""))
+
+
+def since(stated: Stated, starts: Sequence[str]) -> str:
+    """When a claim of one's own was stated, and whether that was before the runs that it reads."""
+    if not starts or "" in starts:
+        order = "when the runs that it reads began is not on record"
+    elif stated.at < min(starts):
+        order = "before the first run that it reads began"
+    else:
+        order = "after the first run that it reads began"
+    place = f"commit {stated.commit[:12]} holds it" if stated.commit else "no commit holds it"
+    return f"Stated on {stated.at.replace('T', ' at ').removesuffix('Z')} UTC, {order}; {place} (a record, no proof)."
 
 
 def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) -> Ruling:
@@ -128,7 +157,8 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
         verdict, text = Verdict.TOY, f"{text} Outside its scope: {scope.outside}."
     half, double = ("", "") if seen == Verdict.ARTEFACT else margins(kept)
     numbers = [one.number.json for one in kept]
-    return Ruling(verdict, f"{text}{unlearnt(tables, kept)}", seen, lean, half, double, seeds, numbers)
+    cells = frozenset(cell for one in kept for cell in one.number.cells)
+    return Ruling(verdict, f"{text}{unlearnt(tables, kept)}", seen, lean, half, double, seeds, cells, numbers)
 
 
 def told(found: Sequence[Found], first: str = "Here") -> str:

@@ -1,0 +1,76 @@
+"""Which claims of a user's own the workflow has read, since when, and which commit holds them. No torch, no pandas.
+
+`results/NAME/stated/STUDY.json` holds {SHA-256 of a claim: {claim, at, commit}}. An entry is written when the workflow
+first reads the claim, before any job, and stays: a claim that was changed is another one. It is a record and no proof:
+whoever can write the file can also change it.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from weight_atlas import records, store
+from weight_atlas.plan.identity import digest
+from weight_atlas.plan.spec import Claim
+from weight_atlas.plan.study import Plan
+
+
+class Stated(NamedTuple):
+    """When the workflow first read a claim (UTC, ISO 8601), and the commit of the config that holds it, if any."""
+
+    at: str
+    commit: str | None
+
+
+def path(plan: Plan, study: str) -> Path:
+    """Where the claims of a study stand, relative to the working directory."""
+    return Path("results", plan.config.name, "stated", f"{study}.json")
+
+
+def fingerprint(claim: Claim) -> str:
+    """A claim in full, as a digest: another margin is another claim."""
+    return digest(claim.model_dump(mode="json"), 64)
+
+
+def read(file: Path | None) -> dict[str, Stated]:
+    """{fingerprint: since when} of what a file of statements holds; {} where there is none."""
+    if file is None or not file.is_file():
+        return {}
+    return {key: Stated(entry["at"], entry["commit"]) for key, entry in store.read_json(file).items()}
+
+
+def record(plan: Plan, files: Sequence[str], typed: bool) -> None:
+    """Add the claims that the asked studies state to their files, those that are not there yet.
+
+    files: the config's files; typed: whether some of the config was typed on the command line, which no commit holds.
+    """
+    for study in plan.config.asked:
+        claims = plan.config.definitions[study].claims
+        if not claims:
+            continue
+        file, commit = plan.root / path(plan, study), None if typed else _commit(files)
+        before: dict[str, Any] = store.read_json(file) if file.is_file() else {}
+        known = dict(before)
+        for claim in claims:
+            key, said = fingerprint(claim), claim.model_dump(mode="json", exclude_defaults=True)
+            entry = known.get(key, {"claim": said, "at": records.timestamp(), "commit": commit})
+            known[key] = entry if entry["commit"] else entry | {"commit": commit}
+        if known != before:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            store.write_json(file, known)
+
+
+def _commit(files: Sequence[str]) -> str | None:
+    """The commit that is checked out where all files stand in it as they are on disk; None where there is none."""
+    commits = set()
+    for file in map(Path, files):
+        git = ["git", "-C", str(file.parent)]
+        try:
+            for question in (["ls-files", "--error-unmatch", file.name], ["diff", "--quiet", "HEAD", "--", file.name]):
+                subprocess.run([*git, *question], check=True, capture_output=True)
+            head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        commits.add(head.stdout.strip())
+    return commits.pop() if len(commits) == 1 else None
