@@ -351,6 +351,19 @@ def test_matching_is_the_best_permutation():
     assert all(math.isnan(value) for value in feature_matching.match(np.zeros((0, 0))))
 
 
+def test_features_that_say_the_same_stay_in_place():
+    """A network against itself: many of its features answer to one image alone, by so and so much."""
+    random = np.random.default_rng(27)
+    values = np.zeros((300, 70), dtype="float32")
+    values[:, :30] = random.normal(0, 1, (300, 30))
+    values[random.integers(0, 4, 40), range(30, 70)] = random.uniform(0.1, 3, 40)
+    features = feature_correlations.Centred(torch.from_numpy(values[:, random.permutation(70)]))
+    correlations = feature_correlations.correlation(
+        feature_correlations.product(features, features), features, features
+    )
+    assert feature_matching.match(correlations.numpy()) == pytest.approx((1, 1, 1), abs=1e-9)
+
+
 # ------------------------------------------------------------------------------------------------ which are compared
 
 

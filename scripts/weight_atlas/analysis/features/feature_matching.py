@@ -3,8 +3,9 @@
 import math
 from typing import NamedTuple
 
-from scipy.optimize import linear_sum_assignment
+import numpy as np
 
+from weight_atlas.analysis.alignment.matching import best_order
 from weight_atlas.analysis.types import FloatArray
 
 
@@ -21,7 +22,7 @@ def match(correlations: FloatArray) -> FeatureMatching:
     """Match the features of two models.
 
     The mean in place is that of the diagonal. Matching permutes the columns so that the mean of the diagonal becomes
-    largest (an assignment problem; scipy's linear_sum_assignment).
+    largest (an assignment problem, `best_order`); of equally good matchings it takes one that moves few.
 
     Parameters
     ----------
@@ -35,6 +36,6 @@ def match(correlations: FloatArray) -> FeatureMatching:
     """
     if not len(correlations):
         return FeatureMatching(math.nan, math.nan, math.nan)
-    rows, columns = linear_sum_assignment(correlations, maximize=True)
+    rows, columns = np.arange(len(correlations)), best_order(correlations)
     in_place = correlations.diagonal().mean()
     return FeatureMatching(float(in_place), float(correlations[rows, columns].mean()), float((rows == columns).mean()))
