@@ -130,7 +130,9 @@ WEIGHTS = (
             integer("size", "Number of singular values.", "values"),
             number("spectral_norm", "Largest singular value.", optional=True),
             number("stable_rank", "Sum of the squared singular values over the largest of them.", optional=True),
-            number("alpha", "Exponent of the power law of the squares' tail.", optional=True),
+            number(
+                "alpha", "Exponent of the power law of the squares' tail, which has 20 values at least.", optional=True
+            ),
             number("xmin", "Smallest square in the tail.", optional=True),
             values("tail", "Number of squares in the tail; 0 where no law is fitted."),
             number("ks", "Kolmogorov-Smirnov distance between the tail and the law.", optional=True),

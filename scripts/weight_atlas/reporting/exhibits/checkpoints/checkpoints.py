@@ -276,6 +276,6 @@ def _fitted(fits: pd.DataFrame) -> str:
         return ""
     return (
         f"The tails hold {whole(fits['tail'])} values, from σ² = {span(fits['xmin'], digits=2)} on, and the distances "
-        f"(0: a perfect fit) are {span(fits['ks'], digits=2)}; those of each layer are in the CSV. A short tail fits "
-        "many laws."
+        f"(0: a perfect fit) are {span(fits['ks'], digits=2)}; those of each layer are in the CSV. A tail has 20 at "
+        "least, where a law may fit fewer better; a short tail fits many laws."
     )
