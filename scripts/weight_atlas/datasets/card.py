@@ -48,7 +48,8 @@ class Card(TypedDict):
 
     mean, std: of the training images per channel, on the scale 0 to 1, a std of 0 replaced by 1; repeats: equal images;
     sha256: of the tensors' bytes; fingerprint: of
-    the source (see `source_info.fingerprint`); notes: sentences on how the data set was made; warnings:
+    the source (see `source_info.fingerprint`); resample: whether each replicate draws train and valid anew; notes:
+    sentences on how the data set was made; warnings:
     sentences on what a user should look at; recipe: a digest of what it was made from.
     """
 
@@ -64,6 +65,7 @@ class Card(TypedDict):
     repeats: Repeats
     sha256: str
     fingerprint: str
+    resample: NotRequired[bool]
     notes: list[str]
     warnings: list[str]
     recipe: NotRequired[str]

@@ -86,6 +86,7 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
         "repeats": repeated,
         "sha256": _digest(images, labels, split),
         "fingerprint": found,
+        "resample": _is_resampled(spec),
         "notes": source.notes + _notes(spec, source, images, changes),
         "warnings": [
             *source.warnings,
@@ -142,6 +143,10 @@ def mean_std(images: Images, chunk: int = 1024) -> MeanStd:
     return MeanStd(mean, std)
 
 
+def _is_resampled(spec: Spec) -> bool:
+    return bool((spec.get("split") or {}).get("resample"))
+
+
 def _notes(spec: Spec, source: Source, images: Images, changes: Changes) -> list[str]:
     """Sentences on channels, size, classes, split and caps, as far as they changed something."""
     total, channels, height, width = images.shape
@@ -152,6 +157,11 @@ def _notes(spec: Spec, source: Source, images: Images, changes: Changes) -> list
         kind = "numbered from 0" if spec.get("labels") == "compact" else "with their original labels"
         notes.append(f"{len(labels)} of {len(source.classes)} classes, {kind}: {names}.")
     notes.append(describe_split(spec, source.counts))
+    if _is_resampled(spec):
+        notes.append(
+            "Each replicate draws its own training and validation images from both together, class by class, by its "
+            "seed; the counts and the test images stay, and so do the constants of the normalisation."
+        )
     caps = {name: cap for name, cap in (spec.get("per_class") or {}).items() if cap is not None}
     if caps:
         limits = ", ".join(f"{caps[name]} in {name}" for name in SPLITS if name in caps)

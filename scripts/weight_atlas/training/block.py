@@ -40,7 +40,7 @@ def train(cell_id: str, settings: Settings, seeds: Sequence[int], files: Files, 
     for seed in seeds:
         try:
             file = _start_file(settings.start, seed, files)
-            record = engine.Run(cell_id, settings, seed, images, torch_device, scratch).train(file)
+            record = engine.Run(cell_id, settings, seed, images.of_replicate(seed), torch_device, scratch).train(file)
         except starts.Missing as error:
             record = {"seed": seed, "status": "failed", "cause": str(error), "epochs": 0, "best_epoch": None}
             print(f"seed {seed}: failed: {error}", flush=True)

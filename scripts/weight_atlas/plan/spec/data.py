@@ -18,11 +18,12 @@ class Counts(Model):
 
 
 class Fractions(Model):
-    """Shares of a source that has no split of its own."""
+    """Shares of a source that has no split of its own; and whether each replicate draws train and valid anew."""
 
     train: Rate = 0.7
     valid: Rate = 0.15
     test: Rate = 0.15
+    resample: bool = False
 
     @model_validator(mode="after")
     def _one(self) -> Self:
