@@ -34,6 +34,7 @@ rule draw:
         measures=JOBS.measures(),
         document=JOBS.document,
         stated=JOBS.stated,
+        references=JOBS.references,
         cards=JOBS.cards(),
     output:
         directory("<results>/figures/{study}"),
@@ -53,7 +54,7 @@ rule draw:
         "logged {log:q} "
         "python {input.script:q} study --study {wildcards.study} --cells {input.cells:q} --config {input.config:q} "
         "--tables {input.tables:q} --measures $(dirname {input.tables:q})/measures {params.document} {params.stated} "
-        "--cards {input.cards:q} --form {params.form} --output {output:q}"
+        "--references {input.references:q} --cards {input.cards:q} --form {params.form} --output {output:q}"
 
 
 rule render:

@@ -25,7 +25,7 @@ def draw_study(options: argparse.Namespace) -> None:
     claims; or only PNGs of those figures that are SVGs."""
     results = {key: getattr(options, key) for key in ("cells", "config", "tables", "measures")}
     try:
-        tables = telling.open_study(options.study, results, options.document, options.cards)
+        tables = telling.open_study(options.study, results, options.document, options.cards, options.references)
         ledger = verdicts.ledger(options.document / "claims.yaml") if options.document else []
         ledger += verdicts.own(options.config, options.study)
         chapter = chapters.read(options.document) if options.document else sections.chapter(tables)
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     study_parser.add_argument("--config", required=True, help="config.json, for what its experiments ask")
     study_parser.add_argument("--document", type=Path, help="the folder of the document that it reports, if it does")
     study_parser.add_argument("--stated", type=Path, help="since when its own claims are known, results/NAME/stated/..")
+    study_parser.add_argument("--references", nargs="*", default=[], help="files of published curves beside its own")
     study_parser.add_argument("--cards", nargs="*", default=[], help="data/<dataset_id>.json, for the scopes of claims")
     study_parser.add_argument(
         "--form", choices=["page", "png"], default="page", help="for the page, or only PNGs of the SVGs"

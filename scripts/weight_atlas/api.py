@@ -116,12 +116,14 @@ def exhibits(
     from weight_atlas.reporting import telling
 
     files = {"cells": "cells.csv", "config": "config.json", "tables": "tables", "measures": "measures"}
-    document = config["definitions"][chosen]["document"]
+    asked = config["definitions"][chosen]
+    document = asked["document"]
     tables = telling.open_study(
         chosen,
         {key: folder / file for key, file in files.items()},
         chapters.folder(document) if document else None,
         sorted((folder.parents[1] / "data").glob("*.json")),
+        chapters.references(asked.get("references", [])),
     )
     return telling.draw(which, tables, experiment, **options)
 

@@ -58,6 +58,21 @@ def test_a_wrong_document_ends_in_one_line(document, words):
 
 
 @pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("yosinsky", "definitions.dynamics.references.0: there is no reference 'yosinsky'; did you mean 'yosinski'?"),
+        ("./mine.yaml", "there is no reference './mine.yaml'; give a YAML file"),
+    ],
+)
+def test_wrong_published_curves_end_in_one_line(name, words):
+    config = with_document(None)
+    config["definitions"]["dynamics"]["references"] = [name]
+    with pytest.raises(ConfigError) as ended:
+        Plan(config, Path("nowhere"))
+    assert words in str(ended.value) and "\n" not in str(ended.value)
+
+
+@pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"questions": [{"key": "a", "heading": "A?", "exhibit": ["norms"]}]}, "questions.0: unknown key 'exhibit'"),
@@ -93,7 +108,7 @@ def test_every_document_has_its_three_files_and_a_config_that_names_it():
     assert named == set(told.DOCUMENTS)
     for document in told.DOCUMENTS:
         files = {path.name for path in chapters.folder(document).iterdir()}
-        assert files == {"chapter.yaml", "claims.yaml", "document.yaml"}
+        assert files == {"chapter.yaml", "claims.yaml", "document.yaml", *told.reported(document).get("references", [])}
         assert told.reported(document)["source"] and told.ledger(document)
 
 

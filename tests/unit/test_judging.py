@@ -199,3 +199,16 @@ def test_the_page_has_every_case(verdicts):
 
 def test_an_interval_without_a_test_has_no_ends():
     assert math.isnan(Evidence(3, 1.0, 0.0, 2).low)
+
+
+def test_a_weighted_sum_of_means_has_satterthwaites_test():
+    """Of two samples it is Welch's; of three the formula, in full."""
+    samples = [DRAW.normal(size=n) for n in (3, 5, 8)]
+    weights = np.array([1.0, -0.3, 0.5])
+    found = stats.combined([(w, stats.mean_error(own)) for w, own in zip(weights, samples, strict=True)])
+    squares = np.array([(w * scipy.stats.sem(own)) ** 2 for w, own in zip(weights, samples, strict=True)])
+    assert found.n == 3 and found.mean == pytest.approx(weights @ [own.mean() for own in samples])
+    assert found.error == pytest.approx(np.sqrt(squares.sum()))
+    assert found.df == pytest.approx(squares.sum() ** 2 / (squares**2 / np.array([2, 4, 7])).sum())
+    assert math.isnan(stats.combined([(1.0, stats.mean_error([1.0])), (1.0, stats.mean_error(samples[0]))]).error)
+    assert stats.combined([(1.0, stats.mean_error([1.0, 1.0]))]).error == 0, "no spread is no test"

@@ -30,6 +30,7 @@ def opened(folder):
     """The Tables of a written sample, with the document and the cards as draw.py fills them."""
     found = Tables("transferability", folder / "cells.csv", folder / "tables", folder / "measures")
     found.document = told.reported("transferability")
+    found.references = told.references("transferability")
     found.cards = CARDS
     return found
 
@@ -65,7 +66,8 @@ def small(tmp_path_factory):
 def test_every_exhibit_is_there(exhibits):
     names = {"accuracy", "accuracy-table", "segments", "segments-table", "decomposition", "base-target", "course-a-b",
              "course-b-b", "transfer-accuracy", "diagnosis", "diagnosis-table", "similarity", "outputs", "epochs",
-             "epochs-saved", "document-numbers", "document-networks"}  # fmt: skip
+             "epochs-saved", "document-numbers", "document-networks", "reference-curves", "reference-agreement",
+             "reference-numbers"}  # fmt: skip
     assert set(exhibits) == names
 
 
@@ -270,7 +272,7 @@ def test_a_study_without_transfers_has_its_bases_alone(tmp_path):
     tables = opened(made.write(tmp_path))
     chapter = told.told(tables, "transferability")
     names = {item.name for item in chapter.exhibits}
-    assert names == {"accuracy", "accuracy-table", "document-networks"}
+    assert names == {"accuracy", "accuracy-table", "document-networks", "reference-numbers"}
     facts = told.in_short(chapter)
     assert "Transfers" not in " ".join(facts["sentences"])
     assert [key for key, answer in facts["answers"].items() if answer] == ["bases"]
@@ -300,7 +302,17 @@ def test_words():
 def test_answers_are_computed(chapter, exhibits):
     facts = told.in_short(chapter)
     answers = facts["answers"]
-    assert list(answers) == ["bases", "segments", "course", "agreement", "similarity", "outputs", "epochs", "document"]
+    assert list(answers) == [
+        "bases",
+        "segments",
+        "course",
+        "agreement",
+        "cost",
+        "similarity",
+        "outputs",
+        "epochs",
+        "document",
+    ]
     assert all(answers.values())
     first = exhibits["document-numbers"].data.iloc[0]
     document = answers["document"][0]

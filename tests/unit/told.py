@@ -69,6 +69,11 @@ def reported(document):
     return yaml.safe_load((chapters.folder(document) / "document.yaml").read_text(encoding="utf-8"))
 
 
+def references(document):
+    """{file: the published curves in it} that a document names."""
+    return {name: chapters.reference(chapters.folder(document) / name) for name in reported(document)["references"]}
+
+
 def ledger(document):
     """The claims of a document."""
     return verdicts.ledger(chapters.folder(document) / "claims.yaml")

@@ -1,5 +1,6 @@
 """The documents that a study may name, and their chapters: read and checked before anything is trained."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from weight_atlas.plan import code, config_files, spec
 from weight_atlas.plan.checks import ConfigError, check
 
 DOCUMENTS = code.SCRIPTS.parent / "report" / "documents"
+PARTS = ("chapter", "claims", "document")  # the files of a document; all others hold published curves
 
 
 def folder(document: str) -> Path:
@@ -29,6 +31,35 @@ def read(document: Path) -> spec.Chapter:
 def checked(content: Any, path: Path) -> spec.Chapter:
     """What a chapter.yaml holds as a chapter; ConfigError, which names the file, where it is none."""
     return check(spec.Chapter, content, str(path))
+
+
+def references(names: Sequence[str]) -> list[Path]:
+    """The files of published curves that a study names: one of the workflow's by its name, or, with a slash in it, one
+    of the user's own."""
+    return [Path(name) if "/" in name else _published().get(name, DOCUMENTS / name) for name in names]
+
+
+def _published() -> dict[str, Path]:
+    """The workflow's files of published curves, by name."""
+    return {path.stem: path for path in DOCUMENTS.glob("*/*.yaml") if path.stem not in PARTS}
+
+
+def reference(path: Path) -> spec.Reference:
+    """The published curves in a file; ConfigError, in one line, where it holds none."""
+    config_files.check(path)
+    return check(spec.Reference, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+
+
+def check_references(config: spec.Config) -> None:
+    """Refuse published curves that are not there, and files that hold none."""
+    for name in config.asked:
+        study = config.definitions[name]
+        for at, path in enumerate(references(study.references)):
+            if not path.is_file():
+                wanted = study.references[at]
+                hint = "give a YAML file" if "/" in wanted else spec.near(wanted, sorted(_published()))
+                raise ConfigError(f"definitions.{name}.references.{at}: there is no reference {wanted!r}; {hint}")
+            reference(path)
 
 
 def check_documents(config: spec.Config) -> None:

@@ -239,6 +239,11 @@ class Jobs:
         path = stated.path(self.plan, wildcards.study)
         return [str(path)] if self.plan.config.definitions[wildcards.study].claims else []
 
+    def references(self, wildcards: Wildcards) -> list[str]:
+        """The files of published curves that a study names, beside those of its document."""
+        names = self.plan.config.definitions[wildcards.study].references
+        return list(map(os.path.relpath, chapters.references(names)))
+
     def layout(self, wildcards: Wildcards) -> str:
         """All that cells.csv says, as a digest."""
         return digest(self.plan.rows())

@@ -41,6 +41,7 @@ class Plan:
         check_config(self.config)
         outside.check(self.config)
         chapters.check_documents(self.config)
+        chapters.check_references(self.config)
         chapters.check_claims(self.config)
         self.root = root
         self._resolver = Resolver(self.config, root, look, absent)

@@ -36,7 +36,7 @@ from weight_atlas.reporting.exhibits.runs.training import training_curves
 from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
 from weight_atlas.reporting.exhibits.transfer import curves as transfer_curves
 from weight_atlas.reporting.exhibits.transfer import effects as transfer_effects
-from weight_atlas.reporting.exhibits.transfer import segments, training
+from weight_atlas.reporting.exhibits.transfer import references, segments, training
 from weight_atlas.reporting.exhibits.weights import answers as of_weights
 from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
 
@@ -91,6 +91,9 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "base-target": training.base_target,
     "transfer-course": training.course,
     "transfer-accuracy": transfer_curves.accuracy_depth,
+    "reference-curves": references.curves,
+    "reference-agreement": references.agreement_table,
+    "reference-numbers": references.numbers,
     "diagnosis": transfer_effects.diagnosis,
     "diagnosis-table": transfer_effects.diagnosis_table,
     "similarity": transfer_curves.similarity,
@@ -128,6 +131,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "segments": of_transfer.layers,
     "transfer-course": of_transfer.course,
     "agreement": of_transfer.agreement,
+    "reference": references.answer,
     "similarity": of_transfer.similar,
     "outputs": of_transfer.outputs,
     "transfer-epochs": of_transfer.saved,

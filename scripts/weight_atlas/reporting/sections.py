@@ -42,6 +42,7 @@ SECTIONS: dict[Shape, tuple[str, tuple[str, ...], str]] = {
         "Which layers transfer, and what does it cost?",
         (
             *("segments", "segments-table", "decomposition", "base-target", "transfer-course", "transfer-accuracy"),
+            *("reference-curves", "reference-agreement", "reference-numbers"),
             *("diagnosis", "diagnosis-table", "similarity", "outputs", "transfer-epochs", "transfer-epochs-table"),
         ),
         "segments",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from weight_atlas.faults import NothingToShow, spared
-from weight_atlas.plan import spec
+from weight_atlas.plan import chapters, spec
 from weight_atlas.reporting import registry
 from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import dots
@@ -24,7 +24,11 @@ WITHOUT_REPLICATES = {"cells.csv", "parameters.csv", "document.yaml"}
 
 
 def open_study(
-    study: str, results: Mapping[str, AnyPath], document: AnyPath | None = None, cards: Sequence[AnyPath] = ()
+    study: str,
+    results: Mapping[str, AnyPath],
+    document: AnyPath | None = None,
+    cards: Sequence[AnyPath] = (),
+    references: Sequence[AnyPath] = (),
 ) -> Tables:
     """The Tables of a study, with what the plan knows of its experiments, and what its document reports.
 
@@ -37,6 +41,8 @@ def open_study(
         The folder of the document that the study reports.
     cards : sequence of paths
         Those of the data sets.
+    references : sequence of paths
+        Files of published curves, beside those that the document names.
 
     Raises
     ------
@@ -49,6 +55,8 @@ def open_study(
     tables.cards = {card["dataset_id"]: card for card in map(read_json, cards)}
     if document is not None and (reported := Path(document) / "document.yaml").is_file():
         tables.document = yaml.safe_load(reported.read_text(encoding="utf-8"))
+    named = [Path(document) / name for name in tables.document.get("references", [])] if document is not None else []
+    tables.references = {path.name: chapters.reference(path) for path in (*named, *map(Path, references))}
     return tables
 
 

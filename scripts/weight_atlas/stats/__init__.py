@@ -38,7 +38,7 @@ from weight_atlas.stats.estimates import (
     summarise,
     t_quantile,
 )
-from weight_atlas.stats.judging import LEVEL, Decision, Evidence, Statement, decide, evidence, independent
+from weight_atlas.stats.judging import LEVEL, Decision, Evidence, Statement, combined, decide, evidence, independent
 from weight_atlas.stats.power import (
     detectable_difference,
     difference_power,
@@ -77,6 +77,7 @@ __all__ = [
     "blocked_difference",
     "bootstrap_interval",
     "breakpoints",
+    "combined",
     "crossed_means",
     "decide",
     "detectable_difference",

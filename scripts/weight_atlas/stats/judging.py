@@ -8,6 +8,7 @@ undecided. Both tests are one-sided Student t-tests at 2.5 %, so that a verdict 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from weight_atlas.stats.differences import welch_df
 from weight_atlas.stats.estimates import ROUNDING, MeanError, mean_error, t_quantile
 from weight_atlas.stats.power import seeds_for_difference, seeds_for_equivalence
 
@@ -189,8 +189,26 @@ def evidence(values: ArrayLike, resolution: float = 0.0) -> Evidence:
 
 def independent(first: MeanError, second: MeanError) -> Evidence:
     """The evidence of the difference first - second of two independent means, with Welch's degrees of freedom."""
-    n, difference = min(first.n, second.n), first.mean - second.mean
-    both = first.error**2 + second.error**2
+    return combined([(1.0, first), (-1.0, second)])
+
+
+def combined(parts: Sequence[tuple[float, MeanError]]) -> Evidence:
+    """The evidence of a weighted sum of independent means.
+
+    Parameters
+    ----------
+    parts : sequence of (weight, mean)
+
+    Returns
+    -------
+    Evidence
+        n is the smallest of the means'. The degrees of freedom are Welch's and Satterthwaite's (Satterthwaite 1946). No
+        error where a mean of one value takes part; 0 where none spreads: they are no test.
+    """
+    n = min(own.n for _, own in parts)
+    mean = math.fsum(weight * own.mean for weight, own in parts)
+    squares = [((weight * own.error) ** 2, own.n) for weight, own in parts]
+    both = math.fsum(square for square, _ in squares)
     if n < 2 or not both > 0:
-        return Evidence(n, difference, 0.0 if n >= 2 else math.nan, math.nan)
-    return Evidence(n, difference, math.sqrt(both), welch_df(first, second))
+        return Evidence(n, mean, 0.0 if n >= 2 else math.nan, math.nan)
+    return Evidence(n, mean, math.sqrt(both), both**2 / math.fsum(square**2 / (own - 1) for square, own in squares))

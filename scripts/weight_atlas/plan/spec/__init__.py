@@ -19,6 +19,7 @@ from weight_atlas.plan.spec.data import (
 )
 from weight_atlas.plan.spec.messages import first, line, near, shown
 from weight_atlas.plan.spec.networks import Constants, Init, Network, Normalise, Source
+from weight_atlas.plan.spec.references import PublishedCurve, PublishedMean, Reference
 from weight_atlas.plan.spec.studies import (
     Adjust,
     Checkpoints,
@@ -93,9 +94,12 @@ __all__ = [
     "Perturb",
     "Plateau",
     "Positive",
+    "PublishedCurve",
+    "PublishedMean",
     "Question",
     "RandomClasses",
     "RateTable",
+    "Reference",
     "Schedule",
     "Share",
     "Source",

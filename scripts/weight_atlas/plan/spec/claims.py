@@ -40,6 +40,8 @@ Evidence = Literal[
     "transfer-outputs",
     "transfer-rate",
     "transfer-epochs",
+    "transfer-reference",
+    "transfer-reference-step",
     "ending",
     "one-way",
     "smaller",

@@ -201,6 +201,7 @@ class Study(Design):
     experiments: dict[Name, Experiment] = {}
     given: Annotated[list[Name], DISTINCT] = []
     claims: list[Claim] = []
+    references: Annotated[list[Path], DISTINCT] = []
 
     @model_validator(mode="after")
     def _either(self) -> Self:

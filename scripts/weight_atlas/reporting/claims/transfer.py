@@ -16,6 +16,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims.measured import POINTS, RATIO, Measured, measured, step
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.curves import alike
+from weight_atlas.reporting.exhibits.transfer.references import Beside, beside
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE
 from weight_atlas.reporting.grammar.tables import Tables
 
@@ -242,6 +243,43 @@ def epochs(tables: Tables, *, of: str, accuracy: float, depth: int = 1) -> list[
     return made
 
 
+def reference(tables: Tables, *, kin: str, mode: str = "frozen") -> list[Measured]:
+    """What a drop below the base is more than a published one of its kind at the same relative depth, at every n."""
+    made = [
+        Measured(f"{transfers.name(one.row)} less {one.published.curve.name}: drop at n = {depth}", more, POINTS, cells,
+                 _group(one.row))
+        for one in _beside(tables, kin, mode)
+        for depth, more, cells in zip(one.depths, one.more, one.cells, strict=True)
+    ]  # fmt: skip
+    return made
+
+
+def reference_step(tables: Tables, *, kin: str) -> list[Measured]:
+    """The accuracy at the deepest n less that at the one before, less the same of a published curve of its kind."""
+    deep = {(row.network, row.base, row.target): (own, table) for row, own, table in _deep(tables, kin)}
+    made = []
+    for one in _beside(tables, kin, "frozen"):
+        own, table = deep[one.row.network, one.row.base, one.row.target]
+        before, last = (one.published.drop(place) for place in one.places[-2:])
+        here = stats.mean_error(table.iloc[:, -1] - table.iloc[:, -2])
+        evidence = stats.combined([(1.0, here), *one.published.parts(last - before)])._replace(n=here.n)
+        words = (
+            f"{transfers.name(one.row)}: n = {table.columns[-1]} less n = {table.columns[-2]}, less the same step of "
+            f"{one.published.curve.name}"
+        )
+        made.append(Measured(words, evidence, POINTS, frozenset(own["cell_id"]), _group(one.row)))
+    return made
+
+
+def _beside(tables: Tables, kin: str, mode: str) -> list[Beside]:
+    """The curves of a kind beside published ones whose spread is known."""
+    found = [one for one in beside(tables) if (one.published.curve.kin, one.row.mode) == (kin, mode)]
+    found = [one for one in found if one.published.is_judged]
+    if not found:
+        raise NothingToShow(f"no {mode} transfer of {kin} tasks stands beside a published curve with its spread.")
+    return found
+
+
 EVIDENCE: Mapping[str, Any] = {
     "transfer-slope": slope,
     "transfer-late": late,
@@ -252,4 +290,6 @@ EVIDENCE: Mapping[str, Any] = {
     "transfer-outputs": outputs,
     "transfer-rate": rate,
     "transfer-epochs": epochs,
+    "transfer-reference": reference,
+    "transfer-reference-step": reference_step,
 }

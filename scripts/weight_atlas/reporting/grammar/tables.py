@@ -12,6 +12,7 @@ import pandas as pd
 
 from weight_atlas import schema, stats
 from weight_atlas.faults import Fault, NothingToShow
+from weight_atlas.plan.spec import Reference
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.settings import Settings
 from weight_atlas.shapes import Experiment
@@ -41,8 +42,8 @@ class Tables:
       others and train them again, with their controls (each cell under its first name), None where it has none.
     experiments: what the plan knows of each experiment of the study; empty unless a command fills it.
     rows: the study's rows of cells.csv as they stand there, of every role. settings: cell_id -> the resolved cell, a
-      dict. document: what the study's document reports, a dict, and cards:
-      dataset_id -> card; both are empty unless a command fills them.
+      dict. document: what the study's document reports, a dict, cards: dataset_id -> card, and references: file ->
+      published curves; all are empty unless a command fills them.
     """
 
     def __init__(self, study: str, cells: AnyPath, tables: AnyPath, measures: AnyPath, role: str = Role.GRID) -> None:
@@ -69,6 +70,7 @@ class Tables:
         self.faults: list[Fault] = []
         self._document: Json = {}
         self._cards: dict[str, Json] = {}
+        self._references: dict[str, Reference] = {}
         settings = zip(self.cells["cell_id"], self.cells["cell"], strict=True)
         self.settings = {cell_id: Settings.parse(json.loads(text)) for cell_id, text in settings}
         self.experiments: list[Experiment] = []
@@ -102,6 +104,16 @@ class Tables:
     @document.setter
     def document(self, reported: Json) -> None:
         self._document = reported
+
+    @property
+    def references(self) -> dict[str, Reference]:
+        for file in self._references:
+            note(file)
+        return self._references
+
+    @references.setter
+    def references(self, published: dict[str, Reference]) -> None:
+        self._references = published
 
     @property
     def cards(self) -> dict[str, Json]:
