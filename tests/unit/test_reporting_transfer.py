@@ -8,6 +8,7 @@ import pytest
 from matplotlib.collections import LineCollection
 from scipy import stats
 from test_transfer import GROUPS, Sample, full, lenet, of, table
+from torchvision.models import resnet18, vgg11_bn
 
 import draw
 from tests.unit import told
@@ -205,9 +206,29 @@ def test_document_tables(folder, tables, exhibits):
     assert numbers.loc["accuracy of the base B", "document"] == "94.76 %"
     assert numbers.loc["accuracy of the base B", "here"].startswith(f"{own.mean() * 100:.2f} ±")
     networks = exhibits["document-networks"]
-    assert networks.data["network"].tolist() == ["vgg11_bn", "vgg19_bn", "resnet18"]
-    assert networks.data["parameters"].tolist() == ["28.5 M", "39.0 M", "11.2 M"]
-    assert "38 rows; these 3" in networks.caption
+    assert len(networks.data) == 38 and (networks.data["network"] == "(no name)").sum() == 23
+    assert "Of its 38 rows 23 have lost their name" in networks.caption
+    rows = networks.data.set_index("network")
+    vgg = rows.loc["vgg11_bn"]
+    assert vgg.tolist() == [
+        "28.5 M",
+        f"{parameters(vgg11_bn(num_classes=100), 512 * 49):,}",
+        "31.36",
+        "11.85",
+        "1.98 GB",
+    ]
+    assert vgg["parameters here"] == "28,518,244"
+    # torchvision's, its 7x7 stem made the 3x3 one that is usual for CIFAR
+    assert rows.loc["resnet18", "parameters here"] == f"{parameters(resnet18(num_classes=100)) - 64 * 3 * (49 - 9):,}"
+    assert rows.loc["resnet50"].tolist() == ["23.7 M", "", "22.61", "6.04", "3.40 GB"]
+    assert networks.data.iloc[-1].tolist() == ["(no name)", "5.2 M", "", "22.71", "5.91", "3.69 GB"]
+    quoted = numbers.loc["ResNet50 from ImageNet to CIFAR-10, quoted from a blog post, likely on training images"]
+    assert quoted.tolist() == ["98 % in 5 epochs", "not trained here", ""]
+
+
+def parameters(model, read=512):
+    """The parameters of a torchvision network, its first linear layer with 512 inputs instead of `read`."""
+    return sum(one.numel() for one in model.parameters()) - 4096 * (read - 512)
 
 
 def test_figures_are_the_same_every_time(tables, exhibits):

@@ -16,6 +16,7 @@ from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, 
 from weight_atlas.stats import summarise
 
 QUANTITIES = {"accuracy": "accuracy at n", "step": "accuracy at n less that at n − 1"}
+NAMELESS = "(no name)"
 PROTOCOLS = {"here": "accuracy", "by its protocol": "document_accuracy"}  # columns of a table and of curves.csv
 
 
@@ -137,8 +138,11 @@ def beside_document(tables: Tables) -> list[str]:
 def _ours(one: Mapping[str, Any], family: Family, epochs: pd.DataFrame) -> dict[str, str]:
     """The columns of PROTOCOLS for a number of the document.
 
-    one: {"of": "base" | "cross" | "own", "depth": n, "measure": "accuracy" | "epochs"}.
+    one: {"of": "base" | "cross" | "own", "depth": n, "measure": "accuracy" | "epochs"}; without "of" it is quoted, and
+    nothing here is its like.
     """
+    if "of" not in one:
+        return {"here": "not trained here", "by its protocol": ""}
     frame = epochs if one["measure"] == "epochs" else family.rows
     frame = frame[frame["target"].isin(transfers.targets(family.rows))]
     alone, frozen = frame["base"] == frame["target"], frame["mode"] == "frozen"
@@ -159,24 +163,27 @@ def _median(row: Mapping[Any, Any]) -> str:
 
 
 def document_networks(tables: Tables) -> list[Exhibit]:
-    """The document's appendix of networks, as far as its rows are at hand."""
+    """The document's appendix of networks as it is printed, with our count of parameters beside those that are here."""
     given = tables.document.get("networks", {})
     if not given.get("rows"):
         raise NothingToShow("the study's document lists no networks.")
     rows = [
         {
-            "network": one["network"],
-            "parameters": f"{one['millions']:.1f} M",
-            "top-1 error (%)": f"{one['top1']:.2f}",
-            "top-5 error (%)": f"{one['top5']:.2f}",
-            "GPU memory": one.get("memory", "not given"),
+            "network": one.get("network", NAMELESS),
+            "parameters": one["parameters"],
+            "parameters here": f"{transfers.parameter_count(one['ours'], given):,}" if "ours" in one else "",
+            "top-1 error (%)": one["top1"],
+            "top-5 error (%)": one["top5"],
+            "GPU memory": one["memory"],
         }
         for one in given["rows"]
     ]
+    lost = sum("network" not in one for one in given["rows"])
     caption = (
         f"Reference data, not results: networks trained on {given['data']}, from the appendix of "
-        f"{transfers.reported(tables)}, which copies them from {given['source']}. The appendix has {given['all']} "
-        f"rows; these {len(rows)} are the ones on hand."
+        f"{transfers.reported(tables)}, which copies them from {given['source']}. Of its {len(rows)} rows {lost} have "
+        f"lost their name. Parameters here: counted from the layer table of the same network, with {given['outputs']} "
+        "outputs."
     )
     return [Exhibit("document-networks", "The document's table of networks", caption,
                     f"Table of {plural(len(rows), 'network')}.", pd.DataFrame(rows))]  # fmt: skip

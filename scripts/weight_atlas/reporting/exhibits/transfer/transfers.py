@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -206,6 +206,11 @@ def layers(tables: Tables, network: str) -> list[tuple[str, str]]:
         counts[kind] += 1
         found.append((f"{kind}{counts[kind]}", str(layer.out_shape[0])))
     return found
+
+
+def parameter_count(network: Mapping[str, Any], images: Mapping[str, int]) -> int:
+    """The parameters of a network with so many `outputs`, for images of so many `channels` and of a `size`."""
+    return networks.layer_table(network, images["channels"], images["size"], images["outputs"]).parameter_count
 
 
 def status(tables: Tables, only: Collection[str] | None = None) -> dict[str, int]:
