@@ -90,6 +90,7 @@ def settings(dataset, network, optimizer):
     width = {"quarter": 0.25, "eighth": 0.125}.get(network.partition("-")[2], 1.0)
     return record(
         dataset_id=dataset,
+        input={"size": 32},
         network={"architecture": ARCHITECTURES.get(network, network), "width": width},
         training={"epochs": EPOCHS, "optimizer": {"type": optimizer, "lr": 0.01}},
     )
@@ -769,7 +770,12 @@ def test_the_documents_data_files():
 
 def test_every_exhibit_has_words(exhibits):
     families = {"training-curves", "statistics", "feature-correlation", "feature-cross"}
-    assert set(exhibits) >= set(told.parts("dynamics")) - families - {"sources", "norms-reported", *told.PERTURBED}
+    assert set(exhibits) >= set(told.parts("dynamics")) - families - {
+        "documented",
+        "sources",
+        "norms-reported",
+        *told.PERTURBED,
+    }
     for family in families:
         tabs = [item.tab for name, item in exhibits.items() if name.startswith(family) and item.tab]
         assert len(tabs) == len(set(tabs)) > 1, family

@@ -142,7 +142,7 @@ def t(values):
 
 def test_every_exhibit_is_there(sample, exhibits):
     assert set(exhibits) == {
-        *("handmade-course", "transfer-course", "transfer-stages", "compared", "compared-table"),
+        *("networks", "handmade-course", "transfer-course", "transfer-stages", "compared", "compared-table"),
         *(
             f"{name}-{kind}"
             for name in ("blocks", "penalty")
@@ -223,7 +223,7 @@ def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
     found = opened(made.write(tmp_path))
     names = {item.name for item in told.exhibits(found, "cinic")}
     assert names == {
-        *("handmade-course", "compared-table", "penalty-table"),
+        *("networks", "handmade-course", "compared-table", "penalty-table"),
         *(f"penalty-{kind}" for kind in ("means", "levels", "interactions", "effects")),
         *(f"penalty-anova-{kind}" for kind in ("valid-accuracy", "accuracy", "gap")),
     }
@@ -245,4 +245,4 @@ def test_nothing_finished(tmp_path):
         run["status"] = "failed"
     made.metrics = [row for row in made.metrics if row["epoch"] == 0]
     found = opened(made.write(tmp_path))
-    assert {item.name for item in told.exhibits(found, "cinic")} <= {"augmentation-examples"}
+    assert {item.name for item in told.exhibits(found, "cinic")} <= {"networks", "augmentation-examples"}

@@ -42,6 +42,7 @@ class Study:
         architecture, options = network[1], network[2] if len(network) > 2 else {}
         settings = record(
             dataset_id=more.get("dataset_id", self.dataset_id),
+            **{"classes": more.get("classes", 10), "input": {"channels": 3, "size": more.get("size", 32)}},
             network={"architecture": architecture, "width": more.get("width", 1.0), "options": options},
             start=more.get("start", {"kind": "init", "scheme": "default"}),
             training={
@@ -161,6 +162,7 @@ FEATURES = {
     "four-blocks": (("vgg16-four", "vgg16", {"blocks": 4}), 0.52, 0.999),
     "three-blocks": (("vgg16-three", "vgg16", {"blocks": 3}), 0.28, 0.999),
 }
+FROZEN = {"all": 15, "four-blocks": 10, "three-blocks": 7}
 
 
 def full(epochs=20, **scale):
@@ -178,7 +180,8 @@ def full(epochs=20, **scale):
         made.add("path", {"step": step}, network, end, train=train, fate=fate, **settings)
     for level, (network, end, train) in FEATURES.items():
         cell = made.add("last-layer", {"features": level}, network, end, train=train, start=IMAGENET, speed=0.6,
-                        dataset="Caltech-256", dataset_id="256_objectcategories-0000")  # fmt: skip
+                        dataset="Caltech-256", dataset_id="256_objectcategories-0000", size=224, classes=256,
+                        stages=[{"epochs": epochs, "frozen": FROZEN[level], "lr": 0.001}])  # fmt: skip
         if level == "all":
             pictured(made, cell, "group-vgg16", 64, 3, 224)
     for level in ("drawn", "identical", "identical-both"):
@@ -314,6 +317,7 @@ def values(folder, experiment, axis, level, protocol="best_valid"):
 
 def test_every_exhibit_is_there(sample, exhibits):
     assert set(exhibits) == {
+        *("networks", "documented-last-layer"),
         *("path-levels", "path-settings", "path-course-models-a-b-c", "path-course", "path-gap", "identical"),
         *(f"{name}-{kind}" for name in ("rates", "momentum") for kind in ("levels", "lines", "table")),
         *(f"last-layer-{kind}" for kind in ("levels", "course", "gap", "table")),
@@ -450,7 +454,7 @@ def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
         made.add("rates", {"rate": rate}, TUTORIAL, end, optimizer={"lr": float(rate)})
     found = opened(made.write(tmp_path))
     chapter = told.told(found, "convnets")
-    assert [item.name for item in chapter.exhibits] == ["rates-levels", "rates-lines", "rates-table"]
+    assert [item.name for item in chapter.exhibits] == ["networks", "rates-levels", "rates-lines", "rates-table"]
     assert any("asks for no experiment path" in text for text in found.left_out)
     answers = told.in_short(chapter)["answers"]
     assert answers["rate"] and not answers["parts"] and not answers["momentum"]
@@ -462,12 +466,14 @@ def test_a_plain_grid_has_nothing_to_show(tmp_path):
         row.pop("experiment")
     found = opened(made.write(tmp_path))
     chapter = told.told(found, "convnets")
-    assert {item.name.split("-")[0] for item in chapter.exhibits} == {"filter", "identical"}, "they need no experiment"
+    assert {item.name.split("-")[0] for item in chapter.exhibits} == {"networks", "filter", "identical"}, (
+        "they need no experiment"
+    )
     assert found.faults == []
     for question in told.chapter("convnets").questions[:-1]:
         for part in question.exhibits:
             said = any(f" {part.name} " in text or question.heading in text for text in found.left_out)
-            assert said or part.name == "sources", part.name  # no cell is a source
+            assert said or part.name in ("sources", "networks"), part.name  # no cell is a source
 
 
 def test_nothing_finished(tmp_path):

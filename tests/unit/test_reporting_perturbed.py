@@ -412,6 +412,20 @@ def test_triples_stand_beside_the_documents(exhibits):
     here = table[table["of"] == "here"]
     assert len(here) == 8
     assert set(here[here["perturbation"] == "flip"]["‖θ₁ − θ₂‖"]) == {"44.22", "120.6"}
+    assert ((here["‖θ₂ + θ₁‖"] != "") == (here["perturbation"] == "flip")).all()
+
+
+@pytest.mark.parametrize(("network", "moved"), [("resnet18", 6.58), ("vgg19", 56.96), ("lenet5", 9.53)])
+def test_what_the_slides_flips_imply(network, moved):
+    """The distance from −θ₁ to θ₂, in a plane in which both vectors have their lengths and their distance."""
+    [triple] = [
+        one for one in told.reported("dynamics")["norms"] if (one["slide"], one["architecture"]) == ("flip", network)
+    ]
+    first, second = np.array([triple["first"], 0.0]), triple["second"]
+    angle = np.arccos((triple["first"] ** 2 + second**2 - triple["distance"] ** 2) / (2 * triple["first"] * second))
+    way = float(np.linalg.norm(second * np.array([np.cos(angle), np.sin(angle)]) + first))
+    assert way == pytest.approx(moved, abs=0.02)
+    assert mirror.reported(triple)["‖θ₂ + θ₁‖"] == f"{way:.2f} ({100 * way / triple['first']:.1f} %)"
 
 
 def test_aftermath_modes(exhibits):

@@ -59,6 +59,7 @@ def sample(folder, dataset="digits", width=0.125, seeds=3, alike=None, gain=0.03
     settings_of = {
         model: record(
             dataset_id=dataset,
+            input={"channels": 3, "size": 32},
             network={"architecture": "vgg22", "width": width},
             training={"epochs": EPOCHS[model]["CP4"], "stages": STAGES[model]},
             start=start if start and model == "preload" else STARTS[model],
@@ -347,8 +348,13 @@ def test_tables_1_to_4_with_ours_beside(tables):
     assert rows.loc["epochs"].tolist() == ["13", "13", "10", "10", "3"]
     assert rows.loc["test accuracy", "difference"].startswith("0.03")
     [fourth] = schedules.checkpoints(tables)
-    assert fourth.data["preload: epoch"].tolist() == ["0", "8", "10", "13"]
-    assert fourth.data["custom: epoch (doc.)"].tolist() == ["0", "5", "8", "10"]
+    own, theirs = (fourth.data[fourth.data["model"] == model] for model in ("preload", "custom"))
+    assert own["epoch"].tolist() == ["0", "8", "10", "13"] and theirs["epoch (doc.)"].tolist() == ["0", "5", "8", "10"]
+    assert own["train acc. (doc.)"].tolist() == ["", "0.6606", "0.8331", "0.9631"]
+    assert theirs["valid acc. (doc.)"].tolist() == ["", "0.6970", "0.7964", "0.8170"]
+    metrics = tables.read("metrics")
+    at_5 = metrics[(metrics["cell_id"] == "base-custom") & (metrics["epoch"] == 5)]
+    assert theirs["train loss"].tolist()[:2] == ["", f"{at_5['train_loss'].mean():.4f}"]
     assert "why, in the document" in fourth.columns
 
 
@@ -436,7 +442,7 @@ def test_nothing_is_told_of_a_study_without_checkpoints(tmp_path):
         schema.write(tmp_path / "tables" / f"{name}.csv", name, [])
     tables = opened(tmp_path)
     chapter = told.told(tables, "vgg22")
-    assert [item.name for item in chapter.exhibits] == ["accuracy", "accuracy-table"]
+    assert [item.name for item in chapter.exhibits] == ["networks", "documented-numbers", "accuracy", "accuracy-table"]
     facts = told.in_short(chapter)
     assert not any(facts["answers"].values()) and not any(facts["sections"].values())
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from weight_atlas.reporting.claims import answers as of_claims
+from weight_atlas.reporting.exhibits import documented, networks
 from weight_atlas.reporting.exhibits.checkpoints import answers as of_checkpoints
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.exhibits.design import answers as by_shape
@@ -47,6 +48,8 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "accuracy-table": runs.accuracy_table,
     "sources": runs.sources,
     "training-curves": training_curves,
+    "networks": networks.table,
+    "documented": documented.numbers,
     # weights
     "unchanged": unchanged.unchanged,
     "unchanged-layers": unchanged.unchanged_layers,

@@ -199,36 +199,45 @@ def _overall(tables: Tables, kinds: Mapping[str, str]) -> pd.DataFrame:
 
 
 def checkpoints(tables: Tables) -> list[Exhibit]:
-    """The epochs of the checkpoints, here and in the document (its Table 4), and the accuracy there."""
+    """Each model at each checkpoint: its epoch, losses and accuracies, the document's beside (its Table 4)."""
     made = []
     for family in families(tables):
         table = _checkpoints(tables, family)
         caption = (
-            "The checkpoints of each model: the epoch whose weights are compared, and the mean validation accuracy "
-            f"there. {_beside(tables, 'Table 4')} {shortfall(tables)}"
+            "The checkpoints of each model: the epoch whose weights are compared, and the means of the finished "
+            f"replicates there. {_beside(tables, 'Table 4')} Training values are means during the epoch. "
+            f"{shortfall(tables)}"
         )
-        alt = f"Table of {plural(len(table), 'checkpoint')} of {plural(len(family.cells), 'model')}."
+        alt = f"Table of {plural(len(family.cells), 'model')} at {plural(table['checkpoint'].nunique(), 'checkpoint')}."
         made.append(family.exhibit("checkpoints", "Checkpoints", caption, alt, table, columns=_filled(table)))
     return made
 
 
 def _checkpoints(tables: Tables, family: Family) -> pd.DataFrame:
-    """The table of a family's checkpoints, as texts."""
+    """The table of a family's checkpoints, as texts: a row for each checkpoint and model."""
     there, data, kinds = points(tables), here(tables), models(tables)
     there = there[there["cell_id"].isin(family.cells["cell_id"])]
-    accuracy = data[data["quantity"] == "valid_accuracy"].set_index(["cell_id", "epoch"])["mean"]
+    means = {cell: own.pivot(index="epoch", columns="quantity", values="mean") for cell, own in data.groupby("cell_id")}
     documented = itertools.chain(tables.document.get("checkpoints", []), itertools.repeat({}))
     rows = []
     for name, theirs in zip(there["checkpoint"].unique(), documented, strict=False):
-        row = {"checkpoint": name}
         for cell_id, label in zip(family.cells["cell_id"], family.cells["label"], strict=True):
             taken = set(there.loc[(there["cell_id"] == cell_id) & (there["checkpoint"] == name), "epoch"])
-            values = [accuracy[cell_id, epoch] for epoch in taken if (cell_id, epoch) in accuracy.index]
-            row[f"{label}: epoch"] = whole(taken)
-            row[f"{label}: epoch (doc.)"] = str(theirs.get(kinds[cell_id], ""))
-            row[f"{label}: valid acc."] = f"{np.mean(values):.4f}" if values else ""
-        rows.append(row | {"why, in the document": theirs.get("why", "")})
+            epoch = theirs.get(kinds[cell_id], "")
+            row = {"checkpoint": name, "model": label, "epoch": whole(taken), "epoch (doc.)": str(epoch)}
+            row |= _at(means.get(cell_id, pd.DataFrame()), taken, reported(tables, kinds[cell_id]), epoch)
+            rows.append(row | {"why, in the document": theirs.get("why", "")})
     return pd.DataFrame(rows)
+
+
+def _at(own: pd.DataFrame, taken: set[int], theirs: pd.DataFrame, epoch: int | str) -> dict[str, str]:
+    """Losses and accuracies of a model at its epochs of a checkpoint, and at the document's epoch."""
+    row = {}
+    mean, reported_ = own[own.index.isin(taken)].mean().to_frame().T, theirs.set_index("epoch")
+    for name, (heading, digits) in list(COLUMNS.items())[2:]:
+        row[heading] = _text(mean, 0, name, digits)
+        row[f"{heading} (doc.)"] = _text(reported_, int(epoch), name, digits) if epoch != "" else ""
+    return row
 
 
 # ------------------------------------------------------------------------------------------- curves

@@ -1,5 +1,6 @@
 """Exhibits on norms and distances of perturbed models: reported triples beside ours, and what a flip's are made of."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -116,7 +117,8 @@ def triples(tables: Tables) -> list[Exhibit]:
         f"{theirs} this run's, with controls that are trained again without a perturbation: the original θ₁, the model "
         "after the perturbation and training again θ₂, and their distance. Here: means over the finished replicates, "
         "with half the 95 % interval where there is one original, else the lowest and highest mean of an original. "
-        "Read the distance of a small distortion against that of no perturbation, and that of a flip against 2‖θ₁‖. "
+        "Read the distance of a small distortion against that of no perturbation, and that of a flip against 2‖θ₁‖: "
+        "‖θ₂ + θ₁‖ is what training moved the flipped model (in brackets, relative to ‖θ₁‖). "
         + (f"Triples of {', '.join(others)} have no network here. " if others else "")
         + families.shortfall(tables, rows)
     )
@@ -137,7 +139,14 @@ def reported(one: Mapping[str, Any]) -> dict[str, str]:
         "‖θ₁ − θ₂‖": f"{one['distance']:.2f}",
         "relative": f"{100 * one['distance'] / one['first']:.2f} %",
         "cosine": f"{cosine(**one):.4f}".replace("-", "−"),
+        LENGTHS["moved"][0]: _moved(one) if SLIDES[one["slide"]] == FLIP else "",
     }
+
+
+def _moved(one: Mapping[str, Any]) -> str:
+    """What training moved after a flip, by a document's triple: ‖θ₂ + θ₁‖² = 2‖θ₁‖² + 2‖θ₂‖² − ‖θ₁ − θ₂‖²."""
+    moved = math.sqrt(2 * one["first"] ** 2 + 2 * one["second"] ** 2 - one["distance"] ** 2)
+    return f"{moved:.2f} ({100 * moved / one['first']:.1f} %)"
 
 
 def _measured(rows: pd.DataFrame) -> dict[str, str]:
@@ -152,6 +161,7 @@ def _measured(rows: pd.DataFrame) -> dict[str, str]:
         **{LENGTHS[column][0]: _amount(rows, column) for column in TRIPLE},
         "relative": f"{span(by['relative'])} %",
         "cosine": span(by["cosine"], digits=4),
+        LENGTHS["moved"][0]: _amount(rows, "moved") if rows["what"].iloc[0] == FLIP else "",
     }
 
 
