@@ -17,7 +17,7 @@ from weight_atlas.reporting.exhibits.networks import COUNTS, Form
 
 def form(architecture, channels=3, size=32, classes=10, frozen=0, **options):
     table = layer_table({"architecture": architecture, "options": options}, channels, size, classes)
-    return Form(architecture, (), architecture, table, frozen)
+    return Form(architecture, architecture, (), table, frozen)
 
 
 @pytest.fixture(scope="module")

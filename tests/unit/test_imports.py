@@ -45,10 +45,8 @@ EXCEPTIONS = {
     ("plan.fits", "training.frozen"): "one rule says which layers keep their statistics",
     ("reporting.exhibits.design.augmented", "training.augment"): "example images are changed as in training",
     ("reporting.exhibits.transfer.transfers", "networks"): "the layer table of a cell's network",
-    (
-        "reporting.exhibits.networks",
-        "networks",
-    ): "layer tables, to count and to draw",
+    ("reporting.exhibits.networks", "networks"): "the layer tables of a study, to count",
+    ("reporting.exhibits.diagrams", "networks"): "the same, to draw",
 }
 # Imports inside functions that close a circle, and why they may.
 LATE = {

@@ -960,6 +960,9 @@ def test_pictures_say_their_size(made, tmp_path):
         '<?xml version="1.0"?>\n<svg xmlns:x="y" width="630pt" height="332.64pt" viewBox="0 0 630 332.64">'
     )
     assert render._size({"path": points}) == " width=840 height=444"
+    narrow = tmp_path / "narrow.svg"
+    narrow.write_text('<svg width="277.2pt" height="72pt" viewBox="0 0 277.2 72">', encoding="utf-8")
+    assert render._size({"path": narrow}) == " width=370 height=96 .narrow", "a phone shows it as it is"
     points.write_text("<svg>")
     assert render._size({"path": points}) == ""
 

@@ -31,6 +31,9 @@ KINDS = {
 CARDS = {"cinic-10-0000": {"dataset_id": "cinic-10-0000", "counts": {"train": [9000] * 10}, "classes": CLASSES}}
 
 
+DIAGRAMS = ["diagram-handmade", "diagram-simple-cnn", "diagram-vgg19-dense"]
+
+
 def full(epochs=20, dataset="CINIC-10", dataset_id="cinic-10-0000", failing=False, **scale):
     """The study with all of its experiments, in full as the ledger counts it; failing: one run of a grid fails."""
     made = Study("cinic", dataset, dataset_id, epochs=epochs, **scale)
@@ -142,7 +145,7 @@ def t(values):
 
 def test_every_exhibit_is_there(sample, exhibits):
     assert set(exhibits) == {
-        *("networks", "handmade-course", "transfer-course", "transfer-stages", "compared", "compared-table"),
+        *(*DIAGRAMS, "networks", "handmade-course", "transfer-course", "transfer-stages", "compared", "compared-table"),
         *(
             f"{name}-{kind}"
             for name in ("blocks", "penalty")
@@ -223,7 +226,7 @@ def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
     found = opened(made.write(tmp_path))
     names = {item.name for item in told.exhibits(found, "cinic")}
     assert names == {
-        *("networks", "handmade-course", "compared-table", "penalty-table"),
+        *("diagram-handmade", "networks", "handmade-course", "compared-table", "penalty-table"),
         *(f"penalty-{kind}" for kind in ("means", "levels", "interactions", "effects")),
         *(f"penalty-anova-{kind}" for kind in ("valid-accuracy", "accuracy", "gap")),
     }
@@ -245,4 +248,4 @@ def test_nothing_finished(tmp_path):
         run["status"] = "failed"
     made.metrics = [row for row in made.metrics if row["epoch"] == 0]
     found = opened(made.write(tmp_path))
-    assert {item.name for item in told.exhibits(found, "cinic")} <= {"networks", "augmentation-examples"}
+    assert {item.name for item in told.exhibits(found, "cinic")} <= {"networks", *DIAGRAMS, "augmentation-examples"}

@@ -318,6 +318,8 @@ def values(folder, experiment, axis, level, protocol="best_valid"):
 def test_every_exhibit_is_there(sample, exhibits):
     assert set(exhibits) == {
         *("networks", "documented-last-layer"),
+        *(f"diagram-{name}" for name in ("a", "b", "c", "tutorial", "tutorial-dropout", "tutorial-bn")),
+        *(f"diagram-{name}" for name in ("tutorial-double", "vgg16", "vgg16-four", "vgg16-three")),
         *("path-levels", "path-settings", "path-course-models-a-b-c", "path-course", "path-gap", "identical"),
         *(f"{name}-{kind}" for name in ("rates", "momentum") for kind in ("levels", "lines", "table")),
         *(f"last-layer-{kind}" for kind in ("levels", "course", "gap", "table")),
@@ -454,7 +456,8 @@ def test_a_study_without_an_experiment_leaves_its_exhibits_out(tmp_path):
         made.add("rates", {"rate": rate}, TUTORIAL, end, optimizer={"lr": float(rate)})
     found = opened(made.write(tmp_path))
     chapter = told.told(found, "convnets")
-    assert [item.name for item in chapter.exhibits] == ["networks", "rates-levels", "rates-lines", "rates-table"]
+    names = [item.name for item in chapter.exhibits]
+    assert names == ["networks", "diagram-tutorial", "rates-levels", "rates-lines", "rates-table"]
     assert any("asks for no experiment path" in text for text in found.left_out)
     answers = told.in_short(chapter)["answers"]
     assert answers["rate"] and not answers["parts"] and not answers["momentum"]
@@ -473,7 +476,7 @@ def test_a_plain_grid_has_nothing_to_show(tmp_path):
     for question in told.chapter("convnets").questions[:-1]:
         for part in question.exhibits:
             said = any(f" {part.name} " in text or question.heading in text for text in found.left_out)
-            assert said or part.name in ("sources", "networks"), part.name  # no cell is a source
+            assert said or part.name in ("sources", "networks", "diagrams"), part.name  # no cell is a source
 
 
 def test_nothing_finished(tmp_path):

@@ -442,7 +442,8 @@ def test_nothing_is_told_of_a_study_without_checkpoints(tmp_path):
         schema.write(tmp_path / "tables" / f"{name}.csv", name, [])
     tables = opened(tmp_path)
     chapter = told.told(tables, "vgg22")
-    assert [item.name for item in chapter.exhibits] == ["networks", "documented-numbers", "accuracy", "accuracy-table"]
+    names = [item.name for item in chapter.exhibits]
+    assert names == ["accuracy", "accuracy-table", "documented-numbers", "networks", "diagram-vgg22"]
     facts = told.in_short(chapter)
     assert not any(facts["answers"].values()) and not any(facts["sections"].values())
 

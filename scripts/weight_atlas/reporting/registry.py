@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from weight_atlas.reporting.claims import answers as of_claims
-from weight_atlas.reporting.exhibits import documented, networks
+from weight_atlas.reporting.exhibits import diagrams, documented, networks
 from weight_atlas.reporting.exhibits.checkpoints import answers as of_checkpoints
 from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.exhibits.design import answers as by_shape
@@ -49,6 +49,7 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "sources": runs.sources,
     "training-curves": training_curves,
     "networks": networks.table,
+    "diagrams": diagrams.diagrams,
     "documented": documented.numbers,
     # weights
     "unchanged": unchanged.unchanged,

@@ -78,7 +78,7 @@ def _question(key: str, heading: str, exhibits: tuple[str, ...], answer: str, ex
 
 def _learnt(tables: Tables) -> Iterator[spec.Question]:
     if tables.sees_images:
-        exhibits = ("networks", "accuracy", "accuracy-table", "sources", "training-curves")
+        exhibits = ("accuracy", "accuracy-table", "sources", "training-curves", "networks", "diagrams")
         yield _question("learnt", "What the networks learnt", exhibits, "best")
     else:
         tables.left_out.append("No data set is named for these checkpoints, so nothing is told that needs images.")

@@ -45,8 +45,8 @@ def numbers(tables: Tables, *, reported: str) -> list[Exhibit]:
         raise NothingToShow("the study has nothing of which the document gives a number.")
     columns = [name for name in frame if (frame[name] != "").any()]
     caption = (
-        f"What the {tables.document.get('source', 'document')} reports, and the same here. Brackets and ± give 95 % "
-        f"confidence intervals; the document has one run. {shortfall(tables)}"
+        f"Numbers of the {tables.document.get('source', 'document')}, and the same here. The numbers after ± are half a "
+        f"95 % interval; the document has one run. {shortfall(tables)}"
     )
     alt = f"Table of {plural(len(rows), 'number')} of the document, each beside the same here."
     return [Exhibit(f"documented-{reported}", "The document's numbers and ours", caption, alt, frame, columns=columns)]

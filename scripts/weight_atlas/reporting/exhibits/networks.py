@@ -24,19 +24,20 @@ class Form:
 
     Attributes
     ----------
+    label : str
+        What the config calls it.
     network : str
-        Its label, with the options in which it differs from others of that label.
+        The same with the options in which it differs from others of that label.
     datasets : tuple of str
         The data sets that it is trained on.
-    architecture : str
     table : Table
     frozen : int or list of str
         The layers that do not learn in the first stage of training.
     """
 
+    label: str
     network: str
     datasets: tuple[str, ...]
-    architecture: str
     table: Table
     frozen: Frozen = 0
 
@@ -57,10 +58,11 @@ def forms(tables: Tables) -> list[Form]:
     for (network, _), (settings, _, _) in found.items():
         same.setdefault(network, []).append(settings.network.options)
     return [
-        Form(_named(network, settings.network.options, same[network]), tuple(datasets), settings.network.architecture,
-             table, _frozen(settings))
+        Form(
+            network, _named(network, settings.network.options, same[network]), tuple(datasets), table, _frozen(settings)
+        )
         for (network, _), (settings, table, datasets) in found.items()
-    ]  # fmt: skip
+    ]
 
 
 def _rows(table: Table) -> list[Any]:
@@ -84,7 +86,7 @@ def named(network: Mapping[str, Any]) -> Form:
     """The form of a network that no cell needs to have: architecture, options, channels, size, classes, frozen."""
     table = networks.layer_table(network, network["channels"], network["size"], network["classes"])
     words = f"{network['architecture']} on {size(table)}, {network['classes']:,} classes"
-    return Form(words, (), network["architecture"], table, network.get("frozen", 0))
+    return Form(network["architecture"], words, (), table, network.get("frozen", 0))
 
 
 # ------------------------------------------------------------------------------------------- counts

@@ -35,6 +35,7 @@ AnyPath = str | Path
 PAGE_LIMIT = 20_000_000  # bytes of report.html
 CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
 ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; its CSV has them all
+NARROW = 400  # pixels: a picture of at most these fits on a phone as it is
 FILES = (  # of the templates' folder: what the document needs beside it
     *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
     *("filter.lua", "embed.lua", "references.bib"),
@@ -492,7 +493,8 @@ def document(templates: AnyPath, context: Json, name: str = "report.qmd.j2") -> 
 
 
 def _size(exhibit: Json) -> Markup:
-    """The width and height attributes of a picture in the page's pixels, so that nothing moves when it is decoded.
+    """The width and height attributes of a picture in the page's pixels, so that nothing moves when it is decoded, and
+    the class of one that a phone shows whole.
 
     A PNG has two pixels for each of the page's, and an SVG says its size in points or pixels.
     """
@@ -502,7 +504,8 @@ def _size(exhibit: Json) -> Markup:
     else:
         found = re.findall(rb'<svg[^>]*?\swidth="([\d.]+)(pt)?"[^>]*?\sheight="([\d.]+)(pt)?"', header)
         sizes = [float(found[0][at]) * (4 / 3 if found[0][at + 1] else 1) for at in (0, 2)] if found else []
-    return Markup("".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False)))
+    told = "".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False))
+    return Markup(f"{told} .narrow" if sizes and sizes[0] <= NARROW else told)
 
 
 def _questions(study: Json) -> tuple[list[Json], list[Json]]:
