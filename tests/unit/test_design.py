@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from statsmodels.stats import power
 
 from tests.unit.designs import EPOCHS, GRID, made
+from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
+from weight_atlas.plan import spec
+from weight_atlas.reporting import telling
 from weight_atlas.reporting.exhibits.design import answers, courses, figures, grid, levels, numbers, outcomes
 from weight_atlas.reporting.exhibits.runs import runs
 from weight_atlas.shapes import OUTCOMES
@@ -210,8 +214,12 @@ def test_a_sweep_that_falls_by_four_points_with_each_doubling(falling):
     low, high = (100 * end for end in scipy.stats.ttest_1samp(slopes, 0).confidence_interval(0.95))
     fall = f"{-100 * np.mean(slopes):.1f} points [{-high:.1f}, {-low:.1f}]"
     told = answers.answer(falling.tables, falling.only)
-    assert told[0] == f"Yes. Test accuracy falls by {fall} with each doubling of batch (n = 3 seeds)."
-    assert told[1].startswith("It is highest at 16, 90.") and told[2] == "All others are clearly worse (q < 0.05)."
+    assert told[0].text == f"Yes. Test accuracy falls by {fall} with each doubling of batch (n = 3 seeds)."
+    assert (told[0].sure, told[0].decide) == ("q < 0.05, n = 3", "")
+    assert told[1].text.startswith("It is highest at 16, 90.") and told[2].text == "Clearly worse: 32, 64, 128."
+    for number, size in zip(told[0].numbers, ("32", "64", "128"), strict=True):
+        assert number.words == f"{size} against 16"
+        assert number[2:] == pytest.approx((3, *paired(values["16"], values[size])[:3]))
 
 
 def test_differences_are_to_the_best_and_corrected(falling):
@@ -236,11 +244,38 @@ def test_levels_that_are_numbers_stand_on_their_scale(falling, tmp_path):
     assert item.figure.axes[0].get_xticks() == pytest.approx([0.5, 0.6, 0.9])
 
 
-def test_what_does_not_matter_cannot_be_said(tmp_path):
-    found = made(tmp_path, {"grid": GRID, "vary": batches(16, 32, 64)},
-                 wobbling(dict.fromkeys(("16", "32", "64"), 0.8), size=0.02))  # fmt: skip
+THREE = dict.fromkeys(("16", "32", "64"), 0.8)
+
+
+@pytest.mark.parametrize(
+    ("ends", "size", "verdict", "sentence"),
+    [
+        (THREE, 0.0005, "no", "No level changes test accuracy by a point. The largest is "),
+        (THREE, 0.02, "cannot say", "No difference is clear. The largest is "),
+        (THREE | {"32": 0.85}, 0.002, "yes", "Test accuracy is highest at 32, 8"),
+        (THREE | {"32": 0.805}, 0.0005, "partly", "Test accuracy is highest at 32, 80."),
+    ],
+)
+def test_a_verdict_is_what_tests_and_intervals_say(tmp_path, ends, size, verdict, sentence):
+    """Equal levels are equal where the seeds show it, and undecided where these are too far apart."""
+    found = made(tmp_path, {"grid": GRID, "vary": batches(16, 32, 64)}, wobbling(ends, size=size))
+    first, *rest = answers.answer(found.tables, found.only)
+    assert (first.verdict, first.sentence[: len(sentence)]) == (verdict, sentence)
+    assert bool(first.decide) == (verdict == "cannot say") and first.sure.endswith("n = 3")
+    assert ("Every difference is smaller than one point." in [one.text for one in rest]) == (verdict == "partly")
+
+
+def test_what_decides_is_the_number_of_seeds_for_a_point_either_way(tmp_path):
+    found = made(tmp_path, {"grid": GRID, "vary": batches(16, 32)}, wobbling({"16": 0.8, "32": 0.8}, size=0.02))
     [told] = answers.answer(found.tables, found.only)
-    assert told.startswith("Cannot say: no difference is clear (q ≥ 0.05, n = 3).") and "seeds would settle" in told
+    count = int(told.decide.split()[1])
+    [row] = levels.read(found.tables, found.only).differences
+    values = by_level(levels.read(found.tables, found.only).values)
+    std = float(np.std([values[row["level"]][seed] - values[row["to"]][seed] for seed in range(3)], ddof=1))
+    found_by = power.TTestPower().solve_power(effect_size=0.01 / std, alpha=0.05, power=0.8)
+    assert found_by < count < 1.5 * found_by, "to show that a difference is smaller takes more than to find it"
+    assert stats.equivalence_power(0.01, std, count, level=0.025) >= 0.8
+    assert stats.equivalence_power(0.01, std, count - 1, level=0.025) < 0.8
 
 
 STEPS = {
@@ -259,10 +294,10 @@ def test_a_path_compares_each_step_with_the_one_before(tmp_path):
     shown = levels.read(found.tables, found.only)
     assert {row["level"]: row["to"] for row in shown.differences} == found.only.axes[0].after
     assert {row["level"]: row["n"] for row in shown.differences} == {"second": 3, "third": 2, "fourth": 2}
-    told = answers.answer(found.tables, found.only)
+    told = [one.text for one in answers.answer(found.tables, found.only)]
     assert told[0].startswith("Yes. 1 of 3 changes clearly raises test accuracy: second after first by +10.")
     assert told[1].startswith("1 of 3 changes clearly lowers it: fourth after third by −19.8 points")
-    assert told[2] == "No clear difference: third."
+    assert told[2] == "Not clear: third."
     said = {"second": {"test": 0.71, "says": "71 %"}, "third": {"test": 0.95}}
     found.tables.document = {"source": "A and B (1998)", "said": said}
     [item] = figures.by_level(found.tables, found.only, reported="said")
@@ -300,7 +335,7 @@ def test_a_comparison_of_two_families_is_corrected_over_both(tmp_path):
     assert shown.families == ["digits", "low"] and len(shown.differences) == 4
     q = scipy.stats.false_discovery_control([row["p"] for row in shown.differences])
     assert [row["q"] for row in shown.differences] == pytest.approx(q)
-    told = answers.answer(found.tables, found.only)
+    told = [one.text for one in answers.answer(found.tables, found.only)]
     assert told[0].startswith("Yes (digits). 1 of 2 levels clearly raises test accuracy against plain (59.9 %")
     assert any(text.startswith("Yes (low). ") for text in told)
     items = every(found, found.only)
@@ -322,17 +357,34 @@ def test_diverged_runs_are_crosses_and_one_seed_has_no_interval(tmp_path):
     check(items)
     crosses = [line for line in items[0].figure.axes[0].lines if line.get_marker() == "X"]
     assert [line.get_xdata()[0] for line in crosses] == pytest.approx([np.log10(64)])
-    assert answers.answer(gone.tables, gone.only)[-1] == "3 runs diverged: at 64."
+    told = [one.text for one in answers.answer(gone.tables, gone.only)]
+    assert told[1:] == ["Clearly worse: 32.", "3 runs diverged: at 64."]
     one = made(tmp_path / "one", design, wobbling({"16": 0.8, "32": 0.7, "64": 0.6}), replicates=1)
     check(every(one, one.only))
     [told] = answers.answer(one.tables, one.only)
-    assert told.startswith("Cannot say: one seed gives no interval. The largest is 64 against 16, −19.9 points")
+    assert told.text.startswith("Cannot say. One seed gives no interval. The largest is 64 against 16, −19.9 points")
+    assert (told.sure, told.decide) == ("no interval, n = 1", "more seeds")
+
+
+def test_answers_rest_on_replicates_that_learnt_and_say_the_others(tmp_path):
+    """Two levels are equal but for a replicate that stays at chance."""
+    reach = wobbling(THREE, size=0.0005)
+    found = made(tmp_path, {"grid": GRID, "vary": batches(16, 32)},
+                 lambda labels, seed: 0.1 if (labels["batch"], seed) == ("32", 2) else reach(labels, seed))  # fmt: skip
+    question = {"key": "a", "heading": "A?", "exhibits": ["levels"], "answer": "levels"}
+    found.tables.experiments = found.experiments
+    chapter = telling.tell(spec.Chapter.model_validate({"questions": [question]}), found.tables)
+    first, said = chapter.questions[0]["answer"]
+    assert first["verdict"] == "no" and first["sure"].endswith("n = 2")
+    assert said["text"] == "1 run never learnt: at 32."
+    assert first["text"] in chapter.exhibits[0].caption and first["text"] in chapter.exhibits[0].alt
 
 
 def test_nothing_finished_together(tmp_path):
     found = made(tmp_path, {"grid": GRID, "vary": batches(16, 64)}, wobbling({"16": 0.8, "64": 0.6}),
                  lambda labels, seed: "diverged" if labels["batch"] == "64" else "done")  # fmt: skip
-    assert answers.answer(found.tables, found.only)[0] == "Cannot say: no two levels that are compared have finished."
+    [told, _] = answers.answer(found.tables, found.only)
+    assert told.text == "Cannot say. No two levels that are compared have finished and learnt."
     check(every(found, found.only))
 
 
@@ -340,8 +392,8 @@ def test_a_reference_that_never_finished(tmp_path):
     vary = {"step": {"plain": {}, "new": {"optimizer": "adam"}, "small": {"network": "lenet1"}}}
     found = made(tmp_path, {"grid": GRID, "vary": vary}, wobbling({"plain": 0.6, "new": 0.7, "small": 0.8}, "step"),
                  lambda labels, _: "failed" if labels["step"] == "plain" else "done")  # fmt: skip
-    told = answers.answer(found.tables, found.only)
-    assert told == ["Cannot say: no run of plain, which the others are compared with, has finished."]
+    [told] = answers.answer(found.tables, found.only)
+    assert told.text == "Cannot say. No run of plain, which the others are compared with, has finished and learnt."
     check(every(found, found.only))
 
 

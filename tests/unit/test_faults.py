@@ -19,6 +19,7 @@ from weight_atlas.reporting.claims import measured, verdicts
 from weight_atlas.reporting.exhibits import data
 from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import exhibit
+from weight_atlas.reporting.grammar.answers import Answer, Verdict
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.reporting.grammar.tables import Tables
@@ -107,13 +108,15 @@ def test_a_figure_that_cannot_be_saved_is_no_exhibit(tmp_path):
 
 
 def test_answers_and_claims_that_raise_leave_the_others(tables, registered):
-    registered(answers={"a": broken, "b": empty, "c": lambda _: ["Yes."], "d": broken, "e": lambda _: ["No."]})
+    yes, no = (lambda _: [Answer("So it is.", Verdict.YES)]), (lambda _: [Answer("It is not.", Verdict.NO)])
+    registered(answers={"a": broken, "b": empty, "c": yes, "d": broken, "e": no})
     questions = [spec.Question(key=name, heading=name, answer=name) for name in "abc"]
     closing = [spec.Closing(key="end", heading="end", sentences=["c", "d", "b", "e"])]
     found = telling.tell(spec.Chapter(questions=questions, closing=closing), tables)
-    assert {one["key"]: one["answer"] for one in found.questions} == {"a": [], "b": [], "c": ["Yes."]}
-    assert all(one["source"]["functions"] for one in found.questions)
-    assert [one["sentences"] for one in found.closing] == [["Yes.", "No."]]
+    assert told.in_short(found)["answers"] == {"a": [], "b": [], "c": ["Yes. So it is."]}
+    [answer] = found.questions[2]["answer"]
+    assert answer["verdict"] == "yes" and answer["source"]["functions"]
+    assert [one["sentences"] for one in found.closing] == [["Yes. So it is.", "No. It is not."]]
     ledger = [
         spec.Claim.model_validate(
             dict.fromkeys(("id", "says", "scope"), key) | {"all": [{"judge": "exact", "evidence": name}]}

@@ -17,6 +17,8 @@ import yaml
 from PIL import Image
 
 from tests.unit.cells import record
+from weight_atlas.reporting.grammar.answers import Answer, Verdict
+from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.reporting.pages import render
 from weight_atlas.settings import Settings
 
@@ -134,14 +136,22 @@ def draw(folder, chapter, exhibits, facts, **more):
 
 def question(key, heading, exhibits, answer=()):
     """A question as exhibits.json has it."""
-    source = {"functions": ["weight_atlas.a.b", "weight_atlas.c.d"], "files": ["x.csv"]}
     words = f"How {key} is told."
-    return {"key": key, "heading": heading, "words": words, "exhibits": exhibits, "answer": answer, "source": source}
+    told = [one.json for one in answer]
+    return {"key": key, "heading": heading, "words": words, "exhibits": exhibits, "answer": told}
+
+
+SOURCE = Source(["weight_atlas.a.b", "weight_atlas.c.d"], ["x.csv"])
+ANSWERS = [
+    Answer("The answer is 42 %.", Verdict.YES, "toy", sure="q < 0.05, n = 3", source=SOURCE),
+    Answer("So it is.", source=SOURCE),
+    Answer("It may be 7.", Verdict.UNDECIDED, "other", sure="n = 3", decide="about 9 seeds", source=SOURCE),
+]
 
 
 QUESTIONS = [
     question("learnt", "What the networks learnt", ["accuracy", "accuracy-table"]),
-    question("unchanged", "How many parameters stay exactly as they began?", ["unchanged"], ["The answer is 42 %."]),
+    question("unchanged", "How many parameters stay exactly as they began?", ["unchanged"], ANSWERS),
     question("moved", "How far do they move, and when?", []),
     question("features", "Are the learnt features independent?", ["feature-correlation"]),
     question("alike", "Do all models learn the same features?", ["feature-cross-a", "feature-cross-b"]),
@@ -876,13 +886,16 @@ def test_a_claim_says_what_it_leans_to_and_what_other_margins_and_scales_give(ma
 
 
 def test_first_page_answers_every_question_that_has_exhibits(made):
-    """A line a question: the answer's first sentence, or what shows it; and the heading stands there and above it."""
+    """A line a question: the answers with a verdict, or what shows it; and the heading stands there and above it."""
     _, source, page = made
     reader = Reader(page)
     first = source[source.index("\n# In short") : source.index("\n# Parameter dynamics")]
     asked = {
         "learnt": ("What the networks learnt", "Test accuracy · Test accuracy in numbers"),
-        "unchanged": ("How many parameters stay exactly as they began?", "The answer is 42\u00a0%."),
+        "unchanged": (
+            "How many parameters stay exactly as they began?",
+            "Yes (toy). The answer is 42\u00a0%. Cannot say (other). It may be 7.",
+        ),
         "features": ("Are the learnt features independent?", "Correlation"),
         "alike": ("Do all models learn the same features?", "Cross"),
     }
@@ -936,7 +949,10 @@ def test_every_exhibit_answer_and_claim_says_how_it_was_made(made):
             words = f"How this was made Made by weight_atlas.drawn.{at} from cells.csv, {item['name']}.csv."
             assert words in reader.text
             count += 1
-    answer = "The answer is 42\u00a0%. How this was made Made by weight_atlas.a.b and weight_atlas.c.d from x.csv."
+    answer = (
+        "Yes (toy). The answer is 42\u00a0%. q < 0.05, n = 3 So it is. Cannot say (other). It may be 7. n = 3 · about "
+        "9 seeds How this was made Made by weight_atlas.a.b and weight_atlas.c.d from x.csv."
+    )
     assert answer in reader.text
     assert reader.text.count("Made by weight_atlas.claims.judged from runs.csv, summary.csv.") == len(CLAIMS) - 1
     assert reader.text.count("Made by weight_atlas.claims.judged.") == 1

@@ -567,7 +567,7 @@ def test_without_perturbed_cells_one_sentence_a_question_is_said(tmp_path):
     assert not {item.name for item in found.exhibits} & set(told.PERTURBED)
     assert not [text for text in tables.left_out if any(f"exhibit {name} " in text for name in told.PERTURBED)]
     assert len([text for text in tables.left_out if text.endswith("study dynamics perturbs no cell.")]) == 2
-    answers = {question["key"]: question["answer"] for question in found.questions}
+    answers = told.in_short(found)["answers"]
     assert answers["distortion"] == answers["flip"] == [] and answers["learnt"]
     assert tables.faults == []
 

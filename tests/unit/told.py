@@ -41,7 +41,7 @@ def facts(tables, document=None):
 def in_short(found):
     """`facts` of what is told."""
     return found.facts | {
-        "answers": {question["key"]: question["answer"] for question in found.questions},
+        "answers": {question["key"]: [one["text"] for one in question["answer"]] for question in found.questions},
         "sections": {section["key"]: section["sentences"] for section in found.closing},
     }
 

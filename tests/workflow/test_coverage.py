@@ -143,7 +143,8 @@ class Tour:
         """The sentences at answers.<question> or sections.<closing section>, None where the study has none."""
         file = self.folder / "figures" / study / "exhibits.json"
         told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"questions": [], "closing": []}
-        found = {"answers": {question["key"]: question["answer"] for question in told["questions"]}}
+        answers = {question["key"]: [one["text"] for one in question["answer"]] for question in told["questions"]}
+        found = {"answers": answers}
         found["sections"] = {section["key"]: section["sentences"] for section in told["closing"]}
         for part in path.split("."):
             found = found.get(part) if isinstance(found, dict) else None

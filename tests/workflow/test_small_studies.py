@@ -55,7 +55,8 @@ def test_a_study_gets_exhibits_and_an_answer_by_its_shapes(workflow, study):
     assert not found["faults"]
     for shape, exhibits in EXPECTED[study].items():
         assert exhibits <= set(questions[shape]["exhibits"]), shape
-        assert questions[shape]["answer"] and all(text.endswith(".") for text in questions[shape]["answer"]), shape
+        answers = questions[shape]["answer"]
+        assert answers and all(one["sentence"].endswith(".") for one in answers), shape
     asked = CONFIG["definitions"][study].get("question")
     assert asked is None or asked in {question["heading"] for question in found["questions"]}
 

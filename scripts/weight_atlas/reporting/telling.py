@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +14,9 @@ from weight_atlas.plan import chapters, spec
 from weight_atlas.reporting import registry
 from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import dots
+from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.source import Source, recorded
+from weight_atlas.reporting.grammar.source import recorded
 from weight_atlas.reporting.grammar.tables import AnyPath, Tables
 from weight_atlas.shapes import Experiment
 from weight_atlas.store import read_json
@@ -89,21 +90,22 @@ class Told:
 
 
 def tell(chapter: spec.Chapter, tables: Tables) -> Told:
-    """Draw the exhibits of a chapter and answer its questions.
+    """Draw the exhibits of a chapter and answer its questions; answers rest on replicates that learnt.
 
     A part with nothing to show is left out, and its reason goes to `tables.left_out` (that of a whole question once).
     A part that raises is left out too, and goes to `tables.faults`. Where replicates never learnt, captions say so.
     """
-    told, views = Told(), _views(tables)
+    told, views, sound = Told(), _views(tables), _views(tables.learnt())
     for question in chapter.questions:
         missing: dict[str, str] = {}
         made = [one for part in question.exhibits for one in _exhibits(part, question, views, told, missing)]
         tables.left_out += _left_out(question, missing)
-        answer, source = _sentences(question.answer, question.experiment, views) if question.answer else ([], None)
+        answers = _answers(question.answer, question.experiment, sound) if question.answer else []
         words = question.model_dump(include={"key", "heading", "words"})
-        told.questions.append(words | {"exhibits": [one.name for one in made], "answer": answer, "source": source})
+        shown = {"exhibits": [one.name for one in made], "answer": [one.json for one in answers]}
+        told.questions.append(words | shown)
     for section in chapter.closing:
-        sentences = [text for part in section.sentences for text in _sentences(part, None, views)[0]]
+        sentences = [one.text for part in section.sentences for one in _answers(part, None, sound)]
         told.closing.append(section.model_dump(include={"key", "heading", "words"}) | {"sentences": sentences})
     with spared(tables.faults, "the study in short"):
         told.facts = study.facts(tables)
@@ -139,16 +141,15 @@ def _left_out(question: spec.Question, missing: dict[str, str]) -> list[str]:
     return [f"The exhibit {name} is left out: {why}" for name, why in missing.items()]
 
 
-def _sentences(part: spec.Part, experiment: str | None, views: _Views) -> tuple[list[str], dict[str, Any] | None]:
-    """The sentences of an answer, none where there is nothing to tell, and their source."""
-    sentences: list[str] = []
-    source: Source | None = None
+def _answers(part: spec.Part, experiment: str | None, views: _Views) -> list[Answer]:
+    """The answers to a question, each with its source; none where there is nothing to tell."""
+    made: list[Answer] = []
     with suppress(NothingToShow), spared(views.named.faults, f"the answer {part.name}"):
         function, arguments = _called(registry.ANSWERS, part, experiment, views)
-        with recorded(function) as made:
-            source = made
-            sentences = function(*arguments, **part.options)
-    return sentences, asdict(source) if source else None
+        with recorded(function) as source:
+            found = function(*arguments, **part.options)
+        made = [replace(one if isinstance(one, Answer) else Answer(one), source=source) for one in found]
+    return made
 
 
 def _called(

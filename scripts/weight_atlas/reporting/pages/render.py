@@ -511,8 +511,7 @@ def _size(exhibit: Json) -> Markup:
 def _questions(study: Json) -> tuple[list[Json], list[Json]]:
     """(the questions of a study's chapter that have exhibits, in order; the exhibits of none).
 
-    Each question is a dict: key, heading, words, its `exhibits`, `answer`, a list of sentences, and `source`, who made
-    these of which files.
+    Each question is a dict: key, heading, words, its `exhibits`, and `answer`, a list of `Answer.json`.
     """
     by_name = {exhibit["name"]: exhibit for exhibit in study["exhibits"]}
     asked = []

@@ -4,10 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from weight_atlas import stats
 from weight_atlas.reporting.exhibits.design import grid, levels, sweep
 from weight_atlas.reporting.exhibits.design.grid import Row
 from weight_atlas.reporting.exhibits.design.levels import Levels
+from weight_atlas.reporting.grammar.answers import (
+    MARGIN,
+    Answer,
+    Number,
+    Verdict,
+    is_clear,
+    number,
+    seeds_needed,
+    weighed,
+)
 from weight_atlas.reporting.grammar.dots import NEVER
 from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.tables import Tables
@@ -17,8 +26,8 @@ from weight_atlas.shapes import Experiment
 NAMED = 3  # levels that a sentence names
 
 
-def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list[str]:
-    """What the levels of an experiment change in its outcomes, family by family: the verdict, the numbers, how sure.
+def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list[Answer]:
+    """What the levels of an experiment change in its outcomes, family by family.
 
     Parameters
     ----------
@@ -26,52 +35,95 @@ def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list
         One outcome, instead of those that the config asks about.
     """
     return [
-        text
+        one
         for name in levels.asked(experiment, outcome)
         for shown in [levels.read(tables, experiment, name)]
         for family in shown.families
-        for text in told(shown, family)
+        for one in told(shown, family)
     ]
 
 
-def told(shown: Levels, family: str) -> list[str]:
-    """The answer of one family, its troubles last."""
+def told(shown: Levels, family: str) -> list[Answer]:
+    """The answer of one family: the verdict, what else its levels do, its troubles last."""
     every = [row for row in shown.differences if row["family"] == family and row["n"]]
     rows = [row for row in every if math.isfinite(row["q"])] or every
     if not rows:
-        made = [f"Cannot say{on(family)}: {_missing(shown, family)}."]
+        return [Answer(_missing(shown, family), Verdict.UNDECIDED, family), *_plain(family, troubles(shown, family))]
+    trend = _trend(shown, family) if shown.axis.is_numeric and shown.outcome.better else None
+    verdict = weighed([*rows, trend.row] if trend else rows, _margin(shown))
+    if verdict in (Verdict.NO, Verdict.UNDECIDED):
+        first, *rest = [_not_clear(shown, rows, verdict)]
     elif shown.axis.is_numeric and shown.outcome.better:
-        made = _swept(shown, family, rows)
+        first, *rest = _swept(shown, family, rows, trend)
     else:
-        made = _compared(shown, family, rows)
+        first, *rest = _compared(shown, family, rows)
+    if verdict == Verdict.PARTLY:
+        rest = ["Every difference is smaller than one point.", *rest]
     if len(rows) < len(every):
-        made.append(f"Too few seeds for a test: {listed([row['level'] for row in every if row not in rows])}.")
-    return [*made, *troubles(shown, family)]
+        rest.append(f"Too few seeds for a test: {listed([row['level'] for row in every if row not in rows])}.")
+    whole = Answer(first, verdict, family, _numbers(shown, rows), *_certainty(shown, rows, verdict))
+    return [whole, *_plain(family, [*rest, *troubles(shown, family)])]
+
+
+def _plain(family: str, sentences: Sequence[str]) -> list[Answer]:
+    """Sentences beside the verdict."""
+    return [Answer(text, about=family) for text in sentences]
+
+
+def _margin(shown: Levels) -> float:
+    """The smallest difference that matters: a point of a share; of other outcomes none is known."""
+    return MARGIN if shown.outcome.scale == 100 else 0.0
+
+
+def _numbers(shown: Levels, rows: Sequence[Row]) -> tuple[Number, ...]:
+    return tuple(number(_pair(shown, row), row, shown.outcome.change(row)) for row in rows)
+
+
+def _pair(shown: Levels, row: Row) -> str:
+    """ "adam against sgd"; of a path "adam after sgd"."""
+    return f"{row['level']} {'after' if shown.axis.after else 'against'} {row['to']}"
+
+
+def _certainty(shown: Levels, rows: Sequence[Row], verdict: Verdict) -> tuple[str, str]:
+    """(how sure it is, what would decide it)."""
+    seeds = grid.seeds(rows)
+    if verdict == Verdict.NO:
+        return f"all 95 % intervals lie within ± 1 point, {seeds}", ""
+    if verdict != Verdict.UNDECIDED:
+        return f"q < {LEVEL}, {seeds}", ""
+    if not any(math.isfinite(row["low"]) for row in rows):
+        return f"no interval, {seeds}", "more seeds" if max(row["n"] for row in rows) == 1 else ""
+    needed = seeds_needed(rows, _margin(shown))
+    return f"q ≥ {LEVEL}, {seeds}", f"about {needed} seeds would settle one point" if needed else ""
 
 
 def _missing(shown: Levels, family: str) -> str:
     """Why a family has no difference."""
     finished = [name for name in shown.names(family) if shown.mean(family, name)["n"]]
     if len(finished) > 1 and not shown.axis.after:
-        return f"no run of {shown.axis.reference}, which the others are compared with, has finished"
-    return "no two levels that are compared have finished"
+        return f"No run of {shown.axis.reference}, which the others are compared with, has finished and learnt."
+    return "No two levels that are compared have finished and learnt."
+
+
+def _not_clear(shown: Levels, rows: Sequence[Row], verdict: Verdict) -> str:
+    """What is said where no difference is clear: whether all are small, and the largest."""
+    most = max(rows, key=lambda row: abs(row["mean"]))
+    what = "change" if shown.axis.after else "level"
+    why = f"No {what} changes {shown.outcome.words} by a point" if verdict == Verdict.NO else "No difference is clear"
+    if verdict == Verdict.UNDECIDED and not any(math.isfinite(row["low"]) for row in rows):
+        why = "One seed gives no interval" if max(row["n"] for row in rows) == 1 else "All seeds are equal"
+    return f"{why}. The largest is {_pair(shown, most)}, {shown.outcome.change(most)}."
 
 
 def _compared(shown: Levels, family: str, rows: Sequence[Row]) -> list[str]:
-    """What clearly raises the outcome, what clearly lowers it, and what does neither."""
-    clear = [row for row in rows if row["q"] < LEVEL]
-    if not clear:
-        return [undecided(shown, family, rows)]
+    """What clearly raises the outcome, what clearly lowers it, and what cannot be told."""
     made: list[str] = []
-    for verb, own in (("raise", [row for row in clear if row["mean"] > 0]),
-                      ("lower", [row for row in clear if row["mean"] < 0])):  # fmt: skip
+    for verb, sign in (("raise", 1), ("lower", -1)):
+        own = [row for row in rows if is_clear(row, sign)]
         if own:
             made.append(_counted(shown, family, verb, own, len(rows), first=not made))
-    made[0] = f"Yes{on(family)}. {made[0]}"
-    rest = [row["level"] for row in rows if row["q"] >= LEVEL]
-    if rest:
-        made.append(f"No clear difference: {listed(rest)}.")
-    return made
+    rest = [row["level"] for row in rows if not is_clear(row)]
+    return [*made, *([f"Not clear: {listed(rest)}."] if rest else [])]
 
 
 def _counted(shown: Levels, family: str, verb: str, own: Sequence[Row], of: int, first: bool) -> str:
@@ -82,33 +134,34 @@ def _counted(shown: Levels, family: str, verb: str, own: Sequence[Row], of: int,
     beside = f" against {compared} ({shown.outcome.text(shown.mean(family, compared))})" if compared and first else ""
     name = most["level"] if compared else f"{most['level']} after {most['to']}"
     verb = f"clearly {verb}{'s' * (len(own) == 1)} {shown.outcome.words if first else 'it'}"
-    sure = f" (q < {LEVEL}, {grid.seeds(own)})" if first else ""
     subject = name if of == 1 else f"{len(own)} of {plural(of, what)}"
     which = f"most of all {name} by " if len(own) > 1 else "" if of == 1 else f"{name} by "
-    return f"{subject} {verb}{beside}: {which}{shown.outcome.change(most)}{sure}."
+    return f"{subject} {verb}{beside}: {which}{shown.outcome.change(most)}."
 
 
-def _swept(shown: Levels, family: str, rows: Sequence[Row]) -> list[str]:
-    """The trend, where it is clear and the best level is at an end of the scale; the best level; what is worse."""
-    clear = [row for row in rows if row["q"] < LEVEL]
-    best = shown.compared(family)
-    found, ends = sweep.trends(shown).get(family), (shown.axis.levels[0], shown.axis.levels[-1])
-    told_ = best in ends and found is not None and found.row["q"] < LEVEL
-    if not clear and not told_:
-        return [undecided(shown, family, rows)]
+def _trend(shown: Levels, family: str) -> sweep.Trend | None:
+    """The trend of a family, where it is clear and its best level is at an end of the scale."""
+    found = sweep.trends(shown).get(family)
+    ends = (shown.axis.levels[0], shown.axis.levels[-1])
+    return found if found and shown.compared(family) in ends and is_clear(found.row) else None
+
+
+def _swept(shown: Levels, family: str, rows: Sequence[Row], trend: sweep.Trend | None) -> list[str]:
+    """The trend, if there is one; the best level; what is clearly worse, and what is not."""
     made = []
-    outcome = shown.outcome
-    if told_ and found is not None:
-        verb = "rises" if found.row["mean"] > 0 else "falls"
-        row = {**found.row, **(_turned(found.row) if verb == "falls" else {})}
-        made.append(f"{_capital(outcome.words)} {verb} by {outcome.change(row).removeprefix('+')} with {found.words} "
+    outcome, best = shown.outcome, shown.compared(family)
+    if trend:
+        verb = "rises" if trend.row["mean"] > 0 else "falls"
+        row = {**trend.row, **(_turned(trend.row) if verb == "falls" else {})}
+        made.append(f"{_capital(outcome.words)} {verb} by {outcome.change(row).removeprefix('+')} with {trend.words} "
                     f"(n = {row['n']} seeds).")  # fmt: skip
     most = "highest" if outcome.better > 0 else "lowest"
     words = "It" if made else _capital(outcome.words)
     made.append(f"{words} is {most} at {best}, {outcome.text(shown.mean(family, best))}.")
-    equal = [row["level"] for row in rows if row["q"] >= LEVEL]
-    made.append(f"Not clearly worse: {listed(equal)}." if equal else f"All others are clearly worse (q < {LEVEL}).")
-    return [f"Yes{on(family)}. {made[0]}", *made[1:]]
+    for words, clear in (("Clearly worse", True), ("Not clearly worse", False)):
+        own = [row["level"] for row in rows if is_clear(row) == clear]
+        made += [f"{words}: {listed(own)}."] if own else []
+    return made
 
 
 def _turned(row: Mapping[str, Any]) -> dict[str, float]:
@@ -118,27 +171,6 @@ def _turned(row: Mapping[str, Any]) -> dict[str, float]:
 
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def undecided(shown: Levels, family: str, rows: Sequence[Row]) -> str:
-    """What is said where nothing is clear: the largest difference, and what would settle a point."""
-    most = max(rows, key=lambda row: abs(row["mean"]))
-    if not any(math.isfinite(row["low"]) for row in rows):
-        why = "one seed gives no interval"
-    else:
-        why = f"no difference is clear (q ≥ {LEVEL}, {grid.seeds(rows)})"
-    beside = f"{most['level']} {'after' if shown.axis.after else 'against'} {most['to']}"
-    text = f"Cannot say{on(family)}: {why}. The largest is {beside}, {shown.outcome.change(most)}"
-    needed = max(map(seeds_needed, rows), default=0) if shown.outcome.scale == 100 else 0
-    return f"{text}; about {needed} seeds would settle one point." if needed else f"{text}."
-
-
-def seeds_needed(row: Row, difference: float = 0.01) -> int:
-    """How many seeds would show a difference of this size, by the spread of the seeds so far; 0 where unknown."""
-    if not math.isfinite(row["low"]) or row["low"] == row["high"]:
-        return 0
-    std = (row["high"] - row["low"]) / 2 * math.sqrt(row["n"]) / stats.t_quantile(0.975, row["n"] - 1)
-    return stats.seeds_for_difference(difference, std) or 0
 
 
 def troubles(shown: Levels, family: str) -> list[str]:
@@ -153,11 +185,6 @@ def troubles(shown: Levels, family: str) -> list[str]:
             many = sum(int(counts[cell]) for cell in own)
             made.append(f"{plural(many, 'run')} {what}: at {listed(levels)}.")
     return made
-
-
-def on(family: str) -> str:
-    """ " (digits)" of a family."""
-    return f" ({family})" if family else ""
 
 
 def listed(names: Sequence[str]) -> str:

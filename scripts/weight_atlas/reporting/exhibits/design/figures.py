@@ -1,6 +1,7 @@
 """The figure of an experiment of one axis: its outcome by level, and beside it the differences between levels."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import answers, grid, levels
 from weight_atlas.reporting.exhibits.design.levels import Levels
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
@@ -274,7 +276,7 @@ def labelled(shown: Levels, families: Sequence[str], panels: Mapping[str, Panels
 def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported: bool) -> str:
     """What is seen, and how to read it."""
     own = [row for row in shown.differences if row["family"] in families]
-    told = answers.told(shown, families[0])[0] if len(families) == 1 else ""
+    told = " ".join(_answers(shown, families)) if len(families) == 1 else ""
     parts = [
         told,
         f"{grid.told(levels.title(shown), shown.found)}: {shown.outcome.meaning}.",
@@ -294,6 +296,14 @@ def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported
     return " ".join(filter(None, parts))
 
 
+def _answers(shown: Levels, families: Sequence[str]) -> list[str]:
+    """The verdict on each family, which rests on replicates that learnt; [] where none did."""
+    with suppress(NothingToShow):
+        sound = levels.read(shown.found.learnt(), shown.experiment, shown.outcome.name)
+        return [answers.told(sound, family)[0].text for family in families]
+    return []
+
+
 def _corrected(tests: int) -> str:
     return f"p corrected by Benjamini and Hochberg for all {tests} differences" if tests > 1 else "the p of one test"
 
@@ -301,7 +311,7 @@ def _corrected(tests: int) -> str:
 def alt(shown: Levels, families: Sequence[str]) -> str:
     """The figure in words."""
     count = len(dict.fromkeys(name for family in families for name in shown.names(family)))
-    told = " ".join(answers.told(shown, family)[0] for family in families)
+    told = " ".join(_answers(shown, families))
     return f"Dots with intervals of {plural(count, 'level')} of {shown.axis.name}. {told}"
 
 
