@@ -85,35 +85,56 @@ def test_differences_are_to_the_reference_and_to_the_control(plain):
 
 def test_what_helps_is_told_both_ways(plain, tmp_path):
     gain, gap, more = augmented.answer(plain.tables, plain.only)
-    assert gain.startswith("Yes: flipped (+") and " against twice) clearly gains test accuracy; 3 tried." in gain
-    assert "turned" not in gain and gap.startswith("Yes: ") and "close the gap" in gap
-    assert more.startswith("More images alone (twice, 2 times each) change test accuracy by +")
-    bad = {level: (0.6, 0.9) for level in LEVELS}
-    other = built(tmp_path, bad)
+    assert (
+        gain.text.startswith("Yes. flipped (+")
+        and " against twice) clearly raises test accuracy; 3 tried." in gain.text
+    )
+    assert "turned" not in gain.text and gap.text.startswith("Yes. ") and "lower the gap" in gap.text
+    assert more.text.startswith("More images alone (twice, 2 times each) change test accuracy by +")
+    own = ends(plain)
+    flipped = next(one for one in gain.numbers if one.words == "flipped less twice")
+    assert flipped.mean == pytest.approx((own["flipped"] - own["twice"]).mean()) and flipped.n == 3
+    other = built(tmp_path, {level: (0.6, 0.9) for level in LEVELS})
     gain, gap, _ = augmented.answer(other.tables, other.only)
-    assert gain.startswith("No: none of 3 changes clearly gains test accuracy; the most is ")
-    assert gap.startswith("No: none of 3 changes clearly closes the gap")
+    for told, words in ((gain, "raises test accuracy"), (gap, "lowers the gap")):
+        how = "" if told.verdict == "no" else "clearly "
+        assert told.verdict in ("no", "cannot say") and told.sentence.startswith(f"None of 3 changes {how}{words}")
+
+
+ONLY = "turned, the only change tried,"
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "verdict", "words"),
+    [
+        (0.05, 0.001, "yes", "turned (+"),
+        (0.005, 0.0002, "partly", "turned (+"),
+        (-0.05, 0.001, "no", f"{ONLY} does not raise test accuracy against twice by a point: −"),
+        (0.0, 0.0005, "no", f"{ONLY} does not raise test accuracy against twice by a point: "),
+        (
+            0.0,
+            0.02,
+            "cannot say",
+            f"{ONLY} does not clearly raise test accuracy against twice: ",
+        ),
+    ],
+)
+def test_one_change_helps_or_does_not_or_cannot_be_told(tmp_path, gain, noise, verdict, words):
+    plan = design({name: LEVELS[name] for name in ("none", "twice", "turned")})
+    chance = np.random.default_rng(2)
+    found = made(tmp_path, plan, lambda labels, seed: {
+        "test": 0.6 + gain * (labels["images"] == "turned") + chance.normal(0, noise), "train": 0.9})  # fmt: skip
+    told = augmented.answer(found.tables, found.only)[0]
+    assert told.verdict == verdict and told.sentence.startswith(words)
+    assert bool(told.decide) == (verdict == "cannot say") and told.sure.endswith("n = 3")
 
 
 def test_a_change_that_costs_is_told(tmp_path):
-    worse = GOOD | {"turned": (0.50, 0.99)}
-    found = built(tmp_path, worse)
+    found = built(tmp_path, GOOD | {"turned": (0.50, 0.99)})
     gain, gap, _ = augmented.answer(found.tables, found.only)
-    assert gain.startswith("Yes: flipped (+") and " By contrast turned (−" in gain and gain.endswith("clearly lose it.")
-    assert " By contrast turned (+" in gap and gap.endswith("clearly widens it.")
-    plan = design({name: LEVELS[name] for name in ("none", "twice", "turned")})
-    alone = built(tmp_path / "alone", worse, plan)
-    assert augmented.answer(alone.tables, alone.only)[0].endswith(
-        "clearly loses test accuracy against twice, the only change tried."
-    )
-
-
-def test_one_change_that_does_not_help(tmp_path):
-    plan = design({name: LEVELS[name] for name in ("none", "twice", "turned")})
-    found = built(tmp_path, {level: (0.6, 0.9) for level in LEVELS}, plan)
-    assert augmented.answer(found.tables, found.only)[0].startswith(
-        "No: turned, the only change tried, does not clearly gain test accuracy against twice: "
-    )
+    assert gain.text.startswith("Yes. flipped (+") and " turned (−" in gain.text
+    assert gain.text.endswith("clearly lower it.")
+    assert " turned (+" in gap.text and gap.text.endswith("clearly raises it.")
 
 
 def test_without_a_control_it_is_said(tmp_path):
@@ -121,7 +142,9 @@ def test_without_a_control_it_is_said(tmp_path):
     [item] = augmented.effects(found.tables, found.only)
     assert "more images and changed ones cannot be told apart" in item.caption
     assert set(item.data["kind"]) == {"reference"}
-    assert augmented.answer(found.tables, found.only)[0].endswith("clearly gain test accuracy against none; 2 tried.")
+    assert augmented.answer(found.tables, found.only)[0].text.endswith(
+        "clearly raise test accuracy against none; 2 tried."
+    )
     [table] = augmented.table(found.tables, found.only)
     assert not any("control" in column for column in table.columns)
 
@@ -156,7 +179,7 @@ def test_other_names_give_the_same_numbers(plain, tmp_path):
         [one], [two] = part(plain.tables, plain.only), part(other.tables, other.only)
         renamed = two.data.rename(columns={"z": "images"}).replace("level-", "", regex=True)
         pd.testing.assert_frame_equal(renamed, one.data)
-    texts = [augmented.answer(found.tables, found.only) for found in (plain, other)]
+    texts = [[one.text for one in augmented.answer(found.tables, found.only)] for found in (plain, other)]
     assert [text.replace("level-", "") for text in texts[1]] == texts[0]
 
 
@@ -166,7 +189,7 @@ def test_two_families_are_corrected_together(tmp_path):
     assert [item.tab for item in items] == ["lenet5", "lenet1"]
     assert all("all 36 differences" in item.caption for item in items)
     told = augmented.answer(found.tables, found.only)
-    assert [text.partition(": ")[0] for text in told] == ["lenet5"] * 3 + ["lenet1"] * 3
+    assert [one.about for one in told] == ["lenet5"] * 3 + ["lenet1"] * 3
     assert len(augmented.table(found.tables, found.only)[0].data) == 2 * len(LEVELS)
 
 

@@ -87,7 +87,7 @@ def test_an_outcome_may_be_named(plain):
     own = ends(plain).groupby(["batch", "rate"])["accuracy"].mean()
     assert item.data.set_index(["batch", "rate"])["mean"].to_dict() == pytest.approx((1 - own).to_dict(), abs=1e-3)
     assert item.title == "Test loss by batch and rate"
-    assert "16" in factorial.answer(plain.tables, plain.only, outcome="loss")[0], "the lowest loss is the best"
+    assert "16" in factorial.answer(plain.tables, plain.only, outcome="loss")[0].text, "the lowest loss is the best"
 
 
 def test_levels_and_pairs_have_their_means(plain):
@@ -106,21 +106,34 @@ def test_levels_and_pairs_have_their_means(plain):
 
 def test_what_matters_is_told_and_what_does_not_is_not(plain, tmp_path):
     best, terms = factorial.answer(plain.tables, plain.only)
-    assert best.startswith("No combination stands out. The highest mean test accuracy is that of batch 16, rate 0.")
-    assert "but 1 of 5 others cannot be told from it." in best, "both rates do the same"
-    assert terms.startswith("Test accuracy clearly depends on batch (ω²") and "rate" not in terms
+    assert best.text.startswith("Cannot say. The highest mean test accuracy, 70.")
+    assert "with batch 16, rate 0." in best.text
+    assert best.text.endswith(", is clearly apart from 4 of 5 others."), "both rates do the same"
+    assert terms.text.startswith("Test accuracy clearly depends on batch (partial ω²") and "rate" not in terms.text
+    assert terms.sure == "q < 0.05, 18 runs"
     other = built(tmp_path, crossed)
     best, terms = factorial.answer(other.tables, other.only)
-    assert "batch × rate" in terms
-    single = built(tmp_path / "one", lambda labels: 0.6 + 0.2 * (labels["batch"] == "64") * (labels["rate"] == "0.01"))
-    best, _ = factorial.answer(single.tables, single.only)
-    assert best.startswith(
-        "The highest mean test accuracy is that of batch 64, rate 0.01, clearly apart from all 5 others: "
-    )
+    assert "batch × rate" in terms.text
     nothing = built(tmp_path / "none", lambda labels: 0.6)
     best, terms = factorial.answer(nothing.tables, nothing.only)
-    assert best.startswith("No combination stands out.") and "of 5 others cannot be told" in best
-    assert terms == "No factor clearly changes test accuracy: none of 3 terms is clear after correction."
+    assert best.verdict == "cannot say" and best.decide.endswith("seeds would settle one point")
+    assert terms.text.startswith("No effect on test accuracy is clear, of 3 terms; the largest is ")
+    assert terms.sure.endswith("no evidence of no effect")
+
+
+@pytest.mark.parametrize(
+    ("more", "noise", "verdict"), [(0.2, 0.002, "yes"), (0.004, 0.0002, "partly"), (0.0, 0.0005, "no")]
+)
+def test_the_best_is_clear_or_all_are_within_a_point(tmp_path, more, noise, verdict):
+    def reach(labels, seed):
+        own = np.random.default_rng([seed, *labels["batch"].encode(), *labels["rate"].encode()]).normal(0, noise)
+        return 0.6 + more * (labels["batch"] == "64") * (labels["rate"] == "0.01") + own
+
+    found = made(tmp_path, design(), reach)
+    best = factorial.answer(found.tables, found.only)[0]
+    assert best.verdict == verdict and ("batch 64, rate 0.01" in best.text or verdict == "no")
+    rows = ends(found).groupby(["batch", "rate"])["accuracy"].mean()
+    assert best.numbers[0].mean == pytest.approx(rows.max()) and best.numbers[0].n == 3
 
 
 def test_effects_are_those_of_the_table_in_the_order_of_the_axes(plain):
@@ -161,7 +174,7 @@ def test_other_names_give_the_same_numbers(plain, tmp_path):
     ]
     for one, two in zip(*numbers, strict=True):
         pd.testing.assert_frame_equal(one, two)
-    told = [factorial.answer(one.tables, one.only) for one in (plain, other)]
+    told = [[answer.text for answer in factorial.answer(one.tables, one.only)] for one in (plain, other)]
     renamed = [text.replace("z-axis level-", "batch ").replace("a-axis level-", "rate ") for text in told[1]]
     assert [text.replace("z-axis", "batch").replace("a-axis", "rate") for text in renamed] == told[0]
 
@@ -178,8 +191,8 @@ def test_two_families_are_told_apart(tmp_path):
     for item in maps:
         assert item.data.set_index(["batch", "rate"])["mean"].to_dict() == pytest.approx(own[item.tab].to_dict())
     told = factorial.answer(found.tables, found.only)
-    assert [text.partition(":")[0] for text in told[::2]] == ["lenet5", "lenet1"]
-    assert "batch × rate" in told[3] and "batch × rate" not in told[1]
+    assert [one.about for one in told] == ["lenet5", "lenet5", "lenet1", "lenet1"]
+    assert "batch × rate" in told[3].text and "batch × rate" not in told[1].text
     assert set(factorial.table(found.tables, found.only)[0].data["network"]) == {"lenet5", "lenet1"}
 
 
@@ -198,7 +211,7 @@ def test_the_study_is_told_over_all_families(tmp_path):
     found = built(tmp_path, by_batch, plan)
     rows = pd.read_csv(found.tables.folder / "anova.csv")
     assert rows["setting"].unique().tolist() == ["lenet5", "lenet1"]
-    overall = effects.overall(found.tables, outcome="accuracy")[0]
+    overall = effects.overall(found.tables, outcome="accuracy")[0].text
     tested = rows[(rows["outcome"] == "accuracy") & rows["q"].notna()]
     assert overall.startswith(
         f"Of {len(tested)} effects and interactions on test accuracy, {(tested['q'] < 0.05).sum()} "
@@ -222,7 +235,7 @@ def test_what_did_not_finish_is_counted(tmp_path):
     assert "0/3" in texts and sum("(2/3)" in text for text in texts) == 2
     assert "3 diverged, 2 failed" in item.caption and "Hatched: no value." in item.caption
     assert len(drawn(found)) == 8
-    assert "batch 16, rate 0.01" in factorial.answer(found.tables, found.only)[0].lower()
+    assert "batch 16, rate 0.01" in factorial.answer(found.tables, found.only)[0].text.lower()
 
 
 def test_a_combination_that_the_config_leaves_out_is_said(tmp_path):
@@ -256,8 +269,8 @@ def test_one_run_a_combination_has_no_test(tmp_path):
         assert part(found.tables, found.only)
     with pytest.raises(NothingToShow, match="no error to test against"):
         effects.effects(found.tables, found.only)
-    [text] = factorial.answer(found.tables, found.only)
-    assert text.startswith("No combination stands out.") and "5 of 5 others" in text
+    [told] = factorial.answer(found.tables, found.only)
+    assert told.text.startswith("Cannot say.") and "apart from 0 of 5 others" in told.text
 
 
 def test_one_axis_is_no_factorial(tmp_path):

@@ -52,13 +52,19 @@ def test_of_many_comparisons_the_figure_has_the_clearest_and_the_table_all(many)
 
 
 def test_what_is_clear_is_told_both_ways(many, tmp_path):
-    [text] = factors.answer(many)
+    told = factors.answer(many)
     tests = pd.read_csv(many.folder / "tests.csv")
-    clear = int((tests["q"] < 0.05)[tests["outcome"] == "accuracy"].sum())
-    assert clear >= 6 and f"by batch (21 comparisons) accuracy in {clear}" in text
+    own = tests[tests["outcome"] == "accuracy"]
+    clear, top = int((own["q"] < 0.05).sum()), own.sort_values("q").iloc[0]
+    assert clear >= 6 and 12 in {top["level_a"], top["level_b"]}
+    [first] = [one for one in told if one.sentence.startswith("Accuracy")]
+    assert first.sentence.startswith(f"Accuracy clearly differs in {clear} of 21 comparisons, most clearly by batch: ")
+    assert f"{top['level_b']} less {top['level_a']} " in first.sentence and first.sure.endswith("n = 3")
+    assert first.numbers[0][2:] == pytest.approx((3, top["difference"], top["low"], top["high"]))
+    assert [one.verdict for one in told] == ["yes", *[None] * (len(told) - 1)]
     alike = built(tmp_path, range(8, 11), lambda *_: 0.8)
-    [text] = factors.answer(alike)
-    assert text.startswith("No factor clearly changes anything")
+    [told] = factors.answer(alike)
+    assert told.verdict == "cannot say" and told.sure.endswith("n = 3, which is no evidence of no effect")
 
 
 def test_families_are_told_apart(tmp_path):

@@ -1,5 +1,6 @@
 """Training in stages, and cells of several experiments beside one another, on made-up results."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -43,15 +44,23 @@ def test_a_jump_is_what_the_first_epoch_of_a_stage_adds(plain):
     rise = [(0.5 + luck - 0.1) / 4 for luck in LUCK]  # of every epoch
     expected = [0.15 + 0.01 * seed + rise[seed] for seed in range(3)]
     assert jumps["valid_jump"].tolist() == pytest.approx(expected)
-    [text] = staged.answer(plain.tables, plain.only)
-    assert text.startswith("In its first epoch the second stage clearly raises validation accuracy: +")
+    [told] = staged.answer(plain.tables, plain.only)
+    assert told.text.startswith("Yes. In its first epoch the second stage clearly raises validation accuracy: +")
+    assert told.numbers[0].mean == pytest.approx(np.mean(expected)) and told.sure == "q < 0.05, n = 3"
 
 
-def test_what_a_stage_does_is_told_both_ways(tmp_path):
-    lower = built(tmp_path / "lower", lambda seed: -0.3 + 0.01 * seed)
-    assert "clearly lowers validation accuracy: −" in staged.answer(lower.tables, lower.only)[0]
-    wide = built(tmp_path / "wide", lambda seed: -0.1 + (-0.2, 0.2, 0.0)[seed])
-    assert "does not clearly change validation accuracy" in staged.answer(wide.tables, wide.only)[0]
+@pytest.mark.parametrize(
+    ("jump", "verdict", "words"),
+    [
+        ((-0.30, -0.29, -0.28), "yes", "clearly lowers validation accuracy: −"),
+        ((-0.30, 0.10, -0.10), "cannot say", "does not clearly change validation accuracy: "),
+        ((-0.100, -0.1005, -0.0995), "no", "does not change validation accuracy by a point: "),
+    ],
+)
+def test_what_a_stage_does_is_told_both_ways(tmp_path, jump, verdict, words):
+    found = built(tmp_path, lambda seed: jump[seed], reach=lambda *_: 0.5)
+    [told] = staged.answer(found.tables, found.only)
+    assert told.verdict == verdict and words in told.sentence
 
 
 def test_the_course_marks_its_stages(plain, tmp_path):
@@ -79,7 +88,7 @@ def test_the_table_has_every_stage_of_every_cell(tmp_path):
     assert item.data["validation at its end"][0].startswith(f"{own * 100:.1f} ±")
     [drawn] = staged.course(found.tables, found.only)
     assert set(drawn.data["curve"]) == {"small", "large"}
-    assert [text.partition(":")[0] for text in staged.answer(found.tables, found.only)] == ["small", "large"]
+    assert [one.about for one in staged.answer(found.tables, found.only)] == ["small", "large"]
 
 
 def test_one_stage_is_a_course_without_marks(tmp_path):
@@ -134,21 +143,32 @@ def two(folder, gain, names=("one", "other"), **options):
 def test_cells_are_compared_with_the_first(tmp_path):
     found = two(tmp_path, lambda seed: 0.1 + 0.004 * seed)
     [item] = staged.compared(found.tables, experiments=["one", "other"])
-    [text] = staged.compared_answer(found.tables, experiments=["one", "other"])
-    assert text.startswith("other (lenet1) is clearly above one (lenet5): +10.4 points [9.4, 11.4] of test accuracy")
-    assert text in item.caption and text in item.alt
+    [told] = staged.compared_answer(found.tables, experiments=["one", "other"])
+    assert told.text.startswith("Yes. other (lenet1) is clearly above one (lenet5) in test accuracy (best validation ")
+    assert "+10.4 points [9.4, 11.4], paired by seed." in told.text and told.sure == "q < 0.05, n = 3"
+    assert told.text in item.caption and told.text in item.alt
     low, high = stats.ttest_1samp([0.1, 0.104, 0.108], 0).confidence_interval(0.95)
     [row] = staged.differences(staged.gathered(found.tables, ["one", "other"]))
     assert [row["mean"], row["low"], row["high"]] == pytest.approx([0.104, low, high])
-    [text] = staged.compared_answer(found.tables, experiments=["other", "one"])
-    assert text.startswith("one (lenet5) is clearly below other (lenet1): −10.4 points")
+    [told] = staged.compared_answer(found.tables, experiments=["other", "one"])
+    assert told.text.startswith("No. one (lenet5) is clearly below other (lenet1) in test accuracy")
+    assert told.numbers[0][2:] == pytest.approx((3, -0.104, -high, -low))
     exhibit.write_png(tmp_path, [item], faults := [])
     assert not faults
 
 
-def test_what_cannot_be_told_apart_is_said(tmp_path):
-    found = two(tmp_path, lambda seed: (0.1, -0.1, 0.0)[seed])
-    assert "cannot be told from" in staged.compared_answer(found.tables, experiments=["one", "other"])[0]
+@pytest.mark.parametrize(
+    ("gain", "verdict", "words"),
+    [
+        ((0.1, -0.1, 0.0), "cannot say", "cannot be told from"),
+        ((0.001, -0.001, 0.0), "no", "is not a point above"),
+        ((0.004, 0.005, 0.0045), "partly", "is clearly, by less than one point, above"),
+    ],
+)
+def test_what_is_not_better_and_what_cannot_be_told_apart_is_said(tmp_path, gain, verdict, words):
+    found = two(tmp_path, lambda seed: gain[seed])
+    [told] = staged.compared_answer(found.tables, experiments=["one", "other"])
+    assert told.verdict == verdict and words in told.sentence
 
 
 def test_the_document_stands_beside(tmp_path):

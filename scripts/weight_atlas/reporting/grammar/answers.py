@@ -123,12 +123,13 @@ def _is_small(row: Row, margin: float, sign: int) -> bool:
 
 
 def seeds_needed(rows: Sequence[Row], margin: float = MARGIN) -> int:
-    """How many seeds would decide all differences, by the spread of the seeds so far; 0 where it is not known.
+    """How many seeds would decide all differences, by the spread of the seeds so far; 0 where no more, or not known.
 
     As many as find a difference of the margin, and as show that it is smaller where there is none, both with a power of
     80 %.
     """
-    return max((_needed(row, margin) for row in rows), default=0)
+    most = max((_needed(row, margin) for row in rows), default=0)
+    return most if most > min((row["n"] for row in rows), default=0) else 0
 
 
 def _needed(row: Row, margin: float) -> int:

@@ -14,11 +14,9 @@ from weight_atlas.reporting.grammar.answers import (
     Verdict,
     is_clear,
     number,
-    seeds_needed,
     weighed,
 )
 from weight_atlas.reporting.grammar.dots import NEVER
-from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural
 from weight_atlas.shapes import Experiment
@@ -61,7 +59,7 @@ def told(shown: Levels, family: str) -> list[Answer]:
         rest = ["Every difference is smaller than one point.", *rest]
     if len(rows) < len(every):
         rest.append(f"Too few seeds for a test: {listed([row['level'] for row in every if row not in rows])}.")
-    whole = Answer(first, verdict, family, _numbers(shown, rows), *_certainty(shown, rows, verdict))
+    whole = Answer(first, verdict, family, _numbers(shown, rows), *grid.certainty(rows, verdict, _margin(shown)))
     return [whole, *_plain(family, [*rest, *troubles(shown, family)])]
 
 
@@ -82,19 +80,6 @@ def _numbers(shown: Levels, rows: Sequence[Row]) -> tuple[Number, ...]:
 def _pair(shown: Levels, row: Row) -> str:
     """ "adam against sgd"; of a path "adam after sgd"."""
     return f"{row['level']} {'after' if shown.axis.after else 'against'} {row['to']}"
-
-
-def _certainty(shown: Levels, rows: Sequence[Row], verdict: Verdict) -> tuple[str, str]:
-    """(how sure it is, what would decide it)."""
-    seeds = grid.seeds(rows)
-    if verdict == Verdict.NO:
-        return f"all 95 % intervals lie within ± 1 point, {seeds}", ""
-    if verdict != Verdict.UNDECIDED:
-        return f"q < {LEVEL}, {seeds}", ""
-    if not any(math.isfinite(row["low"]) for row in rows):
-        return f"no interval, {seeds}", "more seeds" if max(row["n"] for row in rows) == 1 else ""
-    needed = seeds_needed(rows, _margin(shown))
-    return f"q ≥ {LEVEL}, {seeds}", f"about {needed} seeds would settle one point" if needed else ""
 
 
 def _missing(shown: Levels, family: str) -> str:

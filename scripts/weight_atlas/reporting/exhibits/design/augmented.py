@@ -21,6 +21,7 @@ from weight_atlas.reporting.exhibits.design.effects import MOST, records
 from weight_atlas.reporting.exhibits.design.grid import Row, label, prefix
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, of_asked, shortfall
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import MARGIN, Answer, Verdict, is_clear, number, weighed
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note
@@ -164,7 +165,7 @@ def _effects(shown: Augmented, experiment: Experiment, family: str) -> Exhibit:
         f"train − test at the last. Filled where q < {grid.LEVEL}: p corrected by Benjamini and Hochberg for all "
         f"{len(shown.differences)} differences. {shortfall(shown.found)}"
     )
-    alt = f"Forest plot of {plural(len(names), 'level')} by {len(OUTCOMES)} outcomes. {' '.join(_told(shown, family))}"
+    alt = f"Forest plot of {plural(len(names), 'level')} by {len(OUTCOMES)} outcomes."
     name = slug(prefix(experiment), "effects", family)
     return Exhibit(name, f"What each {shown.axis.name} changes", caption, alt, data, fig, tab=family)
 
@@ -308,23 +309,22 @@ def pictures(path: Path, kinds: Mapping[str, Augmentation]) -> dict[str, NDArray
 # ------------------------------------------------------------------------------------------- answer
 
 
-def answer(tables: Tables, experiment: Experiment) -> list[str]:
+def answer(tables: Tables, experiment: Experiment) -> list[Answer]:
     """Which changes of images help, against the control where there is one; a family after the other."""
     shown = opened(tables, experiment)
-    told = [text for family in shown.families for text in _told(shown, family)]
+    told = [one for family in shown.families for one in _told(shown, family)]
     if not told:
         raise NothingToShow(f"no level of {shown.axis.name} has finished together with its reference or control.")
     return told
 
 
-def _told(shown: Augmented, family: str) -> list[str]:
+def _told(shown: Augmented, family: str) -> list[Answer]:
     """The answer of one family."""
     levels = [level for level in shown.axis.levels if changed(shown.trainings[level]) and level != shown.axis.reference]
-    where = f"{family}: " if family else ""
     told = []
     for outcome, sign, *words in (
-        ("best_valid", 1, "gain", "lose", "test accuracy"),
-        ("gap", -1, "close", "widen", "the gap"),
+        ("best_valid", 1, "raise", "lower", "test accuracy"),
+        ("gap", -1, "lower", "raise", "the gap"),
     ):
         found = [
             shown.difference(family, outcome, level, CONTROL if level in shown.controls else REFERENCE)
@@ -332,40 +332,45 @@ def _told(shown: Augmented, family: str) -> list[str]:
         ]
         rows = [row for row in found if row and row["n"]]
         if rows:
-            told.append(where + _verdict(rows, sign, *words))
+            told.append(_verdict(family, rows, sign, *words))
     for level in _controls(shown):
         more = shown.difference(family, "best_valid", level, REFERENCE)
         if more and more["n"]:
             copies = len(shown.trainings[level].copies or [])
-            told.append(
-                f"{where}More images alone ({level}, {copies} times each) change test accuracy by {grid.amount(more)} "
-                f"against {shown.axis.reference}."
+            change = grid.amount(more)
+            text = (
+                f"More images alone ({level}, {copies} times each) change test accuracy by {change} against "
+                f"{shown.axis.reference}."
             )
+            numbers = (number(f"{level} less {shown.axis.reference}", more, change),)
+            told.append(Answer(text, None, family, numbers, f"95 % interval, {grid.seeds([more])}"))
     return told
 
 
-def _verdict(rows: Sequence[Row], sign: int, verb: str, opposite: str, what: str) -> str:
-    """Which of some differences are clear and of the wanted sign, or that none is and which comes closest; then which
-    are clear and of the other sign."""
+def _verdict(family: str, rows: Sequence[Row], sign: int, verb: str, opposite: str, what: str) -> Answer:
+    """Which of some differences are clear and of the wanted sign, or what comes closest; then which are clear and of
+    the other sign."""
     several = len({row["to"] for row in rows}) > 1
-    against = "" if several else f" against {rows[0]['to']}"
     named = {row["level"]: f"{grid.amount(row)}{' against ' + row['to'] if several else ''}" for row in rows}
-    good, bad = (
-        [row["level"] for row in rows if row["q"] < grid.LEVEL and row["mean"] * wanted > 0] for wanted in (sign, -sign)
-    )
+    what = what if several else f"{what} against {rows[0]['to']}"
+    good, bad = ([row["level"] for row in rows if is_clear(row, wanted)] for wanted in (sign, -sign))
     best = max(rows, key=lambda row: row["mean"] * sign)["level"]
+    verdict = weighed(rows, MARGIN, sign)
+    how = ("", " by a point") if verdict == Verdict.NO else ("clearly ", "")
     if good:
-        text = f"Yes: {_do(good, named, verb)} {what}{against}; {len(rows)} tried."
-    elif bad and len(rows) == 1:
-        return f"No: {_do(bad, named, opposite)} {what}{against}, the only change tried."
+        less = ", by less than one point" if verdict == Verdict.PARTLY else ""
+        made = [f"{_do(good, named, verb)} {what}{less}; {len(rows)} tried."]
     elif len(rows) == 1:
-        text = f"No: {best}, the only change tried, does not clearly {verb} {what}{against}: {named[best]}."
+        made = [f"{best}, the only change tried, does not {how[0]}{verb} {what}{how[1]}: {named[best]}."]
     else:
-        text = f"No: none of {len(rows)} changes clearly {verb}s {what}{against}; the most is {best}, {named[best]}."
-    return text + (f" By contrast {_do(bad, named, opposite)} it." if bad else "")
+        made = [f"None of {len(rows)} changes {how[0]}{verb}s {what}{how[1]}; the most is {best}, {named[best]}."]
+    if bad:
+        made.append(f"{_do(bad, named, opposite)} it.")
+    numbers = tuple(number(f"{row['level']} less {row['to']}", row, grid.amount(row)) for row in rows)
+    return Answer(" ".join(made), verdict, family, numbers, *grid.certainty(rows, verdict))
 
 
 def _do(levels: Sequence[str], named: Mapping[str, str], verb: str) -> str:
-    """ "flip (+2.1 points [1.6, 2.6]) clearly gains"."""
+    """ "flip (+2.1 points [1.6, 2.6]) clearly raises"."""
     words = enumerated([f"{level} ({named[level]})" for level in levels])
     return f"{words} clearly {verb}{'s' * (len(levels) == 1)}"

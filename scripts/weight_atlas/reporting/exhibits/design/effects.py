@@ -12,6 +12,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
 from weight_atlas.reporting.grammar.words import chance, enumerated, plural, q_words, slug
@@ -120,7 +121,7 @@ def _effects(tables: Tables, experiment: Experiment, family: str, tested: pd.Dat
     panels[0].set_yticks(range(len(names)), map(word, names))
     marks.legend(fig, panels)
     title = f"What {enumerated([axis.name for axis in experiment.axes])} explain"
-    seen = " ".join(told(tables, experiment, family))
+    seen = " ".join(one.sentence for one in told(tables, experiment, family))
     few = "" if len(names) == len(every) else f"The {len(names)} largest of {len(every)} terms; the table has all. "
     caption = (
         f"{seen} {few}Analysis of variance with fixed effects over all {int(tested['n'].max())} finished runs, sums of "
@@ -194,23 +195,31 @@ def _line(row: Mapping[Any, Any]) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------- sentences
 
 
-def told(tables: Tables, experiment: Experiment, family: str = "", outcome: str = "valid_accuracy") -> list[str]:
-    """What matters most in a factorial, in a sentence; [] where there is no test."""
+def told(tables: Tables, experiment: Experiment, family: str = "", outcome: str = "valid_accuracy") -> list[Answer]:
+    """Which terms of a factorial are clear, the largest first; [] where there is no test."""
     frame = analysis(tables)
     mine = (frame["experiment"] == experiment.name) & (frame["setting"] == family) & (frame["outcome"] == outcome)
     own = frame[mine & frame["q"].notna()].sort_values("omega", ascending=False)
     if own.empty:
         return []
-    clear = own[own["q"] < grid.LEVEL]
-    words = [f"{word(row['term'])} (ω² {style.number(row['omega'], 2)}, {q_words(row['q'])})" for row in records(clear)]
+    words = [f"{word(row['term'])} ({_size(row)})" for row in records(own[own["q"] < grid.LEVEL])]
     what = OUTCOMES[outcome].replace("train − test", "training less test accuracy")
-    if not words:
-        return [f"No factor clearly changes {what}: none of {plural(len(own), 'term')} is clear after correction."]
-    return [f"{what[:1].upper()}{what[1:]} clearly depends on {enumerated(words)}."]
+    runs = plural(int(own["n"].max()), "run")
+    if words:
+        text = f"{what[:1].upper()}{what[1:]} clearly depends on {enumerated(words)}."
+        return [Answer(text, about=family, sure=f"q < {grid.LEVEL}, {runs}")]
+    top = records(own)[0]
+    largest = f"the largest is {word(top['term'])} ({_size(top)})"
+    text = f"No effect on {what} is clear, of {plural(len(own), 'term')}; {largest}."
+    return [Answer(text, about=family, sure=f"q ≥ {grid.LEVEL}, {runs}, which is no evidence of no effect")]
 
 
-def overall(tables: Tables, *, outcome: str = "valid_accuracy") -> list[str]:
-    """How many terms of all the study's factorials are clear, and the largest of them, in a sentence.
+def _size(row: grid.Row) -> str:
+    return f"partial ω² {style.number(row['omega'], 2)}, {q_words(row['q'])}"
+
+
+def overall(tables: Tables, *, outcome: str = "valid_accuracy") -> list[Answer]:
+    """How many terms of all the study's factorials are clear, and the largest of them.
 
     Raises
     ------
@@ -224,8 +233,8 @@ def overall(tables: Tables, *, outcome: str = "valid_accuracy") -> list[str]:
     top = records(rows.nlargest(1, "omega"))[0]
     clear = int((rows["q"] < grid.LEVEL).sum()) or "none"
     where = ", ".join(filter(None, [top["experiment"], top["setting"]]))
-    return [
+    text = (
         f"Of {plural(len(rows), 'effect')} and interactions on {OUTCOMES[outcome]}, {clear} are clear after "
-        f"correction; the largest is that of {word(top['term'])}{f' ({where})' if where else ''}, partial ω² "
-        f"{style.number(top['omega'], 2)}, {q_words(top['q'])}."
-    ]
+        f"correction; the largest is that of {word(top['term'])}{f' ({where})' if where else ''}, {_size(top)}."
+    )
+    return [Answer(text, sure=f"q < {grid.LEVEL} of Benjamini and Hochberg over all tests")]

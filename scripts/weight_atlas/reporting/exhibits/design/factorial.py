@@ -20,6 +20,7 @@ from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, of_asked, shortfall
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import MARGIN, Answer, Verdict, is_clear, number, weighed
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.heatmaps import heatmap
@@ -330,7 +331,8 @@ def _interaction(study: Factorial, family: Family) -> Exhibit:
     )
     for axes in panels[:, 0]:
         axes.set_ylabel(outcome.label)
-    seen = " ".join(effects.told(family.found, study.experiment, family.name, outcome.name))
+    told = effects.told(family.found, study.experiment, family.name, outcome.name)
+    seen = " ".join(one.sentence for one in told)
     few = f"Lines are of at most {LINES} levels. " if any(len(own) > LINES for own in study.factors.values()) else ""
     caption = (
         f"{grid.told('Two factors at a time', family.found)}. {seen} {few}Means with 95 % Student t intervals over "
@@ -383,7 +385,7 @@ def _lines(axes: Axes, study: Factorial, rows: pd.DataFrame, one: str, other: st
 # ------------------------------------------------------------------------------------------- answer
 
 
-def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list[str]:
+def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list[Answer]:
     """Which combination is best and how sure that is, and which terms are clear; a family after the other."""
     study = opened(tables, experiment, outcome)
     sign = study.outcome.better or 1
@@ -397,27 +399,32 @@ def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list
             if cell != best
         ]
     compared = grid.corrected(compared)
-    told = []
-    for family in study.families:
-        told += _sentences(study, family, [row for row in compared if row["family"] == family.name])
-    return told
+    return [
+        one
+        for family in study.families
+        for one in (
+            _best(study, family, [row for row in compared if row["family"] == family.name]),
+            *effects.told(family.found, study.experiment, family.name, study.outcome.name),
+        )
+    ]
 
 
-def _sentences(study: Factorial, family: Family, compared: Sequence[grid.Row]) -> list[str]:
-    """The answer of one family; compared: its best combination less each other, with q."""
+def _best(study: Factorial, family: Family, compared: Sequence[grid.Row]) -> Answer:
+    """Whether one combination of a family is better than all others; compared: it less each other, with q."""
     outcome, sign = study.outcome, study.outcome.better or 1
     best = family.ranked(sign)[0]
     name = combination(best, list(study.factors))
-    most = f"{'highest' if sign > 0 else 'lowest'} mean {outcome.words}"
-    clear = sum(row["q"] < grid.LEVEL and row["mean"] * sign > 0 for row in compared)
-    reached = f"{outcome.text(best)}, {grid.seeds([best])}"
-    if clear == len(compared):
-        text = f"the {most} is that of {name}, clearly apart from all {len(compared)} others: {reached}."
-    else:
-        text = (
-            f"no combination stands out. The {most} is that of {name} ({reached}), but {len(compared) - clear} of "
-            f"{plural(len(compared), 'other')} cannot be told from it."
-        )
-    text = f"{family.name}: {text}" if family.name else text[:1].upper() + text[1:]
-    found = effects.told(family.found, study.experiment, family.name, outcome.name)
-    return [text, *found]
+    margin = MARGIN if outcome.scale == 100 else 0.0
+    clear = [row for row in compared if is_clear(row, sign)]
+    verdict = weighed(compared if len(clear) == len(compared) else [row | {"q": 1.0} for row in compared], margin, sign)
+    beside = {
+        Verdict.YES: f"is clearly apart from all {len(compared)} others",
+        Verdict.PARTLY: f"is clearly apart from all {len(compared)} others, by less than one point",
+        Verdict.NO: "is less than one point from all others",
+        Verdict.UNDECIDED: f"is clearly apart from {len(clear)} of {plural(len(compared), 'other')}",
+    }
+    most = "highest" if sign > 0 else "lowest"
+    sentence = f"The {most} mean {outcome.words}, {outcome.text(best)} with {name}, {beside[verdict]}."
+    unclear = [row for row in compared if row not in clear]
+    sure, decide = grid.certainty(unclear if verdict == Verdict.UNDECIDED else compared, verdict, margin)
+    return Answer(sentence, verdict, family.name, (number(name, best, outcome.text(best)),), sure, decide)

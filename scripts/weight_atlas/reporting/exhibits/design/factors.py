@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, TypedDict
+from dataclasses import replace
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,9 +12,10 @@ from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.effects import MOST, records
 from weight_atlas.reporting.exhibits.runs.runs import WORDS
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import chance, mean_text, plural
+from weight_atlas.reporting.grammar.words import chance, mean_text, plural, q_words
 
 ROW = 0.2
 
@@ -75,7 +77,7 @@ def factors(tables: Tables) -> list[Exhibit]:
         + (" A comparison of one seed has no interval and no test." if (found["n"] < 2).any() else "")
     )
     size = f"{plural(len(place), 'comparison')} by {plural(len(outcomes), 'outcome')}"
-    alt = f"Forest plot of {size}. {answer(tables)[0]}"
+    alt = f"Forest plot of {size}. {answer(tables)[0].text}"
     return [Exhibit("factors", "Differences by factor", caption, alt, found.drop(columns="where"), fig)]
 
 
@@ -166,33 +168,31 @@ def size(effect: float) -> str:
     return f"{style.number(effect, 3)}"
 
 
-class Facts(TypedDict):
-    """A factor: how many comparisons it has, and {outcome: how many of them have a q below 0.05}."""
-
-    factor: str
-    comparisons: int
-    clear: dict[str, int]
-
-
-def facts(tables: Tables) -> list[Facts]:
-    """What is clear of each factor."""
-    told: list[Facts] = []
-    for factor, own in tested(tables).groupby("factor", sort=False):
-        counts = own[own["q"] < grid.LEVEL]["outcome"].value_counts()
-        clear = {name: int(counts[name]) for name in dict.fromkeys(own["outcome"]) if name in counts}
-        of = len(own.drop_duplicates(["comparison", "where"]))
-        told.append({"factor": str(factor), "comparisons": of, "clear": clear})
-    return told
+def answer(tables: Tables) -> list[Answer]:
+    """What changes clearly with a factor: the clearest comparison of each outcome, and how many there are."""
+    found, tests = tested(tables), plural(int(tables.tests()["p"].notna().sum()), "test")
+    seeds = grid.seeds(records(found))
+    clear = found[found["q"] < grid.LEVEL]
+    if clear.empty:
+        sure = f"no q < {grid.LEVEL} of {tests}, {seeds}, which is no evidence of no effect"
+        return [Answer("No difference between the levels of a factor is clear.", Verdict.UNDECIDED, sure=sure)]
+    ranked = clear.assign(size=-clear["effect"].abs()).sort_values(["q", "size"], kind="stable")
+    order = ranked.groupby("outcome", sort=False)
+    made = [_clearest(OUTCOMES[str(name)], own, int((found["outcome"] == name).sum()), tests) for name, own in order]
+    return [replace(made[0], verdict=Verdict.YES), *made[1:]]
 
 
-def answer(tables: Tables) -> list[str]:
-    """One sentence from `facts`: where a difference is clear."""
-    found, parts = facts(tables), []
-    for item in found:
-        clear = [f"{OUTCOMES[name].words} in {count}" for name, count in item["clear"].items()]
-        of = plural(item["comparisons"], "comparison")
-        parts.append(f"by {WORDS.get(item['factor'], item['factor'])} ({of}) {', '.join(clear) or 'nothing'}")
-    tests = int(tables.tests()["p"].notna().sum())
-    if not any(item["clear"] for item in found):
-        return [f"No factor clearly changes anything (no q < {grid.LEVEL}, corrected for {plural(tests, 'test')})."]
-    return [f"Clear differences (q < {grid.LEVEL}, corrected for {plural(tests, 'test')}): {'; '.join(parts)}."]
+def _clearest(outcome: Outcome, clear: pd.DataFrame, of: int, tests: str) -> Answer:
+    """The clearest difference of an outcome, the first of its rows; of: how many comparisons there are."""
+    top = records(clear)[0]
+    row = top | {"mean": top["difference"]}
+    is_points = outcome.scale == 100
+    change = f"{mean_text(row, outcome.scale, 2 if is_points else 3)}{' points' * is_points}"
+    where = f" in {top['where']}" if top["where"] else ""
+    pair = f"{top['level_b']} less {top['level_a']}{where}"
+    sentence = (
+        f"{outcome.words[:1].upper()}{outcome.words[1:]} clearly differs in {len(clear)} of "
+        f"{plural(of, 'comparison')}, most clearly by {WORDS.get(top['factor'], top['factor'])}: {pair} {change}."
+    )
+    numbers = (number(f"{outcome.words}, {pair}", row, change),)
+    return Answer(sentence, numbers=numbers, sure=f"{q_words(top['q'])}, corrected for {tests}, n = {top['n']}")

@@ -10,6 +10,7 @@ from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
 from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.answers import MARGIN, Verdict, seeds_needed
 from weight_atlas.reporting.grammar.tables import Tables, as_row, last
 from weight_atlas.reporting.grammar.words import points, slug
 from weight_atlas.shapes import Experiment
@@ -165,6 +166,18 @@ def seeds(rows: Iterable[Mapping[Any, Any]]) -> str:
     if not counts:
         return "no finished replicate"
     return f"n = {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))}"
+
+
+def certainty(rows: Sequence[Row], verdict: Verdict, margin: float = MARGIN) -> tuple[str, str]:
+    """How sure a verdict on differences (with n, mean, low, high and q) is, and what would decide it."""
+    if verdict == Verdict.NO:
+        return f"the 95 % intervals leave out one point, {seeds(rows)}", ""
+    if verdict != Verdict.UNDECIDED:
+        return f"q < {LEVEL}, {seeds(rows)}", ""
+    if not any(np.isfinite(row["low"]) for row in rows):
+        return f"no interval, {seeds(rows)}", "more seeds" if max((row["n"] for row in rows), default=0) == 1 else ""
+    needed = seeds_needed(rows, margin)
+    return f"q ≥ {LEVEL}, {seeds(rows)}", f"about {needed} seeds would settle one point" if needed else ""
 
 
 def told(name: str, found: Tables) -> str:

@@ -14,6 +14,7 @@ from weight_atlas.reporting.exhibits.design.starts import start
 from weight_atlas.reporting.exhibits.runs import course as courses
 from weight_atlas.reporting.exhibits.runs.runs import HEADINGS, PROTOCOLS, intervals, of_asked, shortfall
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import MARGIN, Answer, Verdict, is_clear, number, weighed
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
@@ -82,9 +83,7 @@ def course(tables: Tables, experiment: Experiment) -> list[Exhibit]:
 
     few = f" The first {DRAWN} of {len(names)} cells; the table has all." if len(names) > DRAWN else ""
     dashed = " A dashed line is where a stage begins, with what its first epoch adds to validation accuracy."
-    sentences = _told(jumps)
-    front = f"{grid.told('Accuracy and loss by epoch', found)}{_schedules(found)}."
-    told = " ".join([front, *(sentences if len(sentences) <= NAMED else [])])
+    told = f"{grid.told('Accuracy and loss by epoch', found)}{_schedules(found)}."
     told += (dashed if len(jumps) else "") + few + _ended(found)
     made: list[Exhibit] = courses.course(
         found, "curve", names[:DRAWN], name=f"{prefix(experiment)}-course", title="Training by stages" if len(jumps)
@@ -112,11 +111,11 @@ def _schedule(found: Tables, cell: str) -> str:
 def _stages(found: Tables, cell: str) -> list[dict[str, str]]:
     """The stages of a cell in words: stage, epochs, frozen, and the learning rates that its runs had."""
     made, metrics = [], found.done("metrics")
-    for number, one in enumerate(found.settings[cell].stages):
+    for stage, one in enumerate(found.settings[cell].stages):
         count = len(one.frozen) if isinstance(one.frozen, list) else one.frozen
-        rates = metrics.loc[(metrics["cell_id"] == cell) & (metrics["stage"] == number), "rate"].dropna()
+        rates = metrics.loc[(metrics["cell_id"] == cell) & (metrics["stage"] == stage), "rate"].dropna()
         ends = dict.fromkeys(grid.plain(rate) for rate in (rates.max(), rates.min())) if len(rates) else {}
-        row = {"stage": str(number + 1), "epochs": str(one.epochs), "learning rate": " to ".join(ends)}
+        row = {"stage": str(stage + 1), "epochs": str(one.epochs), "learning rate": " to ".join(ends)}
         made.append(row | {"frozen": plural(count, "layer") if count else "no layer"})
     return made
 
@@ -140,8 +139,8 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     ends = metrics[metrics["epoch"] == metrics.groupby(["cell_id", "seed", "stage"])["epoch"].transform("max")]
     made = []
     for cell in records(found.cells):
-        for number, stage in enumerate(_stages(found, cell["cell_id"])):
-            place = (cell["cell_id"], number)
+        for at, stage in enumerate(_stages(found, cell["cell_id"])):
+            place = (cell["cell_id"], at)
             last, change = _mean(ends, place, "valid_accuracy"), _mean(jumps, place, "valid_jump")
             made.append({"cell": cell["curve"], **stage, "validation at its end": last, "its first epoch adds": change})
     frame = pd.DataFrame(made)
@@ -217,6 +216,7 @@ def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") 
     """
     every = gathered(tables, experiments)
     cells, given = every[:MOST], tables.document.get(reported, {})
+    verdicts = _verdicts(gathered(tables.learnt(), experiments))
     fig = style.figure(0.4 * len(cells) + 1.15)
     axes = fig.subplots()
     marks.shade([axes], len(cells))
@@ -240,13 +240,13 @@ def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") 
     caption = " ".join(
         [
             f"Test accuracy of {enumerated(list(experiments))}{', and what the document reports' if given else ''}.",
-            *_verdicts(every),
+            *(one.text for one in verdicts),
             few,
             intervals("Lines", data),
             _overlaps(every),
         ]
     )
-    alt = f"Dot plot of {plural(len(cells), 'cell')} by three protocols. {' '.join(_verdicts(every))}"
+    alt = f"Dot plot of {plural(len(cells), 'cell')} by three protocols. {' '.join(one.text for one in verdicts)}"
     title = f"{enumerated(list(experiments))} compared"
     return [Exhibit("compared", title, caption, alt, data, fig)]
 
@@ -256,21 +256,30 @@ def _overlaps(cells: Sequence[Cell]) -> str:
     return " ".join(dict.fromkeys(filter(None, (overlap(cell.found) for cell in cells))))
 
 
-def _verdicts(cells: Sequence[Cell]) -> list[str]:
-    """For each cell but the first whether it is better, in a sentence; of more than three only those that are clear."""
+def _verdicts(cells: Sequence[Cell]) -> list[Answer]:
+    """For each cell but the first whether it is better; of more than three only those that are clear."""
     rows = [row for row in differences(cells) if row["n"]]
-    shown = rows if len(rows) <= NAMED else [row for row in rows if row["q"] < grid.LEVEL]
-    told = []
-    for row in shown:
-        clear = row["q"] < grid.LEVEL
-        verdict = "cannot be told from" if not clear else "is clearly above" if row["mean"] > 0 else "is clearly below"
-        told.append(
-            f"{row['name']} {verdict} {cells[0].name}: {grid.amount(row)} of test accuracy at the best validation "
-            f"epoch, paired by seed ({grid.seeds([row])})."
-        )
+    shown = rows if len(rows) <= NAMED else [row for row in rows if is_clear(row)]
+    told = [_better(row, cells[0].name) for row in shown]
     if len(rows) > NAMED:
-        told.append(f"Of {len(rows)} cells {len(shown)} differ clearly from {cells[0].name} (q < {grid.LEVEL}).")
+        sure = f"q < {grid.LEVEL}, {grid.seeds(rows)}"
+        told.append(Answer(f"{len(shown)} of {len(rows)} cells differ clearly from {cells[0].name}.", sure=sure))
     return told
+
+
+def _better(row: Row, other: str) -> Answer:
+    """Whether a cell is better than another, by their difference."""
+    verdict = weighed([row], MARGIN, 1)
+    words = {
+        Verdict.YES: "is clearly above",
+        Verdict.PARTLY: "is clearly, by less than one point, above",
+        Verdict.NO: "is clearly below" if is_clear(row, -1) else "is not a point above",
+        Verdict.UNDECIDED: "is clearly below" if is_clear(row, -1) else "cannot be told from",
+    }
+    change = grid.amount(row)
+    text = f"{row['name']} {words[verdict]} {other} in test accuracy (best validation epoch): {change}, paired by seed."
+    numbers = (number(f"{row['name']} less {other}", row, change),)
+    return Answer(text, verdict, "", numbers, *grid.certainty([row], verdict))
 
 
 def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str = "") -> list[Exhibit]:
@@ -315,7 +324,7 @@ def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str 
 # ------------------------------------------------------------------------------------------- answers
 
 
-def answer(tables: Tables, experiment: Experiment) -> list[str]:
+def answer(tables: Tables, experiment: Experiment) -> list[Answer]:
     """What the first epoch of the second stage changes.
 
     Raises
@@ -335,21 +344,29 @@ def _named(found: Tables) -> pd.DataFrame:
     return unfrozen(found).merge(found.cells[["cell_id", "curve"]], on="cell_id")
 
 
-def _told(jumps: pd.DataFrame) -> list[str]:
-    """A sentence per cell on the first epoch of its second stage."""
-    made = []
-    for name, own in jumps[jumps["stage"] == 1].groupby("curve", sort=False):
-        front = "In" if jumps["curve"].nunique() == 1 else f"{name}: in"
-        valid, test = (grid.interval(own[column]) for column in ("valid_jump", "test_jump"))
-        sure = "clearly raises" if valid["low"] > 0 else "clearly lowers" if valid["high"] < 0 else ""
-        made.append(
-            f"{front} its first epoch the second stage {sure or 'does not clearly change'} validation accuracy: "
-            f"{grid.amount(valid)} (test accuracy: {grid.amount(test)})."
-        )
-    return made
+def _told(jumps: pd.DataFrame) -> list[Answer]:
+    """An answer per cell on the first epoch of its second stage."""
+    own = [(str(name), rows) for name, rows in jumps[jumps["stage"] == 1].groupby("curve", sort=False)]
+    found = grid.corrected([grid.interval(rows["valid_jump"]) for _, rows in own])
+    return [_jump(name if len(own) > 1 else "", row, rows) for row, (name, rows) in zip(found, own, strict=True)]
 
 
-def compared_answer(tables: Tables, *, experiments: Sequence[str]) -> list[str]:
+def _jump(name: str, valid: Row, rows: pd.DataFrame) -> Answer:
+    """What the second stage does at once to validation accuracy, and beside it to test accuracy."""
+    verdict, test = weighed([valid], MARGIN), grid.interval(rows["test_jump"])
+    clear = "clearly raises" if is_clear(valid, 1) else "clearly lowers" if is_clear(valid, -1) else ""
+    how = {Verdict.NO: "does not change {} by a point", Verdict.UNDECIDED: "does not clearly change {}"}
+    words = how.get(verdict, f"{clear} {{}}").format("validation accuracy")
+    change = [grid.amount(one) for one in (valid, test)]
+    text = f"In its first epoch the second stage {words}: {change[0]} (test accuracy: {change[1]})."
+    numbers = tuple(
+        number(f"{split} accuracy, first epoch of the second stage less the epoch before", row, words)
+        for split, row, words in zip(("validation", "test"), (valid, test), change, strict=True)
+    )
+    return Answer(text, verdict, name, numbers, *grid.certainty([valid], verdict))
+
+
+def compared_answer(tables: Tables, *, experiments: Sequence[str]) -> list[Answer]:
     """Whether cells of some experiments are better than those of the first.
 
     Parameters
@@ -361,4 +378,4 @@ def compared_answer(tables: Tables, *, experiments: Sequence[str]) -> list[str]:
     told = _verdicts(cells)
     if not told:
         raise NothingToShow("no seed of two of the cells has finished.")
-    return [*told, *filter(None, [_overlaps(cells)])]
+    return [*told, *(Answer(text) for text in [_overlaps(cells)] if text)]
