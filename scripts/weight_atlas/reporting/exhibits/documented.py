@@ -45,7 +45,7 @@ def numbers(tables: Tables, *, reported: str) -> list[Exhibit]:
         raise NothingToShow("the study has nothing of which the document gives a number.")
     columns = [name for name in frame if (frame[name] != "").any()]
     caption = (
-        f"Numbers of the {tables.document.get('source', 'document')}, and the same here. The numbers after ± are half a "
+        f"Numbers of the {tables.document.get('source', 'document')}, and ours here. The numbers after ± are half a "
         f"95 % interval; the document has one run. {shortfall(tables)}"
     )
     alt = f"Table of {plural(len(rows), 'number')} of the document, each beside the same here."
