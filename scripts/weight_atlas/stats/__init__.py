@@ -39,6 +39,7 @@ from weight_atlas.stats.estimates import (
     t_quantile,
 )
 from weight_atlas.stats.judging import LEVEL, Decision, Evidence, Statement, combined, decide, evidence, independent
+from weight_atlas.stats.outliers import outlying
 from weight_atlas.stats.power import (
     detectable_difference,
     difference_power,
@@ -98,6 +99,7 @@ __all__ = [
     "mean_test",
     "median_interval",
     "normal_quantile",
+    "outlying",
     "paired_difference",
     "pooled_std",
     "quantiles",

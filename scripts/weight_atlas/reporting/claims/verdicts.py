@@ -16,6 +16,7 @@ from weight_atlas.plan import checks, spec
 from weight_atlas.plan.stated import Stated, fingerprint
 from weight_atlas.reporting.claims.measured import Measured
 from weight_atlas.reporting.claims.scopes import scoped
+from weight_atlas.reporting.exhibits.runs import beside
 from weight_atlas.reporting.grammar.exhibit import plain
 from weight_atlas.reporting.grammar.source import recorded
 from weight_atlas.reporting.grammar.tables import Tables
@@ -158,7 +159,8 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
     half, double = ("", "") if seen == Verdict.ARTEFACT else margins(kept)
     numbers = [one.number.json for one in kept]
     cells = frozenset(cell for one in kept for cell in one.number.cells)
-    return Ruling(verdict, f"{text}{unlearnt(tables, kept)}", seen, lean, half, double, seeds, cells, numbers)
+    text = f"{text}{unlearnt(tables, kept)} {beside.outlying(tables, cells)}".rstrip()
+    return Ruling(verdict, text, seen, lean, half, double, seeds, cells, numbers)
 
 
 def told(found: Sequence[Found], first: str = "Here") -> str:

@@ -1,13 +1,15 @@
 """What an accuracy is read beside: what naming the largest class gives, and whether training saw the test images."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from weight_atlas import stats
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.tables import Json, Tables
-from weight_atlas.reporting.grammar.words import enumerated
+from weight_atlas.reporting.grammar.words import enumerated, span
 from weight_atlas.settings import IMAGENET, Input
-from weight_atlas.vocabulary import Kind
+from weight_atlas.vocabulary import Kind, Protocol
 
 OWN = "the data set's own mean and standard deviation"
 
@@ -21,7 +23,7 @@ def cards(tables: Tables) -> dict[str, Json]:
 
 def sentences(tables: Tables) -> str:
     """All of what follows, for the caption of accuracies."""
-    return " ".join(filter(None, [majority(tables), repeated(tables), normalised(tables)]))
+    return " ".join(filter(None, [majority(tables), outlying(tables), repeated(tables), normalised(tables)]))
 
 
 def majority(tables: Tables) -> str:
@@ -32,6 +34,33 @@ def majority(tables: Tables) -> str:
         if sum(card["counts"].get("test", ()))
     ]
     return f"Always naming the largest class would give {enumerated(shares)}." if shares else ""
+
+
+def outlying(tables: Tables, cells: Collection[str] | None = None) -> str:
+    """Sentences on replicates that end far from the others of their cell; of these cells alone, where they are given.
+
+    By the accuracy at the best validation epoch, of replicates that learnt.
+    """
+    try:
+        found = tables.learnt().done("accuracy")
+    except NothingToShow:
+        return ""
+    found = (
+        found[found["protocol"] == Protocol.BEST_VALID].dropna(subset="accuracy").drop_duplicates(["cell_id", "seed"])
+    )
+    images = [sum(card["counts"].get("test", ())) for card in cards(tables).values()]
+    far = stats.outlying(found["accuracy"], found["cell_id"], 1 / min(images) if images and min(images) else 0.0)
+    told = []
+    for one in found[far].to_dict("records"):
+        if cells is None or one["cell_id"] in cells:
+            own = found[(found["cell_id"] == one["cell_id"]) & (found["seed"] != one["seed"])]["accuracy"]
+            row = tables.cells[tables.cells["cell_id"] == one["cell_id"]].iloc[0]
+            named = f"{row['network']} on {row['dataset']}" + (f", {row['label']}" if row["label"] else "")
+            told.append(
+                f"Seed {one['seed']} of {named} ends far from its other replicates: {style.percent(one['accuracy'])} "
+                f"against {span(own, style.percent)}; it is counted."
+            )
+    return " ".join(told)
 
 
 def test_set(tables: Tables) -> str:
