@@ -60,7 +60,7 @@ if IS_MAIN:
         if not PLAN.absent:
             outdated.stamp(PLAN, AGAIN)
         typed = "definitions" in snakemake_internals.config_settings(workflow)
-        stated.record(PLAN, snakemake_internals.config_files(workflow), typed)
+        stated.record(PLAN.config, PLAN.root, snakemake_internals.config_files(workflow), typed)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
 

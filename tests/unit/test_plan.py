@@ -557,7 +557,10 @@ def test_a_plan_without_its_data_lists_the_same_cells_and_says_what_it_cannot_kn
             assert new == old
     text, jobs = "\n".join(lines), len(outcome.trained(whole))
     assert f"{jobs} training jobs to do" in text and "without 3 cells whose data are not at hand" in text
-    assert re.search(rf"about .+ for {jobs - 9} of them, whose data are at hand, on ", outcome.before(found, again))
+    assert re.search(
+        rf"about .+ for {jobs - 3 * whole.config.replicates} of them, whose data are at hand, on ",
+        outcome.before(found, again),
+    )
     [line] = [line for line in data_lines.found(found) if "Caltech-256" in line]
     assert "is not at hand" in line and "time, memory and disk of its cells, are not known" in line and "\n" not in line
     assert str(folder) in line and f"data_root is {tmp_path}" in line

@@ -33,8 +33,8 @@ def stating(tmp_path, monkeypatch):
         changed = planned.config.definitions[study].model_copy(update={"claims": [spec.Claim(**one) for one in claims]})
         monkeypatch.setitem(planned.config.definitions, study, changed)
         monkeypatch.setattr(records, "timestamp", lambda: at)
-        stated.record(planned, [str(file) for file in files], typed)
-        path = tmp_path / stated.path(planned, study)
+        stated.record(planned.config, tmp_path, [str(file) for file in files], typed)
+        path = tmp_path / stated.path(planned.config, study)
         return store.read_json(path) if path.exists() else None
 
     return state

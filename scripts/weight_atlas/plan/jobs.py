@@ -236,7 +236,7 @@ class Jobs:
 
     def stated(self, wildcards: Wildcards) -> list[str]:
         """Since when the workflow knows the claims that a study states itself; none where it states none."""
-        path = stated.path(self.plan, wildcards.study)
+        path = stated.path(self.plan.config, wildcards.study)
         return [str(path)] if self.plan.config.definitions[wildcards.study].claims else []
 
     def references(self, wildcards: Wildcards) -> list[str]:

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from weight_atlas import records, store
 from weight_atlas.plan.identity import digest
-from weight_atlas.plan.spec import Claim
-from weight_atlas.plan.study import Plan
+from weight_atlas.plan.spec import Claim, Config
 
 
 class Stated(NamedTuple):
@@ -23,9 +22,9 @@ class Stated(NamedTuple):
     commit: str | None
 
 
-def path(plan: Plan, study: str) -> Path:
+def path(config: Config, study: str) -> Path:
     """Where the claims of a study stand, relative to the working directory."""
-    return Path("results", plan.config.name, "stated", f"{study}.json")
+    return Path("results", config.name, "stated", f"{study}.json")
 
 
 def fingerprint(claim: Claim) -> str:
@@ -40,16 +39,16 @@ def read(file: Path | None) -> dict[str, Stated]:
     return {key: Stated(entry["at"], entry["commit"]) for key, entry in store.read_json(file).items()}
 
 
-def record(plan: Plan, files: Sequence[str], typed: bool) -> None:
+def record(config: Config, root: Path, files: Sequence[str], typed: bool) -> None:
     """Add the claims that the asked studies state to their files, those that are not there yet.
 
-    files: the config's files; typed: whether some of the config was typed on the command line, which no commit holds.
+    root: the working directory; files: the config's files; typed: whether some of the config was typed on the command line, which no commit holds.
     """
-    for study in plan.config.asked:
-        claims = plan.config.definitions[study].claims
+    for study in config.asked:
+        claims = config.definitions[study].claims
         if not claims:
             continue
-        file, commit = plan.root / path(plan, study), None if typed else _commit(files)
+        file, commit = root / path(config, study), None if typed else _commit(files)
         before: dict[str, Any] = store.read_json(file) if file.is_file() else {}
         known = dict(before)
         for claim in claims:
