@@ -42,7 +42,8 @@ def read(file: Path | None) -> dict[str, Stated]:
 def record(config: Config, root: Path, files: Sequence[str], typed: bool) -> None:
     """Add the claims that the asked studies state to their files, those that are not there yet.
 
-    root: the working directory; files: the config's files; typed: whether some of the config was typed on the command line, which no commit holds.
+    root: the working directory; files: the config's files; typed: whether some of the config was typed on the command
+    line, which no commit holds.
     """
     for study in config.asked:
         claims = config.definitions[study].claims
