@@ -208,6 +208,8 @@ class Training:
     copies: list[Augmentation] | None
     redraw: bool
     penalty: Penalty | None
+    label_smoothing: float
+    clip_norm: float | None
     precision: str
     frozen_batchnorm: str
     frozen_dropout: bool

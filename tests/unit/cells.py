@@ -15,6 +15,8 @@ TRAINING: dict[str, Any] = {
     "precision": "float32",
     "early_stopping": None,
     "penalty": None,
+    "label_smoothing": 0.0,
+    "clip_norm": None,
     "frozen_batchnorm": "fixed",
     "frozen_dropout": True,
     "cache_features": False,

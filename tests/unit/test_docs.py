@@ -24,6 +24,7 @@ from weight_atlas import networks, perturbations
 from weight_atlas.networks import architectures
 from weight_atlas.plan import checks, spec, study
 from weight_atlas.plan.measures import MEASURES
+from weight_atlas.plan.spec import optimizers
 from weight_atlas.shapes import Shape
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,8 +45,8 @@ TABLES = {
     ("per_class, split and random classes", "random classes"): spec.RandomClasses,
     ("per_class, split and random classes", "split"): spec.Fractions,
     ("networks", ""): spec.Network,
-    ("optimizers", "sgd"): spec.SGD,
-    ("optimizers", "adam"): spec.Adam,
+    ("optimizers", "all"): optimizers.Common,
+    **{("optimizers", kind.__name__.lower()): kind for kind in typing.get_args(spec.OptimizerKind)},
     ("training", ""): spec.Training,
     ("schedule", "constant"): spec.Constant,
     ("schedule", "table"): spec.RateTable,
@@ -196,7 +197,7 @@ def choices(field):
 
 def test_every_model_has_its_table():
     # An experiment is a design whose grid is required.
-    reachable = set(models(spec.Config)) - {spec.Experiment} | {spec.ImageSource, spec.Design}
+    reachable = set(models(spec.Config)) - {spec.Experiment} | {spec.ImageSource, spec.Design, optimizers.Common}
     assert set(TABLES.values()) == reachable and len(TABLES) == len(reachable)
     assert documented().keys() == TABLES.keys()
 

@@ -77,7 +77,7 @@ WRONG = {
     "unknown network": ([(("networks", "lenet5"), {"architecture": "lenet9"})], ["lenet9", "lenet5"]),
     "unknown stem": ([(("networks", "resnet18-quarter", "stem"), "big")], ["'big'", "'imagenet'", "'cifar'"]),
     "unknown option": ([(("networks", "lenet5", "depth"), 3)], ["networks.lenet5", "'depth'", "width"]),
-    "unknown optimizer": ([(("optimizers", "sgd", "type"), "adagrad")], ["optimizers.sgd", "adagrad", "adam"]),
+    "unknown optimizer": ([(("optimizers", "sgd", "type"), "lbfgs")], ["optimizers.sgd", "lbfgs", "adam"]),
     "text for a number": ([(("optimizers", "sgd", "momentum"), "fast")], ["optimizers.sgd.momentum", "'fast'"]),
     "nesterov alone": (
         [(("optimizers", "sgd"), {"type": "sgd", "nesterov": True})],

@@ -79,10 +79,11 @@ def test_a_training_imports_nothing_of_torchs_compiler():
         from weight_atlas.training import block, optimizers
         device.set_up(torch.device("cpu"), "float32", 1)
         weight = torch.nn.Parameter(torch.ones(3))
-        for kind, options in (("sgd", {"momentum": 0.9}), ("adam", {"betas": (0.9, 0.999)})):
-            made = optimizers.create_optimizer(Optimizer(kind, options), [weight], 0.1)
+        for kind in optimizers.NAMES:
+            made = optimizers.create_optimizer(Optimizer(kind, {}), [weight], 0.1)
             made.zero_grad(set_to_none=True)
             weight.sum().backward()
+            torch.nn.utils.clip_grad_norm_([weight], 0.1)
             made.step()
         print({"torch._dynamo", "torch._inductor"} & set(sys.modules))
     """

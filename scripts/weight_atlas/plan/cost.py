@@ -19,6 +19,10 @@ from weight_atlas.training.frozen import constant, same_rows
 FLOPS = 110e9  # floating-point operations per second and CPU thread
 ACTIVATION = 4e-9  # seconds per activation, forward and backward
 IMAGE = 12e-6  # seconds per image: gather, augment, normalise
+# Values that an optimizer holds for each parameter, whatever its options; Adafactor holds sums of rows and columns.
+MOMENTS = {"sgd": 0, "adafactor": 0, "rmsprop": 1, "adagrad": 1, "asgd": 1} | dict.fromkeys(
+    ("adam", "adamw", "nadam", "radam", "adamax", "adadelta", "rprop"), 2
+)
 STEP = 0.9e-3  # seconds per optimizer step, whatever its size
 PARAMETER = 1.2e-9  # seconds per parameter and step: the optimizer's pass over memory
 START = 4.0  # seconds per job: interpreter, torch, data
@@ -112,7 +116,8 @@ def _apart(epochs: list[int]) -> float:
 
 def _moments(optimizer: Optimizer) -> int:
     """How many values an optimizer holds for each parameter."""
-    return 2 if optimizer.type == "adam" else int(optimizer.options["momentum"] > 0)
+    one_for_each = [optimizer.options.get(name) for name in ("momentum", "centered", "amsgrad")]
+    return MOMENTS[optimizer.type] + sum(map(bool, one_for_each))
 
 
 def _tables(cell: Cell) -> int:

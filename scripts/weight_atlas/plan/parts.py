@@ -22,7 +22,7 @@ from weight_atlas.plugins import check_options
 
 T = TypeVar("T")
 Json = dict[str, Any]
-OPTIMIZER: TypeAdapter[spec.SGD | spec.Adam] = TypeAdapter(spec.Optimizer)
+OPTIMIZER: TypeAdapter[spec.OptimizerKind] = TypeAdapter(spec.Optimizer)
 
 
 class InFull(NamedTuple):

@@ -272,11 +272,14 @@ class Run:
         optimizer.zero_grad(set_to_none=True)
         with self._precision():
             outputs = self.forward(batch)
-            loss = functional.cross_entropy(outputs.float(), labels)
+            loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=self.training.label_smoothing)
         total = loss + self._elastic_net(self.penalty) if self.penalty else loss
         total.backward()
         if self.tracker:
             self.tracker.add_gradients()
+        if self.training.clip_norm:
+            free = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(free, self.training.clip_norm)
         optimizer.step()
         if self.tracker:
             self.tracker.add_values()

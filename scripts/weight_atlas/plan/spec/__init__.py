@@ -19,6 +19,7 @@ from weight_atlas.plan.spec.data import (
 )
 from weight_atlas.plan.spec.messages import first, line, near, shown
 from weight_atlas.plan.spec.networks import Constants, Init, Network, Normalise, Source
+from weight_atlas.plan.spec.optimizers import Optimizer, OptimizerKind
 from weight_atlas.plan.spec.references import PublishedCurve, PublishedMean, Reference
 from weight_atlas.plan.spec.studies import (
     Adjust,
@@ -35,15 +36,12 @@ from weight_atlas.plan.spec.studies import (
     Transfer,
 )
 from weight_atlas.plan.spec.training import (
-    SGD,
-    Adam,
     Augment,
     Constant,
     Cosine,
     EarlyStopping,
     MultiStep,
     OneCycle,
-    Optimizer,
     Penalty,
     Plateau,
     RateTable,
@@ -57,8 +55,6 @@ __all__ = [
     "JUDGES",
     "PASSING",
     "SCHEMES",
-    "SGD",
-    "Adam",
     "Adjust",
     "Augment",
     "Chapter",
@@ -88,6 +84,7 @@ __all__ = [
     "Normalise",
     "OneCycle",
     "Optimizer",
+    "OptimizerKind",
     "Overrides",
     "Part",
     "Penalty",

@@ -7,8 +7,9 @@ from pydantic import Field, model_validator
 from weight_atlas.plan.spec.data import Dataset
 from weight_atlas.plan.spec.messages import near
 from weight_atlas.plan.spec.networks import Init, Network, Source
+from weight_atlas.plan.spec.optimizers import Optimizer
 from weight_atlas.plan.spec.studies import Given, Step, Study
-from weight_atlas.plan.spec.training import Optimizer, Training
+from weight_atlas.plan.spec.training import Training
 from weight_atlas.plan.spec.values import DISTINCT, Flag, Measures, Model, Name, Path, Replicates, Text, Title, at_most
 
 # Keys that say what to do this once: they are no part of what results are made from.

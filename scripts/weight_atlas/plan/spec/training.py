@@ -1,39 +1,10 @@
-"""How cells are trained: optimizers, schedules, stages, augmentation."""
+"""How cells are trained: schedules, stages, augmentation."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Epoch, Epochs, Model, Name, Positive, Rate, Share
-
-
-class SGD(Model):
-    """torch.optim.SGD."""
-
-    type: Literal["sgd"]
-    lr: Rate = 0.01
-    momentum: Annotated[float, Field(ge=0), NUMBER] = 0.0
-    nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0), NUMBER] = 0.0
-
-    @model_validator(mode="after")
-    def _momentum(self) -> Self:
-        if self.nesterov and not self.momentum:
-            raise ValueError("asks for nesterov without momentum; allowed: momentum > 0 with nesterov")
-        return self
-
-
-class Adam(Model):
-    """torch.optim.Adam."""
-
-    type: Literal["adam"]
-    lr: Rate = 0.001
-    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.9, 0.999]
-    eps: Rate = 1e-8
-    weight_decay: Annotated[float, Field(ge=0), NUMBER] = 0.0
-
-
-Optimizer = Annotated[SGD | Adam, Field(discriminator="type")]
 
 
 class Constant(Model):
@@ -157,6 +128,8 @@ class Training(Model):
     copies: Annotated[list[Augment], Field(min_length=1)] | None = None
     redraw: bool = True
     penalty: Penalty | None = None
+    label_smoothing: Share = 0.0
+    clip_norm: Rate | None = None
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     frozen_batchnorm: Literal["fixed", "batch"] = "fixed"
     frozen_dropout: bool = True
