@@ -81,9 +81,11 @@ rule collect:
         f"<logs>/benchmarks/collect/{PLAN.config.name}.tsv"
     conda:
         "../envs/atlas.yaml"
+    params:
+        thresholds=JOBS.thresholds,
     message:
         "joining the tables"
     shell:
         "logged {log:q} "
         "python {input.script:q} --cells {input.cells:q} --measures {input.measures:q} --cards {input.cards:q} "
-        "--output {output:q}"
+        "--thresholds {params.thresholds:q} --output {output:q}"

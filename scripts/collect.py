@@ -2,6 +2,7 @@
 """Collect what one config asked for: runs, metrics, accuracies, the groups' measures, their summary, and tests."""
 
 import argparse
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from weight_atlas.analysis import comparisons
 from weight_atlas.analysis.runs import accuracy, anova, learnt, runs, summary
 from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
+from weight_atlas.plan.spec import Thresholds
 from weight_atlas.schema import dictionary
 
 Cells = Mapping[str, cell_table.Cell]
+NO_THRESHOLDS: Mapping[str, Thresholds] = {}
 Replicate = tuple[str, str | None]  # a cell and its seed, as text; None of the cell as such
 
 
@@ -25,15 +28,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cells", required=True, type=Path, help="results/<name>/cells.csv")
     parser.add_argument("--measures", required=True, type=Path, nargs="*", help="the directories that measure.py wrote")
     parser.add_argument("--cards", required=True, type=Path, nargs="*", help="the data sets' cards, JSON files")
+    parser.add_argument("--thresholds", type=json.loads, default={}, help="{study: its thresholds} as JSON")
     parser.add_argument("--output", required=True, type=Path, help="results/<name>/tables")
     chosen = parser.parse_args(arguments)
-    collect(cell_table.read(chosen.cells), chosen.measures, chosen.cards, chosen.output)
+    thresholds = {study: Thresholds(**given) for study, given in chosen.thresholds.items()}
+    collect(cell_table.read(chosen.cells), chosen.measures, chosen.cards, chosen.output, thresholds)
 
 
-def collect(asked: Cells, measures: Sequence[Path], cards: Sequence[Path], output: Path) -> None:
+def collect(
+    asked: Cells,
+    measures: Sequence[Path],
+    cards: Sequence[Path],
+    output: Path,
+    thresholds: Mapping[str, Thresholds] = NO_THRESHOLDS,
+) -> None:
     """Write every table to `output`, rows in the order of the cells and of their seeds, and the data dictionary.
 
-    measures: directories with the CSV files of measure.py; cards: the data sets' cards.
+    measures: directories with the CSV files of measure.py; cards: the data sets' cards; thresholds: those of a study's
+    transfers, where they are not the usual ones.
     """
 
     def write(table: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -69,7 +81,7 @@ def collect(asked: Cells, measures: Sequence[Path], cards: Sequence[Path], outpu
     write("compared", pairs.counts(asked))
     write("likeness", correlation_tests.rows(asked, read("correlations")))
     write("anova", anova.rows(asked, ended, rated, metrics))
-    for name, rows in transfer.rows(asked, ended, rated, metrics).items():
+    for name, rows in transfer.rows(asked, ended, rated, metrics, thresholds).items():
         write(name, rows)
     dictionary.write(output, "weight-atlas-tables", schema.COLLECTED)
 

@@ -241,7 +241,8 @@ def test_sections_follow_from_shapes(tmp_path, shape, exhibits, answer):
         tables.experiments = [Experiment(**{**vars(EXPERIMENT), **own})]
         found = sections.chapter(tables).questions
         key = f"a-b-c-{shape}" if name else str(shape)
-        assert [one.key for one in found] == [key, *plain]
+        more = ["recommendation"] if shape == Shape.TRANSFERRED else []
+        assert [one.key for one in found] == [key, *more, *plain]
         assert found[0].heading == words and found[0].experiment == (name or None)
         assert exhibits <= {part.name for part in found[0].exhibits} and found[0].answer.name == answer
 

@@ -72,6 +72,8 @@ TABLES = {
     ("definitions", "grid"): spec.Grid,
     ("definitions", "vary"): spec.Overrides,
     ("definitions", "adjust"): spec.Adjust,
+    ("thresholds", "thresholds"): spec.Thresholds,
+    ("thresholds", "accuracies"): spec.Accuracies,
     ("claims", "claim"): spec.Claim,
     ("claims", "statement"): spec.Statement,
     ("claims", "within"): spec.Within,

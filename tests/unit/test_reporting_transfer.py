@@ -68,7 +68,7 @@ def test_every_exhibit_is_there(exhibits):
     names = {"accuracy", "accuracy-table", "segments", "segments-table", "decomposition", "base-target", "course-a-b",
              "course-b-b", "transfer-accuracy", "diagnosis", "diagnosis-table", "similarity", "outputs", "epochs",
              "epochs-saved", "document-numbers", "document-networks", "reference-curves", "reference-agreement",
-             "reference-numbers"}  # fmt: skip
+             "reference-numbers", "recommendation", "networks", "diagram-vgg11-bn", "diagram-vgg11-bn-100"}  # fmt: skip
     assert set(exhibits) == names
 
 
@@ -293,7 +293,14 @@ def test_a_study_without_transfers_has_its_bases_alone(tmp_path):
     tables = opened(made.write(tmp_path))
     chapter = told.told(tables, "transferability")
     names = {item.name for item in chapter.exhibits}
-    assert names == {"accuracy", "accuracy-table", "document-networks", "reference-numbers"}
+    assert names == {
+        "accuracy",
+        "accuracy-table",
+        "document-networks",
+        "reference-numbers",
+        "networks",
+        "diagram-vgg11-bn",
+    }
     facts = told.in_short(chapter)
     assert "Transfers" not in " ".join(facts["sentences"])
     assert [key for key, answer in facts["answers"].items() if answer] == ["bases"]
@@ -332,6 +339,7 @@ def test_answers_are_computed(chapter, exhibits):
         "similarity",
         "outputs",
         "epochs",
+        "recommendation",
         "document",
     ]
     assert all(answers.values())

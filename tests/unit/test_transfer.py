@@ -15,6 +15,7 @@ from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy
 from weight_atlas.analysis.transfer import curves, drops, transfer
+from weight_atlas.plan import spec
 from weight_atlas.stats import Equivalence
 
 GROUPS = {
@@ -268,9 +269,10 @@ def test_verdicts():
 
 
 def test_the_documents_thresholds():
-    told = [drops.document_verdict(value) for value in (0.9101, 0.91, 0.8950, 0.8949, math.nan)]
+    rule = spec.Thresholds().rule
+    told = [drops.document_verdict(value, rule) for value in (0.9101, 0.91, 0.8950, 0.8949, math.nan)]
     assert told == ["generic", "transition", "transition", "specific", ""]
-    assert drops.document_verdict(0.5, generic=0.4) == "generic"
+    assert drops.document_verdict(0.5, spec.Accuracies(generic=0.4, transition=0.3)) == "generic"
 
 
 def test_segments_of_the_sample(folder):

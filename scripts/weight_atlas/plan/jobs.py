@@ -244,6 +244,12 @@ class Jobs:
         names = self.plan.config.definitions[wildcards.study].references
         return list(map(os.path.relpath, chapters.references(names)))
 
+    @property
+    def thresholds(self) -> str:
+        """{study: its thresholds} as JSON, of the studies that are asked for."""
+        studies = {name: self.plan.config.definitions[name].thresholds for name in self.plan.config.asked}
+        return json.dumps({name: thresholds.model_dump() for name, thresholds in studies.items()})
+
     def layout(self, wildcards: Wildcards) -> str:
         """All that cells.csv says, as a digest."""
         return digest(self.plan.rows())

@@ -19,6 +19,8 @@ OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "tra
 APART = {"given": "given cells", "source": "source cells", "control": "controls of the perturbed"}
 APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
 
+RECOMMENDS = "recommendations.answer"  # the function whose answers the console's last lines repeat
+
 # How the cause begins of a failure that only follows from the parent's (weight_atlas/training/block.py).
 FOLLOWS = "its parent "
 
@@ -314,7 +316,20 @@ def after(plan: Plan, again: str) -> str:
         parts = [*_unlearnt(plan), *faults(plan)]
     except (ValueError, OSError) as error:
         parts = [str(error)]
-    return "\n".join([*filter(None, [troubled(plan, again)]), *parts, *where])
+    return "\n".join([*filter(None, [troubled(plan, again)]), *parts, *recommended(plan), *where])
+
+
+def recommended(plan: Plan) -> list[str]:
+    """What the answers of the studies recommend, as the report says it: a line for each sentence; [] for none."""
+    lines = []
+    for study in plan.config.asked:
+        path = plan.root / f"results/{plan.config.name}/figures/{study}/exhibits.json"
+        told = store.read_json(path).get("questions", []) if path.exists() else []
+        answers = [answer for question in told for answer in question["answer"]]
+        for answer in answers:
+            if any(name.endswith(RECOMMENDS) for name in answer["source"]["functions"]):
+                lines.append(f"{study}: {answer['text']} ({answer['sure']})")
+    return lines
 
 
 def troubled(plan: Plan, again: str) -> str:

@@ -37,7 +37,7 @@ from weight_atlas.reporting.exhibits.runs.training import training_curves
 from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
 from weight_atlas.reporting.exhibits.transfer import curves as transfer_curves
 from weight_atlas.reporting.exhibits.transfer import effects as transfer_effects
-from weight_atlas.reporting.exhibits.transfer import references, segments, training
+from weight_atlas.reporting.exhibits.transfer import recommendations, references, segments, training
 from weight_atlas.reporting.exhibits.weights import answers as of_weights
 from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
 
@@ -104,6 +104,7 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "outputs": transfer_curves.output_curves,
     "transfer-epochs": training.epochs,
     "transfer-epochs-table": training.saved_table,
+    "recommendation": recommendations.table,
     "reported-numbers": transfer_effects.document_numbers,
     "reported-networks": transfer_effects.document_networks,
     # checkpoints
@@ -139,6 +140,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "similarity": of_transfer.similar,
     "outputs": of_transfer.outputs,
     "transfer-epochs": of_transfer.saved,
+    "recommendation": recommendations.answer,
     "reported-numbers": transfer_effects.beside_document,
     # checkpoints
     "starts": of_checkpoints.starts,

@@ -94,6 +94,8 @@ def _asked(experiments: list[Experiment]) -> Iterator[spec.Question]:
                 heading = heading or _heading(words, [axis.name for axis in experiment.axes])
                 yield _question(key, heading, exhibits, answer, experiment.name)
                 heading = ""
+    if any(Shape.TRANSFERRED in experiment.shapes for experiment in experiments):
+        yield _question("recommendation", "How many layers should be copied?", ("recommendation",), "recommendation")
 
 
 def _heading(words: str, axes: Sequence[str]) -> str:

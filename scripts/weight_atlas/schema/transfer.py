@@ -12,6 +12,7 @@ from weight_atlas.schema.column import (
     P,
     Q,
     Table,
+    boolean,
     integer,
     interval,
     label,
@@ -36,6 +37,7 @@ KEY = tuple(column.name for column in CURVE)
 DEPTH = integer("depth", "Number n of copied layers.", "layers")
 BASE_DEPTH = integer("depth", "Number n of copied layers; empty for a base network.", "layers", optional=True)
 P_TOST = number("p_tost", "p-value of two one-sided tests of a difference within one point.", optional=True)
+MARGIN = number("margin", "Margin within which accuracies do not differ.", "share")
 VERDICTS = ("generic", "transition", "specific", "undecided")
 
 
@@ -91,8 +93,47 @@ TABLES = (
             string("verdict", "By the intervals of D and S.", VERDICTS),
             label("document_verdict", "By the document's thresholds of accuracy; empty without an accuracy."),
             share("document_accuracy", "Mean accuracy by the document's protocol.", optional=True),
+            MARGIN,
+            share("generic", "The document's rule: above this accuracy the layers are generic."),
+            share("transition", "The document's rule: from this accuracy on they are a transition."),
         ),
         (*KEY, "depth"),
+    ),
+    Table(
+        "recommendations",
+        "How many layers to copy from a base to a target: the deepest n whose drop is shown to be below the margin.",
+        f"{ROOM}.recommend",
+        (
+            *CURVE,
+            string(
+                "verdict",
+                "Whether there is such an n; none: every n is shown to lose more.",
+                ("recommended", "none", "undecided"),
+            ),
+            integer("recommended", "That number n of copied layers.", "layers", optional=True),
+            integer("possible", "Deepest n whose drop is not shown to be above the margin.", "layers", optional=True),
+            integer("deepest", "Deepest n that was trained.", "layers"),
+            MARGIN,
+            label("margin_origin", "Where the margin comes from."),
+            integer("depth", "The n of the numbers that follow: recommended, else possible, else the first.", "layers"),
+            number("rate", "Learning rate of that transfer."),
+            *(N, ASKED),
+            share("drop", "Mean accuracy of the target's base less that of the transfer."),
+            *interval("the drop", "share"),
+            *interval("the drop", "share", "low90", "high90", 90),
+            share("agreement", "Resamples of replicates that recommend the same n; from 10 on.", optional=True),
+            integer("parameters", "Parameters of the network.", "parameters"),
+            integer("trained_parameters", "Those of them that learn in the transfer.", "parameters"),
+            integer("early_epochs", "A tenth of the epochs.", "epoch"),
+            string(
+                "early_verdict",
+                "The verdict if base and transfers had been trained for a tenth of the epochs.",
+                ("recommended", "none", "undecided"),
+            ),
+            integer("early_recommended", "The n that a tenth recommends.", "layers", optional=True),
+            boolean("chosen", "Whether no other setting of this base, target and mode goes deeper."),
+        ),
+        KEY,
     ),
     Table(
         "breakpoints",

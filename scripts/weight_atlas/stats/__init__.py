@@ -4,7 +4,7 @@ No other module computes one (tests/unit/test_stats_only_here.py). Statsmodels t
 imported by the functions that use it.
 """
 
-from weight_atlas.stats.bootstrap import Median, bootstrap_interval, median_interval
+from weight_atlas.stats.bootstrap import FEWEST, Median, bootstrap_interval, median_interval, resampled
 from weight_atlas.stats.breakpoints import Breakpoints, breakpoints
 from weight_atlas.stats.components import Crossed, Interval, crossed_means
 from weight_atlas.stats.corrections import benjamini_hochberg, holm
@@ -52,6 +52,7 @@ from weight_atlas.stats.trends import Line, RankTrend, line_trend, rank_trend, s
 from weight_atlas.stats.variance import RESIDUAL, Term, anova, main_spreads
 
 __all__ = [
+    "FEWEST",
     "LEVEL",
     "RESIDUAL",
     "Breakpoints",
@@ -105,6 +106,7 @@ __all__ = [
     "quantiles",
     "rank_trend",
     "ratio_mean",
+    "resampled",
     "seeds_for_difference",
     "seeds_for_equivalence",
     "seeds_for_width",

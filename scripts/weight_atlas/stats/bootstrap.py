@@ -45,9 +45,13 @@ def bootstrap_interval(
     if n < fewest:
         shape = np.shape(statistic(values[None]))[1:] if n else ()
         return np.full((2, *shape), math.nan)
-    draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
-    limits: NDArray[np.float64] = np.quantile(statistic(values[draws]), LIMITS, axis=0)
+    limits: NDArray[np.float64] = np.quantile(statistic(values[resampled(n, resamples, seed)]), LIMITS, axis=0)
     return limits
+
+
+def resampled(n: int, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.int64]:
+    """The places of n values in resamples with replacement, [resamples, n], by NumPy's default generator of a seed."""
+    return np.random.default_rng(seed).integers(n, size=(resamples, n))
 
 
 def median_interval(values: ArrayLike) -> Median:

@@ -10,10 +10,10 @@ import numpy as np
 
 from weight_atlas import stats
 from weight_atlas.analysis.transfer.curves import Curve, Curves, Row, Runs, accuracies, named
+from weight_atlas.plan.spec import Accuracies, Thresholds
 
-MARGIN = 0.01  # what counts as no difference in accuracy: one percentage point
+MARGIN = Thresholds().margin  # what counts as no difference in accuracy: one percentage point
 FEWEST = 3  # replicates below which a depth stays undecided
-GENERIC, TRANSITION = 0.91, 0.90  # the document's thresholds of accuracy
 
 
 def differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
@@ -93,18 +93,21 @@ def verdict(
     return "transition"
 
 
-def document_verdict(accuracy: float, generic: float = GENERIC, transition: float = TRANSITION) -> str:
-    """The document's rule on its own accuracy: above .91 generic, .90 as it is printed (two decimals) or more a
-    transition, below specific; empty where there is none."""
+def document_verdict(accuracy: float, rule: Accuracies) -> str:
+    """The rule on accuracy alone: above one threshold generic, from the other on, in two decimals as a document prints
+    them, a transition, below specific; empty where there is no accuracy."""
     if not math.isfinite(accuracy):
         return ""
-    if accuracy > generic:
+    if accuracy > rule.generic:
         return "generic"
-    return "transition" if round(accuracy, 2) >= transition else "specific"
+    return "transition" if round(accuracy, 2) >= rule.transition else "specific"
 
 
-def segment_rows(curves: Curves, values: Runs, asked: Mapping[str, int]) -> list[Row]:
-    """Rows of segments.csv: what the layers up to each depth from 1 are, by `verdict` and by `document_verdict`.
+def segment_rows(
+    curves: Curves, values: Runs, asked: Mapping[str, int], thresholds: Mapping[str, Thresholds]
+) -> list[Row]:
+    """Rows of segments.csv: what the layers up to each depth from 1 are, by `verdict` and by `document_verdict`, both
+    with the thresholds of the study.
 
     Of the transfers from another task. document_accuracy is the mean by the document's protocol.
     """
@@ -112,7 +115,7 @@ def segment_rows(curves: Curves, values: Runs, asked: Mapping[str, int]) -> list
     for curve, depths in curves.transfers.items():
         if curve.base == curve.target or curve.mode == "random" or curves.bases[curve] is None:
             continue
-        before = [0.0]
+        before, asks = [0.0], thresholds.get(curve.study, Thresholds())
         for depth in (depth for depth in depths if depth >= 1):
             quantities = parts(curve, depth, curves, values)
             if "D" not in quantities:
@@ -120,7 +123,8 @@ def segment_rows(curves: Curves, values: Runs, asked: Mapping[str, int]) -> list
             drop, specific = quantities["D"], quantities.get("S")
             cell_id = depths[depth].cell_id
             document = stats.mean_interval(accuracies(values, cell_id, "document").values()).mean
-            verdicts = verdict(drop, specific, before), document_verdict(document)
-            rows.append((*named(curve), depth, drop.n, asked[cell_id], *verdicts, document))
+            verdicts = verdict(drop, specific, before, asks.margin), document_verdict(document, asks.rule)
+            limits = asks.margin, asks.rule.generic, asks.rule.transition
+            rows.append((*named(curve), depth, drop.n, asked[cell_id], *verdicts, document, *limits))
             before.append(drop.mean)
     return rows

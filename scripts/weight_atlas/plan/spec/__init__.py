@@ -35,6 +35,7 @@ from weight_atlas.plan.spec.studies import (
     Study,
     Transfer,
 )
+from weight_atlas.plan.spec.thresholds import PRESETS, Accuracies, Thresholds
 from weight_atlas.plan.spec.training import (
     Augment,
     Constant,
@@ -54,7 +55,9 @@ from weight_atlas.plan.spec.values import SCHEMES, Model, Positive, Share, numbe
 __all__ = [
     "JUDGES",
     "PASSING",
+    "PRESETS",
     "SCHEMES",
+    "Accuracies",
     "Adjust",
     "Augment",
     "Chapter",
@@ -104,6 +107,7 @@ __all__ = [
     "Statement",
     "Step",
     "Study",
+    "Thresholds",
     "Torchvision",
     "Training",
     "Transfer",

@@ -8,6 +8,7 @@ from weight_atlas import schema
 from weight_atlas.plan.spec.claims import Claim
 from weight_atlas.plan.spec.messages import near
 from weight_atlas.plan.spec.networks import Normalise
+from weight_atlas.plan.spec.thresholds import Thresholds
 from weight_atlas.plan.spec.values import (
     DISTINCT,
     Below,
@@ -202,6 +203,7 @@ class Study(Design):
     given: Annotated[list[Name], DISTINCT] = []
     claims: list[Claim] = []
     references: Annotated[list[Path], DISTINCT] = []
+    thresholds: Thresholds = Thresholds()
 
     @model_validator(mode="after")
     def _either(self) -> Self:

@@ -1,7 +1,7 @@
 """A study's curves over n beside published ones, as drops below the base over relative depth: do they agree?"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.curves import alike
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Family
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural, points, signed, whole
@@ -24,6 +25,7 @@ RELATIVE = "relative depth, n / (L − 1)"
 DASHES = ("--", ":")
 KINDS = {"own": "the target's own layers", "other": "another task's layers", "similar": "a similar task's layers",
          "different": "a different task's layers"}  # fmt: skip
+VERDICTS = {Decision.REPRODUCED: Verdict.YES, Decision.CONTRADICTED: Verdict.NO, Decision.UNDECIDED: Verdict.UNDECIDED}
 JUDGED = {Decision.REPRODUCED: "agrees", Decision.CONTRADICTED: "differs", Decision.UNDECIDED: "cannot say"}
 Weights = NDArray[np.float64]
 
@@ -197,7 +199,7 @@ def _curves(tables: Tables, family: Family, known: list[Published], found: list[
     marks.legend(fig, grid.flat, ncols=4)
     sources = "; ".join(dict.fromkeys(f"{one.reference.source}: {one.reference.network}, {one.reference.data}, "
                                       f"{one.reference.computed}" for one in known))  # fmt: skip
-    words = " ".join(told(one) for one in found if one.published.is_judged)
+    words = " ".join(told(one).text for one in found if one.published.is_judged)
     caption = (
         f"What transfers lose below the base of their target against the share of the layers that can be copied (of L "
         f"weight layers): here, coloured, and as published, black. {words} Published: {sources}. "
@@ -265,7 +267,7 @@ def agreement_table(tables: Tables) -> list[Exhibit]:
         f"interval lies within ± {'; '.join(margins)}, and differ where it lies outside. "
         f"n = {whole(own.n for one in found for own in one.more)} replicates."
     )
-    alt = f"Table of {plural(len(rows), 'comparison')}. {' '.join(map(told, found))}"
+    alt = f"Table of {plural(len(rows), 'comparison')}. {' '.join(told(one).text for one in found)}"
     return [Exhibit("reference-agreement", "Agreement with published curves", caption, alt, pd.DataFrame(rows))]
 
 
@@ -330,33 +332,35 @@ def judged(tables: Tables) -> list[Beside]:
     return found
 
 
-def answer(tables: Tables) -> list[str]:
+def answer(tables: Tables) -> list[Answer]:
     """Whether the study's curves agree with the published ones, curve by curve."""
     found = judged(tables)
     many = len({one.row.network for one in found}) > 1
-    words = [f"{one.row.network}: {told(one)}" if many else told(one) for one in found]
-    margins = dict.fromkeys(f"± {one.published.reference.margin * 100:g} points" for one in found)
-    return [*words, f"Drops at one relative depth agree within {' or '.join(margins)}."]
+    return [replace(told(one), about=one.row.network) if many else told(one) for one in found]
 
 
-def told(one: Beside) -> str:
-    """The decision on a curve in a sentence: the verdict, the number, how sure."""
+def told(one: Beside) -> Answer:
+    """The decision on a curve: the verdict, the number that speaks most, how sure."""
     name, theirs = transfers.name(one.row), f"{one.published.curve.name} of {one.published.reference.source}"
     decision = one.decision()
     worst = _worst(one, decision)
     own, depth = one.more[worst], one.depths[worst]
     if decision == Decision.CONTRADICTED:
-        way = "more" if own.mean > 0 else "less"
         near, far = sorted(abs(end) * 100 for end in (own.low, own.high))
-        return (
-            f"No. At n = {depth} {name} loses {abs(own.mean) * 100:.1f} points [{near:.1f}, {far:.1f}] {way} than "
-            f"{theirs} (n = {own.n} replicates)."
+        sentence = (
+            f"At n = {depth} {name} loses {abs(own.mean) * 100:.1f} points [{near:.1f}, {far:.1f}] "
+            f"{'more' if own.mean > 0 else 'less'} than {theirs}."
         )
-    if decision == Decision.REPRODUCED:
-        return f"Yes. {name} agrees with {theirs}: drops differ most at n = {depth}, by {_interval(own)} points."
-    if not np.isfinite(own.low):
-        return f"Cannot say whether {name} agrees with {theirs}: there is no interval ({plural(own.n, 'replicate')})."
-    return f"Cannot say whether {name} agrees with {theirs}: at n = {depth} drops differ by {_interval(own)} points."
+    elif decision == Decision.REPRODUCED:
+        sentence = f"{name} agrees with {theirs}: drops differ most at n = {depth}, by {_interval(own)} points."
+    elif np.isfinite(own.low):
+        sentence = f"{name} may or may not agree with {theirs}: at n = {depth} drops differ by {_interval(own)} points."
+    else:
+        sentence = f"Whether {name} agrees with {theirs} is open: a single replicate has no interval."
+    row = {"n": own.n, "mean": own.mean, "low": own.low, "high": own.high}
+    what = f"drop at n = {depth}, more than published"
+    sure = f"95 % intervals against ± {one.published.reference.margin * 100:g} points, n = {own.n}"
+    return Answer(sentence, VERDICTS[decision], numbers=(number(what, row, _interval(own)),), sure=sure)
 
 
 def _worst(one: Beside, decision: Decision) -> int:

@@ -10,24 +10,35 @@ from matplotlib.patches import Patch, Rectangle
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.transfer import transfers
+from weight_atlas.reporting.exhibits.transfer.recommendations import margin
 from weight_atlas.reporting.exhibits.transfer.transfers import CURVE, VERDICTS, Family, stretch
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import chance, mean_text, plural, points, whole
 
-RULE = (
-    "Generic: the 90 % interval of the drop D(n) below the target's base lies within ± 1 point (two one-sided "
-    "t-tests). Specific: the lower end of the 95 % interval of S(n), what is lost beyond a transfer from one's own "
-    "task, is above 1 point, and accuracy still falls: D(n) exceeds the mean drop at all smaller n. Undecided: fewer "
-    "than 3 replicates, no transfer from one's own task to compare with, or a 90 % interval of D that is wider than "
-    "± 1 point or does not lie above 0. Transition: the rest, a clear drop that is not yet specific"
-)
-DOCUMENT = "above .91 generic, .90 as printed a transition, below specific"
 ENDS = {
     "first": (-0.16, style.PALETTE[0]),
     "second": (0.16, style.PALETTE[1]),
 }  # of breakpoints
+
+
+def rule(found: pd.DataFrame) -> str:
+    """The rule by tests in words, with the margin of the rows of segments.csv."""
+    most = margin(found["margin"].iloc[0])
+    return (
+        f"Generic: the 90 % interval of the drop D(n) below the target's base lies within ± {most} (two one-sided "
+        "t-tests). Specific: the lower end of the 95 % interval of S(n), what is lost beyond a transfer from one's own "
+        f"task, is above {most}, and accuracy still falls: D(n) exceeds the mean drop at all smaller n. Undecided: "
+        "fewer than 3 replicates, no transfer from one's own task to compare with, or a 90 % interval of D that is "
+        f"wider than ± {most} or does not lie above 0. Transition: the rest, a clear drop that is not yet specific"
+    )
+
+
+def on_accuracy(found: pd.DataFrame) -> str:
+    """The rule on accuracy in words, with the thresholds of the rows of segments.csv."""
+    generic, transition = (f"{found[name].iloc[0]:.2f}" for name in ("generic", "transition"))
+    return f"above {generic} generic, {transition} as printed a transition, below specific"
 
 
 class Row(NamedTuple):
@@ -73,9 +84,9 @@ def _strip(tables: Tables, family: Family) -> Exhibit:
     caption = (
         f"What the first n layers of {network} are to another task: column n is about the copied layers up to "
         f"that one. Numbers are the mean drop in accuracy, in points, below the target's base (negative: transfer is "
-        f"better), n = {whole(own['n'])} replicates. {RULE}. The rule of "
-        f"{transfers.reported(tables)}: {DOCUMENT}, on the accuracy by its own protocol, which is written beneath. "
-        f"{_bends_words(rows)} {transfers.shortfall(tables)}"
+        f"better), n = {whole(own['n'])} replicates. {rule(own)}. The rule of "
+        f"{transfers.reported(tables)}: {on_accuracy(own)}, on the accuracy by its own protocol, which is written "
+        f"beneath. {_bends_words(rows)} {transfers.shortfall(tables)}"
     )
     return transfers.exhibit("segments", "Generic, transition and specific layers", caption,
                              f"Strip of verdicts by layer. {told(own)}", own, fig, family.words)  # fmt: skip
@@ -204,7 +215,7 @@ def table(tables: Tables) -> list[Exhibit]:
         "The numbers behind the verdicts, in percentage points "
         + (f"(n = {whole(found['n'])})" if whole_ else "(done: finished of requested)")
         + ": the drop D with its 90 % interval and the p-value of equivalence within one point, S ± half its 95 % "
-        f"interval. {RULE}. The rule of {transfers.reported(tables)}: {DOCUMENT}."
+        f"interval. {rule(found)}. The rule of {transfers.reported(tables)}: {on_accuracy(found)}."
     )
     alt = f"Table of {plural(len(rows), 'verdict')}. {told(found)}"
     return [Exhibit("segments-table", "Verdicts in numbers", caption, alt, made, columns=columns)]
