@@ -21,7 +21,7 @@ CARDS = {
     f"cifar10-{name.lower()}": {
         "dataset_id": f"cifar10-{name.lower()}",
         "classes": list(own),
-        "counts": {"train": [5000] * len(own)},
+        "counts": {"train": [5000] * len(own), "valid": [500] * len(own), "test": [500] * len(own)},
     }
     for name, own in GROUPS.items()
 }
@@ -184,7 +184,8 @@ def test_outputs_show_both_networks(exhibits):
 
 def test_the_diagnosis_shows_every_suspect_at_the_deepest_n(exhibits):
     data = exhibits["diagnosis"].data
-    assert set(data["change"]) == {"rate: 0.01", "rate: 0.001", "dropout: off"}
+    assert set(data["change"]) == {"rate: 0.01", "rate: 0.001", "dropout: off", "epoch taken: last",
+                                   "epoch taken: best on validation and test"}  # fmt: skip
     assert set(data["depth"]) == {10}
     assert set(exhibits["diagnosis-table"].data["n"]) == {"9", "10"}
     assert exhibits["diagnosis"].alt.count("rate: 0.01") == 1
@@ -204,6 +205,9 @@ def test_document_tables(folder, tables, exhibits):
     numbers = exhibits["document-numbers"].data.set_index("what")
     own = of(table(folder, "curves"), mode="base", target="B", network="vgg11_bn")["accuracy"]
     assert numbers.loc["accuracy of the base B", "document"] == "94.76 %"
+    assert numbers.loc["images to judge by per training image"].tolist() == ["0.2", "0.2", ""]
+    assert "No class of a base is used in another task's target." in exhibits["transfer-accuracy"].caption
+    assert "contradicts itself on layer 6" in exhibits["segments"].caption
     assert numbers.loc["accuracy of the base B", "here"].startswith(f"{own.mean() * 100:.2f} ±")
     networks = exhibits["document-networks"]
     assert len(networks.data) == 38 and (networks.data["network"] == "(no name)").sum() == 23

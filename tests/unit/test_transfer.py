@@ -342,8 +342,36 @@ def test_effects_of_a_factorial_are_averaged_by_seed_first(folder):
     step = of(table(folder, "effects"), factor="rate", level_b="0.01", depth=10, quantity="step").iloc[0]
     assert step["difference"] == pytest.approx(0.028, abs=0.004)
     every = table(folder, "effects")
-    own = every[every["factor"] != "outputs"]
+    own = every[(every["factor"] != "outputs") & every["p"].notna()]
     np.testing.assert_allclose(own["q"], stats.false_discovery_control(own["p"]))
+
+
+def test_the_epoch_that_is_taken_stands_among_the_suspects(tmp_path):
+    """At the depths of the others: the last epoch, and the best on validation and test, against the best on
+    validation. Here the deepest transfer falls by what its replicates lose in the last epoch."""
+    made = full(noise=0.004)
+    [deep] = {row["cell_id"] for row in made.cells if row["experiment"] == "b-to-b" and row["mode"] == "frozen"
+              and row["depth"] == "10"}  # fmt: skip
+    lost = {0: 0.05, 1: 0.06, 2: 0.04}
+    for row in made.metrics:
+        if row["cell_id"] == deep and row["epoch"] == made.epochs:
+            row["test_accuracy"] -= lost[row["seed"]]
+            row["valid_accuracy"] -= lost[row["seed"]]
+    folder = made.write(tmp_path)
+    own = of(table(folder, "effects"), factor="epoch taken", base="B", target="B")
+    assert set(own["level_a"]) == {"best on validation"}
+    assert set(own["level_b"]) == {"last", "best on validation and test"} and set(own["depth"]) == {9, 10}
+    rows = pd.DataFrame(made.metrics)
+    rows = rows[rows["cell_id"] == deep].set_index(["seed", "epoch"])
+    ends = np.array([rows.loc[(seed, made.epochs), "test_accuracy"] for seed in range(3)])
+    best = [rows.loc[seed].loc[1:] for seed in range(3)]
+    taken = np.array([one.loc[one["valid_accuracy"].idxmax(), "test_accuracy"] for one in best])
+    row = of(own, level_b="last", depth=10, quantity="accuracy").iloc[0]
+    assert row["difference"] == pytest.approx((ends - taken).mean()) and row["difference"] < -0.01
+    assert row["p"] == pytest.approx(stats.ttest_1samp(ends - taken, 0).pvalue)
+    step = of(own, level_b="last", depth=10, quantity="step").iloc[0]
+    assert step["difference"] == pytest.approx(row["difference"], abs=0.003), "at n = 9 the last epoch is the best"
+    assert of(table(folder, "effects"), factor="epoch taken", base="A", target="B").empty, "no axis is compared there"
 
 
 # --- epochs

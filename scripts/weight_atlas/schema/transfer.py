@@ -175,7 +175,9 @@ TABLES = (
             *CURVE,
             DEPTH,
             string("quantity", "Accuracy, or its step from the depth before.", ("accuracy", "step")),
-            string("factor", "What is changed: an axis, or `outputs`, the network's number of outputs."),
+            string(
+                "factor", "What is changed: an axis, `outputs`, the network's, or `epoch taken`, whose accuracy counts."
+            ),
             label("level_a", "First level; of an axis, that of the document's own transfers."),
             label("level_b", "Second level."),
             N,

@@ -38,7 +38,8 @@ class Curve(NamedTuple):
 class Run(NamedTuple):
     """One replicate at its best validation epoch: accuracies on test, train and valid.
 
-    course: the test accuracy of its every epoch; document: the accuracy by the document's protocol.
+    course: the test accuracy of its every epoch; document: the accuracy by the document's protocol; last: that on test
+    at the last epoch.
     """
 
     epoch: int
@@ -46,6 +47,7 @@ class Run(NamedTuple):
     train: float
     valid: float
     document: float
+    last: float
     course: list[tuple[int, float]]
 
 
@@ -129,7 +131,10 @@ def outcomes(runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame) 
     """{cell_id: {seed: Run}} of the finished replicates that have an accuracy of their best validation epoch."""
     done = runs.loc[runs["status"] == "done", ["cell_id", "seed"]]
     rated = accuracy.merge(done, on=["cell_id", "seed"])
-    document = rated[rated["protocol"] == "document"].set_index(["cell_id", "seed"])["accuracy"].to_dict()
+    document, last = (
+        rated[rated["protocol"] == name].set_index(["cell_id", "seed"])["accuracy"].to_dict()
+        for name in ("document", "last")
+    )
     courses = dict(list(metrics.sort_values("epoch").groupby(["cell_id", "seed"])))
     values: Runs = {}
     best = rated[rated["protocol"] == "best_valid"]
@@ -139,7 +144,8 @@ def outcomes(runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame) 
         row = epochs[epochs["epoch"] == epoch]
         train, valid = (float(row[f"{split}_accuracy"].iloc[0]) for split in ("train", "valid"))
         course = list(zip(epochs["epoch"].tolist(), epochs["test_accuracy"].tolist(), strict=True))
-        run = Run(epoch, float(reached), train, valid, float(document.get((cell_id, seed), math.nan)), course)
+        by_document, at_end = (float(one.get((cell_id, seed), math.nan)) for one in (document, last))
+        run = Run(epoch, float(reached), train, valid, by_document, at_end, course)
         values.setdefault(cell_id, {})[seed] = run
     return values
 

@@ -22,6 +22,19 @@ class Factor(NamedTuple):
     level_b: str
 
 
+class Side(NamedTuple):
+    """A curve at some depths (all, where none is given), and which of a Run's accuracies is taken."""
+
+    curve: Curve
+    depths: frozenset[int]
+    taken: str
+
+
+Compared = dict[Factor, list[tuple[Side, Side]]]
+TAKEN, BEST = "epoch taken", "best on validation"
+EPOCHS = {"last": "last", "best on validation and test": "document"}  # level -> the accuracy of a Run
+
+
 class Head(NamedTuple):
     """A network's settings without its outputs, as text, and the number of its outputs."""
 
@@ -34,28 +47,57 @@ def effect_rows(cells: Cells, curves: Curves, values: Runs) -> list[Row]:
 
     factor "outputs": two networks that differ in the number of outputs alone. Every other factor is an axis in which a
     study's transfers differ: level_a is that of the document's own transfers (role transfer), and differences of one
-    seed are first averaged over all other settings. quantity: accuracy, or "step", the accuracy at n less that at the
-    depth before. q is p corrected over the rows of a study (Benjamini and Hochberg 1995), outputs apart.
+    seed are first averaged over all other settings. Beside such axes stands TAKEN, the epoch whose accuracy counts:
+    that of the best validation accuracy, against the last one and that of the document's protocol. quantity: accuracy,
+    or "step", the accuracy at n less that at the depth before. q is p corrected over the rows of a study (Benjamini and
+    Hochberg 1995), outputs apart.
     """
     rows: list[Row] = []
     for study in dict.fromkeys(curve.study for curve in curves.transfers):
         transfers = {curve: depths for curve, depths in curves.transfers.items() if curve.study == study}
-        for compared in (output_pairs(cells, transfers), factor_pairs(transfers)):
+        factors = factor_pairs(transfers)
+        for compared in (_sides(output_pairs(cells, transfers)), _sides(factors) | epoch_pairs(factors, transfers)):
             tested = [row for factor, pairs in compared.items() for row in _effects(factor, pairs, transfers, values)]
             corrected = stats.benjamini_hochberg([row[-2] for row in tested])
             rows += [(*row[:-1], q, row[-1]) for row, q in zip(tested, corrected, strict=True)]
     return rows
 
 
-def _effects(factor: Factor, pairs: list[tuple[Curve, Curve]], transfers: Transfers, values: Runs) -> list[Row]:
+def _sides(compared: Mapping[Factor, list[tuple[Curve, Curve]]]) -> Compared:
+    """Pairs of curves at all depths, by the accuracy at the best validation epoch."""
+    return {
+        factor: [(Side(a, frozenset(), "accuracy"), Side(b, frozenset(), "accuracy")) for a, b in pairs]
+        for factor, pairs in compared.items()
+    }
+
+
+def epoch_pairs(factors: Mapping[Factor, list[tuple[Curve, Curve]]], transfers: Transfers) -> Compared:
+    """{Factor TAKEN: [(side by the best validation epoch, side by another)]} of the document's own curves for which an
+    axis is compared, at the depths at which one is."""
+    found: Compared = {}
+    for place in dict.fromkeys(factor.curve for factor in factors):
+        pairs = [pair for factor, own in factors.items() if factor.curve == place for pair in own]
+        depths = frozenset().union(*(transfers[curve].keys() for _, curve in pairs))
+        for curve, own in transfers.items():
+            if curve._replace(setting=()) == place and any(cell.role == "transfer" for cell in own.values()):
+                for level, quantity in EPOCHS.items():
+                    sides = Side(curve, depths, "accuracy"), Side(curve, depths, quantity)
+                    found.setdefault(Factor(place, TAKEN, BEST, level), []).append(sides)
+    return found
+
+
+def _effects(factor: Factor, pairs: list[tuple[Side, Side]], transfers: Transfers, values: Runs) -> list[Row]:
     """The rows, without q, of one comparison at every depth that all of its pairs of curves have; p_tost comes last."""
-    depths = sorted(set.intersection(*(set(transfers[one]) for pair in pairs for one in pair)))
+    sides = [side for pair in pairs for side in pair]
+    depths = sorted(
+        set.intersection(*({*transfers[one.curve]} & (one.depths or {*transfers[one.curve]}) for one in sides))
+    )
     rows: list[Row] = []
     for depth in depths:
         for quantity in ("accuracy", "step"):
             if quantity == "step" and depth - 1 not in depths:
                 continue
-            reached = {one: _outcome(transfers[one], depth, quantity, values) for pair in pairs for one in pair}
+            reached = {one: _outcome(one, transfers, depth, quantity, values) for one in sides}
             first, second = stats.block_means(pairs, reached)
             if first:
                 test = stats.paired_difference(first, second)
@@ -64,12 +106,13 @@ def _effects(factor: Factor, pairs: list[tuple[Curve, Curve]], transfers: Transf
     return rows
 
 
-def _outcome(depths: Mapping[int, Cell], depth: int, quantity: str, values: Runs) -> dict[int, float]:
+def _outcome(side: Side, transfers: Transfers, depth: int, quantity: str, values: Runs) -> dict[int, float]:
     """{seed: accuracy at a depth}, or what it is above that at the depth before."""
-    reached = accuracies(values, depths[depth].cell_id)
+    depths = transfers[side.curve]
+    reached = accuracies(values, depths[depth].cell_id, side.taken)
     if quantity == "accuracy":
         return reached
-    before = accuracies(values, depths[depth - 1].cell_id)
+    before = accuracies(values, depths[depth - 1].cell_id, side.taken)
     return {seed: reached[seed] - before[seed] for seed in reached.keys() & before.keys()}
 
 

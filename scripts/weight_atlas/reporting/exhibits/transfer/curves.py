@@ -46,8 +46,8 @@ def _accuracy(tables: Tables, family: Family) -> Exhibit:
     caption = (
         f"Test accuracy against n, the number of weight layers, from the input, that are copied. {_modes(shown)} "
         f"{over(shown)} {_bases(data)} Where the curve of another task falls below that of one's own, the layers "
-        f"have become specific to their task. {'Panels differ in scale. ' if several else ''}"
-        f"{transfers.shortfall(tables)}"
+        f"have become specific to their task. {transfers.overlaps(tables)} "
+        f"{'Panels differ in scale. ' if several else ''}{transfers.shortfall(tables)}"
     )
     data = data.assign(depth=data["depth"].where(data["mode"] != BASE).astype("Int64"))
     return transfers.exhibit("transfer-accuracy", "Accuracy by copied layers", caption, f"Line chart. {ends(shown)}",
@@ -190,13 +190,9 @@ def pairs(tables: Tables) -> pd.DataFrame:
 def kind(tables: Tables, dataset: str) -> str:
     """The kind ("animal") that all classes of a data set's label are of, by the document's `kinds`; "" where they are
     of several or none."""
-    ids = tables.where(dataset=dataset)["dataset_id"]
-    card = tables.cards.get(ids.iloc[0]) if len(ids) else None
-    # A group of classes that keeps its original labels names the others too: those without an image.
-    counts = dict(zip(card["classes"], card["counts"]["train"], strict=True)) if card else {}
-    classes = {name for name, count in counts.items() if count}
+    known = set(transfers.classes(tables, dataset))
     kinds: dict[str, list[str]] = tables.document.get("kinds", {})
-    return next((name for name, own in kinds.items() if classes and classes <= set(own)), "")
+    return next((name for name, own in kinds.items() if known and known <= set(own)), "")
 
 
 def alike(tables: Tables, row: Any) -> str:

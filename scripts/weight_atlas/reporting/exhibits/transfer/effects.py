@@ -109,7 +109,9 @@ def document_numbers(tables: Tables) -> list[Exhibit]:
     for family in families:
         epochs = family.of(reach[reach["level"] == "document"])
         named = {"of": family.words or family.key[0]} if len(families) > 1 else {}
-        rows += [named | {"what": one["what"], "document": one["says"]} | _ours(one, family, epochs) for one in given]
+        for one in given:
+            ours = _ratio(tables, family) if one.get("measure") == "ratio" else _ours(one, family, epochs)
+            rows.append(named | {"what": one["what"], "document": one["says"]} | ours)
     caption = (
         f"What {transfers.reported(tables)} says, and the same number here: mean ± half its 95 % interval over the "
         "finished replicates, on test at the best validation epoch, and by its own protocol (the best epoch on "
@@ -153,6 +155,15 @@ def _ours(one: Mapping[str, Any], family: Family, epochs: pd.DataFrame) -> dict[
         return {"here": "; ".join(texts) or "none", "by its protocol": ""}
     means = {words: summarise(frame, CURVE, column).to_dict("records") for words, column in PROTOCOLS.items()}
     return {words: "; ".join(f"{mean_text(row, 100, 2)} %" for row in rows) or "none" for words, rows in means.items()}
+
+
+def _ratio(tables: Tables, family: Family) -> dict[str, str]:
+    """The columns of PROTOCOLS for the images that accuracy is judged on (validation and test) per training image."""
+    ids = tables.cells.loc[tables.cells["dataset"].isin(transfers.targets(family.rows)), "dataset_id"]
+    counts = [tables.cards[name]["counts"] for name in dict.fromkeys(ids) if name in tables.cards]
+    held = [(sum(sum(one.get(split, [])) for split in ("valid", "test")), sum(one["train"])) for one in counts]
+    texts = dict.fromkeys(f"{out / trained:.2g}" for out, trained in held if trained)
+    return {"here": "; ".join(texts) or "none", "by its protocol": ""}
 
 
 def _median(row: Mapping[Any, Any]) -> str:

@@ -81,12 +81,13 @@ def _strip(tables: Tables, family: Family) -> Exhibit:
     _frame(axes, len(layers), [row.label for row in rows])
     legend = [Patch(label=f"{letter}  {name}", **_fill(name, style.QUIET)) for name, (letter, _) in VERDICTS.items()]
     marks.legend(fig, [], ncols=4, extra=legend)
+    note = tables.document.get("segments", {}).get("note", "")
     caption = (
         f"What the first n layers of {network} are to another task: column n is about the copied layers up to "
         f"that one. Numbers are the mean drop in accuracy, in points, below the target's base (negative: transfer is "
         f"better), n = {whole(own['n'])} replicates. {rule(own)}. The rule of "
         f"{transfers.reported(tables)}: {on_accuracy(own)}, on the accuracy by its own protocol, which is written "
-        f"beneath. {_bends_words(rows)} {transfers.shortfall(tables)}"
+        f"beneath. {note} {_bends_words(rows)} {transfers.shortfall(tables)}"
     )
     return transfers.exhibit("segments", "Generic, transition and specific layers", caption,
                              f"Strip of verdicts by layer. {told(own)}", own, fig, family.words)  # fmt: skip

@@ -16,7 +16,7 @@ from weight_atlas.reporting.exhibits.runs.runs import fallen_short
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.words import enumerated, slug
 from weight_atlas.settings import Settings
 from weight_atlas.vocabulary import ENDED, TRANSFERRED
 
@@ -211,6 +211,27 @@ def layers(tables: Tables, network: str) -> list[tuple[str, str]]:
 def parameter_count(network: Mapping[str, Any], images: Mapping[str, int]) -> int:
     """The parameters of a network with so many `outputs`, for images of so many `channels` and of a `size`."""
     return networks.layer_table(network, images["channels"], images["size"], images["outputs"]).parameter_count
+
+
+def classes(tables: Tables, dataset: str) -> dict[str, int]:
+    """{class: its training images} of a data set's label, as far as it has some: a group of classes that keeps its
+    original labels names the others too."""
+    ids = tables.where(dataset=dataset)["dataset_id"]
+    card = tables.cards.get(ids.iloc[0]) if len(ids) else None
+    counts = dict(zip(card["classes"], card["counts"]["train"], strict=True)) if card else {}
+    return {name: count for name, count in counts.items() if count}
+
+
+def overlaps(tables: Tables) -> str:
+    """Whether some class of a base is used in another task's target, as a sentence; empty where no card says so."""
+    copied = read(tables, "curves").query("mode != 'random' and base != target")
+    pairs = dict.fromkeys(copied[["base", "target"]].itertuples(index=False, name=None))
+    known = {pair: [classes(tables, name) for name in pair] for pair in pairs}
+    shared = {pair: sorted(set(one) & set(other)) for pair, (one, other) in known.items() if one and other}
+    named = [f"{base} and {target} share {enumerated(both)}" for (base, target), both in shared.items() if both]
+    if named:
+        return f"{'; '.join(named)}."
+    return "No class of a base is used in another task's target." if shared else ""
 
 
 def status(tables: Tables, only: Collection[str] | None = None) -> dict[str, int]:
