@@ -198,7 +198,12 @@ def test_a_study_of_its_own_layers_alone_has_none(tmp_path):
 
 def test_the_console_repeats_what_the_report_recommends(tmp_path):
     name = f"{recommendations.__name__}.answer"
-    said = {"text": "Copy 6 of at most 10 layers.", "sure": "n = 3", "source": {"functions": [name], "files": []}}
+    said = {
+        "text": "Copy 6 of at most 10 layers.",
+        "sure": "n = 3",
+        "decide": "",
+        "source": {"functions": [name], "files": []},
+    }
     other = said | {"text": "Something else.", "source": {"functions": ["weight_atlas.other"], "files": []}}
     asked = [{"answer": [said]}, {"answer": [other]}, {"answer": []}]
     folder = tmp_path / "results/tour/figures/mine"

@@ -328,7 +328,9 @@ def recommended(plan: Plan) -> list[str]:
         answers = [answer for question in told for answer in question["answer"]]
         for answer in answers:
             if any(name.endswith(RECOMMENDS) for name in answer["source"]["functions"]):
-                lines.append(f"{study}: {answer['text']} ({answer['sure']})")
+                lines.append(
+                    f"{study}: {answer['text']} ({'; '.join(filter(None, [answer['sure'], answer['decide']]))})"
+                )
     return lines
 
 
