@@ -448,7 +448,8 @@ def test_the_gap_is_train_less_test_at_the_last_epoch(sized):
     found = data[data["quantity"] == "gap"].set_index("batch")
     assert found.loc["16", "mean"] == pytest.approx(0.15) and found.loc["64", "n"] == 2
     [told] = courses.gap_answer(sized.tables, sized.only)
-    assert told.startswith("The gap at the last epoch is widest with 16, 15.0 points (all 3 seeds equal)")
+    assert told.text.startswith("The gap at the last epoch is widest with 16, 15.0 points (all 3 seeds equal)")
+    assert [(one.words, one.n) for one in told.numbers] == [("gap of 64", 2), ("gap of 16", 3)]
 
 
 # ------------------------------------------------------------------------------------------- many cells

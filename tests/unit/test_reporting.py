@@ -508,40 +508,26 @@ def test_unknown_causes_are_told_apart(small):
     np.testing.assert_allclose(made.data["unknown"], 10 / 61706)
     assert (made.data[["dead", "rounding", "returned"]] == 0).all(axis=None)
     assert "unchanged, cause not recorded" in [text.get_text() for text in made.figure.legends[0].get_texts()]
-    assert unchanged.answer(tables) == ["Of lenet5 <0.1 % is unchanged."]
+    [told] = unchanged.answer(tables)
+    assert told.text == "Unchanged: <0.1 % (all 2 seeds equal) in lenet5 on fashion."
 
 
 def test_unchanged_answer_names_the_structural_part(tables):
-    found = {item["network"]: item for item in unchanged.facts(tables)}
     size = sum(NETWORKS["resnet18-quarter"].values())
     closed = sum(
         int(n * 8 / 9)
         for name, n in NETWORKS["resnet18-quarter"].items()
         if name.startswith("layer4.") and "conv" in name
     )
-    resnet = found["resnet18-quarter"]
-    assert resnet["unchanged"] == pytest.approx([closed / size] * 2)
-    assert resnet["parts"]["structural"] == 1
-    first, second = unchanged.answer(tables)
-    assert f"{closed / size * 100:.1f} % of resnet18-quarter on digits, fashion is unchanged" in first
-    assert "all of it is structural" in first
-    assert "layer4.0.conv1" in first
-    assert "of lenet5 0 % is unchanged" in second
-    assert "dead" in second
-
-
-def test_a_network_without_structural_taps_is_the_control(tmp_path):
-    """The same architecture whose maps stay larger stands beside the one that pads."""
-    sample(tmp_path, datasets=("digits",), networks=("lenet5", "resnet18-quarter"), inits=("pretrained",), seeds=2)
-    cells = pd.read_csv(tmp_path / "cells.csv")
-    of_lenet = cells["network"] == "lenet5"
-    cells.loc[of_lenet, "cell"] = cells.loc[of_lenet, "cell"].str.replace('"lenet5"', '"resnet18"')
-    write_table(tmp_path / "cells.csv", cells)
-    tables = opened(tmp_path)
     tables.document = {"unchanged": {"resnet18": "The document says so."}}
-    [text] = unchanged.answer(tables)
-    assert text.startswith("The document says so. Here ")
-    assert text.endswith("With lenet5, whose maps stay larger, 0 % is unchanged.")
+    told = unchanged.answer(tables)
+    for one in told[0].numbers:
+        if "resnet18-quarter" in one.words:
+            assert one.mean == pytest.approx(closed / size)
+    words = [one.text for one in told[1:]]
+    [resnet] = [text for text in words if text.startswith("Of what is unchanged in resnet18-quarter on digits: ")]
+    assert "structural 100 %: kernel taps that only ever multiply zero padding, in layer4.0.conv1" in resnet
+    assert words[-1] == "The document says so." and not any("lenet5" in text and "taps" in text for text in words)
 
 
 def test_more_taps_than_unchanged_is_said(tmp_path):
@@ -654,12 +640,18 @@ def test_pairs_are_those_of_finished_models(folder, exhibits):
     for row in data.to_dict("records"):
         assert status[row["cell_a"], row["seed_a"]] == status[row["cell_b"], row["seed_b"]] == "done"
         assert (row["pair"] == "seeds (chance)") == (row["factor"] == "seed")
-    numbers = {item["factor"]: item for item in pairs.likeness(opened(folder))}
-    for factor, own in rows.groupby("factor"):
-        assert numbers[factor]["cka"] == pytest.approx(own["cka"].mean())
-    same, order = pairs.answer(opened(folder))
-    assert f"(two seeds of one cell: {numbers['seed']['cka']:.2f})" in same
-    assert f"{numbers['optimizer']['correlation']:.2f} for another optimizer" in order
+    found = opened(folder)
+    for row in pairs.likeness(found):
+        own = data[(data["network"] == row["network"]) & (data["dataset"] == row["dataset"])]
+        own = own[own["factor"] == row["factor"]]
+        by_seed = own[row["measure"]] if row["factor"] == "seed" else own.groupby("seed_a")[row["measure"]].mean()
+        assert (row["mean"], row["pairs"]) == (pytest.approx(by_seed.mean()), len(own))
+        if row["factor"] != "seed" and math.isfinite(row["low"]):
+            ends = stats.ttest_1samp(by_seed, 0).confidence_interval(0.95)
+            assert [row["low"], row["high"]] == pytest.approx(ends)
+    same, order, _ = pairs.answer(found)
+    assert "for two seeds of one cell (" in same.text and "in lenet5 on digits " in same.text
+    assert " for another optimizer" in order.text and order.sure.startswith("95 % intervals, n = ")
 
 
 def test_pair_panels_show_the_pairs(exhibits):
@@ -870,18 +862,22 @@ def test_facts(folder, tables, chapter):
     moved = raw(folder, "movement")
     moved = moved[(moved["layer"] == "total") & (moved["interval"] == "start") & (moved["to_epoch"] == EPOCHS)]
     moved = moved.merge(pd.read_csv(folder / "cells.csv"), on="cell_id")
-    for item in answers.moved(tables):
-        means = moved[moved["network"] == item["network"]].groupby(["optimizer", "cell_id"])["relative"].mean()
-        for name, ends in item["by_optimizer"].items():
-            assert ends == pytest.approx([means[name].min(), means[name].max()])
+    [told_] = answers.way(tables)
+    means = moved.groupby(["network", "dataset"])["relative"].count()
+    assert len(told_.numbers) == moved["cell_id"].nunique() and all(
+        f"in {a} on {b}" in told_.text for a, b in means.index
+    )
+    own = moved[(moved["network"] == "lenet5") & (moved["dataset"] == "digits")].groupby("cell_id")["relative"].mean()
+    ends = [one.mean for one in told_.numbers if "lenet5 on digits" in one.words]
+    assert sorted(ends) == pytest.approx(sorted(own))
     spread = raw(folder, "statistics").merge(pd.read_csv(folder / "cells.csv"), on="cell_id")
     spread = spread[(spread["parameter"] == "weight") & spread["epoch"].isin([0, EPOCHS])]
-    for item in statistics.facts(tables):
-        own = spread[spread["network"] == item["network"]].groupby(["cell_id", "layer", "epoch"])["std"].mean()
-        ends = own.groupby(["layer", "epoch"]).mean().unstack()
-        assert (item["layers"], item["grew"]) == (len(ends), (ends[EPOCHS] > ends[0]).sum())
-        assert item["factor"] == pytest.approx(ends.loc[item["most"], EPOCHS] / ends.loc[item["most"], 0])
-    assert all(1 <= len(answer) <= 2 for key, answer in facts["answers"].items() if key not in ("distortion", "flip"))
+    keys = ["network", "dataset", "layer", "seed", "cell_id"]
+    ends = spread.pivot_table(index=keys, columns="epoch", values="std").dropna()
+    logs = np.log(ends[EPOCHS] / ends[0]).groupby(level=keys[:4]).mean()
+    for row in statistics.grown(tables).to_dict("records"):
+        mine = logs.loc[row["network"], row["dataset"], row["layer"]]
+        assert (row["mean"], row["n"]) == (pytest.approx(np.exp(mine.mean())), len(mine))
     assert len(facts["sentences"]) <= 8
 
 

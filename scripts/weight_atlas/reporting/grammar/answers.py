@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from weight_atlas import stats
+from weight_atlas.reporting.grammar.exhibit import plain
 from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.source import Source
 
@@ -78,12 +79,16 @@ class Answer:
     @property
     def json(self) -> dict[str, Any]:
         """As exhibits.json holds it."""
-        return {"text": self.text, **asdict(self), "numbers": [one._asdict() for one in self.numbers]}
+        made: dict[str, Any] = plain(
+            {"text": self.text, **asdict(self), "numbers": [x._asdict() for x in self.numbers]}
+        )
+        return made
 
 
 def number(words: str, row: Row, text: str) -> Number:
-    """The Number of a row."""
-    return Number(words, text, int(row["n"]), *(float(row[name]) for name in ("mean", "low", "high")))
+    """The Number of a row; what is None there is undefined."""
+    mean, low, high = (math.nan if row[name] is None else float(row[name]) for name in ("mean", "low", "high"))
+    return Number(words, text, int(row["n"]), mean, low, high)
 
 
 def weighed(rows: Iterable[Row], margin: float = 0.0, sign: int = 0) -> Verdict:

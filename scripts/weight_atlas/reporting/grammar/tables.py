@@ -203,12 +203,15 @@ class Tables:
         found: pd.DataFrame = frame.merge(runs.loc[kept, ["cell_id", "seed"]], on=["cell_id", "seed"])
         return found
 
-    def learnt(self) -> "Tables":
-        """The same Tables, for which replicates that never learnt have not finished: what a verdict rests on."""
+    def learnt(self, only: bool = True) -> "Tables":
+        """The same Tables, for which replicates that never learnt have not finished: what a verdict rests on.
+
+        only: False for those of all finished replicates again.
+        """
         made = copy.copy(self)
-        made.only_learnt = True
+        made.only_learnt = only
         if self.children is not None:
-            made.children = self.children.learnt()
+            made.children = self.children.learnt(only)
         return made
 
     def summary(self, measure: str) -> pd.DataFrame:
@@ -224,8 +227,8 @@ class Tables:
 
         Pairs of a perturbed model are none of them: see `relatives`.
         """
-        frame, runs = self.table("pairs"), self.read("runs")
-        done = set(map(tuple, runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]].to_numpy().tolist()))
+        frame, runs = self.table("pairs"), self.finished(self.read("runs"))
+        done = set(runs[["cell_id", "seed"]].itertuples(index=False, name=None))
         frame = frame[~frame["factor"].isin(RELATIVES)]
         sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
         frame = frame[[a in done and b in done for a, b in zip(*sides, strict=True)]]

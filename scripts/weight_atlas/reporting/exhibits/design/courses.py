@@ -17,6 +17,7 @@ from weight_atlas.reporting.exhibits.runs import course as curves
 from weight_atlas.reporting.exhibits.runs.runs import intervals, shortfall
 from weight_atlas.reporting.exhibits.runs.training import crosses, unfinished
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
 from weight_atlas.reporting.grammar.words import mean_text, plural, slug
@@ -202,7 +203,7 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
     name = slug(grid.prefix(shown.experiment), "gap", tab)
     title = f"The overfitting gap by {shown.axis.name}"
     shape = f"Dots of training and test accuracy of {plural(len(kept['cell_id'].unique()), 'cell')}, and their gap."
-    alt = " ".join([shape, *widest(shown, kept)])
+    alt = " ".join([shape, *(one.text for one in widest(shown, kept))])
     return Exhibit(name, title, caption, alt, kept.drop(columns=["cell_id", "family"]), fig, tab=tab)
 
 
@@ -223,19 +224,20 @@ def _apart(axes: Axes, names: Sequence[str], rows: Mapping[Any, Any]) -> None:
     axes.set_yticks(range(len(names)), names)
 
 
-def widest(shown: Levels, data: pd.DataFrame) -> list[str]:
-    """A sentence per family on its widest and its narrowest gap."""
+def widest(shown: Levels, data: pd.DataFrame) -> list[Answer]:
+    """The widest and the narrowest gap of each family."""
     made = []
     there = data[(data["quantity"] == "gap") & (data["n"] > 0)]
     for family in dict.fromkeys(there["family"]):
         rows: list[Any] = there[there["family"] == family].sort_values("mean").to_dict("records")
         ends = [f"{row[shown.axis.name]}, {outcome('gap').text(row)}" for row in (rows[-1], rows[0])]
-        where = f" ({family})" if family else ""
-        made.append(f"The gap at the last epoch is widest{where} with {ends[0]}, and narrowest with {ends[1]}.")
+        text = f"The gap at the last epoch is widest with {ends[0]}, and narrowest with {ends[1]}."
+        numbers = tuple(number(f"gap of {row[shown.axis.name]}", row, outcome("gap").text(row)) for row in rows)
+        made.append(Answer(text, None, family, numbers, f"95 % intervals, {grid.seeds(rows)}"))
     return made
 
 
-def gap_answer(tables: Tables, experiment: Experiment) -> list[str]:
+def gap_answer(tables: Tables, experiment: Experiment) -> list[Answer]:
     """How far training accuracy is above test accuracy: the widest gap and the narrowest."""
     shown = read(tables, experiment, "gap")
     return widest(shown, shown.means.assign(quantity="gap"))

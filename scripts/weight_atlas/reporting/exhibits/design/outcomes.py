@@ -147,16 +147,19 @@ def values(
         frame, note = _epochs(found, experiment)
         never = frame[frame["value"].isna()].groupby("cell_id").size()
         censored = never.reindex(censored.index, fill_value=0)
-    elif name in READERS:
-        frame = READERS[name](found, protocol)
     else:
-        frame = _column(found, *name.split("."))
+        frame = replicates(found, name, protocol)
     frame = frame[["cell_id", "seed", "value"]].dropna(subset="value").astype({"value": float})
     if frame.empty and not censored.any():
         raise NothingToShow(f"no finished replicate has a value of {told.words}.")
     labels = found.cells[["cell_id", *axes]]
     rows = labels.merge(frame, on="cell_id")[["cell_id", "seed", *axes, "value"]]
     return Values(told, rows, censored, note)
+
+
+def replicates(found: Tables, name: str, protocol: Protocol = Protocol.BEST_VALID) -> pd.DataFrame:
+    """An outcome of each finished replicate, that of `epochs` apart: cell_id, seed, value and more."""
+    return READERS[name](found, protocol) if name in READERS else _column(found, *name.split("."))
 
 
 def outcome(name: str, protocol: Protocol = Protocol.BEST_VALID) -> Outcome:

@@ -15,9 +15,10 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar import marks, style
+from weight_atlas.reporting.grammar.answers import Answer, Verdict
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Array, Tables, tensor
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.words import plural, slug
 from weight_atlas.settings import Start
 from weight_atlas.stats import summarise
 
@@ -219,7 +220,7 @@ def identical(tables: Tables) -> list[Exhibit]:
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     marks.legend(fig, (left, right))
     data = pd.concat(made, ignore_index=True)
-    seen = " ".join(answer(tables))
+    seen = " ".join(one.sentence for one in answer(tables.learnt()))
     caption = (
         f"{seen} "
         f"{grid.told('Filters that begin alike', found)}: how many of the {total} filters of the first convolution "
@@ -257,10 +258,15 @@ def phrase(name: str, one: Mapping[str, Any]) -> str:
     return f"with {VARIANTS[name]} {different} ({apart})"
 
 
-def answer(tables: Tables) -> list[str]:
-    """Whether equal filters stay equal."""
+def answer(tables: Tables) -> list[Answer]:
+    """Whether equal filters stay equal: all, some, or none of the variants that begin with equal ones."""
     _, rows = identical_rows(tables)
-    alike = [phrase(name, one) for name, one in outcome(rows).items() if name != "drawn"]
-    if not alike:
+    rows = tables.finished(rows)
+    found = {name: one for name, one in outcome(rows).items() if name != "drawn"}
+    if not found:
         raise NothingToShow("no filters begin alike.")
-    return [f"{'; '.join(alike)}.".replace("with", "With", 1)]
+    stay = {one["equal"] for one in found.values()}
+    verdict = Verdict.PARTLY if len(stay) > 1 else Verdict.YES if stay == {True} else Verdict.NO
+    text = f"{'; '.join(phrase(name, one) for name, one in found.items())}.".replace("with", "With", 1)
+    runs = rows[rows["variant"].isin(found)].drop_duplicates(["cell_id", "seed"])
+    return [Answer(text, verdict, sure=f"counted in {plural(len(runs), 'run')}, without a test")]

@@ -1,5 +1,6 @@
 """Exhibits on pairs of models: do networks that differ in one thing learn the same features, and in the same order?"""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from matplotlib.axes import Axes
 from scipy.optimize import linear_sum_assignment
 
 from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.design import grid
+from weight_atlas.reporting.exhibits.design.grid import Row
+from weight_atlas.reporting.exhibits.design.spans import place
 from weight_atlas.reporting.exhibits.runs.runs import WORDS
 from weight_atlas.reporting.grammar import heatmaps, panels, style
+from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import Array, Tables, tensor
-from weight_atlas.reporting.grammar.words import fixed, slug
+from weight_atlas.reporting.grammar.words import fixed, plural, slug
 
 MEASURES = {
     "cka": "CKA",
@@ -180,27 +185,47 @@ def matched(matrix: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 # ------------------------------------------------------------------------------------------- answer
 
 
-def likeness(tables: Tables) -> list[dict[str, Any]]:
-    """One dict a factor ("seed" is chance): factor, and the mean of each of MEASURES and in_place, over all pairs."""
-    means = compared(tables).groupby("factor", sort=False)[[*MEASURES, "in_place"]].mean()
-    rows: list[Any] = means.reset_index().to_dict("records")
-    return rows
+def likeness(tables: Tables) -> list[Row]:
+    """The mean of each of MEASURES by network, data set, factor ("seed" is chance) and measure, by seed: network,
+    dataset, factor, measure, pairs, n, mean, low, high. Pairs of seeds share models, and have no interval."""
+    made = []
+    for (network, dataset, factor), own in compared(tables).groupby(["network", "dataset", "factor"], sort=False):
+        for measure in MEASURES:
+            row = grid.interval(own.groupby("seed_a")[measure].mean())
+            if factor == "seed":
+                row |= {"mean": own[measure].mean(), "low": math.nan, "high": math.nan}
+            names = {"network": network, "dataset": dataset, "factor": factor, "measure": measure}
+            made.append({**names, "pairs": int(own[measure].notna().sum()), **row})
+    return made
 
 
-def answer(tables: Tables) -> list[str]:
-    """Two sentences from `likeness`: the same features? in the same order? Empty without a pair besides the seeds."""
-    found = likeness(tables)
-    chance = next((item for item in found if item["factor"] == "seed"), None)
-    rest = [item for item in found if item["factor"] != "seed"]
-    if not rest:
+def answer(tables: Tables) -> list[Answer]:
+    """The same features? In the same order? Nothing without a pair besides the seeds."""
+    found = [row for row in likeness(tables) if row["n"]]
+    if all(row["factor"] == "seed" for row in found):
         return []
-    told = {}
-    for measure in MEASURES:
-        parts = [f"{fixed(item[measure])} for another {WORDS.get(item['factor'], item['factor'])}" for item in rest]
-        control = f" (two seeds of one cell: {fixed(chance[measure])})" if chance else ""
-        told[measure] = ", ".join(parts) + control
     return [
-        f"Two models from the same seed span features with a mean CKA of {told['cka']}.",
-        f"In the same order? Feature i of one correlates with feature i of the other at {told['correlation']}, and "
-        f"with its best partner at {told['matched']}.",
+        _alike("CKA of the features of two models of the same seed", found, "cka"),
+        _alike("In the same order? Correlation of features at the same place", found, "correlation"),
+        _alike("Correlation of each feature with its best partner", found, "matched"),
     ]
+
+
+def _alike(words: str, found: Sequence[Row], measure: str) -> Answer:
+    """One measure, by network and data set, each factor with an interval, beside chance."""
+    places: dict[str, list[str]] = {}
+    rows = [row for row in found if row["measure"] == measure]
+    for row in sorted(rows, key=lambda row: row["factor"] == "seed"):
+        places.setdefault(place(row), []).append(_beside(row))
+    text = "; ".join(f"in {where} {', '.join(parts)}" for where, parts in places.items())
+    own = [row for row in rows if row["factor"] != "seed"]
+    numbers = tuple(number(f"{measure}, {place(row)}, {row['factor']}", row, _beside(row)) for row in rows)
+    return Answer(f"{words}: {text}.", numbers=numbers, sure=f"95 % intervals, {grid.seeds(own)}")
+
+
+def _beside(row: Row) -> str:
+    """ "0.85 [0.80, 0.90] for another optimizer", "0.82 for two seeds of one cell (6 pairs)"."""
+    if row["factor"] == "seed":
+        return f"{fixed(row['mean'])} for two seeds of one cell ({plural(row['pairs'], 'pair')})"
+    ends = f" [{fixed(row['low'])}, {fixed(row['high'])}]" if math.isfinite(row["low"]) else ""
+    return f"{fixed(row['mean'])}{ends} for another {WORDS.get(row['factor'], row['factor'])}"

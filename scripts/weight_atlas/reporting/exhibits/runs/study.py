@@ -6,6 +6,7 @@ from typing import Any
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name
 from weight_atlas.reporting.exhibits.transfer import transfers
+from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.dots import Counts, fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import mean_text, plural
@@ -89,7 +90,7 @@ def best_cells(tables: Tables) -> list[dict[str, Any]]:
 
 def _best(top: Mapping[str, Any], name: str) -> dict[str, Any]:
     dataset = top["dataset"]
-    words = f"{mean_text(top, 100, 1)} % on {dataset} ({name.removeprefix(f'{dataset}, ')})"
+    words = f"{mean_text(top, 100, 1)} % on {dataset} ({name.removeprefix(f'{dataset}, ')}; n = {top['n']})"
     means = {column: top[column] for column in ("mean", "low", "high", "n", "of")}
     return {"dataset": dataset, "cell_id": top["cell_id"], "cell": name, **means, "words": words}
 
@@ -101,11 +102,14 @@ def best_sentence(best: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"The highest mean test accuracy ({PROTOCOLS[Protocol.LAST][0]}) is {words}."] if best else []
 
 
-def best_answer(tables: Tables) -> list[str]:
+def best_answer(tables: Tables) -> list[Answer]:
     """As `best_sentence`, of the study's cells."""
-    return best_sentence(best_cells(tables))
+    best = best_cells(tables)
+    numbers = tuple(number(f"{item['cell']}, test accuracy", item, item["words"]) for item in best)
+    sure = "95 % interval; the highest of several means is too high rather than too low" if best else ""
+    return [Answer(text, numbers=numbers, sure=sure) for text in best_sentence(best)]
 
 
-def reached(tables: Tables, experiment: Experiment) -> list[str]:
-    """As `best_sentence`, of an experiment's cells."""
-    return best_sentence(best_cells(tables.part(experiment=experiment.name) if experiment.name else tables))
+def reached(tables: Tables, experiment: Experiment) -> list[Answer]:
+    """As `best_answer`, of an experiment's cells."""
+    return best_answer(tables.part(experiment=experiment.name) if experiment.name else tables)

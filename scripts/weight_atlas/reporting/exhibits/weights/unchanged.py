@@ -1,6 +1,7 @@
 """The exhibits on parameters that training leaves exactly unchanged: why, in each cell and in each layer."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -8,8 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.design.outcomes import outcome
+from weight_atlas.reporting.exhibits.design.spans import place, spans
 from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
-from weight_atlas.reporting.grammar import dots, marks, panels, style, words
+from weight_atlas.reporting.grammar import dots, marks, panels, style
+from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural
@@ -195,70 +199,30 @@ def unchanged_layers(tables: Tables) -> list[Exhibit]:
 # ------------------------------------------------------------------------------------------- the answer
 
 
-def facts(tables: Tables) -> list[dict[str, Any]]:
-    """One dict a network: network, unchanged (lowest and highest mean of its cells), taps (highest share), parts (class
-    -> its part of all that is unchanged), layers (names of those with structural taps)."""
-    data, layers = shares(tables), tables.done("unchanged")
+def answer(tables: Tables) -> list[Answer]:
+    """The share that is unchanged, and by network and data set why; last what the document says of an architecture."""
+    found = totals(tables)
+    made = [spans(tables, replace(outcome("unchanged"), words="unchanged"), found.assign(value=found["share"]))]
+    layers = tables.done("unchanged")
     layers = layers[(layers["layer"] != "total") & (layers["taps"] > 0)]
-    found = []
-    for network, cells in data.groupby("network", sort=False):
-        whole = cells["unchanged"].sum()
-        found.append(
-            {
-                "network": network,
-                "datasets": list(dict.fromkeys(cells["dataset"])),
-                "unchanged": [cells["unchanged"].min(), cells["unchanged"].max()],
-                "taps": cells["taps"].max(),
-                "parts": {name: cells[name].sum() / whole for name in CLASSES if name != "changed" and whole},
-                "layers": list(dict.fromkeys(layers.loc[layers["network"] == network, "layer"])),
-            }
-        )
-    return found
-
-
-def answer(tables: Tables) -> list[str]:
-    """Two sentences at most from `facts`: on networks with structural taps beside what the document says, and the rest.
-
-    Of the networks with taps, those of an architecture that a network without taps shares name it as their control.
-    """
-    said, found = tables.document.get("unchanged", {}), facts(tables)
-    padded = [item for item in found if item["taps"] > 0]
-    rest = [item for item in found if item["taps"] == 0]
+    said, padded = tables.document.get("unchanged", {}), set(found.loc[found["tap_share"] > 0, "network"])
+    for (network, dataset), own in found.groupby(["network", "dataset"], sort=False):
+        taps = list(dict.fromkeys(layers.loc[layers["network"] == network, "layer"]))
+        why = _why(own, taps)
+        if why:
+            where = place({"network": network, "dataset": dataset})
+            sure = f"means over {plural(len(own), 'run')} of {plural(own['cell_id'].nunique(), 'cell')}"
+            made.append(Answer(f"Of what is unchanged in {where}: {why}.", sure=sure))
     families = tables.architectures()
-    sentences = []
-    if padded:
-        families_said = [said[families[item["network"]]] for item in padded if families[item["network"]] in said]
-        text = f"{families_said[0]} Here " if families_said else ""
-        text += "; ".join(
-            f"{words.shares(item['unchanged'])} of {item['network']} on {listed(item['datasets'])} is unchanged, and "
-            f"{_explained(item['parts'])}"
-            for item in padded
-        )
-        text += f": kernel taps that only ever multiply zero padding, in {listed(padded[0]['layers'])}."
-        controls = [item for item in rest if families[item["network"]] in {families[one["network"]] for one in padded}]
-        for item in controls:
-            own = words.shares(item["unchanged"])
-            text += f" With {item['network']}, whose maps stay larger, {own} is unchanged."
-            rest.remove(item)
-        sentences.append(text)
-    if rest:
-        text = "; ".join(
-            f"of {item['network']} {words.shares(item['unchanged'])} is unchanged{_why(item['parts'])}" for item in rest
-        )
-        sentences.append(f"{f'Where no tap is structural, {text}' if padded else text[0].upper() + text[1:]}.")
-    return sentences
+    return [*made, *(Answer(said[name]) for name in dict.fromkeys(map(families.get, sorted(padded))) if name in said)]
 
 
-def _explained(parts: Mapping[str, float]) -> str:
-    """How much of the unchanged is structural."""
-    part = parts.get("structural", 0)
-    return "all of it is structural" if part > 0.9995 else f"{style.percent(part)} of it is structural"
-
-
-def _why(parts: Mapping[str, float]) -> str:
-    """ " (dead 98.1 %, returned 1.9 % of it)": the classes of what is unchanged; empty where they are not known."""
-    told = [f"{name} {style.percent(part)}" for name, part in parts.items() if part > 0 and name != "unknown"]
-    return f" ({', '.join(told)} of it)" if told else ""
+def _why(own: pd.DataFrame, taps: Sequence[str]) -> str:
+    """ "dead 98.1 %, returned 1.9 %": the causes of what is unchanged; empty where there is none, or not known."""
+    causes = own[[name for name in CLASSES if name not in ("changed", "unknown")]].mean()
+    told = [f"{name} {style.percent(part / own['share'].mean())}" for name, part in causes.items() if part > 0]
+    meant = f": kernel taps that only ever multiply zero padding, in {listed(taps)}" if taps else ""
+    return f"{', '.join(told)}{meant if causes['structural'] > 0 else ''}"
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
