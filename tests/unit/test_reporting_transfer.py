@@ -320,7 +320,8 @@ def test_the_margin_is_that_of_the_measure():
 
 def test_words():
     assert transfers.stretch([1, 2, 3, 5, 8, 9]) == "1–3, 5, 8–9"
-    assert transfers.bracketed(-12.0, np.nan, 14.0, 3) == "−12 […, 14]"
+    assert transfers.bracketed(-12.0, np.nan, 14.0) == "−12 […, 14]"
+    assert transfers.bracketed(-12.0, np.nan, np.nan) == "−12"
     row = {"median": np.nan, "reached": 1, "n": 3, "saved": np.nan}
     assert training.count(row) == "too long (1 of 3 runs get there)"
     assert training.saving(row) == "none"
@@ -349,7 +350,7 @@ def test_answers_are_computed(chapter, exhibits):
     assert all(answers.values())
     first = exhibits["document-numbers"].data.iloc[0]
     document = answers["document"][0]
-    assert "reports 94.76 % as accuracy of the base B" in document and f"it is {first['here']} (" in document
+    assert "reports 94.76 % as accuracy of the base B" in document and f"it is {first['here']} at the best" in document
     best = max(facts["best"], key=lambda item: item["mean"])
     assert f"{100 * best['mean']:.1f} ±" in answers["bases"][0]
     assert "A → B: generic 1–6" in answers["segments"][0]

@@ -145,9 +145,9 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     # checkpoints
     "starts": of_checkpoints.starts,
     "starts-reported": of_checkpoints.against_document,
-    "starts-conclusion": of_checkpoints.conclusion,
+    "starts-conclusion": of_claims.conclusion,
     "transformed": of_checkpoints.spread,
-    "likeness": of_checkpoints.likeness,
+    "likeness": of_claims.likeness,
     "stayed": of_checkpoints.rotation,
     "turned": of_checkpoints.turned,
     "significance": of_checkpoints.significance,

@@ -147,8 +147,8 @@ def _answers(part: spec.Part, experiment: str | None, views: _Views) -> list[Ans
     with suppress(NothingToShow), spared(views.named.faults, f"the answer {part.name}"):
         function, arguments = _called(registry.ANSWERS, part, experiment, views)
         with recorded(function) as source:
-            found = function(*arguments, **part.options)
-        made = [replace(one if isinstance(one, Answer) else Answer(one), source=source) for one in found]
+            found: list[Answer] = function(*arguments, **part.options)
+        made = [replace(one, source=source) for one in found]
     return made
 
 

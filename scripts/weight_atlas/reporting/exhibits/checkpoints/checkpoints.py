@@ -194,9 +194,17 @@ def between(tables: Tables) -> list[Exhibit]:
     return made
 
 
+STEP = ["cell_id", "checkpoint_a", "checkpoint_b", "step", "layer", "parameter", "size"]
+
+
 def steps(tables: Tables) -> pd.DataFrame:
-    """Means by cell, step ("CP1→CP2"), parameter and quantity (changed in percent, angle in degrees, pearson, spearman)
-    over replicates: cell_id, checkpoint_a, checkpoint_b, step, layer, parameter, size, quantity, n, mean, low, high."""
+    """Means of `turns` over replicates: STEP, quantity, n, mean, low, high."""
+    return summarise(turns(tables), [*STEP, "quantity"], "value")
+
+
+def turns(tables: Tables) -> pd.DataFrame:
+    """By replicate, step ("CP1→CP2"), parameter and quantity (changed in percent, angle in degrees, pearson, spearman):
+    STEP, seed_a, quantity, value."""
     found = shown(tables, "correlations")
     found = found[found["comparison"] == "checkpoints"]
     if found.empty:
@@ -209,9 +217,7 @@ def steps(tables: Tables) -> pd.DataFrame:
     )
     # Two equal vectors have a cosine of 1 but for rounding, which arccos would make some seconds of arc.
     found.loc[(found["changed"] == 0) & found["cosine"].notna(), "angle"] = 0.0
-    keys = ["cell_id", "checkpoint_a", "checkpoint_b", "step", "layer", "parameter", "size"]
-    long = found.melt([*keys, "seed_a"], ["changed", "angle", "pearson", "spearman"], "quantity", "value")
-    return summarise(long, [*keys, "quantity"], "value")
+    return found.melt([*STEP, "seed_a"], ["changed", "angle", "pearson", "spearman"], "quantity", "value")
 
 
 def _still(data: pd.DataFrame) -> str:

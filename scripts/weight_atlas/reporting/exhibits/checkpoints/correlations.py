@@ -17,7 +17,7 @@ from weight_atlas.reporting.grammar import heatmaps, marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.heatmaps import Column, Map
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import signed, slug, whole
+from weight_atlas.reporting.grammar.words import fixed, signed, slug, whole
 
 LEVEL = 0.05
 COEFFICIENTS = {"pearson": "Pearson", "spearman": "Spearman"}
@@ -133,9 +133,10 @@ def largest(data: pd.DataFrame) -> dict[str, Any]:
 
 
 def place(row: Mapping[Any, Any]) -> str:
-    """ "+0.012 (Pearson, fc1, N = 4,096, CP2)"."""
+    """ "+0.012 [−0.010, 0.034] (Pearson, fc1, N = 4,096, CP2)"."""
+    ends = f" [{fixed(row['low'], 3)}, {fixed(row['high'], 3)}]" if np.isfinite(row["low"]) else ""
     where = f"{COEFFICIENTS[row['coefficient']]}, {row['layer']}, N = {row['size']:,}, {row['checkpoint']}"
-    return f"{signed(row['mean'])} ({where})"
+    return f"{signed(row['mean'])}{ends} ({where})"
 
 
 # ------------------------------------------------------------------------------------------- matched

@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.checkpoints.checkpoints import CUSTOM, PRELOAD, Family, families, models, points
+from weight_atlas.reporting.exhibits.design.grid import tested
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
-from weight_atlas.reporting.grammar.tables import Tables, as_row, last
+from weight_atlas.reporting.grammar.tables import Tables, last
 from weight_atlas.reporting.grammar.words import mean_text, plural, slug, whole
 
 # The columns of the document's Tables 1 and 2, in order: name in metrics.csv -> heading, digits behind the point.
@@ -153,13 +154,13 @@ def two(tables: Tables) -> Iterator[tuple[str, str, Family]]:
 
 
 def difference(tables: Tables, one: str, other: str, quantity: str) -> dict[str, Any]:
-    """The mean of a quantity of OVERALL, other less one, paired by seed: a dict of n, mean, low, high."""
+    """The mean of a quantity of OVERALL, other less one, paired by seed: a dict of n, mean, low, high, p."""
     found = totals(tables)
     sides = [found[found["cell_id"] == cell].set_index("seed")[quantity] for cell in (one, other)]
     test = stats.blocked_difference(*sides)
     if not test.n:
         raise NothingToShow("no seed of both models has finished.")
-    return as_row(test)
+    return tested(test)
 
 
 def overall(tables: Tables) -> list[Exhibit]:

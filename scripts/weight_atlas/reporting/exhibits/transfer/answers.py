@@ -1,6 +1,6 @@
-"""The answers on freeze-depth transfer: a sentence or two each."""
+"""The answers on freeze-depth transfer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,27 +9,46 @@ import pandas as pd
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.design import grid
+from weight_atlas.reporting.exhibits.design.effects import records
 from weight_atlas.reporting.exhibits.transfer import curves as transfer_curves
 from weight_atlas.reporting.exhibits.transfer import effects as transfer_effects
 from weight_atlas.reporting.exhibits.transfer import segments, training, transfers
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar.answers import (
+    MARGIN,
+    Answer,
+    Number,
+    Verdict,
+    is_clear,
+    number,
+    seeds_needed,
+    weighed,
+)
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import points
+from weight_atlas.reporting.grammar.words import chance, whole
 
-LEVEL = 0.05
+FEWEST = 6  # replicates that an interval of a median by the sign test needs
 
 
-def layers(tables: Tables) -> list[str]:
-    """Which layers are generic, transition, specific."""
+def layers(tables: Tables) -> list[Answer]:
+    """Which layers are generic, transition, specific: by a margin of one point."""
     found = segments.judged(tables)
     goals = transfers.targets(transfers.shown(tables, "curves").query("mode == 'frozen'"))
     own = found[(found["mode"] == "frozen") & found["target"].isin(goals)]
     parts = [f"{place}{segments.told(rows)[:-1]}" for place, rows in placed(own)]
-    answers = [f"By what the copied layers up to n cost another task: {'; '.join(parts)}."]
+    drops = transfers.shown(tables, "drops")
+    drops = drops[(drops["quantity"] == "D") & (drops["mode"] == "frozen") & drops["target"].isin(goals)]
+    seeds = seeds_needed(records(drops[drops["depth"] >= 1])) if (own["verdict"] == "undecided").any() else 0
+    answer = Answer(
+        f"By what the copied layers up to n cost another task: {'; '.join(parts)}.",
+        Verdict.UNDECIDED if (own["verdict"] == "undecided").all() else None,
+        sure=f"intervals against one point, n = {whole(own['n'])}",
+        decide=f"about {seeds} seeds would settle one point" if seeds else "",
+    )
     bends = segments.breaks(tables).merge(own[CURVE].drop_duplicates(), on=CURVE)
     words = [f"{transfers.name(row)} at n = {row.first:g} and {row.second:g}" for row in transfers.rows(bends)]
-    return answers + ([f"The fitted curve over n bends for {'; '.join(words)}."] if words else [])
+    return [answer, *([Answer(f"The fitted curve over n bends for {'; '.join(words)}.")] if words else [])]
 
 
 def placed(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -37,80 +56,99 @@ def placed(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(f"{words}: " if words else "", rows) for _, rows, words in transfers.families(frame)]
 
 
-def course(tables: Tables) -> list[str]:
+def course(tables: Tables) -> list[Answer]:
     """How training and validation accuracy evolve, by epoch and by n."""
     rows = training.courses(tables)
     rows = rows[(rows["mode"] != BASE) & (rows["base"] != rows["target"]) & (rows["depth"] >= 1)]
     rows = rows[rows["epoch"] == rows.groupby(["cell_id", "seed"])["epoch"].transform("max")]
     if rows.empty:
         raise NothingToShow("no transfer from another task has finished.")
-    parts = []
+    parts, numbers = [], []
     for place, own in placed(rows):
-        means = own.groupby("depth")[["train", "valid"]].mean()
-        first, last = means.index.min(), means.index.max()
-        train, valid = (
-            f"{style.percent(means.loc[first, split])} at n = {first} and {style.percent(means.loc[last, split])} at "
-            f"n = {last}"
-            for split in ("train", "valid")
-        )
-        parts.append(f"{place}on train {train}, on validation {valid}")
-    return [f"At the last epoch the mean accuracy of transfers from another task is {'; '.join(parts)}."]
+        said = []
+        for split, words in (("train", "training"), ("valid", "validation")):
+            ends = []
+            for depth in dict.fromkeys((own["depth"].min(), own["depth"].max())):
+                row = grid.interval(own[own["depth"] == depth].groupby("seed")[split].mean())
+                numbers.append(number(f"{place}{words} accuracy at n = {depth}", row, grid.share(row)))
+                ends.append(f"{grid.share(row)} at n = {depth}")
+            said.append(f"on {words} images {' and '.join(ends)}")
+        parts.append(f"{place}{', '.join(said)}")
+    text = f"At the last epoch the mean accuracy of transfers from another task is {'; '.join(parts)}."
+    return [Answer(text, numbers=tuple(numbers), sure=intervals(numbers))]
 
 
-def agreement(tables: Tables) -> list[str]:
-    """Whether A to B and B to B behave as in Yosinski et al. 2014: D, C and S at the deepest n."""
+def intervals(numbers: Sequence[Number]) -> str:
+    """ "95 % intervals, n = 3" of the numbers of an answer."""
+    return f"95 % intervals, n = {whole(one.n for one in numbers)}"
+
+
+def agreement(tables: Tables) -> list[Answer]:
+    """Whether A to B loses by being specific and B to B by co-adaptation, as in Yosinski et al. 2014, at the deepest
+    n: by the intervals of D, C and S."""
     drops = transfers.main(transfers.shown(tables, "drops"))
     drops = drops[(drops["mode"] == "frozen")].astype({"depth": int})
     if drops.empty:
         raise NothingToShow("no transfer has a base of its target.")
-    parts = []
-    for place, own in placed(drops):
-        own = own[own["depth"] == own["depth"].max()]
-        words = [
-            f"{row.quantity} {points(row.mean, 2)} [{points(row.low, 2)}, {points(row.high, 2)}]"
-            if pd.notna(row.low)
-            else f"{row.quantity} {points(row.mean, 2)}"
-            for row in transfers.rows(own.sort_values("quantity", key=lambda column: column.map("DCS".index)))
-        ]
-        parts.append(f"{place}{', '.join(words)} at n = {own['depth'].iloc[0]}")
-    text = (
-        f"Points lost by the deepest transfer (D below the base, of which C by co-adaptation and S by specificity): "
-        f"{'; '.join(parts)}."
-    )
-    answers = [text]
+    made = [_loss(words, own[own["depth"] == own["depth"].max()]) for _, own, words in transfers.families(drops)]
     with suppress(NothingToShow):
-        answers.append(transfer_effects.strongest(transfer_effects.suspects(tables)))
-    return answers
+        found = transfer_effects.suspects(tables)
+        row = transfer_effects.largest(found)
+        sure = f"q = {chance(row['q']) or 'not tested'}, n = {row['n']}"
+        text, told = transfer_effects.strongest(found), amount(row, "difference")
+        made.append(Answer(text, numbers=(number(row["change"], row | {"mean": row["difference"]}, told),), sure=sure))
+    return made
 
 
-def similar(tables: Tables) -> list[str]:
+LOSSES = {"D": "{}", "C": "of it {} by co-adaptation", "S": "{} by specificity"}
+
+
+def _loss(about: str, own: pd.DataFrame) -> Answer:
+    """What the deepest transfer of a family loses below its target's base: D, of which C and S."""
+    rows = sorted(records(own[own["quantity"].isin(list(LOSSES))]), key=lambda row: "DCS".index(row["quantity"]))
+    clear = [row | {"q": float(not (row["low"] > 0 or row["high"] < 0))} for row in rows]
+    verdict = weighed([row for row in clear if row["quantity"] == "D"], MARGIN, 1)
+    parts = [LOSSES[row["quantity"]].format(amount(row)) for row in rows]
+    text = f"Transfer up to n = {own['depth'].iloc[0]} loses against the target's base {', '.join(parts)}."
+    numbers = tuple(number(row["quantity"], row, amount(row)) for row in rows)
+    seeds = seeds_needed(rows) if verdict == Verdict.UNDECIDED else 0
+    decide = f"about {seeds} seeds would settle one point" if seeds else ""
+    return Answer(text, verdict, about, numbers, intervals(numbers), decide)
+
+
+def similar(tables: Tables) -> list[Answer]:
     """The effect of the tasks' similarity: mean drops over n."""
     found = transfer_curves.pairs(tables).astype({"depth": int})
     drops = mean_drops(tables, found)
     if not drops:
         raise NothingToShow("the bases of the targets are missing.")
-    parts = []
+    parts, numbers = [], []
     for key, rest in drops.items():
         row = next(transfers.rows(transfers.of(found, key)))
         note = transfer_curves.alike(tables, row)
         mean = as_row(stats.mean_interval(rest))
+        numbers.append(number(f"mean drop of {transfers.name(row)}", mean, amount(mean)))
         parts.append(f"{amount(mean)} for {transfers.name(row)}" + (f" ({note})" if note else ""))
-    return [f"The mean drop over n below the target's base is {', '.join(parts)}."]
+    text = f"The mean drop over n below the target's base is {', '.join(parts)}."
+    return [Answer(text, numbers=tuple(numbers), sure=intervals(numbers))]
 
 
-def outputs(tables: Tables) -> list[str]:
-    """Whether the number of outputs matters."""
+def outputs(tables: Tables) -> list[Answer]:
+    """Whether the number of outputs matters, at any depth."""
     own = transfers.effects(tables, outputs=True)
-    own = own[own["quantity"] == "accuracy"]
-    same, top = own[own["p_tost"] < LEVEL], own.loc[[own["difference"].abs().idxmax()]].to_dict("records")[0]
-    return [
-        f"{top['level_b']} outputs instead of {top['level_a']} are equivalent within a point at {len(same)} of "
-        f"{len(own)} depths; the largest difference is {amount(top, 'difference')} "
-        f"(n = {top['depth']})."
-    ]
+    rows = [row | {"mean": row["difference"]} for row in records(own[own["quantity"] == "accuracy"])]
+    verdict = weighed(rows, MARGIN)
+    top = max(rows, key=lambda row: abs(row["mean"]))
+    clear = sum(map(is_clear, rows))
+    numbers = tuple(number(f"n = {row['depth']}", row, amount(row)) for row in rows)
+    text = (
+        f"{top['level_b']} outputs instead of {top['level_a']} clearly change accuracy at {clear} of {len(rows)} "
+        f"depths; the largest difference is {amount(top)} (n = {top['depth']})."
+    )
+    return [Answer(text, verdict, "", numbers, *grid.certainty(rows, verdict))]
 
 
-def saved(tables: Tables) -> list[str]:
+def saved(tables: Tables) -> list[Answer]:
     """How many epochs transfer saves, to a point below the base's accuracy and to the document's."""
     found = transfers.main(transfers.shown(tables, "reach"))
     found = found[(found["mode"] == "frozen") & (found["base"] != found["target"])]
@@ -119,12 +157,14 @@ def saved(tables: Tables) -> list[str]:
         raise NothingToShow("no transfer from another task has a base of its target.")
     answers = []
     for level, (name, *_) in training.LEVELS.items():
-        if level == "base":
+        own = found[found["level"] == level]
+        if level == "base" or own.empty:
             continue
-        parts = [place + spared(own) for place, own in placed(found[found["level"] == level])]
-        answers.append(
-            f"To {name}, in epochs: {'; '.join(parts)} (medians, from six replicates on with 95 % intervals)."
-        )
+        parts = [place + spared(rows) for place, rows in placed(own)]
+        enough = "" if own["n"].min() >= FEWEST else f"; a 95 % interval of a median needs {FEWEST} replicates"
+        sure = f"medians, n = {whole(own['n'])}{enough}"
+        decide = f"{FEWEST} replicates would give an interval" if enough else ""
+        answers.append(Answer(f"To {name}, in epochs: {'; '.join(parts)}.", sure=sure, decide=decide))
     return answers
 
 

@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 
 from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Family
 from weight_atlas.reporting.grammar import marks, panels, style
+from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, points, sentence, whole
+from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, sentence, whole
 from weight_atlas.stats import summarise
 
 QUANTITIES = {"accuracy": "accuracy at n", "step": "accuracy at n less that at n − 1"}
@@ -64,14 +66,18 @@ def _diagnosis(tables: Tables, family: Family, tests: int) -> Exhibit:
                              own, fig, family.words)  # fmt: skip
 
 
+def largest(data: pd.DataFrame) -> dict[Any, Any]:
+    """The row of the largest change in accuracy."""
+    own = data[data["quantity"] == "accuracy"]
+    return own.loc[[own["difference"].abs().idxmax()]].to_dict("records")[0]
+
+
 def strongest(data: pd.DataFrame) -> str:
     """The largest change in accuracy in a sentence."""
-    own = data[data["quantity"] == "accuracy"]
-    row = next(transfers.rows(own.loc[[own["difference"].abs().idxmax()]]))
-    return (
-        f"The largest change at n = {row.depth} of {transfers.name(row)} is that of {row.change}: "
-        f"{points(row.difference, 2)} points (q = {chance(row.q) or 'not tested'})."
-    )
+    found = largest(data)
+    row = next(transfers.rows(pd.DataFrame([found])))
+    told = grid.amount(found | {"mean": row.difference}, 2)
+    return f"The largest change at n = {row.depth} of {transfers.name(row)} is that of {row.change}: {told}."
 
 
 def diagnosis_table(tables: Tables) -> list[Exhibit]:
@@ -124,17 +130,16 @@ def document_numbers(tables: Tables) -> list[Exhibit]:
     return [Exhibit("document-numbers", "The document's numbers beside ours", caption, alt, pd.DataFrame(rows))]
 
 
-def beside_document(tables: Tables) -> list[str]:
-    """The first number of the document and ours, in a sentence."""
+def beside_document(tables: Tables) -> list[Answer]:
+    """The first number of the document and ours."""
     [exhibit] = document_numbers(tables)
     row = exhibit.data.iloc[0]
-    return [
-        sentence(
-            f"{transfers.reported(tables)} reports {row['document']} as {row['what']}; here, with "
-            f"{enumerated(tables.values('network'))}, it is {row['here']} (best validation epoch), and "
-            f"{row['by its protocol']} by the document's protocol"
-        )
-    ]
+    text = (
+        f"{transfers.reported(tables)} reports {row['document']} as {row['what']}; here, with "
+        f"{enumerated(tables.values('network'))}, it is {row['here']} at the best validation epoch, and "
+        f"{row['by its protocol']} by the document's protocol"
+    )
+    return [Answer(sentence(text), sure="± is half the 95 % interval; the document has one run")]
 
 
 def _ours(one: Mapping[str, Any], family: Family, epochs: pd.DataFrame) -> dict[str, str]:
@@ -154,7 +159,10 @@ def _ours(one: Mapping[str, Any], family: Family, epochs: pd.DataFrame) -> dict[
         texts = [_median(row) for row in frame.to_dict("records")]
         return {"here": "; ".join(texts) or "none", "by its protocol": ""}
     means = {words: summarise(frame, CURVE, column).to_dict("records") for words, column in PROTOCOLS.items()}
-    return {words: "; ".join(f"{mean_text(row, 100, 2)} %" for row in rows) or "none" for words, rows in means.items()}
+    return {
+        words: "; ".join(f"{mean_text(row, 100, 2)} % (n = {row['n']})" for row in rows) or "none"
+        for words, rows in means.items()
+    }
 
 
 def _ratio(tables: Tables, family: Family) -> dict[str, str]:
@@ -170,7 +178,7 @@ def _median(row: Mapping[Any, Any]) -> str:
     """ "12 [10, 14]" of a row of reach.csv, or how many got there."""
     if not math.isfinite(row["median"]):
         return f"reached by {int(row['reached'])} of {int(row['n'])}"
-    return transfers.bracketed(row["median"], row["low"], row["high"], row["n"])
+    return transfers.bracketed(row["median"], row["low"], row["high"])
 
 
 def document_networks(tables: Tables) -> list[Exhibit]:

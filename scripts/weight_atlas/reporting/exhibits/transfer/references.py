@@ -336,31 +336,29 @@ def answer(tables: Tables) -> list[Answer]:
     """Whether the study's curves agree with the published ones, curve by curve."""
     found = judged(tables)
     many = len({one.row.network for one in found}) > 1
-    return [replace(told(one), about=one.row.network) if many else told(one) for one in found]
+    return [replace(told(one), about=one.row.network if many else "") for one in found]
 
 
 def told(one: Beside) -> Answer:
-    """The decision on a curve: the verdict, the number that speaks most, how sure."""
+    """The decision on a curve: at the depth that speaks most, by its drop less the published one."""
     name, theirs = transfers.name(one.row), f"{one.published.curve.name} of {one.published.reference.source}"
     decision = one.decision()
     worst = _worst(one, decision)
     own, depth = one.more[worst], one.depths[worst]
+    interval = f"{_interval(own)} points" if np.isfinite(own.low) else "there is no interval"
     if decision == Decision.CONTRADICTED:
         near, far = sorted(abs(end) * 100 for end in (own.low, own.high))
-        sentence = (
-            f"At n = {depth} {name} loses {abs(own.mean) * 100:.1f} points [{near:.1f}, {far:.1f}] "
-            f"{'more' if own.mean > 0 else 'less'} than {theirs}."
+        text = (
+            f"At n = {depth} {name} loses {abs(own.mean) * 100:.1f} points [{near:.1f}, {far:.1f}] {way} than {theirs}."
         )
     elif decision == Decision.REPRODUCED:
-        sentence = f"{name} agrees with {theirs}: drops differ most at n = {depth}, by {_interval(own)} points."
-    elif np.isfinite(own.low):
-        sentence = f"{name} may or may not agree with {theirs}: at n = {depth} drops differ by {_interval(own)} points."
+        text = f"{name} agrees with {theirs}: drops differ most at n = {depth}, by {interval}."
     else:
-        sentence = f"Whether {name} agrees with {theirs} is open: a single replicate has no interval."
+        text = f"Whether {name} agrees with {theirs} is not decided: at n = {depth}, {interval}."
     row = {"n": own.n, "mean": own.mean, "low": own.low, "high": own.high}
-    what = f"drop at n = {depth}, more than published"
-    sure = f"95 % intervals against ± {one.published.reference.margin * 100:g} points, n = {own.n}"
-    return Answer(sentence, VERDICTS[decision], numbers=(number(what, row, _interval(own)),), sure=sure)
+    numbers_ = (number(f"{name} less {theirs}, n = {depth}", row, _interval(own)),)
+    sure = f"drops agree within ± {one.published.reference.margin * 100:g} points, n = {own.n}"
+    return Answer(text, VERDICTS[decision], "", numbers_, sure)
 
 
 def _worst(one: Beside, decision: Decision) -> int:

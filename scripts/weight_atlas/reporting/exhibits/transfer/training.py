@@ -284,4 +284,4 @@ def saving(row: Mapping[Any, Any]) -> str:
     """ "110 [90, 120]" of a row of reach.csv, "none" where half of the runs never get there."""
     if not math.isfinite(row["saved"]):
         return "none"
-    return transfers.bracketed(row["saved"], row["saved_low"], row["saved_high"], row["n"])
+    return transfers.bracketed(row["saved"], row["saved_low"], row["saved_high"])

@@ -268,10 +268,10 @@ def reported(tables: Tables) -> str:
     return f"the {tables.document.get('source', 'document')}"
 
 
-def bracketed(value: float, low: float, high: float, n: int) -> str:
-    """ "12 [10, 14]", "12 […, 14]" with an open end, "12" of one replicate."""
-    ends = ", ".join(f"{end:g}" if math.isfinite(end) else "…" for end in (low, high))
-    return (f"{value:g} [{ends}]" if n > 1 else f"{value:g}").replace("-", "−")
+def bracketed(value: float, low: float, high: float) -> str:
+    """ "12 [10, 14]", "12 […, 14]" with an open end, "12" of fewer replicates than an interval needs."""
+    ends = [f"{end:g}" if math.isfinite(end) else "…" for end in (low, high)]
+    return (f"{value:g} [{', '.join(ends)}]" if set(ends) != {"…"} else f"{value:g}").replace("-", "−")
 
 
 def stretch(depths: Iterable[int]) -> str:
