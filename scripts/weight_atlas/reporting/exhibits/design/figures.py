@@ -284,7 +284,7 @@ def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported
         intervals("Lines", data),
         levels.told_by(shown) if reported else "",
         f"Differences are paired by seed ({grid.seeds(own)}), with 95 % Student t intervals; filled where q < "
-        f"{marks.LEVEL}: {_corrected(len(shown.differences))}."
+        f"{marks.LEVEL}: {_corrected(len(shown.differences), shown.chosen)}."
         if own
         else "",
         "The scale is logarithmic." if shown.axis.is_numeric and is_wide(shown.axis) else "",
@@ -304,8 +304,11 @@ def _answers(shown: Levels, families: Sequence[str]) -> list[str]:
     return []
 
 
-def _corrected(tests: int) -> str:
-    return f"p corrected by Benjamini and Hochberg for all {tests} differences" if tests > 1 else "the p of one test"
+def _corrected(tests: int, chosen: bool) -> str:
+    if tests == 1:
+        return "the p of one test"
+    best = ", and for all pairs of levels, since the best is chosen by its mean" if chosen else ""
+    return f"p corrected by Benjamini and Hochberg for all {tests} differences{best}"
 
 
 def alt(shown: Levels, families: Sequence[str]) -> str:

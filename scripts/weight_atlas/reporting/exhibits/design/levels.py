@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from weight_atlas.faults import NothingToShow
@@ -31,7 +32,7 @@ class Levels:
         low, high.
     differences : list of Row
         Of each level to the one that it is compared with: family, level, to, n, mean, low, high, p, q, corrected over
-        all of them.
+        all of them, and where that one is the best of its family (`chosen`), for all pairs that it may have been of.
     """
 
     found: Tables
@@ -47,6 +48,11 @@ class Levels:
     @property
     def outcome(self) -> Outcome:
         return self.values.outcome
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the level that others are compared with is the best by its mean."""
+        return chosen(self.axis, self.outcome)
 
     @property
     def families(self) -> list[str]:
@@ -100,18 +106,34 @@ def read(tables: Tables, experiment: Experiment, name: str = "accuracy") -> Leve
     frame = main.frame.assign(family=joined(main.frame, families))
     order = {level: at for at, level in enumerate(experiment.axes[0].levels)}
     means = means.sort_values(axis, key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    made = [
-        {"family": family, "level": level, "to": other, **_paired(own, axis, other, level)}
-        for family, own in frame.groupby("family", sort=False)
-        for level, other in against(experiment.axes[0], main.outcome, own, set(means[axis])).items()
-    ]
-    return Levels(found, experiment, main._replace(frame=frame), means, grid.corrected(made))
+    made, pairs = [], []
+    for family, rows in frame.groupby("family", sort=False):
+        others = against(experiment.axes[0], main.outcome, rows, set(means[axis]))
+        made += [
+            {"family": family, "level": level, "to": other, **_paired(rows, axis, other, level)}
+            for level, other in others.items()
+        ]
+        pairs += [(len(others) + 1) / 2 if chosen(experiment.axes[0], main.outcome) else 1.0] * len(others)
+    return Levels(found, experiment, main._replace(frame=frame), means, _corrected(made, pairs))
+
+
+def _corrected(rows: Sequence[Row], pairs: Sequence[float]) -> list[Row]:
+    """Rows with q; pairs: how many times as many pairs of levels there are as are compared with the best of them."""
+    found = grid.corrected(
+        [row | {"p": np.minimum(row["p"] * more, 1.0)} for row, more in zip(rows, pairs, strict=True)]
+    )
+    return [row | {"q": one["q"]} for row, one in zip(rows, found, strict=True)]
 
 
 def _paired(own: pd.DataFrame, axis: str, one: str, other: str) -> Row:
     """What one level has more than another, paired by seed."""
     first, second = (own[own[axis] == level] for level in (one, other))
     return grid.paired(first, second, "value")
+
+
+def chosen(axis: Axis, outcome: Outcome) -> bool:
+    """Whether levels are compared with the best by its mean: those that are numbers, where more or less is better."""
+    return bool(axis.is_numeric and outcome.better and not axis.after)
 
 
 def against(axis: Axis, outcome: Outcome, own: pd.DataFrame, there: set[str]) -> dict[str, str]:
@@ -129,7 +151,7 @@ def against(axis: Axis, outcome: Outcome, own: pd.DataFrame, there: set[str]) ->
     if axis.after:
         return {level: other for level, other in axis.after.items() if {level, other} <= there}
     means = own.groupby(axis.name, sort=False)["value"].mean() * (outcome.better or 1)
-    best = str(means.idxmax()) if axis.is_numeric and outcome.better else axis.reference
+    best = str(means.idxmax()) if chosen(axis, outcome) else axis.reference
     return {level: best for level in axis.levels if level != best and level in means.index} if best in means else {}
 
 

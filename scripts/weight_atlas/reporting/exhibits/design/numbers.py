@@ -50,10 +50,11 @@ def _exhibit(shown: Levels, given: Mapping[str, Any]) -> Exhibit:
     said = {"done": whole(status.sum()), _setting(shown): _says_numbers(shown)}
     columns = [str(name) for name in frame if not said.get(str(name))]
     unit = f" in {shown.outcome.unit}" if shown.outcome.unit not in shown.outcome.words else ""
+    best = ", and for all pairs of levels, since the best is chosen by its mean" if shown.chosen else ""
     caption = (
         f"{levels.title(shown)}{unit} ({shown.outcome.meaning}): mean ± half its 95 % interval over the finished "
         f"replicates. {_columns(shown)} Differences are paired by seed; q is the p of their t-test, corrected for all "
-        f"of them by Benjamini and Hochberg. {levels.told_by(shown) if given else ''} "
+        f"of them by Benjamini and Hochberg{best}. {levels.told_by(shown) if given else ''} "
         f"{shown.values.note} {shortfall(shown.found)}"
     )
     alt = f"Table of {len(frame)} levels of {shown.axis.name}."
