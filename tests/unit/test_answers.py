@@ -80,6 +80,7 @@ def test_an_answer_as_text_and_as_json():
     [row] = rows((0.3,))
     told = Answer("It is so.", Verdict.UNDECIDED, "digits", (number("a less b", row, "+0.3"),), "n = 1", "more seeds")
     assert told.text == "Cannot say (digits). It is so." and Answer("It is so.").text == "It is so."
+    assert Answer("It is so.", about="digits").text == "digits: It is so."
     assert told.json["numbers"] == [
         {"words": "a less b", "text": "+0.3", "n": 1, "mean": 0.3, "low": None, "high": None}
     ]

@@ -72,9 +72,11 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The verdict and the sentence: "Yes (digits). .."."""
+        """The verdict and the sentence: "Yes (digits). ..", or "digits: .." where there is no verdict."""
+        if not self.verdict:
+            return f"{self.about}: {self.sentence}" if self.about else self.sentence
         where = f" ({self.about})" if self.about else ""
-        return f"{self.verdict.capitalize()}{where}. {self.sentence}" if self.verdict else self.sentence
+        return f"{self.verdict.capitalize()}{where}. {self.sentence}"
 
     @property
     def json(self) -> dict[str, Any]:
