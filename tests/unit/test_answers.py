@@ -2,6 +2,7 @@
 
 import math
 import types
+import typing
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import scipy.stats
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting import registry
 from weight_atlas.reporting.claims import answers as of_claims
 from weight_atlas.reporting.claims import checkpoints
 from weight_atlas.reporting.claims.measured import CORRELATION, measured
@@ -178,3 +180,9 @@ def test_whether_trained_weights_end_higher(monkeypatch, own, words):
     monkeypatch.setattr(of_checkpoints, "better", lambda tables: [pair])
     [told] = of_checkpoints.conclusion(None)
     assert told.text == words and told.sure.endswith("n = 3")
+
+
+@pytest.mark.parametrize("name", registry.ANSWERS.names)
+def test_every_answer_is_typed(name):
+    function = {**registry.ANSWERS.of_study, **registry.ANSWERS.of_experiment}[name]
+    assert typing.get_type_hints(function)["return"] == list[Answer]
