@@ -347,6 +347,7 @@ def told(one: Beside) -> Answer:
     own, depth = one.more[worst], one.depths[worst]
     interval = f"{_interval(own)} points" if np.isfinite(own.low) else "there is no interval"
     if decision == Decision.CONTRADICTED:
+        way = "more" if own.mean > 0 else "less"
         near, far = sorted(abs(end) * 100 for end in (own.low, own.high))
         text = (
             f"At n = {depth} {name} loses {abs(own.mean) * 100:.1f} points [{near:.1f}, {far:.1f}] {way} than {theirs}."
