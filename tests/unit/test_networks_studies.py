@@ -111,6 +111,16 @@ COUNTS = [
         TUTORIAL + conv(6, 6, 5) + conv(16, 16, 5) + 2 * norm(6) + 2 * norm(16),
         69_416,
     ),
+    (
+        "tutorial",
+        {"kernel": 3},
+        32,
+        10,
+        conv(3, 6, 3) + conv(6, 16, 3) + linear(576, 120) + linear(120, 84) + linear(84, 10),
+        81_302,
+    ),
+    ("tutorial", {"pool": "average"}, 32, 10, TUTORIAL, 62_006),
+    ("tutorial", {"pool": "stride"}, 32, 10, TUTORIAL, 62_006),
     ("convnet_a", {}, 32, 10, MODEL_A + norm(64) + norm(128), 4_460_490),
     ("convnet_a", {"batchnorm": False, "dropout": 0.5}, 32, 10, MODEL_A, 4_460_106),
     ("convnet_b", {}, 32, 10, VGG11 + norm(64 + 128 + 2 * 256 + 4 * 512) + SMALL_END, 9_493_770),
@@ -405,6 +415,14 @@ def sequences():
             parts.append(nn.MaxPool2d(2))
         options = {"double": double, "batchnorm": batchnorm, "dropout": 0.4}
         yield "tutorial", options, [*parts, nn.Flatten(), *hidden_layers(400, 120, 84, dropout=0.4)], 84
+    for pool, kernel in (("average", 5), ("stride", 5), ("max", 3), ("stride", 3)):
+        parts = []
+        for before, after in ((3, 6), (6, 16)):
+            halves = {"average": [nn.AvgPool2d(2)], "max": [nn.MaxPool2d(2)], "stride": []}[pool]
+            parts += [nn.Conv2d(before, after, kernel, stride=2 if pool == "stride" else 1), nn.ReLU(), *halves]
+        options = {"pool": pool, "kernel": kernel, "dropout": 0.4}
+        size = {("max", 3): 6, ("stride", 3): 7}.get((pool, kernel), 5)
+        yield "tutorial", options, [*parts, nn.Flatten(), *hidden_layers(16 * size**2, 120, 84, dropout=0.4)], 84
     for batchnorm in (True, False):
         parts = []
         for before, after in ((3, 64), (64, 128)):

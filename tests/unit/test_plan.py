@@ -31,6 +31,7 @@ from weight_atlas.plan import (
 )
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.identity import digest, slug
+from weight_atlas.settings import IMAGENET, UNCHANGED
 
 ROOT = Path(__file__).resolve().parents[2]
 D = ("definitions", "dynamics")
@@ -692,7 +693,7 @@ def test_the_experiments_of_study_003(tmp_path):
     assert {name: len(cells) for name, cells in found.items()} == {
         "rates": 5,
         "momentum": 7,
-        "path": 13,
+        "path": 18,
         "last-layer": 3,
         "filters": 3,
     }
@@ -700,10 +701,22 @@ def test_the_experiments_of_study_003(tmp_path):
     assert rates == [0.1, 0.01, 0.001, 0.0001, 0.00001]
     assert [cell.settings.json["training"]["optimizer"]["momentum"] for _, cell in found["momentum"]][-2:] == [1.0, 1.2]
     for labels, cell in found["last-layer"]:
+        assert {"mean": cell.settings.input.mean, "std": cell.settings.input.std} == IMAGENET
         assert cell.data.facts["classes"] == ["001.ak47", "002.american-flag"], "the clutter class is left out"
         assert cell.data.facts["counts"] == {"train": 64, "valid": 8, "test": 16}
         frozen = cell.settings.json["training"]["stages"][0]["frozen"]
         assert len(cell.table.weight_layers) - frozen == {"all": 1}.get(labels["features"], 2)
+    steps = {labels["step"]: cell.settings for labels, cell in found["path"]}
+    for step, options in {
+        "kernel-3": {"kernel": 3},
+        "pool-average": {"pool": "average"},
+        "pool-stride": {"pool": "stride"},
+    }.items():
+        assert steps[step].network.options == steps["adam"].network.options | options
+        assert steps[step].json["training"] == steps["adam"].json["training"]
+    assert steps["flips"].training.augment.flip and not steps["adam"].training.augment.flip
+    nesterov, plain = (steps[step].json["training"]["optimizer"] for step in ("nesterov", "tutorial"))
+    assert nesterov == plain | {"nesterov": True}
     batches = {labels["step"]: cell.settings.json["training"]["batch_size"] for labels, cell in found["path"]}
     assert {step for step, size in batches.items() if size == 125} == {"B", "B-no-bn", "B-sgd", "C"}
 
@@ -724,6 +737,8 @@ def test_the_experiments_of_study_004(tmp_path):
     }
     assert all((str(own["blocks"]), str(own["kernel"])) == key for key, own in options.items()) and len(options) == 12
     assert {cell.settings.json["network"]["architecture"] for _, cell in found["blocks"]} == {"handmade_resnet"}
+    images = [cell.settings.input for cells in found.values() for _, cell in cells]
+    assert all({"mean": one.mean, "std": one.std} == UNCHANGED for one in images), "scaled to [0, 1] and no more"
     for labels, cell in found["penalty"]:
         penalty, own = cell.settings.json["training"]["penalty"], cell.settings.json["network"]["options"]
         assert (str(penalty["alpha"]), f"{penalty['weight']:g}") == (labels["alpha"], labels["lambda"])
