@@ -3,6 +3,7 @@
 
 from weight_atlas.analysis import course
 from weight_atlas.analysis.alignment.symmetries import Facts, Symmetries
+from weight_atlas.analysis.features.convergence import Convergence
 from weight_atlas.analysis.features.feature_statistics import FeatureStatistics
 from weight_atlas.analysis.features.filters import FilterImages
 from weight_atlas.analysis.features.pairs import Pairs
@@ -16,5 +17,5 @@ CELL_MEASURES: tuple[type[CellMeasure], ...] = (Parameters, Symmetries, Facts)
 COURSE_MEASURES: tuple[type[CourseMeasure], ...] = course.MEASURES
 MODEL_MEASURES: tuple[type[ModelMeasure], ...] = (
     *(FeatureStatistics, FilterImages, Retrained, Pairs),
-    *(Checkpoints, Correlations, Spectra),
+    *(Convergence, Checkpoints, Correlations, Spectra),
 )

@@ -21,7 +21,11 @@ MeasureName = Literal[
     "spectra",
     "filters",
     "identical",
+    "convergence",
 ]
+
+# Of convergence: test images that are shown, values of a layer's map, and channels that are matched, at most.
+CONVERGENCE_IMAGES, LAYER_VALUES, MATCHED_CHANNELS = 250, 4096, 512
 
 
 class Taken(StrEnum):
@@ -67,4 +71,7 @@ MEASURES: Final[dict[MeasureName, Measure]] = {
     "spectra": Measure("singular values of weights at checkpoints", Taken.CHECKPOINTS, ("spectra",)),
     "filters": Measure("images of the filters and activations of the end convolutions", Taken.ASKED, (), "filters"),
     "identical": Measure("distinct filters of the first convolution, by epoch", Taken.ASKED, ("identical",)),
+    "convergence": Measure(
+        "likeness of each layer to its end and to other models' ends, by epoch", Taken.ASKED, ("convergence", "settled")
+    ),
 }

@@ -7,6 +7,7 @@ with what 300 cells take).
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,15 +18,24 @@ from weight_atlas.networks import symmetry
 from weight_atlas.networks.table import Layer, Table
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.cost import GPU, forward, written
-from weight_atlas.plan.measures import MEASURES, MeasureName
+from weight_atlas.plan.measures import (
+    CONVERGENCE_IMAGES,
+    LAYER_VALUES,
+    MATCHED_CHANNELS,
+    MEASURES,
+    MeasureName,
+)
+from weight_atlas.vocabulary import RELATIVES
 
 # Bytes of a row of a table beside the ids of its cells.
 ROW = {
     **{"statistics": 96, "movement": 117, "unchanged": 39, "tolerance": 34, "parameters": 29},
     **{"features": 163, "pairs": 214, "returns": 118, "aftermath": 49, "paths": 66, "barriers": 59},
     **{"symmetries": 33, "facts": 79, "checkpoints": 9, "correlations": 111, "spectra": 106, "identical": 26},
+    **{"convergence": 100, "settled": 20},
 }
 TOLERANCES, POINTS, FACTS = 21, 13, 18  # rows per layer, per line, and in all
+THRESHOLDS = 3  # rows per layer that settles
 TESTED, TRAINED = 2000, 1000  # images at a point of a line, at most; the latter where there is a BatchNorm
 FEATURES = 4096  # at most
 MEMORY_MB, ROW_MEMORY = 2000, 500  # of a process; bytes of a row while it waits
@@ -40,6 +50,7 @@ BUILT = 1.3e-3  # of a layer of a module that is built and run
 PRODUCT = 1 / 15e9  # of a multiplication in float64, where matrices are multiplied
 ASSIGNED = 5e-11  # of matching d features or channels, times d cubed
 ALIGNED = 1e-6  # of a value, where two networks are aligned
+COMPARED = 6e-4  # of a layer of two models
 RANKED = 6e-8  # of a value that is ranked
 SINGULAR = 4e-10  # of singular values: per value and output
 
@@ -165,6 +176,7 @@ class _Network:
             "spectra": self._spectra(),
             "filters": self._filters(),
             "identical": self._identical(),
+            "convergence": self._convergence(),
         }
 
     def _need(self, rows: dict[str, int], seconds: float, tensors: float = 0.0, ids: int = 1) -> Need:
@@ -260,6 +272,27 @@ class _Network:
         each = 4 * math.prod(first.parameters["weight"]) + self.table.channels * self.size**2
         each += 2 * (math.prod(first.out_shape) + math.prod(last.out_shape))
         return Need(len(asked) * 0.05, {}, 0.0, len(asked) * each)
+
+    def _convergence(self) -> Need:
+        own = [cell for cell in self._asked("convergence") if not cell_table.derived(self.listed[cell])]
+        own = own if self.images else []
+        models = [(cell, seed) for cell in own for seed in self.listed[cell]["seeds"]]
+        ends = Counter(model for pair in self._others(models) for model in (pair.a, pair.b))
+        layers, images = self.table.weight_layers, min(CONVERGENCE_IMAGES, self.images)
+        looked = images * self.forward + BUILT * len(self.table.layers) + self.reading
+        looked += PRODUCT * images**2 * sum(min(LAYER_VALUES, math.prod(layer.out_shape)) for layer in layers)
+        widths = [layer.out_shape[0] for layer in layers if layer.out_shape[0] <= MATCHED_CHANNELS]
+        each = COMPARED * len(layers) + sum(images * PRODUCT * one**2 + ASSIGNED * one**3 for one in widths)
+        courses = {model: self.snapshots[model[0]] for model in models if self.snapshots[model[0]] > 1}
+        compared = sum(count * (1 + ends[model]) for model, count in courses.items())
+        rows = {"convergence": compared * len(layers), "settled": len(courses) * len(layers) * THRESHOLDS}
+        need = self._need({"settled": rows["settled"]}, sum(courses.values()) * looked + compared * each)
+        need.add(self._need({"convergence": rows["convergence"]}, 0.0, ids=2))
+        return need
+
+    def _others(self, models: list[tuple[str, int]]) -> list[pairs.Pair]:
+        """The pairs of these models that differ in one thing."""
+        return [pair for pair in pairs.partners(self.listed, models, {}) if pair.factor not in RELATIVES]
 
     # ------------------------------------------------------------------------------- at checkpoints
 

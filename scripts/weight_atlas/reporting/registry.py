@@ -22,7 +22,7 @@ from weight_atlas.reporting.exhibits.design import (
     numbers,
     staged,
 )
-from weight_atlas.reporting.exhibits.features import features, filters, pairs
+from weight_atlas.reporting.exhibits.features import convergence, features, filters, pairs
 from weight_atlas.reporting.exhibits.perturbed import (
     aftermath,
     amplification,
@@ -68,6 +68,10 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "feature-correlation-summary": features.summary,
     "feature-pairs": pairs.feature_pairs,
     "feature-cross": pairs.cross_correlation,
+    "convergence": convergence.course,
+    "convergence-others": convergence.others,
+    "settled": convergence.settled,
+    "settled-order": convergence.agreement_table,
     "filter-weights": filters.weights,
     "filter-activations": filters.activations,
     "identical": filters.identical,
@@ -129,6 +133,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "layers": statistics.answer,
     "features": of_weights.independence,
     "alike": pairs.answer,
+    "in-order": convergence.answer,
     "factors": factors.answer,
     "distortion": of_claims.distortion,
     "flip": of_claims.flip,

@@ -58,6 +58,7 @@ WEIGHTS = (
     *("unchanged", "unchanged-layers", "tolerance", "effective"),
 )
 FEATURES = ("feature-correlation", "feature-correlation-summary", "feature-pairs", "feature-cross")
+ORDER = ("convergence", "settled", "settled-order", "convergence-others")
 FILTERS = ("filter-weights", "filter-activations", "identical")
 
 
@@ -112,8 +113,15 @@ def _weights(tables: Tables) -> Iterator[spec.Question]:
         tables.left_out.append("Every series is a single file, so nothing is told that needs two.")
     if tables.sees_images:
         yield _question("features", "Are the learnt features independent, and alike?", FEATURES, "features")
-    if any("filters" in names.split(";") for names in tables.rows["measure"]):
+    if _asks(tables, "convergence"):
+        yield _question("order", "In which order do layers settle, and is it the same?", ORDER, "in-order")
+    if _asks(tables, "filters"):
         yield _question("filters", "What do filters show?", FILTERS, "filters")
     given = set(tables.cells["kind"]) == {Kind.GIVEN}
     exhibits = ("statistics", "spectra", "between") if given else ("statistics",)
     yield _question("layers", "What happens layer by layer?", exhibits, "layers")
+
+
+def _asks(tables: Tables, measure: str) -> bool:
+    """Whether some cell is asked for a measure by its name."""
+    return any(measure in names.split(";") for names in tables.rows["measure"])

@@ -234,6 +234,37 @@ FEATURES = (
         ),
         ("cell_id", "seed", "epoch"),
     ),
+    Table(
+        "convergence",
+        "How alike what a layer computes at a snapshot of the first model is to what it computes at the end of the "
+        "second, of cells whose config asks for it.",
+        "weight_atlas.analysis.features.convergence",
+        (
+            *SIDES,
+            string("factor", "What they differ in: an axis or `seed`; `end` is one model and its own end."),
+            label("level_a", "Level of the factor of the first model; empty for its own end."),
+            label("level_b", "Level of the factor of the second model; empty for its own end."),
+            EPOCH,
+            WEIGHT_LAYER,
+            number("cka", "Debiased linear centred kernel alignment; undefined where one is constant.", optional=True),
+            number("correlation", "Mean correlation of channels at the same place, averaged over maps.", optional=True),
+            number("matched", "The same of channels that are matched best; of at most 512 channels.", optional=True),
+        ),
+        ("cell_a", "seed_a", "cell_b", "seed_b", "factor", "level_a", "level_b", "epoch", "layer"),
+    ),
+    Table(
+        "settled",
+        "The epoch from which a layer computes what it computes at the end, of cells whose config asks for it.",
+        "weight_atlas.analysis.features.convergence",
+        (
+            *REPLICATE,
+            WEIGHT_LAYER,
+            integer("place", "Place of the layer from the input, from 1.", "layers"),
+            number("threshold", "Least CKA to its own end."),
+            integer("epoch", "First epoch from which CKA stays so high; none at all is empty.", "epoch", optional=True),
+        ),
+        ("cell_id", "seed", "layer", "threshold"),
+    ),
 )
 
 PERTURBED = (

@@ -8,7 +8,14 @@ from weight_atlas.stats.bootstrap import FEWEST, Median, bootstrap_interval, med
 from weight_atlas.stats.breakpoints import Breakpoints, breakpoints
 from weight_atlas.stats.components import Crossed, Interval, crossed_means
 from weight_atlas.stats.corrections import benjamini_hochberg, holm
-from weight_atlas.stats.correlations import MeanCorrelation, fisher_mean, mean_correlation, significant_correlation
+from weight_atlas.stats.correlations import (
+    MeanCorrelation,
+    fisher_mean,
+    mean_correlation,
+    pair_mean,
+    rank_agreement,
+    significant_correlation,
+)
 from weight_atlas.stats.differences import (
     Equivalence,
     MeanTest,
@@ -101,9 +108,11 @@ __all__ = [
     "median_interval",
     "normal_quantile",
     "outlying",
+    "pair_mean",
     "paired_difference",
     "pooled_std",
     "quantiles",
+    "rank_agreement",
     "rank_trend",
     "ratio_mean",
     "resampled",

@@ -1,12 +1,15 @@
-"""Correlation coefficients: their mean on Fisher's scale, and how large one must be to be significant."""
+"""Correlation coefficients: their mean on Fisher's scale, how large one must be to be significant, and of ranks."""
 
 import math
+from collections.abc import Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import kendalltau
 
-from weight_atlas.stats.estimates import MeanError, mean_error, t_quantile
+from weight_atlas.stats.estimates import Estimate, MeanError, mean_error, mean_interval, t_quantile
 
 LARGEST = math.nextafter(1, 0)  # an r of 1 has no finite Fisher z
 
@@ -39,3 +42,40 @@ def significant_correlation(n: int) -> float:
         return math.nan
     t = t_quantile(0.975, n - 2)
     return t / math.sqrt(n - 2 + t * t)
+
+
+def rank_agreement(first: ArrayLike, second: ArrayLike) -> float:
+    """Kendall's tau-b (1945) of two orders of the same things: 1 for the same, -1 for the opposite, about 0 for
+    unrelated ones; NaN where all are equal in one. Infinite values come last."""
+    one, other = (np.asarray(values, float) for values in (first, second))
+    if len(one) < 2 or len(set(one.tolist())) < 2 or len(set(other.tolist())) < 2:
+        return math.nan
+    return float(kendalltau(one, other).statistic)
+
+
+def pair_mean(values: Mapping[tuple[int, int], float]) -> Estimate:
+    """The mean over the pairs of n units, with its 95 % interval over the units.
+
+    Pairs that share a unit are not independent, so the interval is Student's t of the jackknife's pseudo-values, n U -
+    (n - 1) U_i with U the mean over all pairs and U_i that over the pairs without unit i (Arvesen 1969, "Jackknifing
+    U-statistics").
+
+    Parameters
+    ----------
+    values : {(unit, other unit): value}; NaN are left out.
+
+    Returns
+    -------
+    Estimate : n counts the units; without an interval for fewer than three.
+    """
+    known = {pair: value for pair, value in values.items() if not math.isnan(value)}
+    units = sorted(set(chain.from_iterable(known)))
+    mean = _mean(known)
+    if len(units) < 3:
+        return Estimate(len(units), mean, math.nan, math.nan, math.nan)
+    without = [_mean({pair: value for pair, value in known.items() if unit not in pair}) for unit in units]
+    return mean_interval(len(units) * mean - (len(units) - 1) * one for one in without)
+
+
+def _mean(values: Mapping[tuple[int, int], float]) -> float:
+    return math.fsum(values.values()) / len(values) if values else math.nan

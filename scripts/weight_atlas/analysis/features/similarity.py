@@ -26,11 +26,25 @@ def hsic(products: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> flo
     float
         NaN for fewer than four images.
     """
+    flat = products.reshape(-1)
+    return _unbiased(float(flat.dot(flat)), left, right)
+
+
+def kernel_hsic(first: torch.Tensor, second: torch.Tensor) -> float:
+    """What `hsic` gives, of the kernel matrices K = XX' and L = YY' of centred features: float64 [n, n].
+
+    |X'Y|^2 = tr KL. For features that are many more than the images.
+    """
+    return _unbiased(float(first.reshape(-1).dot(second.reshape(-1))), first.diagonal(), second.diagonal())
+
+
+def _unbiased(squares: float, left: torch.Tensor, right: torch.Tensor) -> float:
+    """Equation 4 from |X'Y|^2 and the squared lengths of the centred rows."""
     n = len(left)
     if n < 4:
         return math.nan
-    both, flat = float(left.dot(right)), products.reshape(-1)
-    trace = float(flat.dot(flat)) - both
+    both = float(left.dot(right))
+    trace = squares - both
     sums = float(left.sum()) * float(right.sum()) / ((n - 1) * (n - 2))
     return (trace + sums - 2 / (n - 2) * both) / (n * (n - 3))
 

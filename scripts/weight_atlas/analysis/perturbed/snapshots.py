@@ -27,3 +27,10 @@ def finished_snapshot(cell: Cell | None, seed: int, take: str | int = "last") ->
         return None
     path = store.snapshot_path(block, seed, record["epochs"] if take == "last" else take)
     return path if store.is_kept(path) else None
+
+
+def kept_snapshots(cell: Cell, seed: int) -> dict[int, Path]:
+    """{epoch: path} of the snapshots of a finished replicate that are on disk, in their order."""
+    [(_, block, _, record)] = records.replicates(cell["blocks"], [seed])
+    paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(record["epochs"] + 1)}
+    return {epoch: path for epoch, path in paths.items() if store.is_kept(path)}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from weight_atlas import pairs, records, schema, starts, store
 from weight_atlas.analysis.measure import ModelMeasure, Network, TrainedModel
+from weight_atlas.analysis.perturbed.snapshots import kept_snapshots
 from weight_atlas.analysis.types import Key, Row, Rows
 from weight_atlas.analysis.weights import correlation, spectra
 from weight_atlas.cell_table import GroupedCell
@@ -100,13 +101,11 @@ class Checkpoint(NamedTuple):
 def checkpoints_of(cells: Mapping[str, GroupedCell], cell_id: str, seed: int) -> dict[str, Checkpoint]:
     """The checkpoints of a finished replicate by their names, "first" and "last" of a cell that names none; those
     without a snapshot are left out."""
-    named = cells[cell_id]["checkpoints"]
-    [(_, block, _, record)] = records.replicates(cells[cell_id]["blocks"], [seed])
-    paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(record["epochs"] + 1)}
-    paths = {epoch: path for epoch, path in paths.items() if store.is_kept(path)}
+    named, paths = cells[cell_id]["checkpoints"], kept_snapshots(cells[cell_id], seed)
     if not named:
         named = {"first": min(paths)} | ({"last": max(paths)} if len(paths) > 1 else {})
     elif "match" in named:
+        [(_, block, _, _)] = records.replicates(cells[cell_id]["blocks"], [seed])
         named = matching_epochs(cells, named, block, seed, list(paths))
     return {name: Checkpoint(epoch, paths[epoch]) for name, epoch in named.items() if epoch in paths}
 

@@ -222,18 +222,18 @@ class Tables:
             raise NothingToShow(f"summary.csv has no {measure} of a finished replicate of study {self.study}.")
         return found[["cell_id", *AXES, "key", "n", "mean", "low", "high"]].reset_index(drop=True)
 
-    def pairs(self) -> pd.DataFrame:
-        """pairs.csv: the pairs of this study's finished models, with their dataset and network; levels are text.
+    def pairs(self, name: str = "pairs") -> pd.DataFrame:
+        """pairs.csv, or another table of two models: those of this study's finished models, with dataset and network.
 
-        Pairs of a perturbed model are none of them: see `relatives`.
+        Levels are text. Pairs of a perturbed model are none of them: see `relatives`.
         """
-        frame, runs = self.table("pairs"), self.finished(self.read("runs"))
+        frame, runs = self.table(name), self.finished(self.read("runs"))
         done = set(runs[["cell_id", "seed"]].itertuples(index=False, name=None))
         frame = frame[~frame["factor"].isin(RELATIVES)]
         sides = [zip(frame[f"cell_{side}"], frame[f"seed_{side}"], strict=True) for side in "ab"]
         frame = frame[[a in done and b in done for a, b in zip(*sides, strict=True)]]
         if frame.empty:
-            raise NothingToShow(f"pairs.csv has no pair of finished models of study {self.study}.")
+            raise NothingToShow(f"{name}.csv has no pair of finished models of study {self.study}.")
         named = self.cells[["cell_id", "dataset", "network"]].rename(columns={"cell_id": "cell_a"})
         return frame.merge(named, on="cell_a")
 
