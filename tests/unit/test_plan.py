@@ -818,7 +818,10 @@ def test_the_full_study_of_dynamics_takes_less_than_100_gb_a_replicate():
 
 
 def test_measures_that_are_asked_for_add_up_and_change_no_cell():
-    plain, asked = plan(((*D, "measure"), [])), plan((("measure",), ["spectra"]), ((*D, "measure"), ["filters", "spectra"]))
+    plain, asked = (
+        plan(((*D, "measure"), [])),
+        plan((("measure",), ["spectra"]), ((*D, "measure"), ["filters", "spectra"])),
+    )
     assert asked.cells.keys() == plain.cells.keys() and not any(row["measure"] for row in plain.rows())
     measures = {(row["role"] == "source", row["measure"]) for row in asked.rows()}
     assert measures == {(False, "spectra;filters"), (True, "")}  # sources are not measured

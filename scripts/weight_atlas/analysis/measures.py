@@ -6,6 +6,7 @@ from weight_atlas.analysis.alignment.symmetries import Facts, Symmetries
 from weight_atlas.analysis.features.convergence import Convergence
 from weight_atlas.analysis.features.feature_statistics import FeatureStatistics
 from weight_atlas.analysis.features.filters import FilterImages
+from weight_atlas.analysis.features.laziness import Laziness
 from weight_atlas.analysis.features.pairs import Pairs
 from weight_atlas.analysis.measure import CellMeasure, CourseMeasure, ModelMeasure
 from weight_atlas.analysis.perturbed.retrained import Retrained
@@ -17,5 +18,5 @@ CELL_MEASURES: tuple[type[CellMeasure], ...] = (Parameters, Symmetries, Facts)
 COURSE_MEASURES: tuple[type[CourseMeasure], ...] = course.MEASURES
 MODEL_MEASURES: tuple[type[ModelMeasure], ...] = (
     *(FeatureStatistics, FilterImages, Retrained, Pairs),
-    *(Convergence, Checkpoints, Correlations, Spectra),
+    *(Convergence, Laziness, Checkpoints, Correlations, Spectra),
 )

@@ -22,10 +22,13 @@ MeasureName = Literal[
     "filters",
     "identical",
     "convergence",
+    "laziness",
 ]
 
 # Of convergence: test images that are shown, values of a layer's map, and channels that are matched, at most.
 CONVERGENCE_IMAGES, LAYER_VALUES, MATCHED_CHANNELS = 250, 4096, 512
+# Of laziness: test images on which a network is compared with its linearisation, and those of its kernel, at most.
+LINEAR_IMAGES, KERNEL_IMAGES = 1000, 20
 
 
 class Taken(StrEnum):
@@ -73,5 +76,10 @@ MEASURES: Final[dict[MeasureName, Measure]] = {
     "identical": Measure("distinct filters of the first convolution, by epoch", Taken.ASKED, ("identical",)),
     "convergence": Measure(
         "likeness of each layer to its end and to other models' ends, by epoch", Taken.ASKED, ("convergence", "settled")
+    ),
+    "laziness": Measure(
+        "each model beside its linearisation at the start, and the change of its tangent kernel",
+        Taken.ASKED,
+        ("laziness",),
     ),
 }

@@ -20,7 +20,9 @@ from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.cost import GPU, forward, written
 from weight_atlas.plan.measures import (
     CONVERGENCE_IMAGES,
+    KERNEL_IMAGES,
     LAYER_VALUES,
+    LINEAR_IMAGES,
     MATCHED_CHANNELS,
     MEASURES,
     MeasureName,
@@ -32,7 +34,7 @@ ROW = {
     **{"statistics": 96, "movement": 117, "unchanged": 39, "tolerance": 34, "parameters": 29},
     **{"features": 163, "pairs": 214, "returns": 118, "aftermath": 49, "paths": 66, "barriers": 59},
     **{"symmetries": 33, "facts": 79, "checkpoints": 9, "correlations": 111, "spectra": 106, "identical": 26},
-    **{"convergence": 100, "settled": 20},
+    **{"convergence": 100, "settled": 20, "laziness": 110},
 }
 TOLERANCES, POINTS, FACTS = 21, 13, 18  # rows per layer, per line, and in all
 THRESHOLDS = 3  # rows per layer that settles
@@ -51,6 +53,9 @@ PRODUCT = 1 / 15e9  # of a multiplication in float64, where matrices are multipl
 ASSIGNED = 5e-11  # of matching d features or channels, times d cubed
 ALIGNED = 1e-6  # of a value, where two networks are aligned
 COMPARED = 6e-4  # of a layer of two models
+LINEARISED, JVP = 0.1, 4  # of a model; passes through a network that its outputs and a forward derivative take
+GRADIENTS = 2**30  # bytes of gradients of images in memory
+GRADIENT, GRADIENT_LAYER, GRADIENT_VALUE = 9, 1.5e-3, 2e-9  # of an image: passes; of a layer; of a value
 RANKED = 6e-8  # of a value that is ranked
 SINGULAR = 4e-10  # of singular values: per value and output
 
@@ -177,6 +182,7 @@ class _Network:
             "filters": self._filters(),
             "identical": self._identical(),
             "convergence": self._convergence(),
+            "laziness": self._laziness(),
         }
 
     def _need(self, rows: dict[str, int], seconds: float, tensors: float = 0.0, ids: int = 1) -> Need:
@@ -273,10 +279,13 @@ class _Network:
         each += 2 * (math.prod(first.out_shape) + math.prod(last.out_shape))
         return Need(len(asked) * 0.05, {}, 0.0, len(asked) * each)
 
+    def _grid(self, name: MeasureName) -> list[tuple[str, int]]:
+        """The models of a grid's cells that are asked for a measure that needs images."""
+        own = [cell for cell in self._asked(name) if not cell_table.derived(self.listed[cell])] if self.images else []
+        return [(cell, seed) for cell in own for seed in self.listed[cell]["seeds"]]
+
     def _convergence(self) -> Need:
-        own = [cell for cell in self._asked("convergence") if not cell_table.derived(self.listed[cell])]
-        own = own if self.images else []
-        models = [(cell, seed) for cell in own for seed in self.listed[cell]["seeds"]]
+        models = self._grid("convergence")
         ends = Counter(model for pair in self._others(models) for model in (pair.a, pair.b))
         layers, images = self.table.weight_layers, min(CONVERGENCE_IMAGES, self.images)
         looked = images * self.forward + BUILT * len(self.table.layers) + self.reading
@@ -289,6 +298,17 @@ class _Network:
         need = self._need({"settled": rows["settled"]}, sum(courses.values()) * looked + compared * each)
         need.add(self._need({"convergence": rows["convergence"]}, 0.0, ids=2))
         return need
+
+    def _laziness(self) -> Need:
+        count = sum(self.snapshots[cell] > 1 for cell, _ in self._grid("laziness"))
+        shown, kernel = min(LINEAR_IMAGES, self.images), min(KERNEL_IMAGES, self.images)
+        values, layers = self.table.parameter_count, len(self.table.layers)
+        blocks = -(-kernel // max(1, GRADIENTS // (8 * values)))
+        again = (blocks + 1) / 2  # how often the gradients of each image are computed
+        each = LINEARISED + JVP * shown * self.forward + 3 * BUILT * layers + 2 * self.reading
+        each += 2 * kernel * again * (GRADIENT * self.forward + GRADIENT_VALUE * values)
+        each += 2 * again * GRADIENT_LAYER * layers + kernel**2 * values * PRODUCT
+        return self._need({"laziness": count}, count * each)
 
     def _others(self, models: list[tuple[str, int]]) -> list[pairs.Pair]:
         """The pairs of these models that differ in one thing."""

@@ -22,7 +22,7 @@ from weight_atlas.reporting.exhibits.design import (
     numbers,
     staged,
 )
-from weight_atlas.reporting.exhibits.features import convergence, features, filters, pairs
+from weight_atlas.reporting.exhibits.features import convergence, features, filters, laziness, pairs
 from weight_atlas.reporting.exhibits.perturbed import (
     aftermath,
     amplification,
@@ -72,6 +72,7 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "convergence-others": convergence.others,
     "settled": convergence.settled,
     "settled-order": convergence.agreement_table,
+    "laziness": laziness.lazy,
     "filter-weights": filters.weights,
     "filter-activations": filters.activations,
     "identical": filters.identical,
@@ -134,6 +135,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "features": of_weights.independence,
     "alike": pairs.answer,
     "in-order": convergence.answer,
+    "lazy": laziness.answer,
     "factors": factors.answer,
     "distortion": of_claims.distortion,
     "flip": of_claims.flip,

@@ -115,6 +115,8 @@ def _weights(tables: Tables) -> Iterator[spec.Question]:
         yield _question("features", "Are the learnt features independent, and alike?", FEATURES, "features")
     if _asks(tables, "convergence"):
         yield _question("order", "In which order do layers settle, and is it the same?", ORDER, "in-order")
+    if _asks(tables, "laziness"):
+        yield _question("lazy", "Is training lazy?", ("laziness",), "lazy")
     if _asks(tables, "filters"):
         yield _question("filters", "What do filters show?", FILTERS, "filters")
     given = set(tables.cells["kind"]) == {Kind.GIVEN}

@@ -265,6 +265,26 @@ FEATURES = (
         ),
         ("cell_id", "seed", "layer", "threshold"),
     ),
+    Table(
+        "laziness",
+        "A trained model beside its linearisation at its start, of cells whose config asks for it: in evaluation mode, "
+        "with the running statistics of the end.",
+        "weight_atlas.analysis.features.laziness",
+        (
+            *REPLICATE,
+            integer("pictures", "Number of test images, evenly spaced.", "images"),
+            number("accuracy", "Share of these that the model classifies right.", "share"),
+            number("linear_accuracy", "The same of its linearisation at the same parameters.", "share"),
+            number("agreement", "Images for which both predict the same class.", "share"),
+            number(
+                "departure", "Norm of their difference over that of the outputs' change from the start.", optional=True
+            ),
+            integer("kernel_pictures", "Test images of the tangent kernel, each with its own class.", "images"),
+            number("kernel_change", "Norm of the kernel's change over that of the kernel at the start.", optional=True),
+            number("kernel_cosine", "Cosine between the kernels at the start and at the end.", optional=True),
+        ),
+        ("cell_id", "seed"),
+    ),
 )
 
 PERTURBED = (

@@ -1,0 +1,123 @@
+"""Exhibits on laziness: is a trained network still its linearisation at the start, and its tangent kernel the same?"""
+
+from typing import Any
+
+import pandas as pd
+
+from weight_atlas import stats
+from weight_atlas.reporting.exhibits.runs.runs import intervals, labels, printed, shortfall, with_cells
+from weight_atlas.reporting.grammar import dots, style
+from weight_atlas.reporting.grammar.exhibit import Exhibit
+from weight_atlas.reporting.grammar.tables import Tables, as_row
+from weight_atlas.reporting.grammar.words import mean_text, plural, shares, span, three
+from weight_atlas.stats import summarise
+
+# Training is called lazy where the linearisation misses less than this share of the change of the outputs. A choice of
+# this project: theory has a limit, of wide networks or large output scales, and no threshold.
+LAZY = 0.1
+SHARES = {"accuracy": "the network", "linear_accuracy": "its linearisation at the start"}
+RATIOS = ("departure", "kernel_change")
+
+
+def means(tables: Tables) -> pd.DataFrame:
+    """laziness.csv by cell, finished replicates: the labels, quantity, n, of, mean, low, high.
+
+    departure and kernel_change are ratios, and averaged on a log scale; those that are 0 are left out.
+    """
+    found = tables.done("laziness")
+    parts = [summarise(found, ["cell_id"], name).assign(quantity=name) for name in (*SHARES, "agreement")]
+    for name in RATIOS:
+        known = found[found[name] > 0].groupby("cell_id", sort=False)[name]
+        rows = [{"cell_id": cell, **as_row(stats.ratio_mean(values)), "quantity": name} for cell, values in known]
+        parts.append(pd.DataFrame(rows, columns=["cell_id", "n", "mean", "low", "high", "quantity"]))
+    data = pd.concat(parts, ignore_index=True)
+    made: pd.DataFrame = with_cells(tables, data[["cell_id", "quantity", "n", "mean", "low", "high"]])
+    return made
+
+
+def lazy(tables: Tables) -> list[Exhibit]:
+    """Accuracy of each cell's network and of its linearisation, and all numbers as a table."""
+    tables = tables.only(tables.read("laziness")["cell_id"])
+    data = means(tables)
+    shown = data[data["quantity"].isin(SHARES)].copy()
+    shown[["low", "high"]] = shown[["low", "high"]].clip(0, 1)
+    fig, rows = dots.rows(tables, "accuracy (%)", by=shown[shown["quantity"] == "accuracy"])
+    for at, (name, words) in enumerate(SHARES.items()):
+        part = shown[shown["quantity"] == name]
+        rows.dots(part, colour=style.PALETTE[at], marker="oD"[at], label=words, scale=100, shift=0.2 * (2 * at - 1))
+    rows.align()
+    rows.counts()
+    rows.legend(fig)
+    seen = " ".join(answer(tables))
+    caption = (
+        f"{seen} "
+        "Test accuracy of each trained network, and of its linearisation f(θ₀) + J(θ₀)(θ − θ₀) at the same weights: "
+        "where training is lazy, the two are equal. Both in evaluation mode, with the running statistics of the end. "
+        f"{intervals('Lines', shown)} {rows.crowd} {shortfall(tables)}"
+    )
+    exhibits = [Exhibit("laziness", "Is training lazy?", caption, f"Dot plot. {seen}", shown, fig)]
+    return [*exhibits, _table(tables, data)]
+
+
+def _table(tables: Tables, data: pd.DataFrame) -> Exhibit:
+    """The numbers of `means`, a row for each cell."""
+    found: Any = data.set_index(["cell_id", "quantity"]).to_dict("index")
+    rows = []
+    for cell in tables.cells.to_dict("records"):
+        own = {name: found.get((cell["cell_id"], name)) for name in (*SHARES, "agreement", *RATIOS)}
+        row = labels(tables, cell)
+        for name, heading in (("accuracy", "accuracy"), ("linear_accuracy", "linearised"), ("agreement", "agreement")):
+            row[f"{heading} (%)"] = mean_text(own[name], 100, 1) if own[name] else "none"
+        for name, heading in (("departure", "departure"), ("kernel_change", "kernel change")):
+            row[heading] = _ratio(own[name])
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    caption = (
+        "How lazy training is. Agreement: test images for which the network and its linearisation at the start predict "
+        "the same class. Departure: ‖f − f_lin‖ / ‖f − f₀‖ over all outputs, 0 where training is lazy. Kernel change: "
+        "‖K₁ − K₀‖ / ‖K₀‖ of the tangent kernel of a few test images, each with the output of its own class. Means "
+        "over the finished replicates, of the last two on a log scale, with 95 % intervals."
+    )
+    alt = f"Table of laziness of {plural(len(table), 'cell')}."
+    return Exhibit("laziness-table", "Laziness in numbers", caption, alt, table, columns=printed(tables, table))
+
+
+def _ratio(row: Any) -> str:
+    """ "0.81 [0.45, 1.2]" of a mean of ratios."""
+    if not row or not row["n"]:
+        return "none"
+    interval = f" [{three(row['low'])}, {three(row['high'])}]" if row["low"] == row["low"] else ""
+    return f"{three(row['mean'])}{interval}"
+
+
+def answer(tables: Tables) -> list[str]:
+    """Lazy or not: a sentence or two for each network and data set."""
+    told = []
+    for (network, dataset), own in means(tables).groupby(["network", "dataset"], sort=False):
+        by = {str(name): rows for name, rows in own.groupby("quantity", sort=False)}
+        if "departure" not in by:
+            told.append(f"Cannot say for {network} on {dataset}: its outputs never moved.")
+            continue
+        told.append(
+            f"{_verdict(by['departure'])} {network} on {dataset}: the linearisation at the start classifies "
+            f"{shares(by['linear_accuracy']['mean'])} right, the network {shares(by['accuracy']['mean'])}. It misses "
+            f"the outputs by {_span(by['departure'])} their change, and the tangent kernel changes by "
+            f"{_span(by['kernel_change']) if 'kernel_change' in by else 'none of'} its norm (means of cells)."
+        )
+    return told
+
+
+def _span(rows: pd.DataFrame) -> str:
+    """ "0.86 to 1.6 times", of the means of some ratios."""
+    return f"{span(rows['mean'], digits=2)} times"
+
+
+def _verdict(departures: pd.DataFrame) -> str:
+    """Whether the intervals of all cells lie below LAZY, or above."""
+    if (departures["high"] < LAZY).all():
+        return "Lazy:"
+    if (departures["low"] > LAZY).all():
+        return "Not lazy:"
+    if (departures["high"] < LAZY).any() or (departures["low"] > LAZY).any():
+        return "Lazy in some cells, not in all:"
+    return "Cannot say whether lazy:"
