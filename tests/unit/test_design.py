@@ -12,7 +12,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.plan import spec
 from weight_atlas.reporting import telling
 from weight_atlas.reporting.exhibits.design import answers, courses, figures, grid, levels, numbers, outcomes
-from weight_atlas.reporting.exhibits.runs import runs
+from weight_atlas.reporting.exhibits.runs import runs, study
 from weight_atlas.shapes import OUTCOMES
 from weight_atlas.vocabulary import Protocol
 
@@ -391,6 +391,15 @@ def test_answers_rest_on_replicates_that_learnt_and_say_the_others(tmp_path):
     assert first["verdict"] == "no" and first["sure"].endswith("n = 2")
     assert said["text"] == "1 run never learnt: at 32."
     assert first["text"] in chapter.exhibits[0].caption and first["text"] in chapter.exhibits[0].alt
+
+
+def test_the_best_cell_is_that_of_the_replicates_that_learnt(tmp_path):
+    found = made(tmp_path, {"grid": GRID, "vary": batches(16, 32)},
+                 lambda labels, seed: 0.1 if labels["batch"] == "32" and seed else by_batch({"16": 0.8, "32": 0.9})(
+                     labels, seed))  # fmt: skip
+    [told] = study.best_answer(found.tables.learnt())
+    assert [one.n for one in told.numbers] == [1] and "(lenet5, 32; n = 1)" in told.text
+    assert study.facts(found.tables)["sentences"][1] == told.text
 
 
 def test_nothing_finished_together(tmp_path):

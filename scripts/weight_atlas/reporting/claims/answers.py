@@ -46,9 +46,10 @@ def _answer(numbers: Sequence[Measured], sentence: str, verdict: Verdict | None 
 
 
 def _needed(numbers: Sequence[Measured], statement: Statement) -> int:
-    """How many replicates would decide the statement on all of these, by their spread; 0 where it is not known."""
+    """How many replicates would decide the statement on all of these, by their spread; 0 where no more, or unknown."""
     evidence = [one.evidence for one in numbers if one.evidence.error > 0]
-    return max((statement.seeds(own.error * math.sqrt(own.n), own.mean) or 0 for own in evidence), default=0)
+    most = max((statement.seeds(own.error * math.sqrt(own.n), own.mean) or 0 for own in evidence), default=0)
+    return most if most > min((own.n for own in evidence), default=0) else 0
 
 
 def _number(one: Measured) -> str:

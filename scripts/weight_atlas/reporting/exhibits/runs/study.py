@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, accuracy_means, cell_name
+from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, cell_name, with_cells
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.dots import Counts, fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import mean_text, plural
 from weight_atlas.shapes import Experiment
+from weight_atlas.stats import summarise
 from weight_atlas.vocabulary import TRANSFERRED, Kind, Protocol
 
 
@@ -19,7 +20,7 @@ def facts(tables: Tables) -> dict[str, Any]:
     sentence a cell with unfinished replicates), sentences (the study in short), left_out (`exhibits` fills it)."""
     tables = tables.part()  # a cell may stand in two experiments
     total = {name: int(count) for name, count in tables.status().sum().items()}
-    best, sources = best_cells(tables), tables.sources
+    best, sources = best_cells(tables.learnt()), tables.sources
     first = _files(tables, total) or replicates(tables, total)
     if sources is not None:
         are = "is" if len(sources.cells) == 1 else "are"
@@ -80,7 +81,7 @@ def trouble(tables: Tables) -> list[str]:
 def best_cells(tables: Tables) -> list[dict[str, Any]]:
     """The cell with the highest mean test accuracy at the last epoch, for each data set, with its sentence."""
     try:
-        means = accuracy_means(tables)
+        means = with_cells(tables, summarise(tables.done("accuracy"), ["cell_id", "protocol"], "accuracy"))
     except NothingToShow:
         return []
     means = means[means["protocol"] == Protocol.LAST]
