@@ -203,15 +203,15 @@ def told(folder, departures):
 @pytest.mark.parametrize(
     ("departures", "word"),
     [
-        ((0.5, 2.0), "Not lazy:"),
-        ((0.02, 0.05), "Lazy:"),
-        ((0.02, 0.5), "Lazy in some cells"),
+        ((0.5, 2.0), "No. Not lazy:"),
+        ((0.02, 0.05), "Yes. Lazy:"),
+        ((0.02, 0.5), "Partly. Lazy in some cells"),
         ((0.1, 0.1), "Cannot say"),
     ],
 )
 def test_the_verdict_follows_from_the_intervals(departures, word, tmp_path):
-    [text] = exhibits.answer(told(tmp_path, departures))
-    assert text.startswith(word) and "lenet5 on digits" in text
+    [answer] = exhibits.answer(told(tmp_path, departures))
+    assert answer.text.startswith(word) and "lenet5 on digits" in answer.text
 
 
 def test_ratios_are_averaged_on_a_log_scale(tmp_path):

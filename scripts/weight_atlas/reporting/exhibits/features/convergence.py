@@ -13,9 +13,10 @@ from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import WORDS, shortfall, with_cells
 from weight_atlas.reporting.grammar import heatmaps, style
+from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import by_network, enumerated, fixed, slug, three
+from weight_atlas.reporting.grammar.words import by_network, enumerated, fixed, slug, three, whole
 from weight_atlas.stats import summarise
 
 THRESHOLD = 0.9  # the CKA from which a layer has settled; `settled.csv` has others beside it
@@ -247,22 +248,26 @@ def _tau(row: Any) -> str:
 # ------------------------------------------------------------------------------------------- answer
 
 
-def answer(tables: Tables) -> list[str]:
-    """Do layers settle in the same order, and from the input on? A sentence for each network and data set."""
+def answer(tables: Tables) -> list[Answer]:
+    """Do layers settle in the same order, and from the input on? By network and data set."""
     told = []
     for network, dataset, own in _places(agreements(tables)):
-        rows = {row["factor"]: row for row in own.to_dict("records")}
+        rows: dict[str, Any] = {row["factor"]: row for row in own.to_dict("records")}
         depth = rows.pop(DEPTH)
         others = {factor: row for factor, row in rows.items() if row["n"]}
         where = f"{network} on {dataset}"
         if not others:
-            told.append(f"Cannot say for {where}: all layers settle at the same epoch, or there is one model.")
+            text = f"All layers of {where} settle at the same epoch, or there is one model."
+            told.append(Answer(text, Verdict.UNDECIDED))
             continue
         parts = [f"{_tau(row)} between two {_several(factor)} (n = {row['n']})" for factor, row in others.items()]
-        told.append(
-            f"{_verdict(list(others.values()))} the layers of {where} settle in the same order: Kendall's tau is "
-            f"{enumerated(parts)}. Against the order from the input it is {_tau(depth)}: {_upwards(depth)}."
+        text = (
+            f"Order in which the layers of {where} settle: Kendall's tau is {enumerated(parts)}. Against the "
+            f"order from the input it is {_tau(depth)}: {_upwards(depth)}."
         )
+        numbers = tuple(number(f"tau, {where}, {factor}", row, _tau(row)) for factor, row in others.items())
+        sure = f"95 % intervals, n = {whole(row['n'] for row in others.values())}"
+        told.append(Answer(text, _verdict(list(others.values())), numbers=numbers, sure=sure))
     return told
 
 
@@ -270,15 +275,13 @@ def _several(factor: str) -> str:
     return {"seed": "seeds", "init": "starts"}.get(factor, f"{WORDS.get(factor, factor)}s")
 
 
-def _verdict(rows: Sequence[Any]) -> str:
-    """The word that an answer begins with: each interval above 0, each below, or not."""
+def _verdict(rows: Sequence[Any]) -> Verdict:
+    """Each interval above 0, each below, or not."""
     if all(row["low"] > 0 for row in rows):
-        return "Yes:"
+        return Verdict.YES
     if all(row["high"] < 0 for row in rows):
-        return "No, the opposite: it is not so that"
-    if any(row["low"] > 0 for row in rows):
-        return "Partly:"
-    return "Cannot say whether"
+        return Verdict.NO
+    return Verdict.PARTLY if any(row["low"] > 0 for row in rows) else Verdict.UNDECIDED
 
 
 def _upwards(row: Any) -> str:

@@ -7,9 +7,10 @@ import pandas as pd
 from weight_atlas import stats
 from weight_atlas.reporting.exhibits.runs.runs import intervals, labels, printed, shortfall, with_cells
 from weight_atlas.reporting.grammar import dots, style
+from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import mean_text, plural, shares, span, three
+from weight_atlas.reporting.grammar.words import mean_text, plural, shares, span, three, whole
 from weight_atlas.stats import summarise
 
 # Training is called lazy where the linearisation misses less than this share of the change of the outputs. A choice of
@@ -48,7 +49,7 @@ def lazy(tables: Tables) -> list[Exhibit]:
     rows.align()
     rows.counts()
     rows.legend(fig)
-    seen = " ".join(answer(tables))
+    seen = " ".join(one.text for one in answer(tables))
     caption = (
         f"{seen} "
         "Test accuracy of each trained network, and of its linearisation f(θ₀) + J(θ₀)(θ − θ₀) at the same weights: "
@@ -90,20 +91,25 @@ def _ratio(row: Any) -> str:
     return f"{three(row['mean'])}{interval}"
 
 
-def answer(tables: Tables) -> list[str]:
-    """Lazy or not: a sentence or two for each network and data set."""
+def answer(tables: Tables) -> list[Answer]:
+    """Lazy or not, by network and data set."""
     told = []
     for (network, dataset), own in means(tables).groupby(["network", "dataset"], sort=False):
-        by = {str(name): rows for name, rows in own.groupby("quantity", sort=False)}
+        where, by = f"{network} on {dataset}", {str(name): rows for name, rows in own.groupby("quantity", sort=False)}
         if "departure" not in by:
-            told.append(f"Cannot say for {network} on {dataset}: its outputs never moved.")
+            told.append(Answer(f"Whether {where} is lazy: its outputs never moved.", Verdict.UNDECIDED))
             continue
-        told.append(
-            f"{_verdict(by['departure'])} {network} on {dataset}: the linearisation at the start classifies "
+        verdict, word = _verdict(by["departure"])
+        text = (
+            f"{word} {where}: the linearisation at the start classifies "
             f"{shares(by['linear_accuracy']['mean'])} right, the network {shares(by['accuracy']['mean'])}. It misses "
             f"the outputs by {_span(by['departure'])} their change, and the tangent kernel changes by "
             f"{_span(by['kernel_change']) if 'kernel_change' in by else 'none of'} its norm (means of cells)."
         )
+        rows: list[Any] = by["departure"].to_dict("records")
+        numbers = tuple(number(f"departure, {where}", row, three(row["mean"])) for row in rows)
+        sure = f"95 % intervals of cells' means against {LAZY:g}, n = {whole(by['departure']['n'])}"
+        told.append(Answer(text, verdict, numbers=numbers, sure=sure))
     return told
 
 
@@ -112,12 +118,12 @@ def _span(rows: pd.DataFrame) -> str:
     return f"{span(rows['mean'], digits=2)} times"
 
 
-def _verdict(departures: pd.DataFrame) -> str:
-    """Whether the intervals of all cells lie below LAZY, or above."""
+def _verdict(departures: pd.DataFrame) -> tuple[Verdict, str]:
+    """Whether the intervals of all cells lie below LAZY, or above, and the word for it."""
     if (departures["high"] < LAZY).all():
-        return "Lazy:"
+        return Verdict.YES, "Lazy:"
     if (departures["low"] > LAZY).all():
-        return "Not lazy:"
+        return Verdict.NO, "Not lazy:"
     if (departures["high"] < LAZY).any() or (departures["low"] > LAZY).any():
-        return "Lazy in some cells, not in all:"
-    return "Cannot say whether lazy:"
+        return Verdict.PARTLY, "Lazy in some cells, not in all:"
+    return Verdict.UNDECIDED, "Lazy or not:"
