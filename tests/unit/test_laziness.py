@@ -206,6 +206,7 @@ def told(folder, departures):
         ((0.5, 2.0), "No. Not lazy:"),
         ((0.02, 0.05), "Yes. Lazy:"),
         ((0.02, 0.5), "Partly. Lazy in some cells"),
+        ((0.1, 0.5), "Cannot say. Not lazy in some cells"),
         ((0.1, 0.1), "Cannot say"),
     ],
 )

@@ -124,6 +124,8 @@ def _verdict(departures: pd.DataFrame) -> tuple[Verdict, str]:
         return Verdict.YES, "Lazy:"
     if (departures["low"] > LAZY).all():
         return Verdict.NO, "Not lazy:"
-    if (departures["high"] < LAZY).any() or (departures["low"] > LAZY).any():
+    if (departures["high"] < LAZY).any():
         return Verdict.PARTLY, "Lazy in some cells, not in all:"
+    if (departures["low"] > LAZY).any():
+        return Verdict.UNDECIDED, "Not lazy in some cells; in others it may be:"
     return Verdict.UNDECIDED, "Lazy or not:"
