@@ -84,6 +84,16 @@ def check_penalty(penalty: dict[str, Any] | None, table: Table, overlays: list[O
             raise ConfigError(f"{key}: {name!r} is no layer with weights; {spec.near(name, names)}")
 
 
+def check_output_scale(scale: float | None, table: Table, overlays: list[Overlay]) -> None:
+    """Refuse an output scale where a network is not one function of its parameters while it is trained."""
+    kinds = [layer.kind for layer in table.layers if layer.kind.startswith(("BatchNorm", "Dropout"))]
+    if scale is not None and kinds:
+        raise ConfigError(
+            f"{place(overlays, 'output_scale')}: {scale:g}, for a network with {kinds[0]}; allowed: networks without "
+            "BatchNorm and dropout"
+        )
+
+
 def check_layers(layers: list[str] | None, table: Table, where: str) -> None:
     """Refuse names that are of no layer with tensors."""
     names = [layer.name for layer in table.layers if layer.parameters]

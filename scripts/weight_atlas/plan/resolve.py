@@ -12,6 +12,7 @@ from weight_atlas.plan.fits import (
     check_batches,
     check_frozen,
     check_images,
+    check_output_scale,
     check_penalty,
     check_snapshots,
     check_take,
@@ -184,6 +185,7 @@ class Resolver(Parts):
             self._check_parent(start_spec, table, where)
         check_frozen(full["stages"], table, training.overlays)
         check_penalty(full["penalty"], table, training.overlays)
+        check_output_scale(full["output_scale"], table, training.overlays)
         identity = {
             "dataset": data.dataset_id,
             "network": network_identity(network)

@@ -1,5 +1,6 @@
 """The training engine: one start, then the same training, for every kind of run."""
 
+import copy
 import math
 import os
 import time
@@ -56,6 +57,7 @@ class Run:
         self.state, self.diverged, self.lr = State(), False, 0.0
         self.fixed: list[nn.Module] = []  # those that stay in evaluation mode
         self.forward: Callable[[Tensor], Tensor] = self.model
+        self.start: nn.Module | None = None  # the model as it began, where its outputs are scaled
         self.features: dict[Split, Tensor] = {}  # what frozen first layers make of the images of a split
         self.interrupted: dict[str, Tensor] = {}  # sums and generators of an epoch that a checkpoint interrupted
         self.maker = checkpoint.identity(settings.json, seed, device)
@@ -108,6 +110,7 @@ class Run:
         # Relative to the block's directory, which lies where `out` does: what the start is made from again.
         self.state.start["start_file"] = file and os.path.relpath(file, self.out)
         self._place_model()
+        self._scale_outputs(self.model.state_dict())
         self.tracker = GradientTracker(self.model) if self.training.track else None
         self._finish_epoch(Score(math.nan, math.nan), 0.0)
         if file and start.carries_state:
@@ -117,6 +120,22 @@ class Run:
     def _place_model(self) -> None:
         self.model.to(self.device).to(memory_format=torch.channels_last)
 
+    def _scale_outputs(self, start: dict[str, Tensor]) -> None:
+        """With an output scale alpha, train alpha (f(theta) - f(theta_0)) in the place of f(theta).
+
+        Large scales, with a rate of 1 / alpha^2, make training lazy (Chizat, Oyallon and Bach 2019, "On lazy training
+        in differentiable programming", section 1.1 and equation 3). Snapshots hold theta.
+        """
+        if self.training.output_scale is not None:
+            self.start = copy.deepcopy(self.model).requires_grad_(False)
+            self.start.load_state_dict(start)
+            self.forward = self._scaled
+
+    def _scaled(self, batch: Tensor) -> Tensor:
+        assert self.start is not None and self.training.output_scale is not None
+        change: Tensor = self.model(batch) - self.start(batch)
+        return self.training.output_scale * change
+
     def _resume(self, saved: checkpoint.Checkpoint) -> tuple[int, dict[str, Tensor]]:
         """Go on from a checkpoint; (how many steps of the next epoch are done, the optimizer's state)."""
         parts: dict[str, dict[str, Tensor]] = {}
@@ -125,8 +144,9 @@ class Run:
             parts.setdefault(part, {})[rest] = tensor
         self.model.load_state_dict(parts["model"])
         self._place_model()
+        first = store.load_tensors(store.snapshot_path(self.out, self.seed, 0))
+        self._scale_outputs(first)
         if self.training.track:
-            first = store.load_tensors(store.snapshot_path(self.out, self.seed, 0))
             self.tracker = GradientTracker(self.model, first, parts["track"])
         self.interrupted = parts["interrupted"]
         self.state, step = State(**saved.facts["state"]), saved.facts["step"]
@@ -190,7 +210,8 @@ class Run:
     @torch.no_grad()
     def _cache(self, rows: int) -> None:
         """From here on, run the network from what its first `rows` rows make of every image: computed once, now."""
-        self.features, self.feed.features, self.forward = {}, None, self.model
+        self.features, self.feed.features = {}, None
+        self.forward = self.model if self.start is None else self._scaled
         if not rows:
             return
         first, rest = build.split(self.model, self.table, rows)
@@ -336,6 +357,7 @@ class Run:
         """The loss of one step from a drawn start, and nothing kept: does this network take these images?"""
         starts.initialise(self.model, self.table, self.settings.start.scheme or "", self.seed)
         self._place_model()
+        self._scale_outputs(self.model.state_dict())
         self.model.train()
         optimizer = self.enter_stage(self.training.stages[0])
         self.feed.shuffle_epoch(1, torch.arange(min(len(self.feed), self.training.batch_size)))

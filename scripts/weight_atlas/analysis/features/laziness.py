@@ -5,7 +5,8 @@ theta_0), so that its tangent kernel stays as it was (Jacot et al. 2018, "Neural
 Bach 2019, "On lazy training in differentiable programming").
 
 Everything is computed in eval mode: no dropout, and BatchNorm with the running statistics of the last snapshot, at the
-start as well, so that one function of the parameters is compared with its own linearisation.
+start as well, so that one function of the parameters is compared with its own linearisation. Of a cell with an output
+scale alpha that function is alpha (f(theta) - f(theta_0)), whose classes are those of f(theta) - f(theta_0).
 """
 
 import math
@@ -97,6 +98,7 @@ class Trained:
         self.end = {name: parameter.detach() for name, parameter in self.network.named_parameters()}
         self.start = {name: start[name].to(device) for name in self.end}
         self.buffers = dict(self.network.named_buffers())
+        self.is_scaled = not settings.is_given and settings.training.output_scale is not None
 
     def __call__(self, parameters: Parameters, batch: Tensor) -> Tensor:
         """The outputs of normalised images, before softmax."""
@@ -118,7 +120,8 @@ def linearity(trained: Trained, size: int) -> Linearity:
         batch, labels = trained.images.normalised(trained.images.test[places]), trained.images.labels[places]
         first, derivative = linearised(trained, change, batch)
         end = trained(trained.end, batch).double()
-        answers, linear = end.argmax(1), (first + derivative).argmax(1)
+        base = first if trained.is_scaled else 0.0
+        answers, linear = (end - base).argmax(1), (first - base + derivative).argmax(1)
         equal = (answers == labels, linear == labels, answers == linear)
         right += torch.stack([one.sum() for one in equal]).cpu()
         away = (end - first - derivative, end - first)

@@ -130,6 +130,7 @@ class Training(Model):
     penalty: Penalty | None = None
     label_smoothing: Share = 0.0
     clip_norm: Rate | None = None
+    output_scale: Rate | None = None
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     frozen_batchnorm: Literal["fixed", "batch"] = "fixed"
     frozen_dropout: bool = True
@@ -145,4 +146,6 @@ class Training(Model):
         changed = any(augment != Augment() for augment in self.copies or [self.augment])
         if self.cache_features and changed and self.redraw:
             raise ValueError("has `cache_features` and images that change from epoch to epoch; allowed: redraw: false")
+        if self.cache_features and self.output_scale is not None:
+            raise ValueError("has `cache_features` and `output_scale`; allowed: one of them")
         return self
