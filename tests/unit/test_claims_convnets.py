@@ -3,6 +3,7 @@ is clear."""
 
 import itertools
 
+import numpy as np
 import pytest
 from test_reporting_convnets import FEATURES, IMAGENET, MOMENTA, RATES, STEPS, TUTORIAL, opened
 
@@ -80,6 +81,40 @@ def last_layer(made):
     return [[made.values("last-layer", of, features="all")] for of in ("test", "train")]
 
 
+def models(made, spread=0.001, **ends):
+    """Models of the path, each with (test, training accuracy)."""
+    for step, (test, train) in ends.items():
+        network, settings, *_ = STEPS[step]
+        made.put("path", {"step": step}, network, test, spread, train, **(settings | made.where))
+
+
+def alone(step, *of):
+    return lambda made: [[made.values("path", one, step=step)] for one in of]
+
+
+def losses(made, turning, spread=None):
+    """A last layer whose test loss turns at this share of its epochs, by seed, and then goes on as it goes."""
+    features(made, all=(0.71, 0.977))
+    for seed, share in enumerate(turning[: made.replicates]):
+        back_and_forth = round(share * (made.epochs - 2)) + 1
+        steps = [(-1.0) ** min(at, back_and_forth) for at in range(1, made.epochs)]
+        course = dict(enumerate(50 + np.cumsum([0, *steps]), start=1))
+        for row in made.metrics:
+            if row["seed"] == seed and row["epoch"]:
+                row["test_loss"] = course[row["epoch"]]
+
+
+def turning(made):
+    """Values above or below both beside them, by numpy alone."""
+    shares = []
+    for seed in range(made.replicates):
+        rows = [row for row in made.metrics if row["seed"] == seed and row["epoch"]]
+        loss = np.array([row["test_loss"] for row in sorted(rows, key=lambda row: row["epoch"])])
+        inner, before, after = loss[1:-1], loss[:-2], loss[2:]
+        shares.append((((inner > before) & (inner > after)) | ((inner < before) & (inner < after))).mean())
+    return [[shares]]
+
+
 MADE = {
     "003-1": (rates, best("rates", "rate", RATES, "0.001")),
     "003-2": (momenta, best("momentum", "momentum", MOMENTA, "0.92")),
@@ -89,6 +124,10 @@ MADE = {
     "003-6": (path, step("C", "B")),
     "003-7": (features, last_layer),
     "003-8": (features, lambda made: [less(made, "last-layer", "features", "three-blocks", "four-blocks", of="gap")]),
+    "003-10": (models, alone("A", "test", "train")),
+    "003-11": (path, alone("B", "test")),
+    "003-12": (path, alone("C", "test")),
+    "003-13": (losses, turning),
 }
 CASES = [
     ("003-1", {}, "reproduced"),
@@ -124,6 +163,19 @@ CASES = [
     ("003-8", {"three_blocks": (0.27, 0.99), "four_blocks": (0.5, 0.99)}, "reproduced"),
     ("003-8", {"three_blocks": (0.5, 0.99), "four_blocks": (0.3, 0.99)}, "contradicted"),
     ("003-8", {"three_blocks": (0.5, 0.99), "four_blocks": (0.51, 0.99), "spread": 0.03}, "undecided"),
+    ("003-10", {"A": (0.795, 0.98)}, "reproduced"),
+    ("003-10", {"A": (0.84, 0.98)}, "contradicted"),
+    ("003-10", {"A": (0.795, 0.90)}, "contradicted"),
+    ("003-10", {"A": (0.795, 0.98), "spread": 0.02}, "undecided"),
+    ("003-11", {"B": 0.72}, "reproduced"),
+    ("003-11", {"B": 0.80}, "contradicted"),
+    ("003-11", {"B": 0.72, "spread": 0.02}, "undecided"),
+    ("003-12", {"C": 0.77}, "reproduced"),
+    ("003-12", {"C": 0.83}, "contradicted"),
+    ("003-12", {"C": 0.77, "spread": 0.02}, "undecided"),
+    ("003-13", {"turning": (0.8, 0.9, 0.85)}, "reproduced"),
+    ("003-13", {"turning": (0, 0, 0)}, "contradicted"),
+    ("003-13", {"turning": (0.3, 0.8, 0.6)}, "undecided"),
 ]
 
 
@@ -140,7 +192,8 @@ def test_a_claim_comes_out_as_the_results_are(tmp_path, name, truth, verdict):
     make, expected = MADE[name]
     make(made, **truth)
     item = judged(made, tmp_path, name)
-    check(item, claim("convnets", name), expected(made), verdict)
+    step_of_score = 1 / (made.epochs - 2) if name == "003-13" else 0.0
+    check(item, claim("convnets", name), expected(made), verdict, step_of_score)
 
 
 def test_every_claim_has_results_for_each_verdict():
@@ -153,7 +206,7 @@ def test_every_claim_has_results_for_each_verdict():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"epochs": 4}, "4 of "),
+        ({"epochs": 6}, "6 of "),
         ({"replicates": 2}, "2 of 3 replicates"),
         ({"dataset": "digits", "dataset_id": "digits-0000"}, "digits instead of C"),
     ],

@@ -72,6 +72,27 @@ def test_a_start_from_other_weights_ends_better(tmp_path, gains, verdict):
     check(judged(tmp_path, "000-1"), claim("vgg22", "000-1"), [[list(gains)]], verdict)
 
 
+@pytest.mark.parametrize(
+    ("gaps", "verdict"),
+    [
+        (((0.08, 0.09, 0.07), (0.10, 0.11, 0.09)), "reproduced"),
+        (((0.08, 0.09, 0.07), (-0.02, -0.03, -0.025)), "contradicted"),
+        (((0.08, 0.09, 0.07), (0.001, 0.002, 0.0)), "contradicted"),  # less than a point
+        (((0.08, 0.09, 0.07), (0.03, -0.02, 0.05)), "undecided"),
+    ],
+)
+def test_both_models_overfit(tmp_path, gaps, verdict):
+    def change(rows):
+        ends = rows["epoch"] == rows["cell_id"].map({f"base-{model}": own["CP4"] for model, own in EPOCHS.items()})
+        for model, own in zip(MODELS, gaps, strict=True):
+            here = ends & (rows["cell_id"] == f"base-{model}")
+            rows.loc[here, "train_accuracy"] = rows["test_accuracy"] + rows["seed"].map(dict(enumerate(own)))
+        return rows
+
+    edit(full(tmp_path), "metrics", change)
+    check(judged(tmp_path, "000-8"), claim("vgg22", "000-8"), [list(map(list, gaps))], verdict)
+
+
 # --- statistics at checkpoints
 
 
@@ -329,5 +350,6 @@ def test_without_checkpoints_nothing_is_testable(tmp_path):
     for name in ("checkpoints", "correlations", "likeness"):
         schema.write(folder / "tables" / f"{name}.csv", name, [])
     found = told.judged(opened(folder), "vgg22")
-    assert [item["id"] for item in found.values()] == [*IDS, "000-7"]
-    assert {item["verdict"] for name, item in found.items() if name != "000-1"} == {"not testable here"}
+    assert [item["id"] for item in found.values()] == [*IDS, "000-7", "000-8"]
+    ends = ("000-1", "000-8")  # what models end with needs no checkpoint
+    assert {item["verdict"] for name, item in found.items() if name not in ends} == {"not testable here"}

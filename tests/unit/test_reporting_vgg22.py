@@ -1,5 +1,6 @@
 """The chapter on weight transformation: maps at checkpoints, correlations, the document's tables, sentences."""
 
+import itertools
 import json
 import math
 import re
@@ -18,7 +19,7 @@ from tests.unit.tables import complete, write_table
 from weight_atlas import schema
 from weight_atlas.analysis.weights import correlation_tests as measured
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
+from weight_atlas.reporting.exhibits.checkpoints import answers, checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.settings import Settings
 
@@ -409,6 +410,40 @@ def test_which_layers_a_start_draws(start, expected):
 
 
 # ------------------------------------------------------------------------------------------------ words
+
+
+def test_the_layers_with_larger_statistics_are_named(tables):
+    """Layer by layer, seed by seed and checkpoint by checkpoint, in plain loops."""
+    rows = tables.read("statistics").set_index(["cell_id", "seed", "epoch", "layer", "parameter"]).sort_index()
+    for parameter, noun in (("weight", "weights"), ("bias", "biases")):
+        expected = [
+            layer
+            for layer in LAYERS
+            if all(
+                abs(rows.loc[("base-preload", seed, EPOCHS["preload"][at], layer, parameter), name])
+                > abs(rows.loc[("base-custom", seed, EPOCHS["custom"][at], layer, parameter), name])
+                for seed, at, name in itertools.product(range(3), EPOCHS["preload"], ("mean", "std", "range"))
+            )
+        ]
+        assert answers.above(tables)["base-preload", parameter] == expected
+        [text] = [one.text for one in answers.higher(tables) if f"the {noun} of preload" in one.text]
+        assert f"in {len(expected)} layers" in text if expected else "in no layer" in text
+
+
+def test_a_layer_that_is_smaller_once_is_not_named(tmp_path):
+    tables = sample(tmp_path)
+    path = tmp_path / "tables" / "statistics.csv"
+    rows = pd.read_csv(path)
+    rows.loc[rows["cell_id"] == "base-preload", ["mean", "std", "range"]] = [2.0, 3.0, 9.0]
+    rows.loc[rows["cell_id"] == "base-custom", ["mean", "std", "range"]] = [-1.0, 2.0, 8.0]
+    once = (rows["cell_id"] == "base-custom") & (rows["layer"] == "fc2") & (rows["seed"] == 1) & (rows["epoch"] == 5)
+    rows.loc[once & (rows["parameter"] == "weight"), "range"] = 10.0
+    rows.to_csv(path, index=False)
+    found = answers.above(opened(tmp_path))
+    assert found["base-preload", "weight"] == [layer for layer in LAYERS if layer != "fc2"]
+    assert found["base-preload", "bias"] == LAYERS
+    assert "in 22 layers (features (16 layers), norm, fc1" in answers.higher(opened(tmp_path))[1].text
+    assert tables.study == "vgg22"
 
 
 def test_a_failed_replicate_is_told_and_not_compared(tmp_path):

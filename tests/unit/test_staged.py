@@ -44,7 +44,11 @@ def test_a_jump_is_what_the_first_epoch_of_a_stage_adds(plain):
     rise = [(0.5 + luck - 0.1) / 4 for luck in LUCK]  # of every epoch
     expected = [0.15 + 0.01 * seed + rise[seed] for seed in range(3)]
     assert jumps["valid_jump"].tolist() == pytest.approx(expected)
-    [told] = staged.answer(plain.tables, plain.only)
+    told, before = staged.answer(plain.tables, plain.only)
+    end = sum(0.1 + (0.4 + luck) * 2 / 4 for luck in LUCK) / 3
+    front = f"At the end of the first stage (2 layers frozen) validation accuracy is {100 * end:.1f} % ["
+    assert before.text.startswith(front) and before.text.endswith("at a learning rate of 0.1, that of the first.")
+    assert before.numbers[0].mean == pytest.approx(end)
     assert told.text.startswith("Yes. In its first epoch the second stage clearly raises validation accuracy: +")
     assert told.numbers[0].mean == pytest.approx(np.mean(expected)) and told.sure == "q < 0.05, n = 3"
 
@@ -59,8 +63,20 @@ def test_a_jump_is_what_the_first_epoch_of_a_stage_adds(plain):
 )
 def test_what_a_stage_does_is_told_both_ways(tmp_path, jump, verdict, words):
     found = built(tmp_path, lambda seed: jump[seed], reach=lambda *_: 0.5)
-    [told] = staged.answer(found.tables, found.only)
+    told, _ = staged.answer(found.tables, found.only)
     assert told.verdict == verdict and words in told.sentence
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"), [(0.001, "0.001, 1/100 of the first"), (0.2, "0.2, 2 times that of the first")]
+)
+def test_the_rate_of_the_second_stage_is_said_beside_the_first(tmp_path, rate, words):
+    found = built(tmp_path)
+    path = tmp_path / "tables" / "metrics.csv"
+    rows = pd.read_csv(path)
+    rows.loc[rows["stage"] == 1, "rate"] = rate
+    rows.to_csv(path, index=False)
+    assert staged.answer(found.tables, found.only)[1].text.endswith(f"a learning rate of {words}.")
 
 
 def test_the_course_marks_its_stages(plain, tmp_path):
@@ -88,7 +104,8 @@ def test_the_table_has_every_stage_of_every_cell(tmp_path):
     assert item.data["validation at its end"][0].startswith(f"{own * 100:.1f} ±")
     [drawn] = staged.course(found.tables, found.only)
     assert set(drawn.data["curve"]) == {"small", "large"}
-    assert [one.about for one in staged.answer(found.tables, found.only)] == ["small", "large"]
+    first, second, *ends = staged.answer(found.tables, found.only)
+    assert [first.about, second.about] == [one.text.partition(":")[0] for one in ends] == ["small", "large"]
 
 
 def test_one_stage_is_a_course_without_marks(tmp_path):
@@ -155,6 +172,50 @@ def test_cells_are_compared_with_the_first(tmp_path):
     assert told.numbers[0][2:] == pytest.approx((3, -0.104, -high, -low))
     exhibit.write_png(tmp_path, [item], faults := [])
     assert not faults
+
+
+def grid_and_tuned(folder, valid, test, **options):
+    """A grid of two batch sizes, and another experiment that ends at 0.6; validation and test accuracy of the grid."""
+    design = {"experiments": {"grid": {"grid": GRID, "vary": {"batch": BATCHES}},
+                              "tuned": {"grid": GRID | {"network": ["lenet1"]}}}}  # fmt: skip
+
+    def reach(row, seed):
+        batch = row.get("batch", "")
+        return test[batch] + LUCK[seed] if batch else 0.6 + 1.1 * LUCK[seed]
+
+    found = made(folder, design, reach, **options)
+    path = folder / "tables" / "metrics.csv"
+    batches = dict(zip(found.tables.cells["cell_id"], found.tables.cells["batch"], strict=True))
+    rows = pd.read_csv(path)
+    late = rows["epoch"] == rows["epoch"].max()
+    known = late & rows["cell_id"].map(batches).isin(valid)
+    rows.loc[known, "valid_accuracy"] = rows.loc[known, "cell_id"].map(batches).map(valid)
+    rows.to_csv(path, index=False)
+    return found
+
+
+def test_the_best_cell_of_a_grid_is_chosen_on_validation_images(tmp_path):
+    """The cell that is better on test is not taken for that."""
+    found = grid_and_tuned(tmp_path, {"small": 0.9, "large": 0.8}, {"small": 0.5, "large": 0.55})
+    best = staged.chosen(found.tables, ["grid"])
+    assert best.name == "best of 2 cells on validation (small)"
+    assert best.rows["test_accuracy"].tolist() == pytest.approx([0.5 + luck for luck in LUCK])
+    _, against = staged.compared_answer(found.tables, experiments=["tuned", "tuned"], best=["grid"])
+    assert against.text.startswith("Yes. tuned (lenet1) is clearly above best of 2 cells on validation (small) in test")
+    assert against.numbers[0].mean == pytest.approx(0.1 + 0.1 * sum(LUCK) / 3)
+    [item] = staged.compared(found.tables, experiments=["tuned", "tuned"], best=["grid"])
+    assert against.text in item.caption and "best of 2 cells on validation (small)" in set(item.data["cell"])
+
+
+def test_a_cell_that_never_learnt_is_not_the_best(tmp_path):
+    found = grid_and_tuned(tmp_path, {"small": 0.9, "large": 0.8}, {"small": 0.5, "large": 0.55})
+    path = tmp_path / "tables" / "runs.csv"
+    runs = pd.read_csv(path)
+    small = found.tables.cells.set_index("batch").loc["small", "cell_id"]
+    runs.assign(learnt=runs["cell_id"] != small).to_csv(path, index=False)
+    assert staged.chosen(found.tables, ["grid"]).name == "best of 1 cell on validation (large)"
+    with pytest.raises(NothingToShow, match="no replicate of third has finished"):
+        staged.chosen(found.tables, ["third"])
 
 
 @pytest.mark.parametrize(

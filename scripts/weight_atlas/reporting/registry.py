@@ -154,6 +154,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "starts-reported": of_checkpoints.against_document,
     "starts-conclusion": of_claims.conclusion,
     "transformed": of_checkpoints.spread,
+    "higher": of_checkpoints.higher,
     "likeness": of_claims.likeness,
     "stayed": of_checkpoints.rotation,
     "turned": of_checkpoints.turned,

@@ -57,6 +57,21 @@ def ending(tables: Tables, *, quantity: str = "test_accuracy") -> list[Measured]
     return made
 
 
+def overfit(tables: Tables) -> list[Measured]:
+    """How much more accurate each model is on the training images of the last epoch, as its steps saw them, than on
+    test: what dropout and changes of the images cost makes it smaller."""
+    totals: pd.DataFrame = schedules.totals(tables)
+    labels = tables.cells.set_index("cell_id")["label"]
+    gaps = totals.assign(gap=totals["train_accuracy"] - totals["test_accuracy"])
+    made = []
+    for pair in _pairs(tables):
+        for cell in pair[:2]:
+            by_seed = gaps[gaps["cell_id"] == cell].set_index("seed")["gap"].dropna()
+            words = f"{labels[cell]} of {pair.name}: training less test accuracy"
+            made.append(measured(words, by_seed, POINTS, pair.cells, pair.name, step(tables, [cell])))
+    return made
+
+
 def _at_checkpoints(tables: Tables) -> pd.DataFrame:
     """statistics.csv of weights and biases at checkpoints, long: cell_id, seed, checkpoint, epoch, layer, parameter,
     statistic (mean, std, range), value."""
@@ -258,6 +273,7 @@ def undefined(tables: Tables) -> list[Measured]:
 
 EVIDENCE: Mapping[str, Any] = {
     "ending": ending,
+    "overfit": overfit,
     "one-way": one_way,
     "smaller": smaller,
     "calm": calm,

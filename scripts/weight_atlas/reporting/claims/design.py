@@ -234,6 +234,29 @@ def unfrozen(tables: Tables, *, experiment: str = "") -> list[Measured]:
     return [measured(words, first.groupby("seed")["valid_jump"].mean(), POINTS, found.cells["cell_id"])]
 
 
+def turns(tables: Tables, *, experiment: str = "", level: str, axis: str = "", of: str = "test_loss") -> list[Measured]:
+    """The share of a run's epochs, the first and the last apart, at which a column of metrics.csv turns from falling to
+    rising or back. A smooth curve has next to none, values in random order two thirds (Kendall 1973, Time-Series,
+    chapter 2)."""
+    found = tables.experiment(experiment)
+    cells, over = grid.cells_of(tables, found), _axis(found, axis).name
+    own = cells.cells.loc[cells.cells[over] == level, "cell_id"]
+    metrics = cells.done("metrics").sort_values(["cell_id", "seed", "epoch"])
+    rows = metrics[metrics["cell_id"].isin(own) & (metrics["epoch"] >= 1)]
+    shares = rows.groupby(["cell_id", "seed"])[of].agg(_turning).dropna().groupby("seed").mean()
+    if shares.empty:
+        raise NothingToShow(f"no replicate with {over} {level} has finished three epochs.")
+    epochs = int(rows.groupby(["cell_id", "seed"])["epoch"].nunique().min())
+    words = f"epochs at which the {of.replace('_', ' ')} of {level} turns"
+    return [measured(words, shares, PERCENT, own, resolution=1 / (epochs - 2))]
+
+
+def _turning(values: "pd.Series[float]") -> float:
+    """The share of the values, the first and the last apart, that are below both beside them, or above both."""
+    signs = np.sign(np.diff(values.to_numpy(float)))
+    return float((signs[:-1] * signs[1:] < 0).mean()) if len(signs) > 1 else np.nan
+
+
 def _axis(experiment: Experiment, name: str) -> Axis:
     """An axis of an experiment; its only one where none is named."""
     if not name and len(experiment.axes) != 1:
@@ -274,4 +297,5 @@ EVIDENCE: Mapping[str, Any] = {
     "effect": effect,
     "corner": corner,
     "unfrozen": unfrozen,
+    "turns": turns,
 }

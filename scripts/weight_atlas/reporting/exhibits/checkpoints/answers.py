@@ -13,11 +13,13 @@ from weight_atlas.reporting.exhibits.checkpoints.checkpoints import Family
 from weight_atlas.reporting.exhibits.checkpoints.correlations import MATCHINGS, place
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.weights import statistics
+from weight_atlas.reporting.exhibits.weights.unchanged import listed
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.answers import MARGIN, Answer, Verdict, is_clear, number, weighed
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import fixed, plural, signed, whole
 
+NAMED = 12  # layers that a sentence names one by one
 # quantity of a model at the end -> words, decimals, unit
 ENDS = {
     "test_loss": ("test loss", 3, ""),
@@ -98,6 +100,38 @@ def spread(tables: Tables) -> list[Answer]:
         text = f"The standard deviation from the first checkpoint to the last, with {model}: {'; '.join(parts)}."
         sure = f"q < {grid.LEVEL}, corrected for all layers, n = {whole(own['n'])}"
         made.append(Answer(text, numbers=tuple(one for *_, one in told), sure=sure))
+    return made
+
+
+def above(tables: Tables) -> dict[tuple[str, str], list[str]]:
+    """(preload cell_id, "weight" or "bias") -> the layers in which mean (its magnitude), standard deviation and range
+    of the model of trained weights are all above those of the other one, in each seed at each checkpoint."""
+    found = checkpoints.at_checkpoints(tables, "statistics")
+    found = found.assign(mean=found["mean"].abs())
+    keys, made = ["seed", "checkpoint", "layer", "parameter"], {}
+    for preload, custom, _ in schedules.two(tables):
+        one, other = (found[found["cell_id"] == cell] for cell in (preload, custom))
+        both = one.merge(other, on=keys, suffixes=("", "_other"))
+        larger = [both[name] > both[f"{name}_other"] for name in statistics.MEASURES]
+        both = both.assign(holds=np.logical_and.reduce(larger))
+        holds = both.groupby(["parameter", "layer"], sort=False)["holds"].all()
+        for parameter in correlations.NOUNS:
+            made[preload, parameter] = [layer for kind, layer in holds[holds].index if kind == parameter]
+    return made
+
+
+def higher(tables: Tables) -> list[Answer]:
+    """For weights and for biases the layers in which trained weights have larger statistics throughout."""
+    found, name, made = above(tables), labels(tables), []
+    for preload, custom, family in schedules.two(tables):
+        for parameter, noun in correlations.NOUNS.items():
+            layers = found[preload, parameter]
+            where = f"in {plural(len(layers), 'layer')} ({listed(layers, NAMED)})" if layers else "in no layer"
+            text = (
+                f"At every checkpoint, in every seed, the {noun} of {name[preload]} have a larger mean (in magnitude), "
+                f"standard deviation and range than those of {name[custom]} {where} ({family.where})."
+            )
+            made.append(Answer(text))
     return made
 
 

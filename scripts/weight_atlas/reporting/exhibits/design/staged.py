@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -196,6 +197,29 @@ def gathered(tables: Tables, experiments: Sequence[str]) -> list[Cell]:
     return made
 
 
+def chosen(tables: Tables, experiments: Sequence[str]) -> Cell:
+    """The cell of several experiments with the highest mean validation accuracy at its best epoch, over the replicates
+    that learnt. Test images have no part in the choice, so that its test accuracy is not flattered by it.
+
+    Raises
+    ------
+    NothingToShow
+        Where no replicate of them has finished and learnt.
+    """
+    sound = tables.learnt()
+    named = zip(sound.cells["experiment"], sound.cells["cell_id"], strict=True) if "experiment" in sound.cells else ()
+    every, done = sound.only(cell for name, cell in named if name in experiments), set(sound.done("metrics")["cell_id"])
+    pairs = zip(every.cells["cell_id"], every.cells["label"], strict=True)
+    labels = {cell: label for cell, label in pairs if cell in done}
+    if not labels:
+        raise NothingToShow(f"no replicate of {enumerated(list(experiments))} has finished and learnt.")
+    rows = grid.reached(sound.only(labels))
+    means = rows.groupby("cell_id")["valid_accuracy"].mean()
+    best = max(labels, key=lambda cell: float(means[cell]))
+    name = f"best of {plural(len(labels), 'cell')} on validation ({labels[best]})"
+    return Cell(str(experiments[0]), name, sound.only([best]), rows[rows["cell_id"] == best])
+
+
 def differences(cells: Sequence[Cell]) -> list[Row]:
     """Test accuracy at the best validation epoch of each cell less that of the first, paired by seed: name, n, mean,
     low, high, p, q."""
@@ -204,7 +228,9 @@ def differences(cells: Sequence[Cell]) -> list[Row]:
     return grid.corrected(rows)
 
 
-def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") -> list[Exhibit]:
+def compared(
+    tables: Tables, *, experiments: Sequence[str], reported: str = "", best: Sequence[str] = ()
+) -> list[Exhibit]:
     """Test accuracy of the cells of several experiments by three protocols.
 
     Parameters
@@ -213,10 +239,13 @@ def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") 
         Their names, the one first that the others are compared with.
     reported : str
         The part of the document's numbers that has {experiment: {"test": share}}.
+    best : sequence of str
+        Experiments whose best cell on validation the others are compared with too.
     """
     every = gathered(tables, experiments)
+    verdicts, asked = _of_all(tables.learnt(), experiments, best), len(every)
+    every += [chosen(tables, best)] if best else []
     cells, given = every[:MOST], tables.document.get(reported, {})
-    verdicts = _verdicts(gathered(tables.learnt(), experiments))
     fig = style.figure(0.4 * len(cells) + 1.15)
     axes = fig.subplots()
     marks.shade([axes], len(cells))
@@ -227,7 +256,7 @@ def compared(tables: Tables, *, experiments: Sequence[str], reported: str = "") 
             made.append({"experiment": cell.experiment, "cell": cell.name, "protocol": protocol, **row})
             if row["n"]:
                 marks.dot(axes, at + 0.24 * (place - 1), row, words, marker, colour, scale=100.0, bounds=(0.0, 1.0))
-        if "test" in given.get(cell.experiment, {}):
+        if "test" in given.get(cell.experiment, {}) and at < asked:
             axes.plot(given[cell.experiment]["test"] * 100, at, "|", color="black", markersize=22, markeredgewidth=2.2,
                       zorder=4)  # fmt: skip
     axes.set_yticks(range(len(cells)), [cell.name for cell in cells])
@@ -265,6 +294,12 @@ def _verdicts(cells: Sequence[Cell]) -> list[Answer]:
         sure = f"q < {grid.LEVEL}, {grid.seeds(rows)}"
         told.append(Answer(f"{len(shown)} of {len(rows)} cells differ clearly from {cells[0].name}.", sure=sure))
     return told
+
+
+def _of_all(tables: Tables, experiments: Sequence[str], best: Sequence[str]) -> list[Answer]:
+    """`_verdicts` of the cells of some experiments, and of all but the first against the best cell of others."""
+    cells = gathered(tables, experiments)
+    return [*_verdicts(cells), *(_verdicts([chosen(tables, best), *cells[1:]]) if best else [])]
 
 
 def _better(row: Row, other: str) -> Answer:
@@ -325,7 +360,7 @@ def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str 
 
 
 def answer(tables: Tables, experiment: Experiment) -> list[Answer]:
-    """What the first epoch of the second stage changes.
+    """What the first epoch of the second stage changes, what it begins with, and at which rate.
 
     Raises
     ------
@@ -336,7 +371,34 @@ def answer(tables: Tables, experiment: Experiment) -> list[Answer]:
     told = _told(_named(found))
     if not told:
         raise NothingToShow("no run has reached a second stage.")
-    return told
+    return [*told, *_between(found)]
+
+
+def _between(found: Tables) -> list[Answer]:
+    """For each cell a sentence on validation accuracy at the end of its first stage, and on the rate of the second."""
+    metrics, made = found.done("metrics"), []
+    for cell in records(found.cells):
+        own, stages = metrics[metrics["cell_id"] == cell["cell_id"]], _stages(found, cell["cell_id"])
+        first, rates = own[own["stage"] == 0], own.groupby("stage")["rate"].max()
+        if len(stages) < 2 or 1 not in rates:
+            continue
+        ends = grid.interval(first[first["epoch"] == first["epoch"].max()].set_index("seed")["valid_accuracy"])
+        front = "At" if len(found.cells) == 1 else f"{cell['curve']}: at"
+        text = (
+            f"{front} the end of the first stage ({stages[0]['frozen']} frozen) validation accuracy is "
+            f"{grid.share(ends)}. The second stage begins at a learning rate of {grid.plain(rates[1])}, "
+            f"{_part(rates[1] / rates[0])} of the first."
+        )
+        told = (number("validation accuracy at the end of the first stage", ends, grid.share(ends)),)
+        made.append(Answer(text, numbers=told))
+    return made if len(made) <= NAMED else []
+
+
+def _part(ratio: float) -> str:
+    """ "1/100" or "1.5 times that" as a part of something; "that" of the same."""
+    if np.isclose(ratio, 1):
+        return "that"
+    return f"1/{1 / ratio:.3g}" if ratio < 1 else f"{ratio:.3g} times that"
 
 
 def _named(found: Tables) -> pd.DataFrame:
@@ -366,16 +428,15 @@ def _jump(name: str, valid: Row, rows: pd.DataFrame) -> Answer:
     return Answer(text, verdict, name, numbers, *grid.certainty([valid], verdict))
 
 
-def compared_answer(tables: Tables, *, experiments: Sequence[str]) -> list[Answer]:
+def compared_answer(tables: Tables, *, experiments: Sequence[str], best: Sequence[str] = ()) -> list[Answer]:
     """Whether cells of some experiments are better than those of the first.
 
     Parameters
     ----------
-    experiments : sequence of str
-        Their names, the one first that the others are compared with.
+    experiments, best
+        As of `compared`.
     """
-    cells = gathered(tables, experiments)
-    told = _verdicts(cells)
+    told, seen = _of_all(tables, experiments, best), _overlaps(gathered(tables, experiments))
     if not told:
         raise NothingToShow("no seed of two of the cells has finished.")
-    return [*told, *(Answer(text) for text in [_overlaps(cells)] if text)]
+    return [*told, *(Answer(text) for text in [seen] if text)]
