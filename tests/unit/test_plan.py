@@ -650,6 +650,22 @@ def test_the_document_of_study_002_has_162_or_126_trainings():
     assert {key for key in one if one[key] != other[key]} == {"name", "title"}
 
 
+def test_the_variants_of_study_002_share_their_originals_with_it():
+    one, other = (
+        study.Plan(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()), Path("nowhere"))
+        for name in ("variants", "dynamics")
+    )
+    perturbed = [entry for entry in one.entries if entry.role == "perturbed"]
+    assert {one.cells[entry.cell_id].parent for entry in perturbed} <= set(other.cells)
+    sizes = [one.cells[entry.cell_id].table for entry in one.entries if entry.study == "sizes"]
+    shares = [sum(map(table.padding_weight_count, table.layers)) / table.parameter_count for table in sizes]
+    assert shares == [pytest.approx(0.6213, abs=1e-4), 0, 0], "of ResNet18 at 32, 64 and 224 pixels"
+    channels = {
+        e.labels["init"]: one.cells[e.cell_id].settings.input.channels for e in one.entries if e.study == "grey"
+    }
+    assert channels == {"repeated": 3, "summed": 1}
+
+
 def test_the_document_of_study_001_has_76_networks():
     found = study.Plan(yaml.safe_load((ROOT / "config/transferability.yaml").read_text()), Path("nowhere"))
     own = [entry for entry in found.entries if entry.study == "transferability"]
