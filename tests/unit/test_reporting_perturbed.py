@@ -19,6 +19,7 @@ from weight_atlas.reporting.claims import answers
 from weight_atlas.reporting.claims import perturbed as evidence_of_perturbed
 from weight_atlas.reporting.claims.measured import RATIO, measured
 from weight_atlas.reporting.exhibits.perturbed import amplification, families, mirror, paths, perturbed
+from weight_atlas.reporting.grammar import style
 from weight_atlas.settings import Start
 from weight_atlas.store import load_arrays, save_tensors
 
@@ -470,6 +471,12 @@ def test_likeness_and_matrices(folder, exhibits):
     for row in maps[maps["matrix"] == "between"].itertuples():
         matrix = between[f"{row.original}/seed0|{row.cell_id}/seed0"].astype(np.float32)
         assert row.diagonal == pytest.approx(np.diag(matrix).mean(), abs=1e-6)
+    returns = pd.read_csv(folder / "tables" / "returns.csv")
+    for row in maps[maps["matrix"] == "end"].itertuples():
+        own = returns[(returns["cell_id"] == row.cell_id) & (returns["seed"] == int(row.seed))]
+        [own] = own[(own["pair"] == "original") & (own["layer"] == "total")].itertuples()
+        for symbol, value in {"‖θ₁‖": own.norm_a, "‖θ₂‖": own.norm_b, "‖θ₁ − θ₂‖": own.distance}.items():
+            assert f"{symbol} = {style.number(value)}" in exhibits["perturbed-features-lenet5"].caption
 
 
 def test_the_facts_are_told_as_they_were_computed(exhibits):

@@ -1,5 +1,6 @@
 """Exhibits on the features of perturbed models: how alike to the original's, and their correlations as heatmaps."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ MEASURES = {
 ERRORS = ("errors_a", "errors_b", "both_wrong")
 SHOWN = 256
 RANK = (FLIP, ADD, OTHER, SAME)  # which of an original's children are shown as heatmaps: the first two that are there
+NORMS = {"norm": "‖θ₁‖", "norm_end": "‖θ₂‖", "distance": "‖θ₁ − θ₂‖"}  # of `families.journeys`
 TITLES = {"original": "original", "end": "trained again", "between": "original (rows) with trained again"}
 
 
@@ -112,11 +114,13 @@ def correlations(tables: Tables) -> list[Exhibit]:
     rows = families.shown(families.family(tables))
     rows = rows[rows["what"].isin(RANK)]
     rows = rows.sort_values("what", key=lambda column: column.map(RANK.index), kind="stable")
-    made = {network: _chosen(tables, rows[rows["network"] == network]) for network in tables.values("network")}
-    made = {network: chosen for network, chosen in made.items() if chosen}
+    places = itertools.product(tables.values("network"), tables.values("dataset"))
+    made = {(one, on): _chosen(tables, rows[(rows["network"] == one) & (rows["dataset"] == on)]) for one, on in places}
+    made = {place: chosen for place, chosen in made.items() if chosen}
     if not made:
         raise NothingToShow("no file of matrices holds an original, a perturbed model and what lies between them.")
-    return [_heatmaps(tables, chosen, network if len(made) > 1 else "") for network, chosen in made.items()]
+    differ = [at for at in (0, 1) if len({place[at] for place in made}) > 1]
+    return [_heatmaps(tables, chosen, ", ".join(place[at] for at in differ)) for place, chosen in made.items()]
 
 
 def _chosen(tables: Tables, rows: pd.DataFrame) -> list[Compared]:
@@ -140,7 +144,7 @@ def _chosen(tables: Tables, rows: pd.DataFrame) -> list[Compared]:
 
 
 def _heatmaps(tables: Tables, chosen: Sequence[Compared], tab: str) -> Exhibit:
-    """The exhibit of one network's first original: a row for each perturbation: original, end, and between."""
+    """The exhibit of a network's first original on a data set: a row for each perturbation: original, end, between."""
     fig, grid = panels.grid([one.row.words for one in chosen], list(TITLES.values()), 2.75, 0.75)
     data = pd.DataFrame([row for line, one in zip(grid, chosen, strict=True) for row in _draw(line, one)])
     heatmaps.bar(fig, grid.flat, "correlation r")
@@ -157,11 +161,27 @@ def _heatmaps(tables: Tables, chosen: Sequence[Compared], tab: str) -> Exhibit:
         f"perturbed and trained again, and between the two ({where}; seed {chosen[0].seed}). All maps of a row keep "
         "the order of features in which those of the original that fire together are neighbours. A dark diagonal in "
         "the map between: feature i is still feature i. Where only that diagonal is gone, the model has features of "
-        f"the same kind in other places. Mean of that diagonal: {told}. {at}"
+        f"the same kind in other places. Mean of that diagonal: {told}. {_norms(tables, chosen)} {at}"
     )
     alt = f"Heatmaps of feature correlations, {where}. Mean r of a feature with itself before and after: {told}."
     name, title = slug("perturbed-features", tab), "Features before and after"
     return Exhibit(name, title, caption, alt, data, fig, raster=True, palette=True, tab=tab)
+
+
+def _norms(tables: Tables, chosen: Sequence[Compared]) -> str:
+    """A sentence on the norms of the models that are shown; empty where there are none."""
+    try:
+        found = families.journeys(tables).set_index(["cell_id", "seed"])
+    except NothingToShow:
+        return ""
+    told = []
+    for one in chosen:
+        place = (one.row.cell_id, int(one.seed))
+        if place in found.index:
+            row = found.loc[[place]].iloc[0]
+            words = ", ".join(f"{symbol} = {style.number(row[name])}" for name, symbol in NORMS.items())
+            told.append(f"{one.row.words} {words}")
+    return f"Original θ₁, trained again θ₂: {'; '.join(told)}." if told else ""
 
 
 def _draw(line: Sequence[Axes], one: Compared) -> list[dict[str, Any]]:
