@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import dry_runs
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs")
 PARTS += ("requirements.txt", "CITATION.cff", "LICENSE")
+STREAMS = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
 # Several processes share the cores: a thread of torch's that has nothing to do sleeps, and does not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -119,28 +120,26 @@ class Workflow:
 
     def start(self, *arguments: str, cores: int = 2, **environment: str) -> subprocess.Popen:
         """snakemake with the config, without the environment activated; its output in one stream."""
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores)]
-        command += ["--configfile", "config/tiny.yaml"]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=self.root, env=bare() | environment, **streams)
+        command = [*self._command(*arguments), "--cores", str(cores)]
+        return subprocess.Popen([sys.executable, *command], cwd=self.root, env=bare() | environment, **STREAMS)
 
     def run(self, *arguments: str, check: bool = True, cores: int = 2) -> subprocess.CompletedProcess:
-        """A run of `start` to its end."""
-        running = self.start(*arguments, cores=cores)
-        said, _ = running.communicate()
-        done = subprocess.CompletedProcess(running.args, running.returncode, said)
+        """A run to its end, as that of `start`, without the start of each process."""
+        done = self.python(*self._command(*arguments), "--cores", str(cores))
         if check and done.returncode:
             raise AssertionError(f"{' '.join(arguments)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
         return done
 
+    def _command(self, *arguments: str) -> list[str]:
+        return ["-m", "snakemake", *arguments, "--configfile", "config/tiny.yaml"]
+
     def python(self, *arguments: str) -> subprocess.CompletedProcess:
-        """One of the commands, without Snakemake; its output in one stream."""
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.run([sys.executable, *arguments], cwd=self.root, **streams)
+        """Snakemake or one of the commands, without the start of Python; its output in one stream."""
+        return subprocess.run([warm.python(bare()), *arguments], cwd=self.root, env=bare(), **STREAMS)
 
     def jobs(self, *arguments: str) -> set[str]:
         """What a dry run would do, by the jobs' messages (`training base-.., replicates 0 to 2`)."""
-        done = dry_runs.run([*arguments, "--configfile", "config/tiny.yaml"], self.root, bare())
+        done = self.run("--dry-run", *arguments, check=False)
         assert done.returncode == 0, done.stdout[-6000:]
         return set(re.findall(r"^Job \d+: (.+)$", done.stdout, re.M))
 

@@ -76,9 +76,11 @@ def test_a_launcher_that_dies_at_every_attempt_is_recorded(tmp_path):
     workflow = Workflow(tmp_path, small("node") | {"replicates": 1})
     (tmp_path / "scripts/weight_atlas/networks/architectures/node.py").write_text(NODE)
     (tmp_path / "kill").touch()
-    done = workflow.run("all")
+    with workflow.start("all") as running:  # as users do: here the launcher is what starts the trainer
+        said = running.stdout.read()
+    assert running.returncode == 0, said
     run = json.loads(next((tmp_path / "results/cells").glob("*/seeds_*/run.json")).read_text())
     assert [record["status"] for record in run["replicates"]] == ["failed"]
     assert "ended without a word" in run["replicates"][0]["cause"]
-    assert "3 attempts failed, the last one ended without a word" in done.stdout
+    assert "3 attempts failed, the last one ended without a word" in said
     assert "ended without a word" in (tmp_path / "results/tiny/report/report.html").read_text()

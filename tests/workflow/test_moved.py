@@ -4,12 +4,13 @@ import copy
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests import dry_runs
-from tests.conftest import Workflow, bare, tiny
+from tests import warm
+from tests.conftest import STREAMS, Workflow, bare, tiny
 
 STATE = ("results", "data", "logs", ".snakemake")
 ENGINE = "scripts/weight_atlas/training/engine.py"
@@ -22,7 +23,8 @@ def trainings(jobs: set[str]) -> set[str]:
 
 def planned(snakefile: Path, folder: Path) -> set[str]:
     """The jobs of a dry run in `folder`, whose config is `tiny.yaml`, with the workflow of `snakefile`."""
-    done = dry_runs.run(["-s", str(snakefile), "--configfile", "tiny.yaml"], folder, bare())
+    words = ["-m", "snakemake", "--dry-run", "--cores", "2", "-s", snakefile, "--configfile", "tiny.yaml"]
+    done = subprocess.run([warm.python(bare()), *words], cwd=folder, env=bare(), **STREAMS)
     assert done.returncode == 0, done.stdout
     return set(re.findall(r"^Job \d+: (.+)$", done.stdout, re.M))
 
