@@ -1,6 +1,7 @@
 """The numbers of freeze-depth transfer: drops, equivalence, segments, breakpoints, trends, effects, epochs."""
 
 import csv
+import itertools
 import json
 import math
 
@@ -14,7 +15,7 @@ from tests.unit import cells, summaries
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy
-from weight_atlas.analysis.transfer import curves, drops, transfer
+from weight_atlas.analysis.transfer import curves, drops, effects, transfer
 from weight_atlas.plan import spec
 from weight_atlas.stats import Equivalence
 
@@ -372,6 +373,21 @@ def test_the_epoch_that_is_taken_stands_among_the_suspects(tmp_path):
     step = of(own, level_b="last", depth=10, quantity="step").iloc[0]
     assert step["difference"] == pytest.approx(row["difference"], abs=0.003), "at n = 9 the last epoch is the best"
     assert of(table(folder, "effects"), factor="epoch taken", base="A", target="B").empty, "no axis is compared there"
+
+
+def test_the_documents_level_may_have_a_name_where_something_is_varied():
+    """A factorial names all levels; the document's are those under which it has the document's cell."""
+    place = curves.Curve("s", "n", "i", "o", (), "B", "B", "frozen")
+    transfers = {place: {10: curves.Cell("document's", "transfer")}}
+    cell = {}
+    for rate, dropout in itertools.product(("0.01", "0.1"), ("off", "on")):
+        name = "document's" if (rate, dropout) == ("0.1", "on") else f"{rate} {dropout}"
+        cell[rate, dropout] = place._replace(setting=(("rate", rate), ("dropout", dropout)))
+        transfers[cell[rate, dropout]] = {10: curves.Cell(name, "extra")}
+    assert effects.factor_pairs(transfers) == {
+        effects.Factor(place, "rate", "0.1", "0.01"): [(cell["0.1", one], cell["0.01", one]) for one in ("off", "on")],
+        effects.Factor(place, "dropout", "on", "off"): [(cell[one, "on"], cell[one, "off"]) for one in ("0.01", "0.1")],
+    }
 
 
 # --- epochs

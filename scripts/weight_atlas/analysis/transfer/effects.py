@@ -140,11 +140,13 @@ def head(cells: Cells, depths: Mapping[int, Cell]) -> Head:
 def factor_pairs(transfers: Transfers) -> dict[Factor, list[tuple[Curve, Curve]]]:
     """{Factor of an axis in which transfers differ: [(curve at the document's level, curve at the other), ..]}.
 
-    A level that a transfer leaves open is an empty text.
+    A level that a transfer leaves open is an empty text. The document's transfers may leave an axis open that another
+    one varies: the document's level is then that under which the other one has a cell of the document's.
     """
     documents: dict[Curve, list[dict[str, str]]] = {}
+    reported = {cell.cell_id for depths in transfers.values() for cell in depths.values() if cell.role == "transfer"}
     for curve, depths in transfers.items():
-        if any(cell.role == "transfer" for cell in depths.values()):
+        if any(cell.cell_id in reported for cell in depths.values()):
             documents.setdefault(curve._replace(setting=()), []).append(dict(curve.setting))
     axes = list(dict.fromkeys(axis for curve in transfers for axis, _ in curve.setting))
     pairs: dict[Factor, list[tuple[Curve, Curve]]] = {}
@@ -152,7 +154,8 @@ def factor_pairs(transfers: Transfers) -> dict[Factor, list[tuple[Curve, Curve]]
         place = curve._replace(setting=())
         setting = dict(curve.setting)
         for axis in axes if place in documents else ():
-            level = Counter(one.get(axis, "") for one in documents[place]).most_common(1)[0][0]
+            named_levels = [one[axis] for one in documents[place] if axis in one] or [""]
+            level = Counter(named_levels).most_common(1)[0][0]
             other = setting.get(axis, "")
             changed = {**setting, axis: level}
             twin = curve._replace(setting=tuple((name, changed[name]) for name in axes if changed.get(name)))
