@@ -144,9 +144,12 @@ if __name__ == "__main__":
     import safetensors.torch  # noqa: F401
     import scipy.stats  # noqa: F401
     import sklearn.datasets  # noqa: F401
+    import smart_open  # noqa: F401
     import statsmodels.stats.multitest  # noqa: F401
+    import torch._dynamo  # noqa: F401, at the first step of an optimizer
     import torchvision.datasets  # noqa: F401
-    from snakemake import cli
+    import yte  # noqa: F401
+    from snakemake import cli, profiles, report, storage  # noqa: F401
 
     gc.freeze()  # what is there is never looked through again, and so not copied
     server = socket.socket(socket.AF_UNIX)
