@@ -77,11 +77,12 @@ def collect(
     rated = read("accuracy")
     measured = rated, read("movement"), read("unchanged"), read("features")
     write("summary", summary.rows(ended, *measured, read("parameters")))
-    write("tests", comparisons.rows(asked, comparisons.outcomes(ended, *measured)))
+    sound = learnt.without(ended)  # of these are all tests and effects
+    write("tests", comparisons.rows(asked, comparisons.outcomes(sound, *measured)))
     write("compared", pairs.counts(asked))
     write("likeness", correlation_tests.rows(asked, read("correlations")))
-    write("anova", anova.rows(asked, ended, rated, metrics))
-    for name, rows in transfer.rows(asked, ended, rated, metrics, thresholds).items():
+    write("anova", anova.rows(asked, sound, rated, metrics))
+    for name, rows in transfer.rows(asked, sound, rated, metrics, thresholds).items():
         write(name, rows)
     dictionary.write(output, "weight-atlas-tables", schema.COLLECTED)
 

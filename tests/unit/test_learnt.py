@@ -140,3 +140,9 @@ def test_their_column_is_declared_and_reads_back(tables, tmp_path):
         tables.table("runs").notna(), None).to_numpy()])  # fmt: skip
     assert schema.read(tmp_path / "runs.csv", "runs")["learnt"].tolist()[:3] == [True, False, True]
     json.dumps(read.tolist()[:3])
+
+
+def test_tests_and_effects_are_of_replicates_that_learnt():
+    """Those of which it is not known count: they have no accuracy, or did not finish."""
+    runs = pd.DataFrame({"seed": [0, 1, 2], "learnt": pd.array([True, False, None], dtype="boolean")})
+    assert learnt.without(runs)["seed"].tolist() == [0, 2]

@@ -5,7 +5,6 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats as scipy_stats
 from test_claims_transferability import Truth, halves
@@ -132,16 +131,6 @@ def test_resamples_are_drawn_with_replacement():
     assert places.shape == (1000, 4) and set(places.ravel()) == {0, 1, 2, 3}
     assert np.bincount(places.ravel()) / 4000 == pytest.approx(0.25, abs=0.03)
     assert (places == stats.resampled(4, 1000)).all(), "the same every time"
-
-
-def test_replicates_that_never_learnt_take_no_part():
-    runs = table_of(learnt=[True, False, None])
-    values = {"a": {0: "first", 1: "second", 2: "third"}}
-    assert recommend.learnt(values, runs) == {"a": {0: "first", 2: "third"}}
-
-
-def table_of(learnt):
-    return pd.DataFrame({"cell_id": "a", "seed": [0, 1, 2], "learnt": pd.array(learnt, dtype="boolean")})
 
 
 def test_the_margin_and_the_rule_on_accuracy_are_the_studys(tmp_path):

@@ -39,6 +39,11 @@ def learnt(metrics: pd.DataFrame, counts: Mapping[str, Counts]) -> dict[Replicat
     return found
 
 
+def without(runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the runs table without replicates that never learnt: what tests and effects are computed of."""
+    return runs[runs["learnt"].ne(False).fillna(True)]
+
+
 def _chances(row: Mapping[Any, Any], counts: Counts) -> list[float]:
     """The p-values of an epoch: of the training images, and of the held-out ones, as far as they were classified."""
     chances = []

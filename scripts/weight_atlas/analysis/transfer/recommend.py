@@ -1,12 +1,12 @@
 """How many layers of a base to copy for a target: the deepest n that costs no more than a margin, and how sure that is.
 
 The test is one half of that for equivalence: accuracy must not be lower by more than the margin; that a transfer is
-better is no reason against it. Replicates that never learnt take no part.
+better is no reason against it.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -55,7 +55,7 @@ def recommendation_rows(
 ) -> list[Row]:
     """Rows of recommendations.csv: a transfer from another task each, by its D at every depth from 1.
 
-    values: without replicates that never learnt. Of the settings of one base, target and mode, the one that goes
+    Of the settings of one base, target and mode, the one that goes
     deepest is chosen, of equally deep ones that of the smallest drop.
     """
     early = _early(cells, values, metrics)
@@ -139,18 +139,3 @@ def _share(curve: Curve, curves: Curves, values: Runs, found: Choice, margin: fl
         tests = [stats.independent_equivalence(base, own, margin) for own in copied]
         same += choice(dict(zip(depths, tests, strict=True)), margin).depth == found.depth
     return same / RESAMPLES
-
-
-def learnt(values: Runs, runs: Any) -> Runs:
-    """The values without replicates that never learnt.
-
-    runs: the runs table; without a column `learnt` all count.
-    """
-    if "learnt" not in runs:
-        return values
-    never = runs[runs["learnt"].eq(False).fillna(False)]
-    lost = set(zip(never["cell_id"], never["seed"], strict=True))
-    return {
-        cell_id: {seed: run for seed, run in own.items() if (cell_id, seed) not in lost}
-        for cell_id, own in values.items()
-    }

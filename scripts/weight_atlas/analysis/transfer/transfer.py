@@ -12,7 +12,7 @@ from weight_atlas.analysis.transfer.curves import Cells, Row, curve_rows, curves
 from weight_atlas.analysis.transfer.drops import drop_rows, segment_rows
 from weight_atlas.analysis.transfer.effects import effect_rows
 from weight_atlas.analysis.transfer.reach import reach_rows
-from weight_atlas.analysis.transfer.recommend import learnt, recommendation_rows
+from weight_atlas.analysis.transfer.recommend import recommendation_rows
 from weight_atlas.analysis.transfer.shapes import breakpoint_rows, trend_rows
 from weight_atlas.plan.spec import Thresholds
 
@@ -39,7 +39,7 @@ def rows(
         "curves": curve_rows(known, values),
         "drops": drop_rows(known, values, asked),
         "segments": segment_rows(known, values, asked, thresholds),
-        "recommendations": recommendation_rows(cells, known, learnt(values, runs), metrics, asked, thresholds),
+        "recommendations": recommendation_rows(cells, known, values, metrics, asked, thresholds),
         "breakpoints": breakpoint_rows(known, values),
         "trends": trend_rows(known, values),
         "effects": effect_rows(cells, known, values),
