@@ -30,7 +30,10 @@ class Verdict(StrEnum):
 
 
 class Number(NamedTuple):
-    """An estimate that an answer rests on: what it is, how it is written, and itself with its 95 % interval."""
+    """An estimate that an answer rests on: what it is, how it is written, and itself with its interval.
+
+    That is one of 95 %, where the answer does not say otherwise.
+    """
 
     words: str
     text: str

@@ -122,7 +122,13 @@ def told(tables: Tables, row: Any, about: str = "") -> Answer:
         f"{sentence} {early}",
         Verdict.UNDECIDED if is_open else None,
         about,
-        (number(f"drop at n = {row.depth}", row._asdict() | {"mean": row.drop}, drop),),
+        (
+            number(
+                f"drop at n = {row.depth}",
+                row._asdict() | {"mean": row.drop, "low": row.low90, "high": row.high90},
+                drop,
+            ),
+        ),
         f"90 % intervals, margin {margin(row.margin)}, n = {row.n}{_deeper(row)}",
         f"about {seeds} seeds would decide it" if seeds else "",
     )
