@@ -38,7 +38,8 @@ from weight_atlas.training import track
 
 CLASSES = ["structural", "dead", "rounding", "returned", "changed"]
 CHILDREN = ("returns", "aftermath", "paths", "barriers", "symmetries", "facts")  # no cell of these tests was perturbed
-ABSENT = (*CHILDREN, "checkpoints", "correlations", "spectra", "identical", "missing", "faults")  # nor checkpoints
+NOT_ASKED = ("convergence", "settled", "laziness")
+ABSENT = (*CHILDREN, *NOT_ASKED, "checkpoints", "correlations", "spectra", "identical", "missing", "faults")
 
 
 def frame(table, rows):

@@ -500,6 +500,6 @@ def test_draw_writes_the_claims(tmp_path):
     found = json.loads((tmp_path / "out" / "claims.json").read_text())
     assert [item["id"] for item in found] == [f"002-{at}" for at in range(1, 9)]
     keys = {"id", "says", "scope", "origin", "shows", "test", "verdict", "reason", "seen", "lean", "half", "double"}
-    assert all(set(item) == keys | {"seeds", "numbers", "source"} for item in found)
+    assert all(set(item) == keys | {"seeds", "numbers", "stated", "source"} for item in found)
     assert {item["verdict"] for item in found} <= {"toy", "not testable here"}
     assert all(item["seen"] for item in found if item["verdict"] == "toy")

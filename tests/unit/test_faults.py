@@ -48,6 +48,7 @@ def empty(*_):
 def folder(tmp_path):
     made = results.make(tmp_path)
     write_table(made / "tables/runs.csv", pd.read_csv(made / "tables/runs.csv"))
+    write_table(made / "tables/accuracy.csv", pd.read_csv(made / "tables/accuracy.csv"))
     complete(made / "tables")
     return made
 

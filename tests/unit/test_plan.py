@@ -661,7 +661,9 @@ def test_the_variants_of_study_002_share_their_originals_with_it():
     shares = [sum(map(table.padding_weight_count, table.layers)) / table.parameter_count for table in sizes]
     assert shares == [pytest.approx(0.6213, abs=1e-4), 0, 0], "of ResNet18 at 32, 64 and 224 pixels"
     channels = {
-        e.labels["init"]: one.cells[e.cell_id].settings.input.channels for e in one.entries if e.study == "grey"
+        e.labels["init"]: one.cells[e.cell_id].settings.input.channels
+        for e in one.entries
+        if e.study == "imagenet-on-grey"
     }
     assert channels == {"repeated": 3, "summed": 1}
 

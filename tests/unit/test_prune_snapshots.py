@@ -166,7 +166,8 @@ def test_every_table_is_the_same_to_the_byte(toy, both, tmp_path):
     for name in files:
         held = [(output[thinned] / name).read_bytes() for thinned in (False, True)]
         assert held[0] == held[1], name
-        if name.endswith(".csv") and name not in ("facts.csv", "faults.csv", "missing.csv"):
+        empty = ("facts", "faults", "missing", "convergence", "settled", "laziness")  # the last three are not asked for
+        if name.endswith(".csv") and name.removesuffix(".csv") not in empty:
             assert held[0].count(b"\n") > 1, f"{name} has rows to compare"
 
 

@@ -186,7 +186,7 @@ def test_unfreezing_is_the_jump_between_two_stages(folder, sample, exhibits):
     words = "10 epochs with 16 layers frozen at a learning rate of 0.001, then 10 epochs with no layer frozen"
     assert f"{words} at a learning rate of 0.00001" in exhibits["transfer-course"].caption
     change = f"clearly raises validation accuracy: {100 * jumps['valid_jump'].mean():+.1f} points"
-    [answer] = staged.answer(sample, Experiment("cinic", "transfer", (), (), (), True, "", ()))
+    answer, *_ = staged.answer(sample, Experiment("cinic", "transfer", (), (), (), True, "", ()))
     assert change in answer.text
     for name in ("transfer-course", "compared"):
         assert "CINIC-10's test images hold CIFAR-10's and 70,000 of ImageNet's" in exhibits[name].caption

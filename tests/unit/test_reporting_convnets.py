@@ -469,7 +469,7 @@ def test_a_plain_grid_has_nothing_to_show(tmp_path):
         row.pop("experiment")
     found = opened(made.write(tmp_path))
     chapter = told.told(found, "convnets")
-    assert {item.name.split("-")[0] for item in chapter.exhibits} == {"networks", "filter", "identical"}, (
+    assert {item.name.split("-")[0] for item in chapter.exhibits} == {"networks", "diagram", "filter", "identical"}, (
         "they need no experiment"
     )
     assert found.faults == []

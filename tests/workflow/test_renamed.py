@@ -19,8 +19,8 @@ from weight_atlas.reporting.claims.evidence import EVIDENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
-NAMING = ("levels", "experiments")  # options that name levels or experiments
-BY_LEVEL = ("steps", "features", "accuracies")  # parts of documents that name experiments or levels
+NAMING = ("levels", "experiments", "best")  # options that name levels or experiments
+BY_LEVEL = ("steps", "features", "accuracies", "last-layer")  # parts of documents that name experiments or levels
 JUDGED = ("verdict", "seen", "reason")
 PARTS = ("all", "artefact")  # of a claim: lists of statements
 PARAMETERS = {

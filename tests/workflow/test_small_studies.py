@@ -89,7 +89,7 @@ def test_the_first_page_answers_the_questions_of_the_config(workflow):
     for study in ("batch", "optimizer", "rotation"):
         heading = CONFIG["definitions"][study]["question"]
         [question] = [one for one in told(workflow, study)["questions"] if one["heading"] == heading]
-        assert f"{heading} {question['answer'][0]}" in first
+        assert f"{heading} {question['answer'][0]['text']}" in first
 
 
 def test_what_was_expected_is_judged(workflow):
