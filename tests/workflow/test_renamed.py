@@ -20,7 +20,7 @@ from weight_atlas.reporting.claims.evidence import EVIDENCE
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text(encoding="utf-8"))
 NAMING = ("levels", "experiments", "best")  # options that name levels or experiments
-BY_LEVEL = ("steps", "features", "accuracies", "last-layer")  # parts of documents that name experiments or levels
+BY_LEVEL = ("steps", "features", "accuracies")  # parts of documents that name experiments or levels
 JUDGED = ("verdict", "seen", "reason")
 PARTS = ("all", "artefact")  # of a claim: lists of statements
 PARAMETERS = {
@@ -106,7 +106,20 @@ def by_level(content, words):
             | {part: [statement_otherwise(asked, words) for asked in claim[part]] for part in PARTS if part in claim}
             for claim in content
         ]
-    return {key: told_otherwise(value, words) if key in BY_LEVEL else value for key, value in content.items()}
+    return {
+        key: told_otherwise(value, words) if key in BY_LEVEL else [chosen(one, words) for one in listed(value)] or value
+        for key, value in content.items()
+    }
+
+
+def listed(value) -> list[dict]:
+    """The numbers of a list that an exhibit shows; none of anything else."""
+    return value if isinstance(value, list) and all(isinstance(one, dict) for one in value) else []
+
+
+def chosen(number: dict, words) -> dict:
+    """A number of a document, with the words in what chooses the cells beside it."""
+    return number | ({"where": told_otherwise(number["where"], words)} if "where" in number else {})
 
 
 def statement_otherwise(asked: dict, words) -> dict:
