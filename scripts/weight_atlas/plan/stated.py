@@ -5,6 +5,7 @@ first reads the claim, before any job, and stays: a claim that was changed is an
 whoever can write the file can also change it.
 """
 
+import functools
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,17 +46,18 @@ def record(config: Config, root: Path, files: Sequence[str], typed: bool) -> Non
     root: the working directory; files: the config's files; typed: whether some of the config was typed on the command
     line, which no commit holds.
     """
+    commit = functools.cache(lambda: None if typed else _commit(files))  # asked for once, and only where one is missing
     for study in config.asked:
         claims = config.definitions[study].claims
         if not claims:
             continue
-        file, commit = root / path(config, study), None if typed else _commit(files)
+        file = root / path(config, study)
         before: dict[str, Any] = store.read_json(file) if file.is_file() else {}
         known = dict(before)
         for claim in claims:
             key, said = fingerprint(claim), claim.model_dump(mode="json", exclude_defaults=True)
-            entry = known.get(key, {"claim": said, "at": records.timestamp(), "commit": commit})
-            known[key] = entry if entry["commit"] else entry | {"commit": commit}
+            entry = known.get(key, {"claim": said, "at": records.timestamp(), "commit": None})
+            known[key] = entry if entry["commit"] else entry | {"commit": commit()}
         if known != before:
             file.parent.mkdir(parents=True, exist_ok=True)
             store.write_json(file, known)
