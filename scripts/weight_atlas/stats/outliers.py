@@ -35,8 +35,9 @@ def outlying(values: ArrayLike, groups: ArrayLike, resolution: float = 0.0) -> N
     usual = max(float(np.median(spreads)), resolution) if rows else 0.0
     far = np.zeros(len(numbers), bool)
     for own in rows:
-        for at in own:
-            others = numbers[own[own != at]]
-            spread = max(usual, float(others.std(ddof=1))) * np.sqrt(1 + 1 / len(others))
-            far[at] = abs(numbers[at] - others.mean()) > FAR * spread
+        n, apart = len(own), numbers[own] - numbers[own].mean()
+        # Of the others: their mean lies n / (n - 1) times as far, and their squares sum to so much less.
+        squares = np.maximum(np.square(apart).sum() - np.square(apart) * n / (n - 1), 0.0)
+        spread = np.maximum(usual, np.sqrt(squares / (n - 2))) * np.sqrt(n / (n - 1))
+        far[own] = np.abs(apart) * n / (n - 1) > FAR * spread
     return far
