@@ -11,7 +11,7 @@ import pandas as pd
 
 from weight_atlas import cell_table, pairs, schema, store
 from weight_atlas.analysis import comparisons
-from weight_atlas.analysis.runs import accuracy, anova, learnt, runs, summary
+from weight_atlas.analysis.runs import accuracy, anova, learnt, right, runs, summary
 from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
 from weight_atlas.plan.spec import Thresholds
@@ -78,7 +78,11 @@ def collect(
     measured = rated, read("movement"), read("unchanged"), read("features")
     write("summary", summary.rows(ended, *measured, read("parameters")))
     sound = learnt.without(ended)  # of these are all tests and effects
-    write("tests", comparisons.rows(asked, comparisons.outcomes(sound, *measured)))
+    write("right", right.rows(asked))
+    answers = read("right")
+    write("crossed", right.crossed(answers, sound))
+    of_best = right.by_cell(answers, sound)
+    write("tests", comparisons.rows(asked, comparisons.outcomes(sound, *measured), of_best))
     write("compared", pairs.counts(asked))
     write("likeness", correlation_tests.rows(asked, read("correlations")))
     write("anova", anova.rows(asked, sound, rated, metrics))

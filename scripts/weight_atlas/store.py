@@ -248,6 +248,12 @@ def track_path(block: str | Path, seed: int | str) -> Path:
     return replicate_path(block, seed) / "track.safetensors"
 
 
+def right_path(block: str | Path, seed: int | str) -> Path:
+    """The path of which test images a replicate classifies right: by protocol uint8, a bit an image from the highest
+    on; their number is in the metadata."""
+    return replicate_path(block, seed) / "right.safetensors"
+
+
 def course_path(folder: str | Path) -> Path:
     """The file, in the folder of a replicate's snapshots, with what was measured of all of them before some were
     removed. Where it exists, the replicate's snapshots are pruned."""

@@ -566,7 +566,7 @@ def test_tests_average_over_the_other_axes_first():
     del values["n-x-sgd", 2]
     asked = wanted(**{name: [own] for name, own in grid.items()})
     found = pd.DataFrame(
-        comparisons.rows(asked, comparisons.outcomes(*outcome_tables(values))), columns=schema.names("tests")
+        comparisons.rows(asked, comparisons.outcomes(*outcome_tables(values)), {}), columns=schema.names("tests")
     )
     assert list(found["outcome"].unique()) == list(comparisons.OUTCOMES)
     own = found[found["outcome"] == "accuracy"].fillna({"network": ""}).set_index(["factor", "network"])
@@ -599,7 +599,9 @@ def test_tests_average_over_the_other_axes_first():
 def test_data_sets_are_compared_within_a_network():
     asked = wanted(**{name: [named(dataset=name, init="k", optimizer="sgd")] for name in ("d", "e")})
     values = {("d", 0): 0.2, ("d", 1): 0.3, ("e", 0): 0.5, ("e", 1): 0.7}
-    found = comparisons.rows(asked, {"accuracy": {name: {s: values[name, s] for s in (0, 1)} for name in ("d", "e")}})
+    found = comparisons.rows(
+        asked, {"accuracy": {name: {s: values[name, s] for s in (0, 1)} for name in ("d", "e")}}, {}
+    )
     assert [row[:7] for row in found] == [("accuracy", "dataset", "d", "e", None, "n", 2)]
     assert found[0][7] == pytest.approx(0.35) and found[0][-1] == pytest.approx(0.35 / math.sqrt(0.005))
     assert found[0][-2] == found[0][-3], "one test: nothing to correct"

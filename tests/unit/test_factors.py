@@ -23,7 +23,7 @@ def built(folder, sizes, end, names=("batch", "{}"), **grid):
     found = made(folder, {"grid": GRID | grid, "vary": vary}, reach)
     tables = [schema.read(folder / "tables" / f"{name}.csv", name)
               for name in ("runs", "accuracy", "movement", "unchanged", "features")]  # fmt: skip
-    rows = comparisons.rows(cell_table.read(folder / "cells.csv"), comparisons.outcomes(*tables))
+    rows = comparisons.rows(cell_table.read(folder / "cells.csv"), comparisons.outcomes(*tables), {})
     schema.write(folder / "tables" / "tests.csv", "tests", rows)
     return found.tables
 

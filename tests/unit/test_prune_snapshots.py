@@ -125,7 +125,7 @@ def test_what_stays_is_what_was_trained(both):
         there = {path.stem for path in thinned.glob("*.safetensors")}
         record = store.read_json(thinned.parents[1] / "run.json")["replicates"][seed]
         ends = {max(path.stem for path in whole.glob("epoch_*"))} | {f"epoch_{epoch}" for epoch in KEPT[name]}
-        assert there == ends | ({"best"} if record["best_epoch"] else set()), name
+        assert there == ends | {"right"} | ({"best"} if record["best_epoch"] else set()), name
         for stem in there:
             path = f"{stem}.safetensors"
             assert equal(store.load_tensors(thinned / path), store.load_tensors(whole / path)), (name, path)
@@ -255,7 +255,7 @@ def test_what_never_changes_is_stored_once(both):
             if own == name:
                 for folder, lead in ((whole, "epoch_0"), (thinned, "epoch_3")):
                     for path in folder.glob("*.safetensors"):
-                        if path.stem not in ("track", "best"):
+                        if path.stem not in ("track", "best", "right"):
                             held = set(load_file(path))
                             assert held == (every if path.stem == lead else every - fixed), path
                     assert equal(
@@ -406,6 +406,7 @@ def test_the_launcher_thins_before_it_puts_the_files_into_place(job):
     assert names == {
         "epoch_2.safetensors",
         "best.safetensors",
+        "right.safetensors",
         "course.json",
         "metrics.csv",
         "record.json",

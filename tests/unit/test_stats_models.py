@@ -26,7 +26,7 @@ def test_components_are_those_of_the_analysis_of_variance():
     from statsmodels.formula.api import ols
     from statsmodels.stats.anova import anova_lm
 
-    table = crossed(np.random.default_rng(3), 4, 9, (0.5, 0.7, 0.4))
+    table = crossed(np.random.default_rng(3), 4, 9, (0.8, 2.0, 0.4))
     long = pd.DataFrame(table).stack().rename("value").rename_axis(["seed", "image"]).reset_index()
     square = anova_lm(ols("value ~ C(seed) + C(image)", long).fit())["mean_sq"]
     seeds, images, rest = square["C(seed)"], square["C(image)"], square["Residual"]

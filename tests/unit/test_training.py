@@ -221,7 +221,8 @@ def test_two_runs_are_bit_identical_and_seeds_differ(toy, tmp_path):
     train(toy, tmp_path / "b", cell)
     train(toy, tmp_path / "c", cell, seed=1)
     names = sorted(path.name for path in (tmp_path / "a/snapshots/seed0").glob("*.safetensors"))
-    assert names == ["best.safetensors", "epoch_0.safetensors", "epoch_1.safetensors", "epoch_2.safetensors"]
+    snapshots = ["best.safetensors", "epoch_0.safetensors", "epoch_1.safetensors", "epoch_2.safetensors"]
+    assert names == [*snapshots, "right.safetensors"]
     for name in names:
         first, second = (tmp_path / run / "snapshots/seed0" / name for run in "ab")
         assert first.read_bytes() == second.read_bytes()
@@ -311,7 +312,8 @@ def test_bfloat16_keeps_float32_parameters(toy, tmp_path):
 
 def test_only_the_asked_snapshots_are_kept(toy, tmp_path):
     train(toy, tmp_path, settings(stages=[stage(3)], snapshots="ends"))
-    assert {p.stem for p in (tmp_path / "snapshots/seed0").glob("*.safetensors")} == {"epoch_0", "epoch_3", "best"}
+    there = {path.stem for path in (tmp_path / "snapshots/seed0").glob("*.safetensors")}
+    assert there == {"epoch_0", "epoch_3", "best", "right"}
 
 
 def test_a_last_batch_of_one_is_left_out_under_batchnorm():

@@ -142,7 +142,7 @@ def test_a_run_on_copies_counts_them_all(toy, tmp_path):
     cell["training"] |= {"copies": [{}, {}], "redraw": False}
     run, _ = train(toy, tmp_path / "two", cell)
     assert run.steps == 10 and run.state.images == 160
-    loss, accuracy = run.evaluate(load(toy).train)
+    (loss, accuracy), _ = run.evaluate(load(toy).train)
     assert run.state.rows[1]["train_loss"] == pytest.approx(loss, rel=1e-5)
     assert run.state.rows[1]["train_accuracy"] == pytest.approx(accuracy)
     assert run.state.rows[1]["images_per_second"] == pytest.approx(160 / run.state.rows[1]["seconds"])
@@ -322,6 +322,7 @@ def test_a_stage_ends_early_and_its_last_snapshot_is_kept(toy, tmp_path):
         "epoch_0",
         "epoch_3",
         "best",
+        "right",
     }
     cell = stopping(stage(9), snapshots="ends")
     assert course.available(Settings.parse(cell), tmp_path, record) == ([0, 3], None)

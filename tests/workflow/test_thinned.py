@@ -24,7 +24,7 @@ def thinned(tmp_path_factory):
 def test_what_stays(thinned):
     for block in (thinned.root / "results/cells").glob("*/seeds_0-0"):
         taken = {"epoch_1"} if block.parent.name.startswith("base-") else set()
-        assert {path.stem for path in block.rglob("*.safetensors")} == {"epoch_3", "best"} | taken
+        assert {path.stem for path in block.rglob("*.safetensors")} == {"epoch_3", "best", "right"} | taken
         (record,) = store.read_json(block / "run.json")["replicates"]
         assert record["status"] == "done"
     assert (thinned.root / "results/tiny/report/report.html").exists()

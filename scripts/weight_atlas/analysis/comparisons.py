@@ -1,11 +1,13 @@
 """Paired tests: what a factor changes from one level to another, all else being equal, replicate by replicate."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from weight_atlas import stats
+from weight_atlas.analysis.runs.right import Right, differences
 from weight_atlas.pairs import contrasts
 
 OUTCOMES = ("unchanged", "unchanged_other", "relative_distance", "mean_absolute", "mean_correlation", "accuracy")
@@ -14,15 +16,18 @@ Row = tuple[Any, ...]
 Outcomes = dict[str, dict[str, dict[int, float]]]
 
 
-def rows(cells: Mapping[str, Any], outcomes: Mapping[str, Mapping[str, Mapping[int, float]]]) -> list[Row]:
-    """Rows of tests.csv: (outcome, factor, level_a, level_b, dataset, network, n, difference, low, high, t, p, q,
-    effect).
+def rows(
+    cells: Mapping[str, Any], outcomes: Mapping[str, Mapping[str, Mapping[int, float]]], right: Right
+) -> list[Row]:
+    """Rows of tests.csv: (outcome, factor, level_a, level_b, dataset, network, n, difference, low, high, low_new,
+    high_new, t, p, q, effect).
 
     cells: as `weight_atlas.cell_table.read` gives them; outcomes: what `outcomes` returns. A row compares the cells
     of a data set and network that differ in the factor alone, level_b - level_a, seed by seed. First the differences of
     one seed are averaged over all other settings, so that n is the number of seeds; only settings that both levels
     have, and only seeds that all of these have, count. Between networks the column network is empty, between data sets
-    the column dataset. q is p corrected over all rows (Benjamini and Hochberg 1995).
+    the column dataset. q is p corrected over all rows (Benjamini and Hochberg 1995). right: which images each replicate
+    classifies right, for the interval of accuracies on new images.
     """
     compared: dict[tuple[str | None, ...], list[tuple[str, str]]] = {}
     for contrast in contrasts(cells):
@@ -35,9 +40,18 @@ def rows(cells: Mapping[str, Any], outcomes: Mapping[str, Mapping[str, Mapping[i
         for place, every in compared.items():
             pairs = [pair for pair in every if pair[0] in values and pair[1] in values]
             if pairs:
-                tested.append((outcome, *place, *stats.paired_difference(*stats.block_means(pairs, values))))
+                n, *found, t, p, effect = stats.paired_difference(*stats.block_means(pairs, values))
+                has_images = outcome == "accuracy" and place[3] is not None  # both sides see the same data set
+                new = on_new_images(pairs, right if has_images else {})
+                tested.append((outcome, *place, n, *found, *new, t, p, effect))
     corrected = stats.benjamini_hochberg([row[-2] for row in tested])
     return [(*row[:-1], q, row[-1]) for row, q in zip(tested, corrected, strict=True)]
+
+
+def on_new_images(pairs: Sequence[tuple[str, str]], right: Right) -> tuple[float, float]:
+    """The 95 % interval of a difference of accuracies over new replicates and new images; NaN where there is none."""
+    found = differences(pairs, right)
+    return (math.nan, math.nan) if found is None else stats.crossed_means(found).new_images[:2]
 
 
 def outcomes(

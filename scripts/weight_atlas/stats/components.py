@@ -40,7 +40,8 @@ def crossed_means(values: NDArray[np.float64]) -> Crossed:
     """Variance components of a two-way random layout with one value per cell (Searle, Casella and McCulloch 1992).
 
     The variance of the mean over new seeds and images is (MS_seeds + MS_images - MS_residual) / (seeds x images), with
-    Satterthwaite's (1946) degrees of freedom. Where a component is estimated below 0, the variance is that without it.
+    Satterthwaite's (1946) degrees of freedom. Where a component is estimated below 0, the variance is that without it;
+    and the interval is never narrower than that on these images.
 
     Parameters
     ----------
@@ -69,6 +70,8 @@ def crossed_means(values: NDArray[np.float64]) -> Crossed:
         (both, both**2 / below if below > 0 else math.inf),
     ]
     size = seeds * images
+    these = _interval(mean, ms_seeds / size, seeds - 1.0)
+    new = _interval(mean, *max((square / size, df) for square, df in candidates))
     return Crossed(
         seeds,
         images,
@@ -76,8 +79,8 @@ def crossed_means(values: NDArray[np.float64]) -> Crossed:
         max(0.0, (ms_seeds - ms_rest) / images),
         max(0.0, (ms_images - ms_rest) / seeds),
         ms_rest,
-        _interval(mean, ms_seeds / size, seeds - 1.0),
-        _interval(mean, *max((square / size, df) for square, df in candidates)),
+        these,
+        max(these, new, key=lambda interval: interval.high),
     )
 
 

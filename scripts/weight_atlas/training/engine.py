@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +27,7 @@ from weight_atlas.training.log import clock, epoch_line, log, step_line
 from weight_atlas.training.optimizers import create_optimizer, load_optimizer_state, optimizer_state
 from weight_atlas.training.rates import learning_rate, stops_early
 from weight_atlas.training.recorder import Recorder
-from weight_atlas.training.state import Score, State
+from weight_atlas.training.state import Evaluation, Score, State
 from weight_atlas.training.track import GradientTracker
 
 # A loss above so many nats is no training any more, though it may stay finite for ever (units die, biases explode).
@@ -60,6 +61,7 @@ class Run:
         self.start: nn.Module | None = None  # the model as it began, where its outputs are scaled
         self.features: dict[Split, Tensor] = {}  # what frozen first layers make of the images of a split
         self.interrupted: dict[str, Tensor] = {}  # sums and generators of an epoch that a checkpoint interrupted
+        self.right: dict[str, Tensor] = {}  # by protocol, bool: which test images are classified right
         self.maker = checkpoint.identity(settings.json, seed, device)
         self.began = time.monotonic()
         self.next_checkpoint = self.began + checkpoint.interval(0.0)
@@ -78,6 +80,8 @@ class Run:
                 break
         if self.tracker:
             self.tracker.save(store.track_path(self.out, self.seed))
+        bits = {protocol: np.packbits(right.numpy()) for protocol, right in self.right.items()}
+        store.save_tensors(store.right_path(self.out, self.seed), bits, {"images": len(self.data.test)})
         if self.training.keep_optimizer:
             moments = optimizer_state(optimizer, dict(self.model.named_parameters()))
             store.save_tensors(store.optimizer_path(self.out, self.seed), moments)
@@ -148,7 +152,7 @@ class Run:
         self._scale_outputs(first)
         if self.training.track:
             self.tracker = GradientTracker(self.model, first, parts["track"])
-        self.interrupted = parts["interrupted"]
+        self.interrupted, self.right = parts["interrupted"], parts["right"]
         self.state, step = State(**saved.facts["state"]), saved.facts["step"]
         self.began = time.monotonic() - saved.facts["seconds"]
         place = f"step {step} of epoch {self.state.epoch + 1}" if step else f"epoch {self.state.epoch}"
@@ -164,6 +168,7 @@ class Run:
         moments = optimizer_state(optimizer, dict(self.model.named_parameters()))
         tensors |= {f"optimizer:{name}": tensor for name, tensor in moments.items()}
         tensors |= {f"track:{name}": tensor for name, tensor in self.tracker.tensors().items()} if self.tracker else {}
+        tensors |= {f"right:{protocol}": right for protocol, right in self.right.items()}
         tensors["interrupted:cpu"] = torch.get_rng_state()
         tensors["interrupted:sums"] = torch.zeros(2) if sums is None else sums
         if self.device.type == "cuda":
@@ -323,22 +328,24 @@ class Run:
     # ---------------------------------------------------------------------------- after each epoch
 
     @torch.inference_mode()
-    def evaluate(self, split: Split) -> Score:
-        """The score of a split in evaluation mode."""
+    def evaluate(self, split: Split) -> Evaluation:
+        """The score of a split in evaluation mode, and which of its images are classified right."""
         self.model.eval()
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        total, right = torch.zeros((), dtype=torch.float64, device=self.device), []
         for batch, labels in zip(self._batches(split), split.labels.split(self.evaluated), strict=True):
             with self._precision():
                 outputs = self.forward(batch).float()
             loss = functional.cross_entropy(outputs, labels, reduction="sum")
-            sums += torch.stack([loss.double(), (outputs.argmax(1) == labels).sum()])
-        return Score(*(sums / len(split)).tolist())
+            total += loss.double()
+            right.append(outputs.argmax(1) == labels)
+        every = torch.cat(right)
+        return Evaluation(Score(float(total) / len(split), int(every.sum()) / len(split)), every.cpu())
 
     def _finish_epoch(self, train: Score, seconds: float) -> bool:
         """Evaluate, add a row to the metrics, keep the snapshots; False where the run has diverged."""
         state, epoch = self.state, self.state.epoch
         stage, lr = (state.stage, self.lr) if epoch else (None, None)
-        valid, test = self.evaluate(self.data.valid), self.evaluate(self.data.test)
+        (valid, _), (test, right) = self.evaluate(self.data.valid), self.evaluate(self.data.test)
         values = (self.cell_id, self.seed, epoch, stage, lr, *train, *valid, *test, seconds)
         speed = len(self.feed) / seconds if seconds else math.nan
         state.rows.append(dict(zip(store.METRICS, (*values, speed), strict=True)))
@@ -347,6 +354,7 @@ class Run:
         if sound:
             is_last = stage == len(self.training.stages) - 1 and self._is_over(stage)
             self.recorder.keep_snapshots(self.model, state, valid.accuracy, is_last)
+            self.right |= {"last": right} | ({"best_valid": right} if epoch and state.best_epoch == epoch else {})
         seconds_spent = time.monotonic() - self.began
         log(self.seed, epoch_line(state, self.training.epochs, seconds_spent, train, valid, test))
         return sound

@@ -1,7 +1,10 @@
 """How far a replicate is."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Score(NamedTuple):
@@ -9,6 +12,13 @@ class Score(NamedTuple):
 
     loss: float
     accuracy: float
+
+
+class Evaluation(NamedTuple):
+    """The score on a split, and bool [images]: which of them are classified right."""
+
+    score: Score
+    right: "Tensor"
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pandas as pd
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.claims.measured import PERCENT, POINTS, Measured, Unit, less, measured, step
+from weight_atlas.reporting.claims.measured import PERCENT, POINTS, Measured, Unit, less, measured, on_new_images, step
 from weight_atlas.reporting.exhibits.design import grid, outcomes, staged
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Axis, Experiment
@@ -61,7 +61,8 @@ def mean(
     found, frame = values(tables, experiment, of)
     own = _at(frame, _axis(found, axis), level) if level else frame
     words = f"{outcomes.outcome(of).words}{f' of {level}' if level else ''}"
-    return [measured(words, _by_seed(own), level_unit(of), own["cell_id"], resolution=_step(tables, own, of))]
+    made = measured(words, _by_seed(own), level_unit(of), own["cell_id"], resolution=_step(tables, own, of))
+    return [replace(made, new=_new(tables, of, own))]
 
 
 def difference(
@@ -116,7 +117,18 @@ def _difference(
     """The difference of two sides by seed, as `less` takes it."""
     both = pd.concat([first, second])
     by_seed = less(first, second, "value", beside)
-    return measured(words, by_seed, unit(of), both["cell_id"], resolution=_step(tables, both, of))
+    made = measured(words, by_seed, unit(of), both["cell_id"], resolution=_step(tables, both, of))
+    return replace(made, new=_new(tables, of, first, second, beside))
+
+
+def _new(
+    tables: Tables, of: str, first: pd.DataFrame, second: pd.DataFrame | None = None, beside: Sequence[str] = ()
+) -> stats.Evidence | None:
+    """The same over new images, of test accuracies."""
+    if of != "accuracy":
+        return None
+    other = None if second is None else second.dropna(subset="value")
+    return on_new_images(tables, first.dropna(subset="value"), other, beside)
 
 
 def _step(tables: Tables, frame: pd.DataFrame, of: str) -> float:

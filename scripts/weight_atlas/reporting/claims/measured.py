@@ -1,12 +1,13 @@
 """What a claim is judged on: means with their evidence, the words and the unit they are written with, their cells."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from weight_atlas import stats
 from weight_atlas.reporting.grammar import style
@@ -14,6 +15,8 @@ from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import signed
 from weight_atlas.stats import Evidence
 from weight_atlas.vocabulary import Split
+
+Array = NDArray[np.float64]
 
 
 class Unit(NamedTuple):
@@ -93,6 +96,9 @@ class Measured:
         Numbers of one group (a network on a data set) are within a scope together or not at all.
     about : str
         What of several it is about, in short: "lenet5 on digits".
+    new : Evidence, optional
+        Of a test accuracy or a difference of two, the same number over new replicates and new images of the same kind;
+        `evidence` speaks of the images of this test set.
     holds : bool, optional
         Of an exact statement, whether it is true; it has no evidence.
     """
@@ -104,10 +110,11 @@ class Measured:
     group: str = ""
     holds: bool | None = None
     about: str = ""
+    new: Evidence | None = None
 
     @property
     def text(self) -> str:
-        """ "C less B +1.2 points [0.8, 1.6], n = 3"."""
+        """ "C less B +1.2 points [0.8, 1.6], n = 3; for new images [0.1, 2.3]"."""
         n, mean, error, _ = self.evidence
         if self.holds is not None:
             return self.words
@@ -115,7 +122,8 @@ class Measured:
             return f"{self.words}: nothing finished"
         told = f"{self.words} {self.unit.text(mean)}"
         if error > 0:
-            return f"{told} {self.unit.interval(self.evidence.low, self.evidence.high)}, n = {n}"
+            new = f"; for new images {self.unit.interval(self.new.low, self.new.high)}" if self.new else ""
+            return f"{told} {self.unit.interval(self.evidence.low, self.evidence.high)}, n = {n}{new}"
         return f"{told} ({'one replicate' if n == 1 else f'equal in all {n} replicates'}, no interval)"
 
     @property
@@ -126,6 +134,9 @@ class Measured:
         for name in ("mean", "low", "high"):
             value = getattr(self.evidence, name)
             row[name] = natural(value) if math.isfinite(value) else None
+        for name in ("low", "high"):
+            value = getattr(self.new, name) if self.new else math.nan
+            row[f"{name}_new"] = value if math.isfinite(value) else None
         return {"words": self.words, "group": self.group, "holds": self.holds} | row
 
 
@@ -142,6 +153,50 @@ def less(one: pd.DataFrame, other: pd.DataFrame, column: str, beside: Sequence[s
     first, second = (side.groupby(["seed", *beside])[column].mean() for side in (one, other))
     by_seed: pd.Series[float] = (first - second).dropna().groupby("seed").mean()
     return by_seed
+
+
+def on_new_images(
+    tables: Tables, first: pd.DataFrame, second: pd.DataFrame | None = None, beside: Sequence[str] = ()
+) -> Evidence | None:
+    """What a mean test accuracy, or the difference of two as `less` takes it, is over new images too.
+
+    Parameters
+    ----------
+    first, second : rows of finished replicates, with cell_id, seed and the axes `beside`
+
+    Returns
+    -------
+    Evidence or None
+        None where not every replicate recorded its answers to the images of one test set, or fewer than two seeds did.
+    """
+    sides = [first] if second is None else [first, second]
+    cells = {cell_id for rows in sides for cell_id in rows["cell_id"]}
+    right = tables.right(cells)
+    answers = [_answers(rows, right, ["seed", *beside]) for rows in sides]
+    if tables.rows.loc[tables.rows["cell_id"].isin(cells), "dataset_id"].nunique() != 1 or not all(answers):
+        return None
+    by_seed: dict[Any, list[Array]] = {}
+    for key in sorted(set.intersection(*map(set, answers))):
+        by_seed.setdefault(key[0], []).append(answers[0][key] - (answers[1][key] if second is not None else 0.0))
+    if len(by_seed) < 2:
+        return None
+    found = stats.crossed_means(np.stack([np.mean(arrays, axis=0) for arrays in by_seed.values()]))
+    return Evidence(found.seeds, found.mean, found.new_images.error, found.new_images.df)
+
+
+def _answers(
+    rows: pd.DataFrame, right: Mapping[tuple[str, int], NDArray[np.bool_]], by: list[str]
+) -> dict[tuple[Any, ...], Array]:
+    """The share of right answers to each image, by seed and the levels of other axes; {} where a replicate has none."""
+    kept = rows.drop_duplicates(["cell_id", *by])
+    made: dict[tuple[Any, ...], Array] = {}
+    for key, own in kept.groupby(by):
+        arrays = [right.get((cell_id, int(seed))) for cell_id, seed in zip(own["cell_id"], own["seed"], strict=True)]
+        known = [array for array in arrays if array is not None]
+        if len(known) < len(arrays):
+            return {}
+        made[key] = np.mean(known, axis=0)
+    return made
 
 
 def step(tables: Tables, cells: Iterable[str], split: Split = "test") -> float:

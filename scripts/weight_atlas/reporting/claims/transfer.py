@@ -6,6 +6,7 @@ there replicates are paired by seed.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.claims.measured import POINTS, RATIO, Measured, measured, step
+from weight_atlas.reporting.claims.measured import POINTS, RATIO, Measured, measured, on_new_images, step
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.curves import alike
 from weight_atlas.reporting.exhibits.transfer.references import Beside, beside
@@ -104,16 +105,14 @@ def late(tables: Tables, *, kin: str, last: int, of: str = "accuracy") -> list[M
 
 def last_step(tables: Tables, *, kin: str) -> list[Measured]:
     """The accuracy at the deepest n less that at the one before."""
-    return [
-        _number(
-            tables,
-            row,
-            f"n = {table.columns[-1]} less n = {table.columns[-2]}",
-            table.iloc[:, -1] - table.iloc[:, -2],
-            own,
-        )
-        for row, own, table in _deep(tables, kin)
-    ]
+    made = []
+    for row, own, table in _deep(tables, kin):
+        before, deepest = table.columns[-2:]
+        words = f"n = {deepest} less n = {before}"
+        whole = own[own["seed"].isin(table.index)]
+        new = on_new_images(tables, whole[whole["depth"] == deepest], whole[whole["depth"] == before])
+        made.append(replace(_number(tables, row, words, table[deepest] - table[before], own), new=new))
+    return made
 
 
 def _deep(tables: Tables, kin: str) -> Iterator[tuple[Any, pd.DataFrame, pd.DataFrame]]:
@@ -138,7 +137,8 @@ def drop(tables: Tables, *, kin: str, depths: list[int]) -> list[Measured]:
             words = f"{transfers.name(row)}: drop below the base at n = {depth}"
             evidence = stats.independent(first, stats.mean_error(there["accuracy"]))
             cells = frozenset({*there["cell_id"], *base["cell_id"]})
-            made.append(Measured(words, evidence, POINTS, cells, _group(row)))
+            new = on_new_images(tables, base, there)
+            made.append(Measured(words, evidence, POINTS, cells, _group(row), new=new))
     if not made:
         raise NothingToShow("no transfer at these numbers of copied layers has finished.")
     return made
@@ -156,7 +156,8 @@ def specificity(tables: Tables, *, depths: list[int]) -> list[Measured]:
                 sides = (stats.mean_error(side["accuracy"]) for side in (first, second))
                 words = f"{transfers.name(row)}: less than with its own layers at n = {depth}"
                 cells = frozenset({*first["cell_id"], *second["cell_id"]})
-                made.append(Measured(words, stats.independent(*sides), POINTS, cells, _group(row)))
+                new = on_new_images(tables, first, second)
+                made.append(Measured(words, stats.independent(*sides), POINTS, cells, _group(row), new=new))
     if not made:
         raise NothingToShow("no task has transfers from another task and from its own at these n.")
     return made

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +53,8 @@ class Ruling:
     """A verdict, why, what was seen (where the scope keeps it from being a verdict), and the numbers behind it.
 
     lean: what the means alone would say of an undecided claim; half, double: what is seen with margins half and twice
-    as wide; seeds: how many replicates would decide; cells: the cell_ids that it reads.
+    as wide; new: what is seen for new images of the same kind, where all numbers are test accuracies; seeds: how many
+    replicates would decide; cells: the cell_ids that it reads.
     """
 
     verdict: Verdict
@@ -62,6 +63,7 @@ class Ruling:
     lean: str = ""
     half: str = ""
     double: str = ""
+    new: str = ""
     seeds: int | None = None
     cells: frozenset[str] = frozenset()
     numbers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -160,7 +162,7 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
     numbers = [one.number.json for one in kept]
     cells = frozenset(cell for one in kept for cell in one.number.cells)
     text = f"{text}{unlearnt(tables, kept)} {beside.outlying(tables, cells)}".rstrip()
-    return Ruling(verdict, text, seen, lean, half, double, seeds, cells, numbers)
+    return Ruling(verdict, text, seen, lean, half, double, on_new_images(kept), seeds, cells, numbers)
 
 
 def told(found: Sequence[Found], first: str = "Here") -> str:
@@ -184,6 +186,13 @@ def margins(found: Sequence[Found]) -> tuple[str, str]:
         return "", ""
     half, double = (decided(found, factor) for factor in (0.5, 2.0))
     return str(half), str(double)
+
+
+def on_new_images(found: Sequence[Found]) -> str:
+    """What is seen for new images of the same kind; empty where a number is not known for these."""
+    numbers = [(one, one.number.new) for one in found]
+    known = [Found(replace(one.number, evidence=new), one.statement) for one, new in numbers if new is not None]
+    return str(decided(known)) if known and len(known) == len(found) else ""
 
 
 def unlearnt(tables: Tables, found: Sequence[Found]) -> str:

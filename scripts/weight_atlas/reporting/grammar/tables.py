@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from weight_atlas import schema, stats
+from weight_atlas import right_answers, schema, stats
 from weight_atlas.faults import Fault, NothingToShow
 from weight_atlas.plan.spec import Reference
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.settings import Settings
 from weight_atlas.shapes import Experiment
 from weight_atlas.store import tensor_header
-from weight_atlas.vocabulary import AXES, ENDED, RELATIVES, RETRAINED, Role, Status
+from weight_atlas.vocabulary import AXES, ENDED, RELATIVES, RETRAINED, Protocol, Role, Status
 
 AnyPath = str | Path
 Array = npt.NDArray[np.float32]
@@ -213,6 +213,14 @@ class Tables:
         if self.children is not None:
             made.children = self.children.learnt(only)
         return made
+
+    def right(self, cells: Collection[str]) -> dict[tuple[str, int], npt.NDArray[np.bool_]]:
+        """{(cell_id, seed): bool [images]}: which test images each replicate of some cells classifies right at its best
+        validation epoch; none of a replicate without a record of it."""
+        found = self.table("right")
+        found = found[(found["protocol"] == Protocol.BEST_VALID) & found["cell_id"].isin(cells)]
+        kept = zip(found["cell_id"], found["seed"], found["bits"], found["test_images"], strict=True)
+        return {(cell_id, seed): right_answers.from_text(text, images) for cell_id, seed, text, images in kept}
 
     def summary(self, measure: str) -> pd.DataFrame:
         """summary.csv: the rows of one measure that have a mean, with cell_id, LABELS, key, n, mean, low and high."""
