@@ -87,6 +87,31 @@ def test_effect_sizes_by_their_definitions():
         assert one.omega == pytest.approx(above / (one.sum_sq + (len(frame) - one.df) * mean))
 
 
+def test_the_interval_of_an_explained_share_is_of_the_noncentral_f():
+    """Its ends are the shares at which the F that was seen is the 2.5 % and the 97.5 % quantile (scipy.stats.ncf)."""
+    factors = ("blocks", "kernel")
+    frame = sample(factors, replicates=4)
+    found = analysed(frame, factors)
+    for name in ("blocks", "kernel", "blocks:kernel"):
+        one, df_error = found[name], found[stats.RESIDUAL].df
+        assert one.low <= max(one.omega, 0) <= one.high < 1
+        for share, probability in ((one.low, 0.975), (one.high, 0.025)):
+            if share > 0:
+                noncentral = scipy.stats.ncf(one.df, df_error, len(frame) * share / (1 - share))
+                assert noncentral.cdf(one.f) == pytest.approx(probability, abs=1e-6)
+            else:
+                assert scipy.stats.f(one.df, df_error).cdf(one.f) <= probability + 1e-9
+
+
+def test_the_interval_of_an_explained_share_covers_it():
+    """Two groups whose means differ by one standard deviation: the term explains 0.2 of the variance."""
+    draw, groups = np.random.default_rng(0), ["a", "b"] * 10
+    shift = np.array([0.5 if group == "a" else -0.5 for group in groups])
+    found = [stats.anova(draw.normal(shift, 1), {"group": groups})[0] for _ in range(400)]
+    covered = np.mean([one.low <= 0.2 <= one.high for one in found])
+    assert 0.92 <= covered <= 0.98
+
+
 def test_a_balanced_grid_splits_the_whole_sum_of_squares():
     factors = ("blocks", "kernel", "dropout")
     frame = sample(factors)

@@ -145,7 +145,7 @@ def test_effects_are_those_of_the_table_in_the_order_of_the_axes(plain):
     assert shown["omega"].tolist() == pytest.approx(own.set_index("term").loc[shown["term"], "omega"].tolist())
     accuracy = next(item for item in effects.table(plain.tables, plain.only) if item.tab == "test accuracy")
     assert accuracy.data["term"].tolist() == ["batch", "rate", "batch × rate", "residual"]
-    assert accuracy.columns == ["term", "df", "sum of squares", "F", "p", "q", "η²", "ω²"]
+    assert accuracy.columns == ["term", "df", "sum of squares", "F", "p", "q", "η²", "ω²", "95 %"]
 
 
 def test_terms_are_in_one_order_whatever_the_table_has(plain, tmp_path):

@@ -208,7 +208,9 @@ def test_facts(sample):
         text = facts["answers"][experiment][1]
         clear = own[own["q"] < 0.05]
         assert text.startswith("Validation accuracy clearly depends on ") and text.count("ω²") == len(clear) > 2
-        assert f"(partial ω² {own['omega'].max():.2g}, q < 0.001)" in text
+        top = own.loc[own["omega"].idxmax()]
+        low, high = (f"{top[end]:.2g}" for end in ("low", "high"))
+        assert f"(partial ω² {top['omega']:.2g} [{low}, {high}], q < 0.001)" in text
     [text] = facts["answers"]["handmade"]
     own = runs(sample.folder.parent, "handmade")
     ends = pd.read_csv(sample.folder / "accuracy.csv").query("protocol == 'last'")

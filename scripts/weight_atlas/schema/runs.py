@@ -234,6 +234,7 @@ TABLES = (
             Q,
             number("eta", "Partial eta squared.", "share", optional=True),
             number("omega", "Partial omega squared; below 0 for less than chance explains.", "share", optional=True),
+            *interval("the share of variance that partial omega squared estimates", "share"),
             N,
         ),
         ("study", "experiment", "setting", "outcome", "term"),

@@ -74,7 +74,8 @@ def pair_mean(values: Mapping[tuple[int, int], float]) -> Estimate:
     if len(units) < 3:
         return Estimate(len(units), mean, math.nan, math.nan, math.nan)
     without = [_mean({pair: value for pair, value in known.items() if unit not in pair}) for unit in units]
-    return mean_interval(len(units) * mean - (len(units) - 1) * one for one in without)
+    n, centre, low, high, std = mean_interval(len(units) * mean - (len(units) - 1) * one for one in without)
+    return Estimate(n, mean, mean + low - centre, mean + high - centre, std)
 
 
 def _mean(values: Mapping[tuple[int, int], float]) -> float:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+from scipy import optimize, special
 
 MOST = 3  # factors of an interaction: those of more are part of what is left over
 RESIDUAL = "residual"
@@ -15,7 +15,7 @@ RESIDUAL = "residual"
 
 class Term(NamedTuple):
     """A line of the table: its factors ("a", "a:b", "a:b:c", or "residual"), degrees of freedom, sum of squares, f, p,
-    partial eta squared, partial omega squared; NaN where there is none."""
+    partial eta squared, partial omega squared with its 95 % interval; NaN where there is none."""
 
     name: str
     df: int
@@ -24,6 +24,8 @@ class Term(NamedTuple):
     p: float = math.nan
     eta: float = math.nan
     omega: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
 
 
 class Fit(NamedTuple):
@@ -74,7 +76,30 @@ def _term(name: str, df: int, explained: float, error: float, df_error: int, cou
         return Term(name, df, explained, eta=eta)
     ratio = explained / df / (error / df_error)
     p = float(special.fdtrc(df, df_error, ratio))
-    return Term(name, df, explained, ratio, p, eta, df * (ratio - 1) / (df * (ratio - 1) + count))
+    omega = df * (ratio - 1) / (df * (ratio - 1) + count)
+    return Term(name, df, explained, ratio, p, eta, omega, *_share_interval(ratio, df, df_error, count))
+
+
+def _share_interval(ratio: float, df: int, df_error: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of the share of variance that a term of this F explains among `count` values.
+
+    The noncentralities nc under which F is the 97.5 % and the 2.5 % quantile, as nc / (nc + N) (Steiger 2004, "Beyond
+    the F test"); 0 where no noncentrality makes F so small.
+    """
+
+    def bound(probability: float) -> float:
+        def excess(noncentrality: float) -> float:
+            return float(special.ncfdtr(df, df_error, noncentrality, ratio)) - probability
+
+        if excess(0.0) <= 0:
+            return 0.0
+        most = 2.0 * (df * ratio + 10)
+        while excess(most) > 0:
+            most *= 2
+        noncentrality = float(optimize.brentq(excess, 0.0, most))
+        return noncentrality / (noncentrality + count)
+
+    return bound(0.975), bound(0.025)
 
 
 def contrast_columns(levels: Sequence[Hashable]) -> NDArray[np.float64]:

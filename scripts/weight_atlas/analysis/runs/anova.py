@@ -27,7 +27,8 @@ class Grid:
 def rows(
     cells: Mapping[str, Any], runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame
 ) -> list[tuple[Any, ...]]:
-    """Rows of anova.csv: (study, experiment, setting, outcome, term, df, sum_sq, F, p, q, eta, omega, n).
+    """Rows of anova.csv: (study, experiment, setting, outcome, term, df, sum_sq, F, p, q, eta, omega, low,
+    high, n).
 
     cells: as `weight_atlas.cell_table.read` gives them; the others are DataFrames with the columns of the tables of
     their names. n is the number of finished replicates. q is p corrected over all terms of a study (Benjamini and
@@ -43,7 +44,7 @@ def rows(
             levels = {factor: [place[factor] for place, *_ in runs_] for factor in grid.factors}
             _, seeds, values_ = zip(*runs_, strict=True)
             for term in stats.anova(values_, levels, seeds):
-                numbers = (term.df, term.sum_sq, term.f, term.p, math.nan, term.eta, term.omega, len(runs_))
+                numbers = (term.df, term.sum_sq, term.f, term.p, math.nan, term.eta, *term[6:], len(runs_))
                 table.append((grid.study, grid.experiment, grid.setting, outcome, term.name, *numbers))
     for study in dict.fromkeys(row[0] for row in table):
         places = [at for at, row in enumerate(table) if row[0] == study]

@@ -12,7 +12,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.grammar import marks, style
-from weight_atlas.reporting.grammar.answers import Answer
+from weight_atlas.reporting.grammar.answers import Answer, Number, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
 from weight_atlas.reporting.grammar.words import chance, enumerated, plural, q_words, slug
@@ -126,9 +126,10 @@ def _effects(tables: Tables, experiment: Experiment, family: str, tested: pd.Dat
     caption = (
         f"{seen} {few}Analysis of variance with fixed effects over all {int(tested['n'].max())} finished runs, sums of "
         "squares of type II: main effects and interactions (×). Partial ω² is the share of variance that a term "
-        "explains, other terms set aside and chance taken off (below 0 is shown as 0); partial η² is the same with "
-        f"chance. q is p corrected by Benjamini and Hochberg for all {count} such tests of the study. Validation "
-        "accuracy is at its best epoch, test accuracy at that epoch, train − test at the last."
+        "explains, other terms set aside and chance taken off (below 0 is shown as 0), with its 95 % interval (Steiger "
+        "2004); partial η² is the same with chance. q is p corrected by Benjamini and Hochberg for all "
+        f"{count} such tests of the study. Validation accuracy is at its best epoch, test accuracy at that epoch, "
+        "train − test at the last."
     )
     alt = f"Bars of effect sizes of {plural(len(names), 'term')}. {seen}"
     name = slug(prefix(experiment), "effects", family)
@@ -146,6 +147,7 @@ def _bars(axes: Axes, names: Sequence[str], rows: Mapping[str, grid.Row]) -> Non
         clear = row["q"] < grid.LEVEL
         axes.barh(at, max(row["omega"], 0), height=0.62, color=colour if clear else "white", edgecolor=colour,
                   linewidth=1.1, label=f"partial ω², q {'<' if clear else '≥'} {grid.LEVEL}")  # fmt: skip
+        axes.plot([row["low"], row["high"]], [at, at], "-", color=style.INK, linewidth=1.2, label="95 % interval")
         axes.plot(row["eta"], at, "|", color=style.INK, markersize=9, markeredgewidth=1.5, label="partial η²")
         axes.text(1.03, at, q_words(row["q"]).replace("= ", ""), va="center", fontsize=9, color=style.QUIET)
     axes.set_xlim(0, 1.0)
@@ -189,6 +191,7 @@ def _line(row: Mapping[Any, Any]) -> dict[str, str]:
         "q": chance(row["q"]),
         "η²": style.number(row["eta"], 2),
         "ω²": style.number(row["omega"], 2),
+        "95 %": f"{style.number(row['low'], 2)} to {style.number(row['high'], 2)}" if row["low"] == row["low"] else "",
     }
 
 
@@ -202,20 +205,26 @@ def told(tables: Tables, experiment: Experiment, family: str = "", outcome: str 
     own = frame[mine & frame["q"].notna()].sort_values("omega", ascending=False)
     if own.empty:
         return []
-    words = [f"{word(row['term'])} ({_size(row)})" for row in records(own[own["q"] < grid.LEVEL])]
+    clear, top = records(own[own["q"] < grid.LEVEL]), records(own)[0]
+    words = [f"{word(row['term'])} ({_size(row)})" for row in clear]
     what = OUTCOMES[outcome].replace("train − test", "training less test accuracy")
     runs = plural(int(own["n"].max()), "run")
     if words:
         text = f"{what[:1].upper()}{what[1:]} clearly depends on {enumerated(words)}."
-        return [Answer(text, about=family, sure=f"q < {grid.LEVEL}, {runs}")]
-    top = records(own)[0]
+        return [Answer(text, about=family, numbers=tuple(map(_number, clear)), sure=f"q < {grid.LEVEL}, {runs}")]
     largest = f"the largest is {word(top['term'])} ({_size(top)})"
     text = f"No effect on {what} is clear, of {plural(len(own), 'term')}; {largest}."
-    return [Answer(text, about=family, sure=f"q ≥ {grid.LEVEL}, {runs}, which is no evidence of no effect")]
+    sure = f"q ≥ {grid.LEVEL}, {runs}, which is no evidence of no effect"
+    return [Answer(text, about=family, numbers=(_number(top),), sure=sure)]
 
 
 def _size(row: grid.Row) -> str:
-    return f"partial ω² {style.number(row['omega'], 2)}, {q_words(row['q'])}"
+    low, high = (style.number(row[end], 2) for end in ("low", "high"))
+    return f"partial ω² {style.number(row['omega'], 2)} [{low}, {high}], {q_words(row['q'])}"
+
+
+def _number(row: grid.Row) -> Number:
+    return number(f"{word(row['term'])}, partial ω²", {**row, "mean": row["omega"]}, _size(row))
 
 
 def overall(tables: Tables, *, outcome: str = "valid_accuracy") -> list[Answer]:
@@ -237,4 +246,5 @@ def overall(tables: Tables, *, outcome: str = "valid_accuracy") -> list[Answer]:
         f"Of {plural(len(rows), 'effect')} and interactions on {OUTCOMES[outcome]}, {clear} are clear after "
         f"correction; the largest is that of {word(top['term'])}{f' ({where})' if where else ''}, {_size(top)}."
     )
-    return [Answer(text, sure=f"q < {grid.LEVEL} of Benjamini and Hochberg over all tests")]
+    sure = f"q < {grid.LEVEL} of Benjamini and Hochberg over all tests"
+    return [Answer(text, numbers=(_number(top),), sure=sure)]

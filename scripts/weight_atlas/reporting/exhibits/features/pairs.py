@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.optimize import linear_sum_assignment
 
+from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.grid import Row
@@ -21,7 +22,7 @@ from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import Array, Tables, tensor
-from weight_atlas.reporting.grammar.words import fixed, plural, slug
+from weight_atlas.reporting.grammar.words import enumerated, fixed, plural, slug
 
 MEASURES = {
     "cka": "CKA",
@@ -62,7 +63,7 @@ def feature_pairs(tables: Tables) -> list[Exhibit]:
     found = compared(tables)
     seeds = found["factor"] == "seed"
     fig, _ = strip_plots(tables, _chance_first(found), found[seeds], MEASURES, "one pair of models")
-    seen = _means(found)
+    seen = _means(tables)
     caption = (
         f"{seen} "
         "How alike the features of two trained models are that differ in one thing (rows), from the same seed, against "
@@ -77,16 +78,13 @@ def feature_pairs(tables: Tables) -> list[Exhibit]:
     return [Exhibit("feature-pairs", "The same features?", caption, f"Strip plots. {seen}", found[columns], fig)]
 
 
-def _means(found: pd.DataFrame) -> str:
-    """A sentence on the mean CKA by factor, of each network and data set by itself."""
-    means = found.groupby(["network", "dataset", "factor"], sort=False)["cka"].mean().reset_index()
-    told = []
-    for (network, dataset), own in means.groupby(["network", "dataset"], sort=False):
-        values = dict(zip(own["factor"], map(fixed, own["cka"]), strict=True))
-        chance = [f"two seeds of one cell {values.pop('seed')}"] if "seed" in values else []
-        others = [f"another {WORDS.get(factor, factor)} {value}" for factor, value in values.items()]
-        told.append(f"{network} on {dataset} {', '.join([*others, *chance])}")
-    return f"Mean CKA: {'; '.join(told)}."
+def _means(tables: Tables) -> str:
+    """A sentence on the mean CKA by factor with its interval, of each network and data set by itself."""
+    told: dict[str, list[str]] = {}
+    for row in likeness(tables):
+        if row["measure"] == "cka" and row["n"]:
+            told.setdefault(place(row), []).append(_beside(row))
+    return f"Mean CKA: {'; '.join(f'{where} {enumerated(parts)}' for where, parts in told.items())}."
 
 
 # ------------------------------------------------------------------------------------------- correlations
@@ -187,13 +185,17 @@ def matched(matrix: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 
 def likeness(tables: Tables) -> list[Row]:
     """The mean of each of MEASURES by network, data set, factor ("seed" is chance) and measure, by seed: network,
-    dataset, factor, measure, pairs, n, mean, low, high. Pairs of seeds share models, and have no interval."""
+    dataset, factor, measure, pairs, n, mean, low, high. Pairs of seeds share models: their interval is over these. Intervals
+    are cut at -1 and 1."""
     made = []
     for (network, dataset, factor), own in compared(tables).groupby(["network", "dataset", "factor"], sort=False):
         for measure in MEASURES:
             row = grid.interval(own.groupby("seed_a")[measure].mean())
             if factor == "seed":
-                row |= {"mean": own[measure].mean(), "low": math.nan, "high": math.nan}
+                means = own.groupby(["seed_a", "seed_b"])[measure].mean().reset_index()
+                values = {(int(a), int(b)): float(value) for a, b, value in means.itertuples(index=False, name=None)}
+                row |= stats.pair_mean(values)._asdict()
+            row |= {"low": max(row["low"], -1.0), "high": min(row["high"], 1.0)} if row["low"] == row["low"] else {}
             names = {"network": network, "dataset": dataset, "factor": factor, "measure": measure}
             made.append({**names, "pairs": int(own[measure].notna().sum()), **row})
     return made
@@ -224,8 +226,8 @@ def _alike(words: str, found: Sequence[Row], measure: str) -> Answer:
 
 
 def _beside(row: Row) -> str:
-    """ "0.85 [0.80, 0.90] for another optimizer", "0.82 for two seeds of one cell (6 pairs)"."""
-    if row["factor"] == "seed":
-        return f"{fixed(row['mean'])} for two seeds of one cell ({plural(row['pairs'], 'pair')})"
+    """ "0.85 [0.80, 0.90] for another optimizer", "0.82 [0.75, 0.89] for two seeds of one cell (6 pairs)"."""
     ends = f" [{fixed(row['low'])}, {fixed(row['high'])}]" if math.isfinite(row["low"]) else ""
+    if row["factor"] == "seed":
+        return f"{fixed(row['mean'])}{ends} for two seeds of one cell ({plural(row['pairs'], 'pair')})"
     return f"{fixed(row['mean'])}{ends} for another {WORDS.get(row['factor'], row['factor'])}"
