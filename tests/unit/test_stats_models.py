@@ -64,6 +64,26 @@ def test_what_does_not_vary_has_no_width_and_too_little_is_refused():
         stats.crossed_means(np.ones((1, 5)))
 
 
+# ------------------------------------------------------------------------------------------- spreads are not pooled
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_a_spread_that_is_pooled_after_a_test_covers_too_little(n):
+    """Six cells, one of which spreads twice as much: why each mean has its own spread (docs/honest-numbers.md)."""
+    draw = np.random.default_rng(5)
+    cells = draw.normal(0, 1, (600, 6, n)) * np.array([2, 1, 1, 1, 1, 1])[:, None]
+    covered = {"own": [], "pooled": []}
+    for values in cells:
+        own = stats.mean_interval(values[0])
+        covered["own"].append(own.low <= 0 <= own.high)
+        spread, df = np.sqrt(values.var(axis=1, ddof=1).mean()), 6 * (n - 1)
+        pooled = abs(own.mean) <= stats.t_quantile(0.975, df) * spread / np.sqrt(n)
+        is_equal = scipy.stats.levene(*values, center="median").pvalue >= 0.05
+        covered["pooled"].append(pooled if is_equal else covered["own"][-1])
+    assert 0.92 <= np.mean(covered["own"]) <= 0.98
+    assert 0.74 <= np.mean(covered["pooled"]) <= 0.86
+
+
 # ------------------------------------------------------------------------------------------------------------- power
 
 

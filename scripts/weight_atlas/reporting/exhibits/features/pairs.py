@@ -185,8 +185,8 @@ def matched(matrix: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 
 def likeness(tables: Tables) -> list[Row]:
     """The mean of each of MEASURES by network, data set, factor ("seed" is chance) and measure, by seed: network,
-    dataset, factor, measure, pairs, n, mean, low, high. Pairs of seeds share models: their interval is over these. Intervals
-    are cut at -1 and 1."""
+    dataset, factor, measure, pairs, n, mean, low, high. Pairs of seeds share models: their interval is over these. It
+    is cut at -1 and 1."""
     made = []
     for (network, dataset, factor), own in compared(tables).groupby(["network", "dataset", "factor"], sort=False):
         for measure in MEASURES:
