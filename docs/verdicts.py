@@ -206,6 +206,8 @@ number), and otherwise **undecided**. The tests are one-sided Student t-tests at
   are not taken for certainty.
 - **Pairs.** Numbers are paired by seed where the two sides share streams or weights. Where they share nothing (a
   transfer from another task and the base of the target), it is Welch's test.
+- **New images.** A verdict on accuracies speaks of the images of this test set. Beside it stands what is seen over
+  new images of the same kind too ([honest numbers](honest-numbers.md#means-and-intervals)).
 - **Outside its scope** a claim is *toy*: what is seen there is said, and is no verdict on the document.
 
 ## The simulation

@@ -51,7 +51,8 @@ def test_an_estimate_is_written_as_it_is(tour, name):
 def test_a_verdict_tells_the_numbers_that_it_was_judged_on(tour, name):
     checked = 0
     for claim in filter(lambda claim: claim["numbers"], chapter(tour, name, "claims.json")):
-        known = [one[key] for one in claim["numbers"] for key in ("mean", "low", "high") if one[key] is not None]
+        keys = ("mean", "low", "high", "low_new", "high_new")
+        known = [one[key] for one in claim["numbers"] for key in keys if one[key] is not None]
         told = re.split(r" But: | Outside its scope: | \d+ replicates? | Seed \d", claim["reason"])[0]
         words = " ".join(one["words"] for one in claim["numbers"])
         for written in printed(told):
