@@ -1,11 +1,15 @@
 """The numbers in sentences are those of the results: of answers their estimates, of verdicts what was judged."""
 
+import functools
+import itertools
 import json
 import math
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from pandas.api.types import is_numeric_dtype
 
 CHAPTERS = ("dynamics", "transferability", "vgg22", "convnets", "cinic")
 NUMBER = re.compile(r"(?<![\w.])[-−+]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-−]?\d+)?(?![\w])")
@@ -59,4 +63,65 @@ def test_a_verdict_tells_the_numbers_that_it_was_judged_on(tour, name):
             checked += 1
             inside = any(says(written, value) for value in known if math.isfinite(value))
             assert inside or written in words, (claim["id"], written)
+    assert checked > 3
+
+
+# Numbers of a rule or a recipe, which no table holds: how they begin in a caption.
+RULES = re.compile(
+    r"naming the largest class would give [^.]*(?:\.\d[^.]*)*|at a learning rate of [\d.]+(?: to [\d.]+)?|"
+    r"has the same for [\d.]+ and [\d.]+|q [<=≥] [\d.]+|p [<=≥] [\d.]+|above [\d.]+ generic, [\d.]+ as printed|"
+    r"half of the [\d.]+ points|± [\d.]+ points? \((?:half|the margin)"
+)
+
+
+def direct(frame):
+    """The numbers of a table: its values, and those in its words."""
+    columns = [frame[column].dropna().unique() for column in frame]
+    texts = {str(text) for column in columns if column.dtype.kind not in "if" for text in column}
+    numbers = {float(value) for column in columns if column.dtype.kind in "if" for value in column}
+    return numbers | {float(one.replace("−", "-").replace(",", "")) for text in texts for one in printed(text)}
+
+
+def grouped(frame):
+    """What rows that share up to two labels have for mean, median, least and largest, column by column."""
+    labels = [name for name in frame if not is_numeric_dtype(frame[name]) or frame[name].nunique() <= 12]
+    found: set[float] = set()
+    for by in (*((one,) for one in labels), *itertools.combinations(labels, 2), ()):
+        columns = [name for name in frame.select_dtypes("number") if name not in by]
+        rows = frame.groupby([frame[name] for name in by] or (lambda _: 0))[columns]
+        found |= set(rows.agg(["mean", "median", "min", "max"]).to_numpy(float).ravel().tolist()) if columns else set()
+    return found
+
+
+@functools.cache
+def raw(path):
+    """The numbers of a table that an exhibit is made of."""
+    return direct(pd.read_csv(path, low_memory=False)) if path.exists() else set()
+
+
+def unknown(numbers, tour, name, exhibit, answers):
+    """Those of some written numbers that are nowhere: not in the exhibit's own table, nor in groups of its rows, nor in
+    an answer of the chapter, nor (as they are) in a table that the exhibit is made of."""
+    own = pd.read_csv(tour / "figures" / name / exhibit["csv"])
+    steps = (
+        lambda: answers | direct(own),
+        lambda: grouped(own),
+        lambda: set().union(*(raw(tour / "tables" / file) for file in exhibit["source"]["files"])),
+    )
+    left = set(numbers)
+    for step in steps:
+        known = [value for value in step() if math.isfinite(value)] if left else []
+        left = {one for one in left if not any(says(one, value) for value in known)}
+    return left
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_number_of_a_caption_is_of_a_table(tour, name):
+    told, checked = chapter(tour, name, "exhibits.json"), 0
+    answers = [one for question in told["questions"] for answer in question["answer"] for one in answer["numbers"]]
+    given = {one[key] for one in answers for key in ("mean", "low", "high") if one[key] is not None}
+    for exhibit in filter(lambda exhibit: exhibit["csv"], told["exhibits"]):
+        numbers = printed(RULES.sub("", exhibit["caption"]))
+        checked += len(numbers)
+        assert not unknown(numbers, tour, name, exhibit, given), exhibit["name"]
     assert checked > 3
