@@ -52,13 +52,16 @@ rule all:
 onstart:
     print(before(), file=sys.stderr)
     snakemake_internals.stop_timers(workflow)
+    follow()
 
 
 onsuccess:
+    LIVE.end()
     print(warned(outcome.after(PLAN, RETRY)), file=sys.stderr)
     if not looking_on() and outcome.faults(PLAN):
         sys.exit(1)  # as for a job that failed, after all that could be made
 
 
 onerror:
+    LIVE.end()
     print(interrupt.STOPPED if QUIET.stopped else warned(outcome.troubled(PLAN, RETRY)), file=sys.stderr)

@@ -19,6 +19,7 @@ from weight_atlas.plan import (
     commands,
     data_lines,
     jobs,
+    live,
     lock,
     outcome,
     outdated,
@@ -69,6 +70,7 @@ REMOVING = PLAN.config.prune == "remove"
 READING = {"plan", "power", "status"} | (
     set() if REMOVING else {"prune"}
 )  # targets that look on: they run beside a run
+MAKING_NONE = READING | {"smoke", "prune"}  # targets that make no results of the config
 # What results are made from: the config without what it says to do this once.
 LASTING = {key: value for key, value in config.items() if key not in spec.PASSING}
 
@@ -97,6 +99,7 @@ def settled(paths):
 
 
 RETRY = command("retry_failed=true")
+LIVE = live.Follower(PLAN)
 
 
 def before():
@@ -118,10 +121,16 @@ def looking_on():
     return bool(targets) and targets <= READING
 
 
+def follow():
+    """Begin the page of this run, where it makes results."""
+    if not (snakemake_internals.targets(workflow) or {"all"}) <= MAKING_NONE:
+        LIVE.start()
+
+
 def warned(text, again={}):
     """The text below what a user should look at in the data, unless the target prints that by itself."""
     targets = snakemake_internals.targets(workflow)
-    quiet = targets and targets <= READING | {"smoke", "prune"}
+    quiet = targets and targets <= MAKING_NONE
     return "\n".join([*([] if quiet else data_lines.warnings(PLAN, again)), text])
 
 

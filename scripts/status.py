@@ -1,4 +1,4 @@
-"""Print the state of a config: replicates, what is running now, time left, disk.
+"""Print the state of a config: replicates, what is running now, time left, disk; and write its page, status.html.
 
 python scripts/status.py --config JSON
 """
@@ -12,7 +12,8 @@ import argparse
 import json
 import sys
 
-from weight_atlas.plan import commands, progress
+from weight_atlas.plan import commands, status_page
+from weight_atlas.plan.progress import Progress, table
 
 
 def main() -> int:
@@ -21,7 +22,10 @@ def main() -> int:
     args = parser.parse_args()
     plan = commands.plan_or_exit(args.config)
     try:
-        print(progress.table(plan))
+        progress = Progress(plan)
+        status_page.write(progress, progress.works)
+        print(table(progress))
+        print(f"page      {status_page.path(plan)}")
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     return 0

@@ -80,7 +80,7 @@ def test_every_replicate_has_its_state(halfway):
 def test_the_table_says_it_all(halfway):
     plan, (_, now, *_), launching = halfway
     with launching:
-        text = progress.table(plan)
+        text = progress.table(progress.Progress(plan))
     for row in ("dynamics", "in all"):
         assert re.search(rf"^{row} +3 +1 +1 +1 +6 +12$", text, re.M)
     assert "running   1 training job; no snakemake works here" in text
@@ -88,7 +88,7 @@ def test_the_table_says_it_all(halfway):
     assert re.search(r"^time +about .+ of training left, 1 training job at a time \(at the pace of the 3 ", text, re.M)
     held = lock.hold(plan.root / ".snakemake/atlas.lock")
     try:
-        assert "running   0 training jobs; a snakemake works here" in progress.table(plan)
+        assert "running   0 training jobs; a snakemake works here" in progress.table(progress.Progress(plan))
     finally:
         os.close(held)
 
@@ -112,7 +112,9 @@ def test_time_left_is_the_plans_at_the_pace_that_was_measured(tmp_path):
     assert progress.Progress(plan).seconds_left() == pytest.approx(max(max(jobs), sum(jobs) / cores))
     for cell in (adam1, adam5):
         finish(plan, cell, *(record(seed) for seed in range(3)))
-    assert progress.Progress(plan).seconds_left() == 0 and "all training is done" in progress.table(plan)
+    assert progress.Progress(plan).seconds_left() == 0 and "all training is done" in progress.table(
+        progress.Progress(plan)
+    )
 
 
 def test_what_is_trained_of_a_running_replicate_is_not_left(halfway):

@@ -23,8 +23,8 @@ BESIDE = [["all"], ["prune", "--config", "prune=remove"], ["plan"], ["status"], 
 
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory):
-    """A workflow whose Snakemake was killed in the middle of a training: (it, what three others said that were typed
-    beside it, the training's log)."""
+    """A workflow whose Snakemake was killed in the middle of a training: (it, what others said that were typed
+    beside it, the training's log, and its page, as it was then)."""
     root = tmp_path_factory.mktemp("a crash")
     workflow = Workflow(root, small("slow", epochs=6))
     (root / "scripts/weight_atlas/networks/architectures/slow.py").write_text(SLOW)
@@ -32,7 +32,9 @@ def crashed(tmp_path_factory):
     (root / "slow").write_text("0.1 " * 22 + "30")
     first = workflow.start("all", WEIGHT_ATLAS_CHECKPOINT_SECONDS="0.5")
     log = lambda: "".join(path.read_text() for path in (root / "logs/train").rglob("*.log"))  # noqa: E731
-    until(lambda: "epoch 3/6" in log())
+    page = root / "results/tiny/status.html"  # which the run itself writes
+    until(lambda: "epoch 3/6" in log() and page.exists() and "epoch 3/6" in page.read_text())
+    live = page.read_text()
     others = [workflow.run(*words, check=False) for words in BESIDE]
     # The power goes: Snakemake first, then whatever it had started.
     first.kill()
@@ -43,11 +45,11 @@ def crashed(tmp_path_factory):
         except OSError:
             continue
     first.wait()
-    return workflow, others, log()
+    return workflow, others, log(), live
 
 
 def test_a_second_snakemake_is_refused_and_one_that_looks_on_is_not(crashed):
-    _, (second, removing, plan, status, prune), _ = crashed
+    _, (second, removing, plan, status, prune), *_ = crashed
     for refused in (second, removing):
         assert refused.returncode != 0 and "another snakemake works in this directory (process" in refused.stdout
     assert "training" not in second.stdout.split("another snakemake")[1] and "wanted by" not in removing.stdout
@@ -58,8 +60,14 @@ def test_a_second_snakemake_is_refused_and_one_that_looks_on_is_not(crashed):
     assert len(running) == 1 and re.match(r"epoch [3-6]/6.*  valid [\d.]+%  [\d,]+ images/s  .+ left", running[0][1])
 
 
+def test_its_page_follows_a_run(crashed):
+    *_, live = crashed
+    assert '<meta http-equiv="refresh"' in live and "Running: 1 training job." in live
+    assert live.count('<path class="curve running" d="M') >= 2, "accuracy and loss of the epochs so far"
+
+
 def test_the_same_command_goes_on_where_the_crash_was(crashed):
-    workflow, _, before = crashed
+    workflow, _, before, _ = crashed
     (workflow.root / "slow").unlink()
     assert "running   0 training jobs; no snakemake works here" in workflow.run("status").stdout
     done = workflow.run("all")

@@ -20,10 +20,15 @@ def files(root):
     return {path: path.stat().st_mtime_ns for part in ("results", "data") for path in (root / part).rglob("*")}
 
 
-def test_status_counts_what_is_done_and_changes_nothing(finished):
-    before = files(finished.root)
+def test_status_counts_what_is_done_and_changes_nothing_but_its_page(finished):
+    page, folder = finished.root / "results/tiny/status.html", finished.root / "results/tiny"
+    of_the_run, before = page.read_text(), files(finished.root)
     text = finished.run("status").stdout
-    assert files(finished.root) == before
+    changed = {path for path, when in files(finished.root).items() if before.get(path) != when}
+    assert changed == {page, folder} and "page      results/tiny/status.html" in text
+    for written in (of_the_run, page.read_text()):
+        assert "<h1>tiny: 27 of 27 replicates done</h1>" in written and "All training is done." in written
+        assert "http-equiv" not in written and '<a href="report/report.html">' in written
     for row in ("dynamics", "in all"):
         assert re.search(rf"^{row} +27 +0 +0 +0 +0 +27$", text, re.M), text
     assert "running   0 training jobs; no snakemake works here" in text and "all training is done" in text

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import store
-from weight_atlas.plan import cost, lock, outcome
+from weight_atlas.plan import cost, lock, measuring, outcome
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.disk import used
 from weight_atlas.plan.study import Plan, block_path
@@ -113,6 +113,27 @@ class Progress:
             self.state(cell_id, seed) for cell_id, count in replicates.items() for seed in range(count)
         )
 
+    @property
+    def works(self) -> bool:
+        """Whether a Snakemake works in this folder now."""
+        return lock.held(self.plan.root / ".snakemake/atlas.lock")
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """What each cell is called where it is first asked for, "digits x lenet1 x default x adam", by its id."""
+        labels: dict[str, str] = {}
+        for entry in self.plan.entries:
+            labels.setdefault(entry.cell_id, " x ".join(filter(None, entry.labels.values())))
+        return labels
+
+    def replicates(self, study: str, experiment: str | None = None) -> dict[str, int]:
+        """How many replicates of each cell a study asks for, or one of its experiments ("" for cells of none)."""
+        most: dict[str, int] = {}
+        for entry in self.plan.entries:
+            if entry.study == study and experiment in (None, entry.labels.get("experiment", "")):
+                most[entry.cell_id] = max(most.get(entry.cell_id, 0), entry.replicates)
+        return most
+
     @cached_property
     def pace(self) -> dict[str, float]:
         """How many times longer than expected a replicate took, by architecture; "" for all of them together."""
@@ -151,17 +172,25 @@ class Progress:
                     jobs.append((cost.START + seconds * (len(left) - done), threads))
         return outcome.shared(jobs, len(self.running) or os.cpu_count() or 1)
 
+    def measuring_seconds_left(self) -> float:
+        """The expected wall time of the measures that are not there yet, one group of cells per core."""
+        plan = self.plan
+        groups = [
+            [plan.cells[cell_id] for cell_id in members]
+            for name, members in plan.groups.items()
+            if not (plan.root / f"results/{plan.config.name}/measures/{name}").exists()
+        ]
+        known = [cells for cells in groups if all(cell.is_known for cell in cells)]
+        needs = [measuring.group(cells, plan.listed, plan.config.device) for cells in known]
+        jobs = [(sum(need.seconds for need in by_measure.values()), 1) for by_measure in needs]
+        return outcome.shared(jobs, outcome.all_cores())
 
-def table(plan: Plan) -> str:
+
+def table(progress: Progress) -> str:
     """What `snakemake status` prints: the replicates of each study, what is running, time left and disk."""
-    progress = Progress(plan)
+    plan = progress.plan
     rows: list[tuple[str, tuple[object, ...]]] = [("replicates", (*STATES, "of"))]
-    for study in plan.config.asked:
-        replicates: dict[str, int] = {}
-        for entry in plan.entries:
-            if entry.study == study:
-                replicates[entry.cell_id] = max(replicates.get(entry.cell_id, 0), entry.replicates)
-        rows.append((study, _counts(progress, replicates)))
+    rows += [(study, _counts(progress, progress.replicates(study))) for study in plan.config.asked]
     rows.append(("in all", _counts(progress, plan.replicates)))
     width = max(len(name) for name, _ in rows) + 2
     lines = ["", *(f"{name:{width}}{''.join(f'{value:>10}' for value in values)}" for name, values in rows), ""]
@@ -175,14 +204,10 @@ def _counts(progress: Progress, replicates: dict[str, int]) -> tuple[int, ...]:
 
 def _running_lines(progress: Progress) -> list[str]:
     """How many jobs train now, and a line for each."""
-    plan = progress.plan
-    labels: dict[str, str] = {}
-    for entry in plan.entries:
-        labels.setdefault(entry.cell_id, " x ".join(filter(None, entry.labels.values())))
-    works = "a snakemake works here" if lock.held(plan.root / ".snakemake/atlas.lock") else "no snakemake works here"
+    works = f"{'a' if progress.works else 'no'} snakemake works here"
     lines = [f"running   {_jobs(progress)}; {works}"]
     return lines + [
-        f"  {replicate.cell_id}  {labels[replicate.cell_id]}  seed {replicate.seed}  {replicate.line}"
+        f"  {replicate.cell_id}  {progress.labels[replicate.cell_id]}  seed {replicate.seed}  {replicate.line}"
         for replicate in progress.running
     ]
 
