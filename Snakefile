@@ -47,6 +47,7 @@ rule all:
     default_target: True
     input:
         "<results>/report/report.html",
+        "<results>/explorer.html",
 
 
 onstart:

@@ -87,3 +87,29 @@ rule render:
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --figures $(dirname {input.data:q}) "
         "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} {params.code} "
         "--output {output.page:q}"
+
+
+rule explore:
+    input:
+        script=JOBS.script("explore.py"),
+        code=JOBS.imports("explore.py"),
+        templates=workflow_files("report/explorer.html.j2", "report/explorer.js"),
+        cells="<results>/cells.csv",
+        config="<results>/config.json",
+        tables="<results>/tables",
+    output:
+        "<results>/explorer.html",
+    log:
+        f"<logs>/explore/{PLAN.config.name}.log",
+    benchmark:
+        f"<logs>/benchmarks/explore/{PLAN.config.name}.tsv"
+    conda:
+        "../envs/atlas.yaml"
+    params:
+        templates=lambda wildcards, input: os.path.commonpath(input.templates),
+    message:
+        "writing the explorer"
+    shell:
+        "logged {log:q} "
+        "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --config {input.config:q} "
+        "--templates {params.templates:q} --output {output:q}"

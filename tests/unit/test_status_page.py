@@ -51,8 +51,7 @@ COURSES = {
 }
 
 
-@pytest.fixture
-def halfway(tmp_path):
+def half(tmp_path):
     """(plan, its three cells, the lock of the one that runs): one has ended, one is at its second replicate."""
     plan = planned(tmp_path)
     ended, now, waiting = plan.cells
@@ -66,6 +65,11 @@ def halfway(tmp_path):
     metrics(scratch, 1, COURSES["running"])
     (scratch / "train.log").write_text("".join(f"{line}\n" for line in SAID))
     return plan, (ended, now, waiting), launcher.Block(tmp_path / study.block_path(now, (0, 2)), now, {}).lock()
+
+
+@pytest.fixture
+def halfway(tmp_path):
+    return half(tmp_path)
 
 
 class Page(html.parser.HTMLParser):
@@ -149,6 +153,13 @@ def test_what_failed_stands_with_its_cause_and_others_texts_do_nothing(halfway):
         f"diverged: {label}, seed 2: the loss {ended}",
     ]
     assert not {"script"} & {tag for tag, _ in page.tags} and "\u202e" not in text
+
+
+def test_replicates_that_failed_alike_are_one_entry(halfway):
+    plan, (ended, *_), _ = halfway
+    finish(plan, ended, record(0, "failed", "the same"), record(1), record(2, "failed", "the same"))
+    rows = [row for row in Page(status_page.page(Progress(plan), False, NOW)).rows if row.startswith("failed: ")]
+    assert rows == [f"failed: digits x lenet1 x default x sgd x first, seeds 0, 2: the same {ended}"]
 
 
 def drawn(text):

@@ -36,7 +36,7 @@ def kinds(jobs):
 RETRAIN = {"retraining lenet1"}
 TRAIN = {"training lenet1", "training resnet18"} | RETRAIN
 MEASURE = {"measuring lenet1", "measuring resnet18"}
-TELL = {"joining", "drawing", "rendering"}
+TELL = {"joining", "drawing", "rendering", "writing"}
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -57,6 +57,8 @@ EDITS = {
     "scripts/weight_atlas/reporting/registry.py": {"drawing", "rendering"},
     "scripts/draw.py": {"drawing", "rendering"},
     "scripts/render.py": {"rendering"},
+    "scripts/explore.py": {"writing"},
+    "report/explorer.js": {"rendering", "writing"},
     "report/style.css": {"rendering"},
     "report/filter.lua": {"rendering"},
     "report/report.qmd.j2": {"rendering"},

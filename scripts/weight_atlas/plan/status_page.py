@@ -1,6 +1,7 @@
 """The page of a run, results/<name>/status.html: progress, curves so far, what failed, time left. No script in it."""
 
 import collections
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
@@ -14,7 +15,7 @@ from weight_atlas.plan.study import Plan
 from weight_atlas.text import literal
 
 REFRESH = 10  # seconds after which the page loads itself anew while something is left to do
-TROUBLES = 50  # failed and diverged replicates that are listed
+TROUBLES = 50  # entries of what failed and diverged
 COLOURS = {"done": "green", "running": "blue", "failed": "red", "diverged": "orange", "waiting": "line"}
 
 STYLE = """
@@ -59,9 +60,9 @@ figure line { stroke: var(--line); }
 .curve:hover { stroke: var(--ink); stroke-opacity: 1; stroke-width: 3.5; }
 .troubles { padding-left: 1.2rem; }
 .troubles li { margin-bottom: 0.5rem; }
-.scroll { overflow-x: auto; }
-.scroll td { white-space: nowrap; }
-.scroll table { min-width: 38rem; font-size: 0.88rem; }
+.table-scroll { overflow-x: auto; }
+.table-scroll td { white-space: nowrap; }
+.table-scroll table { min-width: 38rem; font-size: 0.88rem; }
 summary { width: fit-content; color: var(--link); cursor: pointer; }
 :focus-visible { outline: 3px solid var(--orange); outline-offset: 2px; }
 """
@@ -226,20 +227,19 @@ def _running(progress: Progress) -> Iterator[str]:
 def _troubles(progress: Progress, left: int) -> Iterator[str]:
     """What failed or diverged with its cause, and, once all is trained, which measures and parts of the report did."""
     plan = progress.plan
-    troubled = [
-        (cell_id, seed, record)
-        for (cell_id, seed), record in progress.finished.items()
-        if record["status"] in ("failed", "diverged") and seed < plan.replicates[cell_id]
-    ]
+    troubled: dict[tuple[str, str, str], list[str]] = collections.defaultdict(list)
+    for (cell_id, seed), record in progress.finished.items():
+        if record["status"] in ("failed", "diverged") and seed < plan.replicates[cell_id]:
+            troubled[record["status"], cell_id, record.get("cause") or "no cause is recorded"].append(str(seed))
     faults = [] if left else outcome.faults(plan)
     if not troubled and not faults:
         return
     yield "<h2>What failed or diverged</h2>"
     if troubled:
         yield '<ul class="troubles">'
-        for cell_id, seed, record in troubled[:TROUBLES]:
-            what = f"<strong>{record['status']}</strong>: {_text(progress.labels[cell_id])}, seed {seed}"
-            yield f"<li>{what}: {_text(record.get('cause') or 'no cause is recorded')}"
+        for (status, cell_id, cause), seeds in itertools.islice(troubled.items(), TROUBLES):
+            who = f"{_text(progress.labels[cell_id])}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}"
+            yield f"<li><strong>{status}</strong>: {who}: {_text(cause)}"
             yield f'<br><span class="quiet">{_text(cell_id)}</span></li>'
         yield "</ul>"
     if len(troubled) > TROUBLES:
@@ -285,7 +285,7 @@ def _by_network(progress: Progress, shown: Sequence[Curve]) -> dict[tuple[str, s
 
 def _numbers(progress: Progress, shown: Sequence[Curve]) -> Iterator[str]:
     yield "<details><summary>The last numbers of these replicates</summary>"
-    yield '<div class="scroll" tabindex="0" role="region" aria-label="The last numbers"><table><thead><tr>'
+    yield '<div class="table-scroll" tabindex="0" role="region" aria-label="The last numbers"><table><thead><tr>'
     for name in ("Cell", "Seed", "State", "Epoch", "Validation accuracy", "Validation loss, nats"):
         yield f'<th scope="col">{name}</th>'
     yield "</tr></thead><tbody>"
