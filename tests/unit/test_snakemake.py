@@ -4,6 +4,7 @@ import ast
 import asyncio
 import inspect
 import re
+import subprocess
 import sys
 import threading
 from importlib import metadata
@@ -122,3 +123,36 @@ def test_a_job_that_ended_by_ctrl_c_is_not_told_of_before_the_stop_is_known(monk
     finally:
         logger.removeFilter(quiet)
     assert list(passed.values()) == [True, False]
+
+
+MISSED = """
+import logging, os, signal, threading
+from weight_atlas.plan import snakemake_internals
+
+snakemake_internals.PATIENCE_ONCE_STOPPED = 20.0
+quiet, waiting, lock = snakemake_internals.QuietOnceStopped(), threading.Event(), threading.Lock()
+
+def passes(text):
+    return quiet.filter(logging.makeLogRecord({"levelno": 40, "msg": text}))
+
+def job():
+    waiting.wait()
+    os.kill(os.getpid(), signal.SIGINT)  # which this thread takes, since the main one blocks it
+    print("told of" if passes("a command returned non-zero exit status 130.") else "quiet")
+    lock.release()
+
+lock.acquire()
+threading.Thread(target=job).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+try:
+    waiting.set()
+    lock.acquire()
+except KeyboardInterrupt:
+    passes("Terminating processes on user request, this might take some time.")
+"""
+
+
+def test_a_ctrl_c_that_another_thread_took_reaches_the_main_one():
+    env = {"PYTHONPATH": str(ROOT / "scripts")}
+    done = subprocess.run([sys.executable, "-c", MISSED], env=env, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("quiet\n", "")

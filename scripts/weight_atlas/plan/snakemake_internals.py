@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 # where the job says that it ended by Ctrl-C (rules/common.smk), however busy the machine.
 PATIENCE, PATIENCE_ONCE_STOPPED = 0.5, 60.0
 BY_CTRL_C = "exit status 130"
+# Wakes the main thread where it missed a Ctrl-C that came just before it began to wait, or that another thread took:
+# ignored by default, so that what the process starts knows nothing of it.
+WAKE = signal.SIGURG
 Workflow = Any  # snakemake.workflow.Workflow: importing it here would cost every command a second
 
 
@@ -55,6 +59,8 @@ class QuietOnceStopped(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._stopped = threading.Event()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(WAKE, lambda *_: None)
         logging.getLogger("snakemake.logging").addFilter(self)
 
     @property
@@ -67,7 +73,10 @@ class QuietOnceStopped(logging.Filter):
         if str(record.msg).startswith("Terminating processes on user request"):
             self._stopped.set()
         elif record.levelno >= logging.ERROR and threading.current_thread() is not threading.main_thread():
-            self._stopped.wait(PATIENCE_ONCE_STOPPED if BY_CTRL_C in record.getMessage() else PATIENCE)
+            by_ctrl_c = BY_CTRL_C in record.getMessage()
+            if by_ctrl_c and signal.getsignal(WAKE) is not signal.SIG_DFL:
+                signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
+            self._stopped.wait(PATIENCE_ONCE_STOPPED if by_ctrl_c else PATIENCE)
         return not self.stopped
 
 
