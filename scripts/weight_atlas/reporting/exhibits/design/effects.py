@@ -219,12 +219,16 @@ def told(tables: Tables, experiment: Experiment, family: str = "", outcome: str 
 
 
 def _size(row: grid.Row) -> str:
+    return f"{_share(row)}, {q_words(row['q'])}"
+
+
+def _share(row: grid.Row) -> str:
     low, high = (style.number(row[end], 2) for end in ("low", "high"))
-    return f"partial ω² {style.number(row['omega'], 2)} [{low}, {high}], {q_words(row['q'])}"
+    return f"partial ω² {style.number(row['omega'], 2)} [{low}, {high}]"
 
 
 def _number(row: grid.Row) -> Number:
-    return number(f"{word(row['term'])}, partial ω²", {**row, "mean": row["omega"]}, _size(row))
+    return number(f"{word(row['term'])}, partial ω²", {**row, "mean": row["omega"]}, _share(row))
 
 
 def overall(tables: Tables, *, outcome: str = "valid_accuracy") -> list[Answer]:
