@@ -106,8 +106,9 @@ def answer(tables: Tables) -> list[Answer]:
             f"the outputs by {_span(by['departure'])} their change, and the tangent kernel changes by "
             f"{_span(by['kernel_change']) if 'kernel_change' in by else 'none of'} its norm (means of cells)."
         )
-        rows: list[Any] = by["departure"].to_dict("records")
-        numbers = tuple(number(f"departure, {where}", row, three(row["mean"])) for row in rows)
+        ratios = pd.concat([by[name] for name in ("departure", "kernel_change") if name in by])
+        rows: list[Any] = ratios.to_dict("records")
+        numbers = tuple(number(f"{row['quantity']}, {where}", row, three(row["mean"])) for row in rows)
         sure = f"95 % intervals of cells' means against {LAZY:g}, n = {whole(by['departure']['n'])}"
         told.append(Answer(text, verdict, numbers=numbers, sure=sure))
     return told
