@@ -19,7 +19,7 @@ from PIL import Image
 from tests.unit.cells import record
 from weight_atlas.reporting.grammar.answers import Answer, Verdict
 from weight_atlas.reporting.grammar.source import Source
-from weight_atlas.reporting.pages import render
+from weight_atlas.reporting.pages import document, gather, markdown, render
 from weight_atlas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -317,7 +317,7 @@ def convert(tmp_path):
     """Render Markdown (body, front matter) as the report is; returns its Reader."""
     folder = tmp_path / "document"
     folder.mkdir()
-    for name in render.FILES:
+    for name in document.FILES:
         shutil.copyfile(TEMPLATES / name, folder / name)
     (folder / "a.svg").write_text(SVG.format(x=1))
 
@@ -362,11 +362,11 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_comes_out_literally_wherever_it_stands(convert, text):
-    table = render.table(["h " + text, "n"], [[text, "1"], ["plain", "2"]], text, "tbl-t")
+    table = markdown.table(["h " + text, "n"], [[text, "1"], ["plain", "2"]], text, "tbl-t")
     page = convert(
-        f"{render.escape(text)}\n\n# {render.escape(text)} {{#here}}\n\n"
-        f"![{render.escape(text)}](a.svg){{#fig-f fig-alt={render.attribute(text)}}}\n\n{table}\n",
-        f"title: {render.quoted(text)}\nlang: en\nbibliography: references.bib",
+        f"{markdown.escape(text)}\n\n# {markdown.escape(text)} {{#here}}\n\n"
+        f"![{markdown.escape(text)}](a.svg){{#fig-f fig-alt={markdown.attribute(text)}}}\n\n{table}\n",
+        f"title: {markdown.quoted(text)}\nlang: en\nbibliography: references.bib",
     )
     shown = page.text.replace("\u00a0%", " %")
     # The page's title (twice), the paragraph, the heading and its entry in the contents, two captions, two cells.
@@ -377,35 +377,35 @@ def test_text_comes_out_literally_wherever_it_stands(convert, text):
 
 
 def test_text_becomes_one_line_without_control_characters():
-    assert render.escape("a\n b\t\x1b[31mred\x1b[0m") == "a b red"
-    assert render.escape("a\u00a0b\u202fc") == "a\u00a0b\u202fc"
-    assert render.escape("a\x00b\u202egnp\u2028\x85\udcff") == r"a\\x00b\\u202egnp\\u2028\\x85\\udcff"
-    assert render.escape("می\u200cخواهم 👩\u200d🔬") == "می\u200cخواهم 👩\u200d🔬"
-    assert "a\\x00\nb\\u202e" in render.fence("a\x00\nb\u202e")
+    assert markdown.escape("a\n b\t\x1b[31mred\x1b[0m") == "a b red"
+    assert markdown.escape("a\u00a0b\u202fc") == "a\u00a0b\u202fc"
+    assert markdown.escape("a\x00b\u202egnp\u2028\x85\udcff") == r"a\\x00b\\u202egnp\\u2028\\x85\\udcff"
+    assert markdown.escape("می\u200cخواهم 👩\u200d🔬") == "می\u200cخواهم 👩\u200d🔬"
+    assert "a\\x00\nb\\u202e" in markdown.fence("a\x00\nb\u202e")
 
 
 def test_paragraphs_stay_apart_and_literal(convert):
-    page = convert(render.paragraphs("1. first\nstill first\n\n- second"))
+    page = convert(markdown.paragraphs("1. first\nstill first\n\n- second"))
     assert page.all("p") and not page.all("li")
     assert "1. first still first" in page.text and "- second" in page.text
 
 
 @pytest.mark.parametrize("text", ["plain", "two\nlines", "```\nfence ````` in it", "<b>{{< x >}}"])
 def test_code_comes_out_literally(convert, text):
-    page = convert(render.fence(text))
+    page = convert(markdown.fence(text))
     assert squeezed(text) in page.text and len(page.all("pre")) == 1
-    assert render.code("a_b-c.1/d") == "`a_b-c.1/d`"
-    assert render.code("a`|{{<") == "a\\`\\|\\{\\{\\<"
+    assert markdown.code("a_b-c.1/d") == "`a_b-c.1/d`"
+    assert markdown.code("a`|{{<") == "a\\`\\|\\{\\{\\<"
 
 
 def test_templates_escape_by_themselves(tmp_path):
     (tmp_path / "report.qmd.j2").write_text(
         "{% macro m(x) %}[{{ x }}](y){% endmacro %}{{ m(v) }} {{ n }} {{ m(m(v)) }}"
     )
-    assert render.document(tmp_path, {"v": "*a*", "n": 3}) == "[\\*a\\*](y) 3 [[\\*a\\*](y)](y)"
+    assert document.source(tmp_path, {"v": "*a*", "n": 3}) == "[\\*a\\*](y) 3 [[\\*a\\*](y)](y)"
     (tmp_path / "report.qmd.j2").write_text("{{ nobody }}")
     with pytest.raises(Exception, match="nobody"):
-        render.document(tmp_path, {})
+        document.source(tmp_path, {})
 
 
 # ------------------------------------------------------------------------------------------- numbers
@@ -420,34 +420,34 @@ def read_back(text):
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.0123456, 1234.567, 5.4321e-7, -9.87e12, 0.99951, 61706, 1e-4, 123456.7])
 def test_number_keeps_three_digits(value):
-    shown = render.number(value)
+    shown = markdown.number(value)
     assert read_back(shown) == pytest.approx(value, rel=5e-3, abs=1e-300)
     assert "-" not in shown
 
 
 def test_number_of_nothing_is_a_dash():
-    assert {render.number(value) for value in (None, "", float("nan"), "nan")} == {"–"}
+    assert {markdown.number(value) for value in (None, "", float("nan"), "nan")} == {"–"}
 
 
 def test_column_of_measurements_has_one_number_of_decimals():
-    cells, numeric = render.column(["0.9812345678", "-0.5", "", "nan", "0.25"])
+    cells, numeric = markdown.column(["0.9812345678", "-0.5", "", "nan", "0.25"])
     assert numeric and cells == ["0.9812", "−0.5000", "–", "–", "0.2500"]
 
 
 def test_column_over_many_magnitudes_keeps_digits_of_each():
     values = ["123456.789", "0.00000123456", "0.5"]
-    cells, numeric = render.column(values)
+    cells, numeric = markdown.column(values)
     assert numeric and [read_back(cell) for cell in cells] == pytest.approx(
         [float(value) for value in values], rel=5e-3
     )
 
 
 def test_columns_of_settings_counts_and_text():
-    assert render.column(["0.001", "0.1", "1e-08"]) == (["0.001", "0.1", "1e−08"], True)
-    assert render.column(["61706", "-3", ""]) == (["61,706", "−3", "–"], True)
-    assert render.column(["none", "sgd", ""]) == (["none", "sgd", "–"], False)
-    assert render.column(["", "nan"]) == (["–", "nan"], False)
-    assert render.column([]) == ([], False)
+    assert markdown.column(["0.001", "0.1", "1e-08"]) == (["0.001", "0.1", "1e−08"], True)
+    assert markdown.column(["61706", "-3", ""]) == (["61,706", "−3", "–"], True)
+    assert markdown.column(["none", "sgd", ""]) == (["none", "sgd", "–"], False)
+    assert markdown.column(["", "nan"]) == (["–", "nan"], False)
+    assert markdown.column([]) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -455,13 +455,13 @@ def test_columns_of_settings_counts_and_text():
     [(4.23, "4.23 s"), (59.6, "59.6 s"), (750, "12 min 30 s"), (61, "1 min 01 s"), (11100, "3 h 05 min")],
 )
 def test_duration(seconds, shown):
-    assert render.duration(seconds).replace("\u00a0", " ") == shown
+    assert markdown.duration(seconds).replace("\u00a0", " ") == shown
 
 
 def test_settings_are_split_into_shared_and_own():
     cells = [json.loads(cell("s", "grid", "d", "n", "sgd", rate)["cell"]) for rate in (0.1, 0.2)]
     cells = [{"cell_id": str(at), "settings": Settings.parse(settings)} for at, settings in enumerate(cells)]
-    shared, own = render.settings(cells)
+    shared, own = gather.settings(cells)
     assert shared["training.epochs"] == "4" and shared["network.options"] == "none"
     assert shared["training.stages[0].epochs"] == "4"
     assert own == {
@@ -665,7 +665,7 @@ def test_quarto_renders_where_it_is(monkeypatch, tmp_path):
     assert arguments["output"].read_text() == "made by quarto\n"
     assert (tmp_path / "bin" / "arguments").read_text().split() == ["render", "report.qmd", "--to", "html"]
     files = (tmp_path / "bin" / "files").read_text().split()
-    assert {"report.qmd", "figures", "runs.csv", "cells.csv", *render.FILES} <= set(files)
+    assert {"report.qmd", "figures", "runs.csv", "cells.csv", *document.FILES} <= set(files)
 
 
 @pytest.mark.parametrize(
@@ -815,8 +815,8 @@ def test_report_says_how_to_retry(made):
     config = json.loads(arguments["config"].read_text()) | {"retry": retry}
     other = arguments["config"].with_name("other.json")
     other.write_text(json.dumps(config))
-    context = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards")), other)
-    assert f"\n{retry}\n" in render.document(TEMPLATES, context)
+    context = gather.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards")), other)
+    assert f"\n{retry}\n" in document.source(TEMPLATES, context)
 
 
 def test_report_shows_means_with_their_number(made):
@@ -833,7 +833,7 @@ def test_report_has_every_chapter_and_exhibit(made):
     for path in arguments["figures"].glob("*/exhibits.json"):
         for exhibit in json.loads(path.read_text())["exhibits"]:
             kind = "tbl" if exhibit["kind"] == "table" else "fig"
-            label = f"{kind}-{render.slug(path.parent.name)}-{exhibit['name']}"
+            label = f"{kind}-{markdown.slug(path.parent.name)}-{exhibit['name']}"
             assert source.count(f"{{#{label}") == 1 and reader.all("figure", id=label)
             assert f"The caption of {exhibit['title']}, with" in reader.texts[label]
     carried = [urllib.parse.unquote_to_bytes(a["href"].partition(",")[2]) for a in reader.all("a") if "download" in a]
@@ -862,7 +862,7 @@ def test_claims_stand_in_short_and_in_full(made):
     reader = Reader(made[2])
     links = [link["href"] for link in reader.all("a")]
     for claim in CLAIMS:
-        name, untested = render.slug(claim["verdict"]), claim["verdict"] in OUTSIDE
+        name, untested = markdown.slug(claim["verdict"]), claim["verdict"] in OUTSIDE
         assert len(reader.all("span", **{"class": f"verdict verdict-{name}"})) == 2
         assert len(reader.all("div", **{"class": f"claim claim-{name}", "id": f"claim-{claim['id']}"})) == 1
         assert links.count(f"#claim-{claim['id']}") == 1
@@ -920,7 +920,7 @@ def test_closing_sections_stand_at_the_end_of_their_chapter(made):
 
 
 def test_long_tables_show_their_first_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(render, "ROWS", 30)
+    monkeypatch.setattr(document, "ROWS", 30)
     arguments = sample(tmp_path)
     render.report(**arguments)
     reader = Reader(arguments["output"].read_text(encoding="utf-8"))
@@ -937,7 +937,7 @@ def test_exhibits_of_one_title_stand_behind_tabs(made):
         assert reader.all("figure", id=label)
         assert sum("The caption of Cross" in reader.texts[panel] for panel in panels) == 2
     alone = [{"title": "a"}, {"title": "a", "tab": "x"}, {"title": "a", "tab": "y"}, {"title": "b", "tab": "z"}]
-    assert [len(family) for family in render._families(alone)] == [1, 2, 1]
+    assert [len(family) for family in document.families(alone)] == [1, 2, 1]
 
 
 def test_every_exhibit_answer_and_claim_says_how_it_was_made(made):
@@ -975,12 +975,12 @@ def test_pictures_say_their_size(made, tmp_path):
     points.write_text(
         '<?xml version="1.0"?>\n<svg xmlns:x="y" width="630pt" height="332.64pt" viewBox="0 0 630 332.64">'
     )
-    assert render._size({"path": points}) == " width=840 height=444"
+    assert document.size({"path": points}) == " width=840 height=444"
     narrow = tmp_path / "narrow.svg"
     narrow.write_text('<svg width="277.2pt" height="72pt" viewBox="0 0 277.2 72">', encoding="utf-8")
-    assert render._size({"path": narrow}) == " width=370 height=96 .narrow", "a phone shows it as it is"
+    assert document.size({"path": narrow}) == " width=370 height=96 .narrow", "a phone shows it as it is"
     points.write_text("<svg>")
-    assert render._size({"path": points}) == ""
+    assert document.size({"path": points}) == ""
 
 
 def test_methods_tell_what_was_measured_alone(tmp_path):
@@ -996,7 +996,7 @@ def test_studies_may_stand_in_the_config_as_definitions(tmp_path):
     config = json.loads(arguments["config"].read_text())
     config |= {"definitions": config["studies"], "asked": ["own_study", "dynamics"], "studies": "all"}
     arguments["config"].write_text(json.dumps(config))
-    context = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))
+    context = gather.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))
     assert [(study["name"], study["title"]) for study in context["studies"]] == [
         ("own_study", "own_study"),
         ("dynamics", "Parameter dynamics"),
@@ -1006,7 +1006,7 @@ def test_studies_may_stand_in_the_config_as_definitions(tmp_path):
 def test_a_cell_of_two_experiments_counts_once(tmp_path):
     arguments = sample(tmp_path)
     write_csv(arguments["cells"], 2 * read_csv(arguments["cells"]))
-    studies = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))["studies"]
+    studies = gather.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))["studies"]
     assert [len(study["grid"]) for study in studies] == [2, 1]
     assert [len(study["cells"]) for study in studies] == [6, 2]
 
@@ -1043,7 +1043,7 @@ def test_page_has_a_largest_size(tmp_path, monkeypatch):
 def test_large_csv_files_are_named_instead(tmp_path, monkeypatch):
     arguments = sample(tmp_path)
     large = arguments["figures"] / "dynamics" / "accuracy.csv"
-    monkeypatch.setattr(render, "CSV_LIMIT", large.stat().st_size - 1)
+    monkeypatch.setattr(document, "CSV_LIMIT", large.stat().st_size - 1)
     render.report(**arguments)
     page = Reader(arguments["output"].read_text(encoding="utf-8"))
     assert "too large for this page" in page.text and str(large) in page.text
@@ -1067,8 +1067,8 @@ def test_command_writes_the_report(tmp_path):
 
 def test_failed_parts_are_named_and_all_else_stands(tmp_path):
     arguments = sample(tmp_path)
-    before = render.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))
-    assert before["faults"] == [] and "of the report failed" not in render.document(TEMPLATES, before)
+    before = gather.gather(*(arguments[key] for key in ("cells", "tables", "figures", "cards", "config")))
+    assert before["faults"] == [] and "of the report failed" not in document.source(TEMPLATES, before)
     for chapter, what in {"dynamics": "the exhibit norms", "data": f"the images of {NASTY}"}.items():
         path = arguments["figures"] / chapter / "exhibits.json"
         fault = {"what": what, "why": f"ValueError: {NASTY}"}

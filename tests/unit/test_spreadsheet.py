@@ -14,7 +14,7 @@ from weight_atlas import cell_table, schema
 from weight_atlas.export import latex
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.source import Source
-from weight_atlas.reporting.pages import render
+from weight_atlas.reporting.pages import document
 from weight_atlas.schema.spreadsheet import neutralise, restore
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -123,7 +123,7 @@ def test_the_page_and_latex_show_the_text_itself(tmp_path):
     data = pd.DataFrame({"name": ["-f", "=1"], "value": [-0.5, 2]})
     exhibit.write(tmp_path, [exhibit.Exhibit("x", "x", "x", "x", data, source=source)], {}, [])
     assert (tmp_path / "x.csv").read_text() == "name,value\n'-f,-0.5\n'=1,2\n"
-    shown = render._rows_of({"csv_path": tmp_path / "x.csv", "columns": ["name", "value"]})
+    shown = document.rows_of({"csv_path": tmp_path / "x.csv", "columns": ["name", "value"]})
     assert shown["rows"] == [["-f", "-0.5"], ["=1", "2"]]
     text = latex.longtable(tmp_path / "x.csv", ["name", "value"], "x", "tbl-x")
     assert "=1 &" in text and "'" not in text

@@ -19,7 +19,7 @@ from weight_atlas import schema
 from weight_atlas.export import active, latex, redact, ro_crate
 from weight_atlas.export.result import Result
 from weight_atlas.plan import spec
-from weight_atlas.reporting.pages import render
+from weight_atlas.reporting.pages import document, markdown, render
 from weight_atlas.schema import dictionary
 from weight_atlas.store import atomic_write, read_json, sha256, tensor_files
 
@@ -74,7 +74,7 @@ def _report(result: Result, folder: Path) -> None:
     """
     for name in ("report.html", "report.qmd"):
         _copy(result.folder / "report" / name, folder / name)
-    for name in render.FILES:
+    for name in document.FILES:
         _copy(ROOT / "report" / name, folder / name)
     for name in ABOUT:
         _copy(ROOT / name, folder / name)
@@ -126,12 +126,12 @@ def _exhibits(result: Result, folder: Path) -> Exhibits:
     sources: dict[str, dict[str, list[str]]] = {}
     for chapter in ("data", *result.config["asked"]):
         source = result.folder / "figures" / chapter
-        chapter = render.slug(chapter)
+        chapter = markdown.slug(chapter)
         for exhibit in read_json(source / "exhibits.json")["exhibits"]:
-            stem = f"figures/{chapter}/{render.slug(exhibit['name'])}"
+            stem = f"figures/{chapter}/{markdown.slug(exhibit['name'])}"
             _copy(source / exhibit["csv"], folder / f"{stem}.csv")
             if exhibit["kind"] == "table":
-                label = f"tbl-{chapter}-{render.slug(exhibit['name'])}"
+                label = f"tbl-{chapter}-{markdown.slug(exhibit['name'])}"
                 text = latex.longtable(folder / f"{stem}.csv", exhibit["columns"], exhibit["caption"], label)
                 _text(folder / f"{stem}.tex", text)
             else:
@@ -232,7 +232,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    render.bring(source, target, "; make it again with snakemake bundle")
+    document.bring(source, target, "; make it again with snakemake bundle")
 
 
 def _text(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from weight_atlas import stats
 from weight_atlas.cell_table import Cell
 from weight_atlas.export.result import Result, tensors_sha256
-from weight_atlas.reporting.pages import render
+from weight_atlas.reporting.pages import gather
 from weight_atlas.store import tensor_files
 
 Row = dict[str, Any]
@@ -252,7 +252,7 @@ def settings(a: Result, b: Result, paired: list[Pair]) -> list[Row]:
         if cell_a is None or cell_b is None or cell_a == cell_b:
             continue
         cells = {"a": a.cells[cell_a]["cell"], "b": b.cells[cell_b]["cell"]}
-        _, differing = render.settings([{"cell_id": side, "settings": cell} for side, cell in cells.items()])
+        _, differing = gather.settings([{"cell_id": side, "settings": cell} for side, cell in cells.items()])
         rows += [
             {"cell_a": cell_a, "cell_b": cell_b, "setting": name, "a": value, "b": differing["b"][name]}
             for name, value in differing["a"].items()

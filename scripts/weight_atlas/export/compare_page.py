@@ -10,7 +10,7 @@ from weight_atlas import schema
 from weight_atlas.export import compare
 from weight_atlas.export.compare import Pair, Row
 from weight_atlas.export.result import Result
-from weight_atlas.reporting.pages import render
+from weight_atlas.reporting.pages import document, render
 from weight_atlas.schema import dictionary
 from weight_atlas.store import atomic_write
 from weight_atlas.vocabulary import Status
@@ -147,13 +147,13 @@ def _page(context: dict[str, Any], output: Path) -> None:
     """Render compare.html with the report's style; it contains the CSV files beside it."""
     with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
         folder = Path(temporary)
-        for name in render.FILES:
+        for name in document.FILES:
             shutil.copyfile(TEMPLATES / name, folder / name)
         for name in TABLES:
             file = schema.TABLES[name].file
             shutil.copyfile(output / file, folder / file)
         context |= {"outcomes": compare.OUTCOMES, "most": most(context) if context["most"] else ""}
-        text = render.document(TEMPLATES, context, "compare.qmd.j2")
+        text = document.source(TEMPLATES, context, "compare.qmd.j2")
         (folder / "report.qmd").write_text(text, encoding="utf-8")
         render.render(folder)
         with atomic_write(output / "compare.html") as part:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pypandoc
 
 from weight_atlas import schema
-from weight_atlas.reporting.pages import render
+from weight_atlas.reporting.pages import markdown
 
 PREAMBLE = "% In the preamble: \\usepackage{booktabs,longtable,array}\n"
 # Signs of our tables that LaTeX's fonts have in mathematics only; other letters need XeLaTeX or LuaLaTeX.
@@ -23,8 +23,8 @@ SIGNS = re.compile(f"[{''.join(MATHS)}]+")
 def longtable(path: Path, columns: Sequence[str], caption: str, label: str) -> str:
     """These columns of a CSV file as a LaTeX longtable, as the page prints them."""
     rows = [[row[name] for name in columns] for row in schema.dicts(path)]
-    markdown = render.table([name.replace("_", " ") for name in columns], rows, caption, label)
+    text = markdown.table([name.replace("_", " ") for name in columns], rows, caption, label)
     # Without a limit on columns Pandoc would guess widths from the lengths of lines.
     options = ["--wrap=none", "--columns=1000000"]
-    text: str = pypandoc.convert_text(markdown, "latex", format="markdown-smart", extra_args=options)
+    text = pypandoc.convert_text(text, "latex", format="markdown-smart", extra_args=options)
     return PREAMBLE + SIGNS.sub(lambda run: f"\\ensuremath{{{''.join(MATHS[sign] for sign in run[0])}}}", text)

@@ -1,0 +1,126 @@
+"""The source of a page: a Quarto document, written by Jinja templates in which every value is escaped by itself.
+
+`{{ label }}` puts plain text, whatever it holds, and only what a filter marks as Markdown is let through as such.
+"""
+
+import re
+import shutil
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from weight_atlas import schema
+from weight_atlas.reporting.pages import markdown
+from weight_atlas.reporting.pages.gather import AXES, AnyPath, Json, read_rows, settings
+
+CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
+ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; its CSV has them all
+NARROW = 400  # pixels: a picture of at most these fits on a phone as it is
+FILES = (  # of the templates' folder: what the document needs beside it
+    *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
+    *("filter.lua", "embed.lua", "references.bib"),
+)
+
+
+def source(templates: AnyPath, context: Json, name: str = "report.qmd.j2") -> str:
+    """The Quarto document as text. A name that the context lacks is an error of the template."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        autoescape=True,
+        finalize=markdown.escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        comment_start_string="<#",  # {# is how Quarto begins a label
+        comment_end_string="#>",
+        extensions=["jinja2.ext.do"],
+    )
+    filters = ("attribute", "code", "duration", "fence", "number", "paragraphs", "quoted", "slug", "thousands")
+    environment.filters |= {name: getattr(markdown, name) for name in filters}
+    environment.filters |= {"axis": lambda name: AXES.get(name, name)}
+    environment.globals |= {"schema": schema.TABLES, "table": markdown.table, "settings": settings, "size": size}
+    environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": carried}
+    environment.globals |= {"families": families, "questions": questions, "rows_of": rows_of}
+    text = environment.get_template(name).render(context)
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def size(exhibit: Json) -> Markup:
+    """The width and height attributes of a picture in the page's pixels, so that nothing moves when it is decoded, and
+    the class of one that a phone shows whole.
+
+    A PNG has two pixels for each of the page's, and an SVG says its size in points or pixels.
+    """
+    header = exhibit["path"].read_bytes()[:2000]
+    if exhibit["path"].suffix == ".png":  # signature, length, "IHDR", width, height: https://www.w3.org/TR/png-3/
+        sizes = [int.from_bytes(header[at : at + 4], "big") / 2 for at in (16, 20)]
+    else:
+        found = re.findall(rb'<svg[^>]*?\swidth="([\d.]+)(pt)?"[^>]*?\sheight="([\d.]+)(pt)?"', header)
+        sizes = [float(found[0][at]) * (4 / 3 if found[0][at + 1] else 1) for at in (0, 2)] if found else []
+    told = "".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False))
+    return Markup(f"{told} .narrow" if sizes and sizes[0] <= NARROW else told)
+
+
+def questions(study: Json) -> tuple[list[Json], list[Json]]:
+    """(the questions of a study's chapter that have exhibits, in order; the exhibits of none).
+
+    Each question is a dict: key, heading, words, its `exhibits`, and `answer`, a list of `Answer.json`.
+    """
+    by_name = {exhibit["name"]: exhibit for exhibit in study["exhibits"]}
+    asked = []
+    for question in study["questions"]:
+        own = [by_name.pop(name) for name in question["exhibits"] if name in by_name]
+        asked += [question | {"exhibits": own}] if own else []
+    return asked, list(by_name.values())
+
+
+def families(exhibits: Iterable[Json]) -> list[list[Json]]:
+    """The exhibits in lists, in order: neighbours of one title that each have a tab together, any other alone."""
+    found: list[list[Json]] = []
+    for exhibit in exhibits:
+        if found and exhibit.get("tab") and found[-1][0].get("tab") and found[-1][0]["title"] == exhibit["title"]:
+            found[-1].append(exhibit)
+        else:
+            found.append([exhibit])
+    return found
+
+
+def rows_of(exhibit: Json) -> Json:
+    """An exhibit's table: its header, its first rows, and how many rows there are."""
+    rows = read_rows(exhibit["csv_path"])
+    names = exhibit["columns"]
+    shown = [[row[name] for name in names] for row in rows[:ROWS]]
+    return {"header": [name.replace("_", " ") for name in names], "rows": shown, "all": len(rows)}
+
+
+def carried(path: AnyPath) -> bool:
+    """Whether a CSV file is small enough for the page to carry it."""
+    return Path(path).stat().st_size <= CSV_LIMIT
+
+
+def copy(context: Json, templates: AnyPath, folder: Path) -> None:
+    """Put what the document needs into `folder`: figures, CSV files, styles, scripts, filters, bibliography."""
+    for name in FILES:
+        shutil.copyfile(Path(templates) / name, folder / name)
+    for chapter in [context["data"], *context["studies"]]:
+        for exhibit in chapter["exhibits"]:
+            bring(exhibit["csv_path"], folder / exhibit["csv"])
+            if "picture" in exhibit:
+                bring(exhibit["path"], folder / exhibit["picture"])
+    for name, file in context["files"].items():
+        bring(file["path"], folder / f"{name}.csv")
+
+
+def bring(
+    source: AnyPath, target: Path, todo: str = ", though exhibits.json names it; draw the exhibits again"
+) -> None:
+    """Copy a file, its folder made where needed; ValueError in one line, with what to do, where there is none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        raise ValueError(f"{source}: is not there{todo}") from None
