@@ -29,6 +29,7 @@ wildcard_constraints:
     weights=r"[a-z0-9_.-]+",
     group=r"[a-z0-9_.-]+",
     study="|".join(map(re.escape, PLAN.config.asked)),
+    page="|".join(map(re.escape, JOBS.pages)),
 
 
 include: "rules/data.smk"
@@ -46,7 +47,7 @@ include: "rules/keep.smk"
 rule all:
     default_target: True
     input:
-        "<results>/report/report.html",
+        expand("<results>/report/{page}.html", page=JOBS.pages),
         "<results>/explorer.html",
 
 

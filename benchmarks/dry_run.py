@@ -55,6 +55,7 @@ def pretend(root: Path, settings: dict) -> None:
     from weight_atlas import store
     from weight_atlas.datasets.prepare import prepare_dataset
     from weight_atlas.plan import recipe, study
+    from weight_atlas.plan.pages import pages
 
     plan = study.Plan(settings, root)
     for name, data in plan.datasets.items():
@@ -75,7 +76,8 @@ def pretend(root: Path, settings: dict) -> None:
     base = root / "results/many"
     for folder in ("tables", "figures/data", "figures/grid", "report", *(f"measures/{group}" for group in plan.groups)):
         (base / folder).mkdir(parents=True)
-    for file in ("cells.csv", "config.json", "report/report.html", "report/report.qmd"):
+    rendered = [f"report/{page}.{kind}" for page in pages(["grid"], "several") for kind in ("html", "qmd")]
+    for file in ("cells.csv", "config.json", *rendered):
         (base / file).touch()
 
 

@@ -1,11 +1,11 @@
--- Gives plain Pandoc the constructs of Quarto that the report uses: callouts, tabsets, cross-references with numbers,
+-- Gives plain Pandoc the constructs of Quarto that the report uses: callouts, tabsets, references to numbered figures and tables,
 -- figures and tables in divs, columns (layout-ncol) and fig-alt. Run before citeproc, or it takes @fig-x for a citation.
 -- https://quarto.org/docs/authoring/ is the reference. A reference to nothing and a label used twice are errors.
 
-local KINDS = { fig = "Figure", tbl = "Table", sec = "Section" }
+local KINDS = { fig = "Figure", tbl = "Table" }
 local CALLOUTS = { note = "Note", tip = "Tip", warning = "Warning", important = "Important", caution = "Caution" }
 -- Prefixes that Quarto keeps for cross-references and that this filter does not number: refused, not printed as text.
-local OTHERS = { eq = true, lst = true, thm = true, lem = true, cor = true, prp = true, def = true, exm = true }
+local OTHERS = { sec = true, eq = true, lst = true, thm = true, lem = true, cor = true, prp = true, def = true, exm = true }
 
 local problems = {}
 
@@ -93,7 +93,7 @@ local function tabset(div)
     local title = pandoc.Div(pandoc.Plain(tab.title), pandoc.Attr("", { "tab-title" }, { ["aria-hidden"] = "true" }))
     tab.content:insert(1, title)
     out:insert(pandoc.Div(tab.content, pandoc.Attr(id, { "tabpanel" },
-      { role = "tabpanel", tabindex = "0", ["aria-labelledby"] = id .. "-tab" })))
+      { { "role", "tabpanel" }, { "tabindex", "0" }, { "aria-labelledby", id .. "-tab" } })))
   end
   out:insert(html("</div>"))
   return out
@@ -103,7 +103,6 @@ end
 
 local labels = {}      -- id -> { kind = "fig", text = "3" or "3 (a)" }
 local counts = { fig = 0, tbl = 0 }
-local sections = {}
 
 local function name(id, kind, text)
   if labels[id] then
@@ -132,29 +131,11 @@ local function caption_of(element)
   return pandoc.utils.blocks_to_inlines(element.caption.long)
 end
 
-local function header(element)
-  local level = element.level
-  element.level = level + 1 -- the page's title is its only h1
-  if element.classes:includes("unnumbered") then
-    return element
-  end
-  sections[level] = (sections[level] or 0) + 1
-  for deeper in pairs(sections) do
-    if deeper > level then
-      sections[deeper] = 0
-    end
-  end
-  local parts = {}
-  for i = 1, level do
-    parts[i] = tostring(sections[i] or 0)
-  end
-  local text = table.concat(parts, ".")
-  if kind_of(element.identifier) == "sec" then
-    name(element.identifier, "sec", text)
-  end
-  local span = pandoc.Span(text, pandoc.Attr("", { "header-section-number" }))
-  element.content = pandoc.Inlines({ span, pandoc.Space() }) .. element.content
-  return element
+-- The page's title is its only h1, and its first headings are h2, whatever their level in the source.
+local function shift(blocks)
+  local top = 6
+  blocks:walk({ Header = function(element) top = math.min(top, element.level) end })
+  return 2 - top
 end
 
 local function figure(element)
@@ -194,19 +175,20 @@ local function boxed(element, id, caption)
   element.colspecs = pandoc.List(element.colspecs):map(function(spec)
     return { spec[1] } -- without the width that Pandoc guesses from the dashes of a long pipe table
   end)
-  local box = { role = "group", tabindex = "0" }
+  local box = pandoc.List({ { "role", "group" }, { "tabindex", "0" } }) -- in order, so that a page is the same each time
   if kind_of(id) == "tbl" then
     caption = labelled(number(id), caption)
   end
   if #caption == 0 then
-    box["aria-label"] = "Table"
+    box:insert({ "aria-label", "Table" })
     return pandoc.Blocks({ pandoc.Div(element, pandoc.Attr(id, { "table-scroll" }, box)) })
   end
   local named = id ~= "" and string.format(' id="%s"', escape(id)) or ""
   counts.box = (counts.box or 0) + 1
-  box["aria-labelledby"] = "table-caption-" .. counts.box
+  local caption_id = "table-caption-" .. counts.box
+  box:insert({ "aria-labelledby", caption_id })
   return pandoc.Blocks({
-    html(string.format('<figure class="table"%s>\n<figcaption id="%s">', named, box["aria-labelledby"])),
+    html(string.format('<figure class="table"%s>\n<figcaption id="%s">', named, caption_id)),
     pandoc.Plain(caption),
     html("</figcaption>"),
     pandoc.Div(element, pandoc.Attr("", { "table-scroll" }, box)),
@@ -341,10 +323,19 @@ local function percent(inlines)
 end
 
 function Pandoc(doc)
+  local first = doc.blocks[1]
+  if first and first.t == "Div" and first.classes:includes("pages") then
+    doc.meta.pages = first -- above the title; Quarto leaves it below
+    doc.blocks:remove(1)
+  end
   doc.blocks = doc.blocks:walk({ Div = function(div) return callout(div) or tabset(div) end })
+  local deeper = shift(doc.blocks)
   doc.blocks = doc.blocks:walk({
     traverse = "topdown", -- numbers follow the order of the document; `false` keeps off what is numbered already
-    Header = function(element) return header(element), false end,
+    Header = function(element)
+      element.level = element.level + deeper
+      return element, false
+    end,
     Figure = function(element) return figure(element), false end,
     Table = function(element) return boxed(element), false end,
     Div = function(div)

@@ -20,7 +20,7 @@ rule bundle:
         code=JOBS.imports("bundle.py"),
         about=workflow_files("CITATION.cff", "LICENSE", "requirements.txt"),
         templates=workflow_files("report"),
-        page="<results>/report/report.html",
+        pages=expand("<results>/report/{page}.html", page=JOBS.pages),
         data="<results>/figures/data",
         studies=[f"<results>/figures/{study}" for study in PLAN.config.asked],
         pictures=[f"<results>/pictures/{study}" for study in PLAN.config.asked],

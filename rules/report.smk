@@ -1,4 +1,4 @@
-"""The report: figures drawn from the tables, and a page rendered from both."""
+"""The report: figures drawn from the tables, and pages rendered from both."""
 
 
 rule draw_data:
@@ -65,28 +65,27 @@ rule render:
         cells="<results>/cells.csv",
         config="<results>/config.json",
         tables="<results>/tables",
-        data="<results>/figures/data",
-        studies=[f"<results>/figures/{study}" for study in PLAN.config.asked],
+        chapters=JOBS.drawn,
         cards=JOBS.cards(),
     output:
-        page=report("<results>/report/report.html", category="Report"),
-        source="<results>/report/report.qmd",
+        page=report("<results>/report/{page}.html", category="Report"),
+        source="<results>/report/{page}.qmd",
     log:
-        f"<logs>/render/{PLAN.config.name}.log",
+        f"<logs>/render/{PLAN.config.name}/{{page}}.log",
     benchmark:
-        f"<logs>/benchmarks/render/{PLAN.config.name}.tsv"
+        f"<logs>/benchmarks/render/{PLAN.config.name}/{{page}}.tsv"
     conda:
         "../envs/atlas.yaml"
     params:
         templates=lambda wildcards, input: os.path.commonpath(input.templates),
         code=f"--code {recipe.training_code()}" if PLAN.config.adopt else "",
     message:
-        "rendering the report"
+        "rendering the page {wildcards.page}"
     shell:
         "logged {log:q} "
-        "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --figures $(dirname {input.data:q}) "
-        "--cards {input.cards:q} --config {input.config:q} --templates {params.templates:q} {params.code} "
-        "--output {output.page:q}"
+        "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} "
+        "--figures $(dirname {input.cells:q})/figures --cards {input.cards:q} --config {input.config:q} "
+        "--templates {params.templates:q} {params.code} --output {output.page:q}"
 
 
 rule explore:

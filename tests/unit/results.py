@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.unit import blocks, cells
 from weight_atlas import store
+from weight_atlas.plan.pages import pages
 
 LETTERS = "α < β & 100 % $x$ \\input{y} a_b #1 ~ ^ {z}"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="72pt" height="36pt" viewBox="0 0 72 36"><path d="M0 0"/></svg>\n'
@@ -84,7 +85,8 @@ def train(block, cell_id, seed, number, noise):
 
 def describe(root, folder, text):
     """The config, the data set, the report, and a figure of each kind and a table."""
-    config = {"name": folder.name, "title": text, "text": None, "data_root": str(root.parent / "pictures")}
+    config = {"name": folder.name, "title": text, "text": None, "page": "several"}
+    config |= {"data_root": str(root.parent / "pictures")}
     asked = {"asked": ["first"], "titles": {}, "command": f"snakemake --config data_root={root.parent}/pictures"}
     store.write_json(folder / "config.json", config | asked)
     store.save_tensors(root / "data/toy-1.safetensors", {"images": np.zeros((2, 1, 1, 1), np.uint8)})
@@ -92,8 +94,10 @@ def describe(root, folder, text):
     store.write_json(root / "data/toy-1.json", card)
     page = f'<!DOCTYPE html><p>{root}/logs<a href="#x">x</a><a href="data:,y">y</a><a href="https://a.org">z</a>'
     (folder / "report").mkdir(exist_ok=True)
-    (folder / "report/report.html").write_text(page, encoding="utf-8")
-    (folder / "report/report.qmd").write_text('---\ntitle: "x"\ndate: "2026-01-02"\n---\n', encoding="utf-8")
+    for name in pages(asked["asked"], config["page"]):
+        (folder / f"report/{name}.html").write_text(page, encoding="utf-8")
+        head = '---\ntitle: "x"\ndate: "2026-01-02"\n---\n'
+        (folder / f"report/{name}.qmd").write_text(head, encoding="utf-8")
     exhibits = [
         {"name": "lines", "kind": "figure", "file": "lines.svg"},
         {"name": "map", "kind": "figure", "file": "map.png"},

@@ -498,7 +498,10 @@ def test_one_version_stands_everywhere():
 
 def test_the_wildcards_are_those_of_the_snakefile():
     block = re.search(r"^wildcard_constraints:\n(.*?)^\S", text("Snakefile"), re.M | re.S)[1]
-    patterns = dict(re.findall(r'^    (\w+)=r"(.*)",$', block, re.M)) | {"study": "dynamics"}
+    patterns = dict(re.findall(r'^    (\w+)=r"(.*)",$', block, re.M)) | {
+        "study": "dynamics",
+        "page": "report|study-dynamics",
+    }
     assert patterns.keys() == set(re.findall(r"^    (\w+)=", block, re.M))
     said = {}
     for _, row in tables("docs/results.md", "Wildcard"):

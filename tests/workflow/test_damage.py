@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import pages
 from tests.conftest import Workflow
 from tests.unit.test_analysis import turn
 from tests.workflow.test_keep import copied
@@ -59,7 +60,7 @@ def test_what_is_not_whole_is_not_measured_and_told_with_its_cause(damaged):
     for key, cause in damaged.harmed.items():
         assert found[key][0] == "missing" and cause in found[key][1]
     assert found[child][0] == "failed" and "its parent" in found[child][1] and "was altered" in found[child][1]
-    page = " ".join((damaged.root / "results/tiny/report/report.html").read_text().split())
+    page = pages.whole(damaged.root / "results/tiny")
     assert "23 of 27" in page and "retry_failed=true" in page
     for cause in damaged.harmed.values():
         assert cause in page and cause in damaged.first.stdout
@@ -83,7 +84,7 @@ def test_the_named_command_trains_these_alone_and_to_the_same_bits(damaged, fini
     with open(damaged.root / "results/tiny/cells.csv", newline="") as file:
         followers = {row["cell_id"] for row in csv.DictReader(file) if row["parent"]}  # they start from what was harmed
     assert {key for key in trained if key[0] not in followers} == {*damaged.harmed, (damaged.source.parent.name, 2)}
-    page = (damaged.root / "results/tiny/report/report.html").read_text()
+    page = pages.whole(damaged.root / "results/tiny")
     assert "27 of 27" in page and "retry_failed" not in page
     assert "Nothing to be done" in damaged.run("all").stdout
 

@@ -1,8 +1,8 @@
 """A measure and a part of the report that raise: the run ends with a report of all else, and a status that says so."""
 
 import csv
-import html
 
+from tests import pages
 from tests.workflow.test_keep import copied
 
 MEASURE, EXHIBIT = "analysis/weights/movement.py", "reporting/exhibits/weights/norms.py"
@@ -41,7 +41,7 @@ def test_one_measure_and_one_exhibit_that_raise_cost_nothing_else(finished, tmp_
     assert line in told and "The report: results/tiny/report/report.html" in told and "Traceback" not in told
     assert before - {path.name for path in figures.iterdir()} == {"norms.csv"}
     assert "in norms" in (workflow.root / "logs/draw/tiny/dynamics.log").read_text(), "the log has the traceback"
-    page = html.unescape(" ".join((workflow.root / "results/tiny/report/report.html").read_text("utf-8").split()))
+    page = pages.whole(workflow.root / "results/tiny")
     assert page.count("KeyError: '$odd_'") == 2, "on the first page and in its chapter"
     assert page.count(what) == 1 and page.count("LookupError: $mad_") == 4, "the same, for two networks"
     assert "2 measures failed" in page and "1 part of the report failed" in page and "add --forcerun measure" in page

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from tests import pages
 from tests.conftest import Workflow, altered, tiny
 
 # LeNet-1 that kills its process while a file named `kill` lies in the working directory.
@@ -55,7 +56,7 @@ def test_the_others_are_trained_and_the_report_says_which_failed(troubled):
     assert found["lenet1", "init", 1e6] == [["diverged"] * 3]
     assert found["fatal", "init", 0.02] == [["failed"] * 3] * 2
     assert found["fatal", "parent", 0.02] == [["failed"] * 3]
-    page = (troubled.root / "results/tiny/report/report.html").read_text()
+    page = pages.whole(troubled.root / "results/tiny")
     assert "SIGKILL" in page and "diverged" in page and "retry_failed=true" in page
 
 

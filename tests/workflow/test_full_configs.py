@@ -4,12 +4,11 @@
 """
 
 import csv
-import html
 
 import pytest
 import yaml
 
-from tests import overlays
+from tests import overlays, pages
 from tests.conftest import ROOT, Workflow, tiny
 from weight_atlas import store
 from weight_atlas.plan import chapters
@@ -52,7 +51,7 @@ def check(workflow, config):
         assert len(statuses) == overlays.REPLICATES and set(statuses) <= {"done", "diverged"}, cell_id
     with open(results / "cells.csv", newline="", encoding="utf-8") as file:
         assert {row["cell_id"] for row in csv.DictReader(file)} == set(plan.cells)
-    page = html.unescape((results / "report/report.html").read_text(encoding="utf-8"))
+    page = pages.whole(results)
     for name, study in plan.config.definitions.items():
         check_study(results / "figures" / name, chapters.folder(study.document))
         assert study.title in page

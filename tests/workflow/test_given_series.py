@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
+from tests import pages
 from tests.conftest import Workflow
 
 SHAPES = {"conv1.weight": (4, 1, 5, 5), "conv1.bias": (4,), "conv2.weight": (12, 4, 5, 5), "conv2.bias": (12,)}
@@ -115,8 +116,8 @@ def test_the_layout_is_that_of_a_trained_block(run):
 
 
 def test_the_report_tells_of_the_series_and_of_no_training(run):
-    page = (run.root / "results/mine/report/report.html").read_text(encoding="utf-8")
-    text = page.split("<body", 1)[1].split("<script", 1)[0]
+    found = pages.pages(run.root / "results/mine").values()
+    text = "".join(page.split("<body", 1)[1].split("<script", 1)[0] for page in found)
     for words in ("Your own checkpoints", "6 files in 2 series.", "replicates given, none trained here", "Rotation by"):
         assert words in text
     weights = [name for name in SHAPES if name.endswith(".weight")]
@@ -192,7 +193,7 @@ def test_with_a_data_set_every_file_is_judged(run):
     last, *others = (row["protocol"] for row in rows(run, "accuracy"))
     assert (last, *others) == ("last", "best_valid", "document")
     assert {row["of"] for row in rows(run, "features", cell_id=found[0]["cell_id"])} == {"activations", "weights"}
-    page = (run.root / "results/mine/report/report.html").read_text(encoding="utf-8")
+    page = pages.whole(run.root / "results/mine")
     for words in ("knowing", "Test accuracy", "Three accuracies", "3 of 3"):
         assert words in page
     assert "epochs trained" not in page

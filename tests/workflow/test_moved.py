@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import warm
+from tests import pages, warm
 from tests.conftest import STREAMS, Workflow, bare, tiny
 
 STATE = ("results", "data", "logs", ".snakemake")
@@ -126,7 +126,7 @@ def test_what_is_adopted_is_said_on_the_page(finished, tmp_path):
     there = edited(finished, tmp_path)
     there.write(there.config | {"adopt": True})
     there.run("all")
-    assert "by other versions of the training code" in (there.root / "results/tiny/report/report.html").read_text()
+    assert "by other versions of the training code" in pages.whole(there.root / "results/tiny")
 
 
 def test_results_without_their_data_are_taken_as_they_are(finished, tmp_path):

@@ -61,7 +61,7 @@ EDITS = {
     "report/explorer.js": {"rendering", "writing"},
     "report/style.css": {"rendering"},
     "report/filter.lua": {"rendering"},
-    "report/report.qmd.j2": {"rendering"},
+    "report/page.qmd.j2": {"rendering"},
     "report/chapter.qmd.j2": {"rendering"},
     "report/documents/dynamics/chapter.yaml": {"drawing", "rendering"},
     "report/documents/dynamics/claims.yaml": {"drawing", "rendering"},

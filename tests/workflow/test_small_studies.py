@@ -1,6 +1,5 @@
 """Studies of one's own: what the report shows of each follows from what it asks. `examples/questions.yaml`, whole."""
 
-import html
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import scipy.stats
 import yaml
 
+from tests import pages
 from tests.conftest import Workflow
 from weight_atlas import store
 
@@ -83,7 +83,7 @@ def test_a_second_data_set_is_a_family(workflow):
 
 
 def test_the_first_page_answers_the_questions_of_the_config(workflow):
-    page = html.unescape((workflow.root / "results/questions/report/report.html").read_text(encoding="utf-8"))
+    page = pages.whole(workflow.root / "results/questions")
     answers = re.findall(r'<div class="answers">(.*?)</div>', page, flags=re.DOTALL)
     first = " ".join(re.sub(r"<[^>]+>", " ", " ".join(answers)).split())
     for study in ("batch", "optimizer", "rotation"):
@@ -121,6 +121,6 @@ def test_what_was_expected_is_judged(workflow):
     runs = pd.read_csv(root / "tables/runs.csv")
     assert known["at"] < runs[runs["cell_id"].isin(cells)]["started"].min()
     assert "before the first run that it reads began" in claim["stated"]
-    page = html.unescape(" ".join((root / "report/report.html").read_text(encoding="utf-8").split()))
+    page = pages.whole(root)
     assert "“Larger batches end at a lower accuracy, with the same number of epochs.”" in page
     assert "larger-is-worse" in page and "two points of accuracy from the smallest batch to the largest" in page

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import pages
 from tests.conftest import ROOT
 
 CHAPTERS = ("data", "dynamics", "transferability", "vgg22", "convnets", "cinic")
@@ -49,8 +50,8 @@ def test_the_source_of_the_norms(tour):
 
 
 def test_the_page_says_each_of_them(tour):
-    page = (tour / "report/report.html").read_text(encoding="utf-8")
-    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", page)))
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", " ".join(pages.pages(tour).values())))
+    text = html.unescape(text)
     for chapter in CHAPTERS:
         told = json.loads((tour / "figures" / chapter / "exhibits.json").read_text(encoding="utf-8"))
         shown = {f"answer {question['key']}" for question in told.get("questions", []) if question["exhibits"]}

@@ -16,7 +16,7 @@ MOMENTS = {
     "preparing": "logs/prepare/*.log",
     "training": "logs/train/*/*.log",
     "measuring": "logs/measure/tiny/*.log",
-    "rendering": "logs/render/tiny.log",
+    "rendering": "logs/render/tiny/*.log",
 }
 
 

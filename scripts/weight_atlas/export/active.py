@@ -1,6 +1,6 @@
 """What of a bundle could run something where it is opened, rendered again or unpacked: refused, but for our own.
 
-The page is read by a grammar as narrow as what Pandoc writes: what a browser might read in another way than we do is
+A page is read by a grammar as narrow as what Pandoc writes: what a browser might read in another way than we do is
 none of it. Scripts and filters must be those of this workflow's folder `report`, to the byte.
 """
 
@@ -15,7 +15,10 @@ from xml.parsers import expat
 import yaml
 
 REPORT = Path(__file__).resolve().parents[3] / "report"
-PAGE, DOCUMENT = "report.html", "report.qmd"
+# A page of the report, and its source (weight_atlas.plan.pages).
+PAGE, DOCUMENT = (
+    re.compile(rf"(report|data|runs|methods|study-[A-Za-z0-9][\w.+-]*)\.{kind}") for kind in ("html", "qmd")
+)
 OWN = ("page.js", "exhibits.js", "filter.lua", "embed.lua", "template.html")
 KINDS = (".bib", ".cff", ".css", ".csv", ".json", ".png", ".scss", ".sha256", ".svg", ".tex", ".txt", ".yaml")
 TAGS = re.compile(
@@ -54,9 +57,9 @@ def problem(name: str, content: bytes) -> str | None:
     """The first thing in a file of a bundle that could run something, in a few words; None where nothing could."""
     if name in OWN:
         return None if _sha256(content) == _own()[name] else "is not this version's own script or filter"
-    if name == PAGE:
+    if PAGE.fullmatch(name):
         return _text(content, _page)
-    if name == DOCUMENT:
+    if DOCUMENT.fullmatch(name):
         return _text(content, _document)
     if name != "LICENSE" and PurePosixPath(name).suffix not in KINDS:
         return "is of a kind that no bundle has"
@@ -65,7 +68,7 @@ def problem(name: str, content: bytes) -> str | None:
 
 def reads(name: str) -> bool:
     """Whether the content of a file is looked at as a whole."""
-    return name in (*OWN, PAGE, DOCUMENT) or name.endswith(".svg")
+    return bool(name in OWN or PAGE.fullmatch(name) or DOCUMENT.fullmatch(name) or name.endswith(".svg"))
 
 
 def _sha256(content: bytes) -> str:
@@ -163,7 +166,7 @@ def _document(text: str) -> str | None:
 @cache
 def _format() -> object:
     """The format that the template of the source has."""
-    template = (REPORT / "report.qmd.j2").read_text(encoding="utf-8")
+    template = (REPORT / "page.qmd.j2").read_text(encoding="utf-8")
     found = re.search(r"^format:\n(?:  .*\n)+", template, re.MULTILINE)
     assert found, "the template has a format"
     return yaml.safe_load(found[0])["format"]

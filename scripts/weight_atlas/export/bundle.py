@@ -19,6 +19,7 @@ from weight_atlas import schema
 from weight_atlas.export import active, latex, redact, ro_crate
 from weight_atlas.export.result import Result
 from weight_atlas.plan import spec
+from weight_atlas.plan.pages import pages
 from weight_atlas.reporting.pages import document, markdown, render
 from weight_atlas.schema import dictionary
 from weight_atlas.store import atomic_write, read_json, sha256, tensor_files
@@ -68,11 +69,13 @@ def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
 
 
 def _report(result: Result, folder: Path) -> None:
-    """The page, its source and the files that it is rendered from, the config in full, and the workflow's own files.
+    """The pages, their sources and the files that they are rendered from, the config in full, and the workflow's own
+    files.
 
     A page by Quarto has scripts of Quarto's, which nobody could tell from others: it is rendered again by Pandoc.
     """
-    for name in ("report.html", "report.qmd"):
+    names = pages(result.config["asked"], result.config["page"])
+    for name in (f"{page}.{kind}" for page in names for kind in ("html", "qmd")):
         _copy(result.folder / "report" / name, folder / name)
     for name in document.FILES:
         _copy(ROOT / "report" / name, folder / name)
@@ -82,8 +85,9 @@ def _report(result: Result, folder: Path) -> None:
     keys = {key: result.config[key] for key in spec.Config.model_fields if key in result.config}
     keys = {key: value for key, value in keys.items() if key not in spec.PASSING}
     _text(folder / "config.yaml", yaml.safe_dump(keys, sort_keys=False, allow_unicode=True))
-    if active.problem(active.PAGE, (folder / active.PAGE).read_bytes()):
-        render.by_pandoc(folder)
+    for page in names:
+        if active.problem(f"{page}.html", (folder / f"{page}.html").read_bytes()):
+            render.by_pandoc(folder, page)
 
 
 def _tables(result: Result, folder: Path) -> None:
@@ -124,9 +128,8 @@ def _exhibits(result: Result, folder: Path) -> Exhibits:
     """
     titles: dict[str, str] = {}
     sources: dict[str, dict[str, list[str]]] = {}
-    for chapter in ("data", *result.config["asked"]):
-        source = result.folder / "figures" / chapter
-        chapter = markdown.slug(chapter)
+    for name, chapter in markdown.slugs(["data", *result.config["asked"]]).items():
+        source = result.folder / "figures" / name
         for exhibit in read_json(source / "exhibits.json")["exhibits"]:
             stem = f"figures/{chapter}/{markdown.slug(exhibit['name'])}"
             _copy(source / exhibit["csv"], folder / f"{stem}.csv")

@@ -27,6 +27,7 @@ MOST_LIST = 2**24  # bytes of the list of files: 17 MB
 END, LONGEST_END = 22, 22 + 2**16  # bytes of the record at an archive's end, without and with a comment
 MOST_UNPACKED = 2**32  # bytes of all files together: 4.3 GB
 MOST_MANIFEST = 2**24  # bytes: 17 MB
+SUMMARY = "report.html"  # the page that a bundle begins with
 MOST_PAGE = 2**26  # bytes of a page or figure, which is read as a whole: 67 MB
 AT_ONCE = 2**20  # bytes
 HEADER = 30  # bytes of a member's own header, before its name
@@ -216,20 +217,21 @@ def _file_problem(file: IO[bytes], member: zipfile.ZipInfo, expected: str) -> st
 
 
 def _check_links(file: IO[bytes], members: list[zipfile.ZipInfo]) -> str | None:
-    """The first link of the page to a file that is not in the bundle."""
+    """The first link of a page to a file that is not in the bundle."""
     names = {member.filename: member for member in members}
-    if PAGE not in names:
-        return f"{PAGE} is missing"
-    page = Links()
-    page.feed(b"".join(_pieces(file, names[PAGE])).decode("utf-8", "replace"))
-    for link in page.links:
-        try:
-            target = urlsplit(link)
-        except ValueError:
-            return f"{PAGE} has a link that is no address: {link[:80]!r}"
-        outside = target.scheme not in ("", "file") or target.netloc
-        if not outside and target.path and posixpath.normpath(unquote(target.path)) not in names:
-            return f"{PAGE} links to {target.path}, which is not in the bundle"
+    if SUMMARY not in names:
+        return f"{SUMMARY} is missing"
+    for name in sorted(filter(PAGE.fullmatch, names)):
+        page = Links()
+        page.feed(b"".join(_pieces(file, names[name])).decode("utf-8", "replace"))
+        for link in page.links:
+            try:
+                target = urlsplit(link)
+            except ValueError:
+                return f"{name} has a link that is no address: {link[:80]!r}"
+            outside = target.scheme not in ("", "file") or target.netloc
+            if not outside and target.path and posixpath.normpath(unquote(target.path)) not in names:
+                return f"{name} links to {target.path}, which is not in the bundle"
     return None
 
 

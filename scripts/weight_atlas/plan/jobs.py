@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Protocol
 
-from weight_atlas.plan import chapters, code, cost, given, measuring, outdated, stated
+from weight_atlas.plan import chapters, code, cost, given, measuring, outdated, pages, stated
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.parts import seen_path
@@ -28,6 +28,7 @@ class Wildcards(Protocol):
     weights: str
     group: str
     study: str
+    page: str
 
 
 class Jobs:
@@ -243,6 +244,15 @@ class Jobs:
         """The files of published curves that a study names, beside those of its document."""
         names = self.plan.config.definitions[wildcards.study].references
         return list(map(os.path.relpath, chapters.references(names)))
+
+    @property
+    def pages(self) -> dict[str, list[str]]:
+        """The chapters of each page of the report, by its name."""
+        return pages.pages(self.plan.config.asked, self.plan.config.page)
+
+    def drawn(self, wildcards: Wildcards) -> list[str]:
+        """The directories of the chapters that a page shows."""
+        return [f"results/{self.plan.config.name}/figures/{chapter}" for chapter in self.pages[wildcards.page]]
 
     @property
     def thresholds(self) -> str:

@@ -45,6 +45,7 @@ class Config(Model):
     studies: Text | Annotated[list[Name], Field(min_length=1), DISTINCT] = "all"
     cells: Literal["all", "document"] = "all"
     compare: Path | None = None
+    page: Literal["several", "single"] = "several"
 
     @model_validator(mode="after")
     def _studies(self) -> Self:

@@ -25,7 +25,7 @@ FILES = (  # of the templates' folder: what the document needs beside it
 )
 
 
-def source(templates: AnyPath, context: Json, name: str = "report.qmd.j2") -> str:
+def source(templates: AnyPath, context: Json, name: str = "page.qmd.j2") -> str:
     """The Quarto document as text. A name that the context lacks is an error of the template."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
@@ -44,9 +44,23 @@ def source(templates: AnyPath, context: Json, name: str = "report.qmd.j2") -> st
     environment.filters |= {"axis": lambda name: AXES.get(name, name)}
     environment.globals |= {"schema": schema.TABLES, "table": markdown.table, "settings": settings, "size": size}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": carried}
+    environment.globals |= {"link": link}
     environment.globals |= {"families": families, "questions": questions, "rows_of": rows_of}
     text = environment.get_template(name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+@jinja2.pass_context
+def link(context: jinja2.runtime.Context, words: str, page: str, label: str = "") -> Markup:
+    """A link to a label of a page of the report, or to the page; on one page that shows all, to that part of it."""
+    if context["single"]:
+        whole = {one["name"]: f"sec-{one['name']}" for one in context["pages"]}
+        whole |= {study["page"]: f"sec-study-{study['slug']}" for study in context["studies"]}
+        target = f"#{label or whole[page]}"
+    else:
+        target = ("" if page == context["page"] and label else f"{page}.html") + (f"#{label}" if label else "")
+    current = "{aria-current=page}" if page == context["page"] and not label else ""
+    return Markup(f"[{markdown.escape(words)}]({target}){current}")
 
 
 def size(exhibit: Json) -> Markup:
@@ -106,7 +120,8 @@ def copy(context: Json, templates: AnyPath, folder: Path) -> None:
     """Put what the document needs into `folder`: figures, CSV files, styles, scripts, filters, bibliography."""
     for name in FILES:
         shutil.copyfile(Path(templates) / name, folder / name)
-    for chapter in [context["data"], *context["studies"]]:
+    data = [context["data"]] if "data" in context["parts"] else []
+    for chapter in [*data, *context["shown"]]:
         for exhibit in chapter["exhibits"]:
             bring(exhibit["csv_path"], folder / exhibit["csv"])
             if "picture" in exhibit:

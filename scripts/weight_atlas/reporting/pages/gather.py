@@ -10,7 +10,8 @@ from typing import Any
 
 from weight_atlas import schema
 from weight_atlas.plan import measure_faults, recipe
-from weight_atlas.reporting.pages.markdown import slug
+from weight_atlas.plan.pages import DATA, METHODS, RUNS, STUDY, SUMMARY, pages
+from weight_atlas.reporting.pages.markdown import slug, slugs
 from weight_atlas.settings import Settings
 from weight_atlas.store import read_json
 from weight_atlas.vocabulary import Kind, Role, Status
@@ -19,6 +20,8 @@ Json = dict[str, Any]
 AnyPath = str | Path
 
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
+# The templates that each page is made of; a page that shows all has each in this order.
+PARTS = {SUMMARY: ["summary"], STUDY: ["chapter"], DATA: ["data"], RUNS: ["runs"], METHODS: ["methods", "references"]}
 MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib", "peak_gpu_memory_mib")  # of a replicate
 
 
@@ -29,26 +32,38 @@ def gather(
     cards: Iterable[AnyPath],
     config: AnyPath,
     code: str | None = None,
+    page: str = SUMMARY,
 ) -> Json:
-    """Everything that the templates may use, as a dict, read from the files that :func:`report` is given."""
+    """Everything that the templates of a page may use, as a dict, read from the files that :func:`report` is given."""
     runs_path = Path(tables) / "runs.csv"
     resolved, rows = read_json(config), read_rows(cells)
     for row in rows:
         row["settings"] = Settings.parse(json.loads(row["cell"]))
     runs = {(run["cell_id"], int(run["seed"])): run for run in read_rows(runs_path)}
     told = [_cell(row, runs) for row in rows]
-    chapters = _chapters(Path(figures), f"logs/draw/{resolved['name']}")
+    asked, single = _asked(resolved), resolved.get("page") == "single"
+    chapters_of = pages(list(asked), resolved.get("page", ""))
+    slugs_of = slugs([DATA, *asked])
+    folders = {Path(figures) / name: slugs_of[name] for name in chapters_of[page]}
+    chapters = _chapters(folders, f"logs/draw/{resolved['name']}")
     data = chapters.get("data", _NOTHING)
     groups = {row["cell_id"]: row["group"] for row in rows}
     unmeasured = measure_faults.read(resolved["name"], Path(tables), groups)
-    studies = [_study(name, asked or {}, told, chapters, unmeasured) for name, asked in _asked(resolved).items()]
+    studies = [
+        chapters.get(name, _NOTHING) | _study(name, one or {}, told, unmeasured) | {"slug": slugs_of[name]}
+        for name, one in asked.items()
+    ]
     unique = _unique(told)
     troubles = _troubles(unique)
-    return {
+    return _page(page, resolved, studies, single) | {
         "config": resolved,
+        "names": list(chapters_of),
         "date": datetime.date.today().isoformat(),
         "studies": studies,
         "cells": unique,
+        "given": [cell for cell in unique if cell["given"]],
+        "trained": [cell for cell in unique if not cell["given"]],
+        "unlearnt": [cell for cell in unique if cell["unlearnt"]],
         "asked": sum(cell["asked"] for cell in unique),
         "done": sum(cell["done"] for cell in unique),
         "troubles": troubles,
@@ -63,6 +78,23 @@ def gather(
         "data": data,
         "measured": {path.stem for path in Path(tables).glob("*.csv") if read_rows(path, limit=1)},
         "files": {"cells": {"path": cells, "rows": len(rows)}, "runs": {"path": runs_path, "rows": len(runs)}},
+    }
+
+
+def _page(page: str, config: Json, studies: Sequence[Json], single: bool) -> Json:
+    """What a page is: its title, the studies and parts that it shows, and all pages with their titles."""
+    titles = {SUMMARY: "Summary", **{study["page"]: study["title"] for study in studies}}
+    titles |= {DATA: "Data", RUNS: "Runs", METHODS: "Methods"}
+    parts = sum(PARTS.values(), []) if single else PARTS.get(page, PARTS[STUDY])
+    whole = page == SUMMARY
+    return {
+        "page": page,
+        "single": single,
+        "pages": [{"name": name, "title": title} for name, title in titles.items()],
+        "title": config["title"] if whole else titles[page],
+        "subtitle": f"What the config “{config['name']}” asked for, and what came out" if whole else "",
+        "parts": parts,
+        "shown": [study for study in studies if single or study["page"] == page],
     }
 
 
@@ -114,15 +146,13 @@ def _unique(told: Iterable[Json]) -> list[Json]:
     return list(found.values())
 
 
-def _study(
-    name: str, asked: Json, told: Sequence[Json], chapters: Mapping[str, Json], unmeasured: Sequence[Any]
-) -> Json:
-    """One study: its words from the config, its cells, those measures of them that raised, and its chapter."""
+def _study(name: str, asked: Json, told: Sequence[Json], unmeasured: Sequence[Any]) -> Json:
+    """One study: its words from the config, its cells, and those measures of them that raised."""
     cells = [cell for cell in told if cell["study"] == name]
     own = {cell["cell_id"] for cell in cells}
-    return chapters.get(name, _NOTHING) | {
+    return {
         "name": name,
-        "slug": slug(name),
+        "page": STUDY + name,
         "title": asked.get("title") or name,
         "text": asked.get("text") or "",
         "cells": cells,
@@ -150,13 +180,14 @@ def _kind(cells: Iterable[Json], role: Role, one: str, many: str) -> Json:
     return {"role": role, "cells": len(own), "one": one, "many": many} | sums
 
 
-def _chapters(figures: Path, logs: str) -> dict[str, Json]:
-    """The exhibits by chapter, from each chapter's exhibits.json; logs: the folder of the logs of drawing."""
+def _chapters(folders: Mapping[Path, str], logs: str) -> dict[str, Json]:
+    """The exhibits by chapter, from {its folder: its slug}; logs: the folder of the logs of drawing."""
     found = {}
-    for path in sorted(figures.glob("*/exhibits.json")):
+    for folder, slug_of in folders.items():
+        path = folder / "exhibits.json"
         chapter = read_json(path)
         for exhibit in chapter["exhibits"]:
-            exhibit |= _places(exhibit, path.parent)
+            exhibit |= _places(exhibit, folder, slug_of)
         facts = chapter.get("facts") or {}
         ledger = path.with_name("claims.json")
         chapter["claims"] = read_json(ledger) if ledger.exists() else []
@@ -167,9 +198,9 @@ def _chapters(figures: Path, logs: str) -> dict[str, Json]:
     return found
 
 
-def _places(exhibit: Json, folder: Path) -> Json:
+def _places(exhibit: Json, folder: Path, chapter: str) -> Json:
     """Where an exhibit's files are, and where the document has them: names that need no escaping anywhere."""
-    chapter, name = slug(folder.name), slug(exhibit["name"])
+    name = slug(exhibit["name"])
     stem = f"figures/{chapter}/{name}"
     file = exhibit.get("file")
     places = {"chapter": chapter, "slug": name, "csv_path": folder / exhibit["csv"], "csv": f"{stem}.csv"}

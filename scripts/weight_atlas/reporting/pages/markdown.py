@@ -3,6 +3,7 @@
 Only what a function here marks as Markdown (`Markup`) is let through as such.
 """
 
+import itertools
 import json
 import math
 import re
@@ -63,6 +64,15 @@ def fence(text: object) -> Markup:
 def slug(text: object) -> str:
     """`text` for a label of Quarto's: lower case, hyphens, no underscores."""
     return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-")
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """{name: its slug}; of names that differ in punctuation alone, the later ones get a number."""
+    found: dict[str, str] = {}
+    for name in names:
+        numbered = (f"{slug(name)}-{at}" for at in itertools.count(2))
+        found[name] = next(one for one in itertools.chain([slug(name)], numbered) if one not in found.values())
+    return found
 
 
 def quoted(text: object) -> Markup:

@@ -1,6 +1,6 @@
-"""The report: from the tables and exhibits of one config to one HTML page.
+"""The report: from the tables and exhibits of one config to HTML pages.
 
-It is rendered by Quarto where `quarto` is on PATH and by Pandoc otherwise, in a temporary folder of its own.
+A page is rendered by Quarto where `quarto` is on PATH and by Pandoc otherwise, in a temporary folder of its own.
 """
 
 import re
@@ -10,11 +10,12 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from weight_atlas.plan.pages import SUMMARY, is_page
 from weight_atlas.reporting.pages import document
 from weight_atlas.reporting.pages.gather import AnyPath, gather
 from weight_atlas.store import atomic_write
 
-PAGE_LIMIT = 20_000_000  # bytes of report.html
+PAGE_LIMIT = 20_000_000  # bytes of a page
 
 
 def report(
@@ -27,59 +28,80 @@ def report(
     output: AnyPath,
     code: str | None = None,
 ) -> str:
-    """Render the report of one config to `output`; the .qmd goes beside it. Returns "quarto" or "pandoc".
+    """Render a page of the report of one config. Returns "quarto" or "pandoc".
 
-    All arguments are paths (`cards` a list of them), as the command line names them, but `code`: the SHA-256 of the
-    training code of today, where replicates that others trained are adopted. ValueError, in one line, where a
-    file does not hold what it should, or where the document does not render without a fault.
+    All arguments but `code` are paths (`cards` a list of them), as the command line names them.
+
+    Parameters
+    ----------
+    output
+        The page, by whose name it is known which it is (`weight_atlas.plan.pages`); the .qmd goes beside it.
+    code
+        The SHA-256 of the training code of today, where replicates that others trained are adopted.
+
+    Raises
+    ------
+    ValueError
+        In one line, where a file does not hold what it should, or where the document does not render without a fault.
     """
-    context = gather(cells, tables, figures, cards, config, code)
+    target = Path(output)
+    page = target.stem
+    context = gather(cells, tables, figures, cards, config, code, page)
     with tempfile.TemporaryDirectory(prefix="report-") as made:
         folder = Path(made)
         document.copy(context, templates, folder)
-        (folder / "report.qmd").write_text(document.source(templates, context), encoding="utf-8")
-        renderer = render(folder)
-        _check_size(folder)
-        for name, target in (("report.qmd", Path(output).with_suffix(".qmd")), ("report.html", Path(output))):
-            with atomic_write(target) as part:
-                shutil.copyfile(folder / name, part)
+        (folder / f"{page}.qmd").write_text(document.source(templates, context), encoding="utf-8")
+        renderer = render(folder, page)
+        _check_size(folder, page)
+        for path in (target.with_name(f"{page}.qmd"), target):
+            with atomic_write(path) as part:
+                shutil.copyfile(folder / path.name, part)
+    if page == SUMMARY:
+        _remove_others(target.parent, context["names"])
     return renderer
 
 
-def render(folder: Path) -> str:
-    """Render report.qmd in `folder` to report.html there; returns "quarto" or "pandoc".
+def _remove_others(folder: Path, names: Iterable[str]) -> None:
+    """Remove the pages of what an earlier config asked for: to a reader they would look like those of today."""
+    for path in folder.iterdir():
+        if path.suffix in (".html", ".qmd") and path.stem not in names and is_page(path.stem):
+            path.unlink()
+
+
+def render(folder: Path, page: str = "report") -> str:
+    """Render <page>.qmd in `folder` to <page>.html there; returns "quarto" or "pandoc".
 
     ValueError where the renderer fails or warns of something that a reader would stumble over.
     """
     quarto = shutil.which("quarto")
     if quarto:
-        log = _run([quarto, "render", "report.qmd", "--to", "html"], folder)
+        log = _run([quarto, "render", f"{page}.qmd", "--to", "html"], folder)
         # Quarto exits 0 with a reference to nothing (WARNING: Unable to resolve crossref @fig-x).
         faults = [line for line in log.splitlines() if _WARNING.search(line) and _FAULT.search(line)]
     else:
-        faults = by_pandoc(folder)
+        faults = by_pandoc(folder, page)
     if faults:
-        raise ValueError(f"report.qmd: {faults[0].strip()}; mend the template or the exhibit that it names")
-    if not (folder / "report.html").is_file():
-        raise ValueError(f"report.qmd: {quarto or 'pandoc'} made no report.html; its log ends: {_end(log)}")
+        raise ValueError(f"{page}.qmd: {faults[0].strip()}; mend the template or the exhibit that it names")
+    if not (folder / f"{page}.html").is_file():
+        raise ValueError(f"{page}.qmd: {quarto or 'pandoc'} made no {page}.html; its log ends: {_end(log)}")
     return "quarto" if quarto else "pandoc"
 
 
-def by_pandoc(folder: Path) -> list[str]:
-    """Render report.qmd in `folder` to report.html there, by plain Pandoc; returns the lines of its warnings."""
-    return [line for line in _run(_pandoc(), folder).splitlines() if _WARNING.search(line)]
+def by_pandoc(folder: Path, page: str = "report") -> list[str]:
+    """Render <page>.qmd in `folder` to <page>.html there, by plain Pandoc; returns the lines of its warnings."""
+    return [line for line in _run(_pandoc(page), folder).splitlines() if _WARNING.search(line)]
 
 
 _WARNING = re.compile(r"\bWARN(ING)?\b")
 _FAULT = re.compile(r"crossref|citation|citeproc|resource|not found|could not|unable", re.IGNORECASE)
 
 
-def _pandoc() -> list[str]:
+def _pandoc(page: str) -> list[str]:
     """The command for plain Pandoc. The filter goes before citeproc, which would take @fig-x for a citation."""
     import pypandoc
 
     return [
-        *(pypandoc.get_pandoc_path(), "report.qmd", "--output=report.html"),
+        *(pypandoc.get_pandoc_path(), f"{page}.qmd", f"--output={page}.html"),
         *("--from=markdown-smart", "--to=html5", "--standalone", "--template=template.html"),
         *("--toc", "--toc-depth=3", "--mathml", "--embed-resources"),
         *("--lua-filter=filter.lua", "--citeproc", "--lua-filter=embed.lua"),
@@ -91,7 +113,8 @@ def _run(command: Sequence[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     log = done.stdout.decode("utf-8", errors="replace")
     if done.returncode:
-        raise ValueError(f"report.qmd: {Path(command[0]).name} failed ({done.returncode}): {_end(log)}")
+        source = next(word for word in command if word.endswith(".qmd"))
+        raise ValueError(f"{source}: {Path(command[0]).name} failed ({done.returncode}): {_end(log)}")
     return log
 
 
@@ -100,12 +123,12 @@ def _end(log: str, lines: int = 6) -> str:
     return " / ".join(line.strip() for line in log.split("stack traceback")[0].strip().splitlines()[-lines:])
 
 
-def _check_size(folder: Path) -> None:
-    size = (folder / "report.html").stat().st_size
+def _check_size(folder: Path, page: str) -> None:
+    size = (folder / f"{page}.html").stat().st_size
     if size > PAGE_LIMIT:
         files = sorted((folder / "figures").rglob("*.*"), key=lambda path: path.stat().st_size)[-3:]
         largest = ", ".join(f"{path.relative_to(folder)} {path.stat().st_size / 1e6:.1f} MB" for path in files[::-1])
         raise ValueError(
-            f"report.html: {size / 1e6:.1f} MB; allowed: {PAGE_LIMIT / 1e6:.0f} MB. Draw the largest exhibits "
+            f"{page}.html: {size / 1e6:.1f} MB; allowed: {PAGE_LIMIT / 1e6:.0f} MB. Draw the largest exhibits "
             f"({largest}) as rasters, or split the config"
         )
