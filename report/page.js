@@ -48,38 +48,40 @@
   reveal();
 
   // Contents: folded on narrow screens until asked for, always open beside the text; the section in view is marked.
-  const contents = document.querySelector(".toc details");
-  const wide = matchMedia("(min-width: 60rem)");
-  const fold = () => { contents.open = wide.matches; };
-  wide.addEventListener("change", fold);
-  fold();
-  addEventListener("click", (event) => {
-    const within = contents.contains(event.target) && !event.target.closest("a");
-    if (!wide.matches && !within) contents.open = false;
-  });
-  contents.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || wide.matches || !contents.open) return;
-    contents.open = false;
-    contents.querySelector("summary").focus();
-  });
-  const links = new Map(all(".toc a").map((link) => [link.getAttribute("href").slice(1), link]));
-  const headings = all("main h2[id], main h3[id]").filter((heading) => links.has(heading.id));
-  let waiting = false;
-  function mark() {
-    waiting = false;
-    const passed = headings.filter((heading) => heading.getBoundingClientRect().top < 90);
-    const current = links.get((passed.pop() || headings[0] || {}).id);
-    if (!current || current.hasAttribute("aria-current")) return;
-    for (const link of links.values()) link.removeAttribute("aria-current");
-    current.setAttribute("aria-current", "true");
-    const list = document.querySelector(".side");
-    list.scrollTop = current.offsetTop - list.clientHeight / 2; // moves only where the list is longer than the window
+  function follow(contents) {
+    const wide = matchMedia("(min-width: 60rem)");
+    const fold = () => { contents.open = wide.matches; };
+    wide.addEventListener("change", fold);
+    fold();
+    addEventListener("click", (event) => {
+      const within = contents.contains(event.target) && !event.target.closest("a");
+      if (!wide.matches && !within) contents.open = false;
+    });
+    contents.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || wide.matches || !contents.open) return;
+      contents.open = false;
+      contents.querySelector("summary").focus();
+    });
+    const links = new Map(all(".toc a").map((link) => [link.getAttribute("href").slice(1), link]));
+    const headings = all("main h2[id], main h3[id]").filter((heading) => links.has(heading.id));
+    let waiting = false;
+    function mark() {
+      waiting = false;
+      const passed = headings.filter((heading) => heading.getBoundingClientRect().top < 90);
+      const current = links.get((passed.pop() || headings[0] || {}).id);
+      if (!current || current.hasAttribute("aria-current")) return;
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      current.setAttribute("aria-current", "true");
+      const list = document.querySelector(".side");
+      list.scrollTop = current.offsetTop - list.clientHeight / 2; // moves only where the list is longer than the window
+    }
+    addEventListener("scroll", () => {
+      if (!waiting) requestAnimationFrame(mark);
+      waiting = true;
+    }, { passive: true });
+    mark();
   }
-  addEventListener("scroll", () => {
-    if (!waiting) requestAnimationFrame(mark);
-    waiting = true;
-  }, { passive: true });
-  mark();
+  for (const contents of all(".toc details")) follow(contents); // the summary has none
 
   // A formula that is wider than the window scrolls, by keyboard too.
   for (const formula of all("math[display=block]")) {

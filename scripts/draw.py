@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from weight_atlas import faults, store
 from weight_atlas.plan import chapters, stated
@@ -37,7 +38,9 @@ def draw_study(options: argparse.Namespace) -> None:
         return
     claims = verdicts.judge(ledger, EVIDENCE, tables, stated.read(options.stated))
     store.write_json(Path(options.output) / "claims.json", claims)
-    said = {"questions": told.questions, "closing": told.closing, "facts": told.facts}
+    about = chapters.about(options.document) if options.document else None
+    said: dict[str, Any] = {"questions": told.questions, "closing": told.closing, "facts": told.facts}
+    said |= {"document": about.model_dump() if about else None}
     exhibit.write(options.output, told.exhibits, {"chapter": options.study} | said, tables.faults)
 
 

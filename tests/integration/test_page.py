@@ -321,7 +321,7 @@ def test_a_claim_on_the_first_page_leads_to_what_was_seen(opened):
     """The one that could not be tested is folded away in its study's ledger until a link goes there."""
     assert not opened.find_element("id", "claim-002-4").is_displayed()
     assert opened.find_element("id", "claim-002-1").is_displayed()
-    link = opened.find_element("css selector", ".claims-short a[href='#claim-002-4']")
+    link = opened.find_element("css selector", ".strip a[href='#claim-002-4']")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center'})", link)
     link.click()
     claim = opened.find_element("id", "claim-002-4")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import pages
 from tests.integration import test_page as sample
 
 # The sample's tests and their fixtures, on this module's page.
@@ -16,8 +17,8 @@ test_paper_shows_every_panel = sample.test_paper_shows_every_panel
 
 @pytest.fixture(scope="module")
 def page(finished):
-    """The report that the tiny workflow has written."""
-    return finished.root / "results/tiny/report/report.html"
+    """The page of the study that the tiny workflow has written."""
+    return finished.root / "results/tiny/report/study-dynamics.html"
 
 
 def test_every_picture_shows_and_says_what_it_is(opened):
@@ -27,10 +28,12 @@ def test_every_picture_shows_and_says_what_it_is(opened):
     assert len(pictures) > 10 and all(complete and width and alt for complete, width, alt in pictures)
 
 
-def test_the_page_says_what_was_done(page):
-    text = page.read_text(encoding="utf-8")
+def test_the_pages_say_what_was_done(finished):
+    found = pages.pages(finished.root / "results/tiny")
+    assert list(found) == ["data", "methods", "report", "runs", "study-dynamics"] and pages.dead_links(found) == []
     for word in ("Parameter dynamics", "27 of 27", "9", "resnet18-small", "lenet1"):
-        assert word in text
-    for marker in (":::", "{#", "@fig-", "@tbl-", "@sec-", "{{<", "{%"):
-        assert marker not in text.split("<body", 1)[1].split("<script", 1)[0]
-    assert page.stat().st_size < 20e6
+        assert word in " ".join(found.values())
+    for text in found.values():
+        for marker in (":::", "{#", "@fig-", "@tbl-", "@sec-", "{{<", "{%"):
+            assert marker not in text.split("<body", 1)[1].split("<script", 1)[0]
+        assert len(text) < 20e6

@@ -1,6 +1,7 @@
 """Chapters as data: what a document's folder may say, the registry that it names, and the sections of other studies."""
 
 import inspect
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -110,6 +111,35 @@ def test_every_document_has_its_three_files_and_a_config_that_names_it():
         files = {path.name for path in chapters.folder(document).iterdir()}
         assert files == {"chapter.yaml", "claims.yaml", "document.yaml", *told.reported(document).get("references", [])}
         assert told.reported(document)["source"] and told.ledger(document)
+
+
+@pytest.mark.parametrize("document", told.DOCUMENTS)
+def test_every_document_says_who_made_it(document):
+    """As the list of what the documents contain names it, with the year where that is known."""
+    listed = yaml.safe_load((ROOT / "tests/coverage.yaml").read_text(encoding="utf-8"))["documents"].values()
+    about = chapters.about(chapters.folder(document))
+    [title] = [one["title"] for one in listed if all(name in one["title"] for name in about.authors)]
+    year = re.search(r"\d{4}", title)
+    assert about.year == (int(year[0]) if year else None) and about.title and about.did.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("about", "line"),
+    [
+        ("{authors: [], title: A, did: B.}", "authors"),
+        ("{authors: [A], did: B.}", "title"),
+        ("{authors: [A], title: A, did: B., yaer: 2000}", "did you mean 'year'"),
+        ("[A]", "about"),
+    ],
+)
+def test_a_document_that_says_it_wrongly_is_refused_in_one_line(tmp_path, about, line):
+    assert chapters.about(tmp_path) is None
+    (tmp_path / "document.yaml").write_text("source: x\n")
+    assert chapters.about(tmp_path) is None
+    (tmp_path / "document.yaml").write_text(f"about: {about}\n")
+    with pytest.raises(ConfigError, match=re.escape(line)) as caught:
+        chapters.about(tmp_path)
+    assert "\n" not in str(caught.value) and str(tmp_path / "document.yaml") in str(caught.value)
 
 
 @pytest.mark.parametrize("document", told.DOCUMENTS)

@@ -100,4 +100,4 @@ def test_a_document_reports_of_levels_that_its_study_has(folder, tmp_path, monke
                 assert set(document[reported]) <= set(axis.levels)
                 assert all(0 < numbers["test"] < 1 for numbers in document[reported].values())
                 named.add(reported)
-    assert named == set(document) - {"source"}, "numbers that no exhibit shows"
+    assert named == set(document) - {"source", "about"}, "numbers that no exhibit shows"

@@ -778,12 +778,12 @@ def test_report_shows_text_literally_and_no_markers(made):
 
 def test_first_page_says_which_test_images_are_training_images(made):
     text = Reader(made[2]).text.replace("\xa0", " ")
-    short = text[text.index("replicates done") : text.index("Each question leads")]
+    short = text.split("A mean is over")[1].split("Studies Parameter dynamics")[0]
     assert "The digits | <i>set</i>: its test images are not all new" in short
     assert "12 of 61 test images (19.7 %) are training images too, equal in every pixel." in short
     assert "validation images too" not in short
     assert "The fashion | <i>set</i>: its test images" not in short
-    assert "There are warnings on 1 data set, listed with the data: The digits | <i>set</i>." in short
+    assert "There are warnings on 1 data set: The digits | <i>set</i>." in short
 
 
 def test_report_counts_replicates(made):
@@ -841,7 +841,7 @@ def test_report_has_every_chapter_and_exhibit(made):
     assert sorted(carried) == sorted(path.read_bytes() for path in files)
     assert len(re.findall("lenet5 3 3 ", reader.texts["tbl-dynamics-accuracy-table"])) == 40
     headings = [
-        "In short",
+        "Summary",
         "Parameter dynamics",
         "own_study",
         "The data",
@@ -857,20 +857,27 @@ def test_report_has_every_chapter_and_exhibit(made):
 
 
 def test_claims_stand_in_short_and_in_full(made):
-    """Each verdict is a chip with its word, in short with links, in full beside the sentence and a reason."""
+    """Each verdict is a square and a chip, both with links, and stands in full beside the sentence and a reason."""
     reader = Reader(made[2])
     links = [link["href"] for link in reader.all("a")]
-    for claim in CLAIMS:
-        name, untested = markdown.slug(claim["verdict"]), claim["verdict"] in OUTSIDE
+    squares = [link for link in reader.all("a") if "square" in link.get("class", "")]
+    assert [link["href"] for link in squares] == [f"#claim-{claim['id']}" for claim in CLAIMS]
+    for claim, square in zip(CLAIMS, squares, strict=True):
+        name, outside = markdown.slug(claim["verdict"]), claim["verdict"] in OUTSIDE
         assert len(reader.all("span", **{"class": f"verdict verdict-{name}"})) == 2
         assert len(reader.all("div", **{"class": f"claim claim-{name}", "id": f"claim-{claim['id']}"})) == 1
-        assert links.count(f"#claim-{claim['id']}") == 1
-        said = f"{claim['id']} “{claim['says']}”"
-        assert reader.text.count(f"{claim['verdict']} {said}") == (1 if untested else 2)
+        assert links.count(f"#claim-{claim['id']}") == 2
+        assert reader.text.count(f"{claim['verdict']} {claim['id']} “{claim['says']}”") == 1
+        assert f"{claim['id']} {claim['says']} Because of" in reader.text, "in the table of the first page"
         assert claim["reason"].replace(" %", "\u00a0%") in reader.text
-    assert "not testable here 002-4 toy 002-6 own_study" in reader.text  # the last lines of the study on the first page
+        assert square["title"].startswith(f"{claim['id']}, {claim['verdict']}") and claim["says"] in square["title"]
+        assert f"verdict-{claim['seen'] or 'none'}" in square["class"]
+        assert ("outside" in square["class"]) == outside
+    assert "≠ 1 ✓ 2 ✗ 3 – 4 ? 5 ✓ 6" in reader.text and "toy here reproduced" in reader.text
     assert reader.text.count("Scope: Only there. Test: exact. Margin: a tenth.") == len(CLAIMS)
-    assert "4 of 6 claims within their scope here" in reader.text
+    assert "Of 6 claims 3 were decided within their scope: 1 reproduced, 1 contradicted, 1 an artefact." in reader.text
+    assert "1 other was seen at toy scale alone: 1 as claimed; 2 are open." in reader.text
+    assert "3 claims not decided within their scope here" in reader.text
     assert "2 claims outside their scope here, with what was seen" in reader.text
     assert "#sec-dynamics-claims" in links and "What is claimed" in reader.texts["sec-dynamics-claims"]
 
@@ -884,28 +891,51 @@ def test_a_claim_says_what_it_leans_to_and_what_other_margins_and_scales_give(ma
     assert text.count("At this scale: ") == 1 and "At this scale: reproduced. Because of 6\u00a0%" in text
 
 
-def test_first_page_answers_every_question_that_has_exhibits(made):
-    """A line a question: the answers with a verdict, or what shows it; and the heading stands there and above it."""
+def test_first_page_has_each_study_with_its_main_answer(made):
+    """The first clear answer; the heading of each question that has exhibits stands above them."""
     _, source, page = made
     reader = Reader(page)
-    first = source[source.index("\n# In short") : source.index("\n# Parameter dynamics")]
-    asked = {
-        "learnt": ("What the networks learnt", "Test accuracy · Test accuracy in numbers"),
-        "unchanged": (
-            "How many parameters stay exactly as they began?",
-            "Yes (toy). The answer is 42\u00a0%. Cannot say (other). It may be 7.",
-        ),
-        "features": ("Are the learnt features independent?", "Correlation"),
-        "alike": ("Do all models learn the same features?", "Cross"),
-    }
-    assert re.findall(r"question-([a-z]+)\)", first) == list(asked)
-    for key, (heading, words) in asked.items():
-        assert f"{heading} {words}" in reader.text
+    first = source[source.index("\n# Summary") : source.index("\n# Parameter dynamics")]
+    assert "**How many parameters stay exactly as they began?** Yes (toy). The answer is 42 %." in first
+    assert "A sentence with a number in it." not in first
+    assert "The studies' own questions have 2 verdicts: 1 “yes”, 1 “cannot say”." in reader.text
+    for key, heading in (
+        ("learnt", "What the networks learnt"),
+        ("unchanged", "How many parameters stay exactly as they began?"),
+        ("features", "Are the learnt features independent?"),
+        ("alike", "Do all models learn the same features?"),
+    ):
         assert reader.texts[f"sec-dynamics-question-{key}"].endswith(heading)
-        assert reader.all("a", href=f"#sec-dynamics-question-{key}")
-    assert "A sentence with a number in it. All of this study." in reader.text
-    assert "1 of 2 replicates of 1 cell are done." in reader.text  # the own study has no sentences
-    assert "sec-short-dynamics" in reader.texts and "#sec-short-dynamics" not in {a["href"] for a in reader.all("a")}
+    assert "own_study 1 cell, 1 of 2 replicates done" in reader.text
+    assert "2 cells, 3 of 6 replicates done · Results 1. Do they move?" in reader.text
+
+
+def test_a_study_without_a_document_has_its_answers_on_the_first_page(made):
+    """In a table, clear ones before what is open."""
+    _, source, page = made
+    reader = Reader(page)
+    rows = [line for line in source.splitlines() if line.startswith("| [") and "question-" in line]
+    assert [re.search(r"question-([a-z]+)", row)[1] for row in rows] == ["unchanged", "learnt", "features", "alike"]
+    assert "Yes (toy). The answer is 42\u00a0%. Cannot say (other). It may be 7. q < 0.05, n = 3; n = 3" in reader.text
+    assert "3 questions without a clear answer" in reader.text and "Test accuracy · Test accuracy in numbers" in source
+
+
+def test_a_document_is_named_where_it_is_spoken_of(tmp_path):
+    arguments = sample(tmp_path)
+    path = arguments["figures"] / "dynamics" / "exhibits.json"
+    about = {
+        "authors": ["A*b", "Öne", "Two"],
+        "year": 1999,
+        "title": f"On {NASTY}",
+        "kind": "slides",
+        "did": "They ran.",
+    }
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"document": about}))
+    render.report(**arguments)
+    text = Reader(arguments["output"].read_text(encoding="utf-8")).text
+    assert "The study repeats 1 document: A*b, Öne and Two (1999)." in text
+    assert f"A*b, Öne and Two (1999): On {NASTY} (slides) · 2 cells" in text and "A*b et al. 1999 ≠ 1" in text
+    assert "1 question" not in text.split("Limitations")[0], "its claims stand there, and no table of its questions"
 
 
 def test_closing_sections_stand_at_the_end_of_their_chapter(made):
@@ -1091,13 +1121,13 @@ def test_replicates_that_never_learnt_are_told_apart(tmp_path):
     write_csv(arguments["tables"] / "runs.csv", runs)
     render.report(**arguments)
     text = Reader(arguments["output"].read_text(encoding="utf-8")).text
-    assert "2 of 6 finished replicates never learnt At the last epoch they do not classify clearly better than" in text
-    short = text[: text.index("Each question leads")]
+    assert "2 of 6 finished replicates never learnt: at the last epoch they do not classify clearly better than" in text
+    short = text.split("A mean is over")[1].split("Studies Parameter dynamics")[0]
     assert "The means include them." in short
     assert "digits lenet5 kaiming_uniform sgd grid 61,706 4 2 of 3 (2 never learnt)" in text
     assert "2 cells with 3 of 6 replicates done (2 never learnt), and 1 source cell" in text
     listed = "digits · lenet5 · kaiming_uniform · sgd 0, 2 2 of 2 base-digits-lenet5-sgd-0123abcd"
-    assert listed in text[text.index("What is missing or failed", len(short)) :]
+    assert listed in text[text.rindex("What is missing or failed") :]
     assert "Replicates that never learnt" in text[text.index("one replicate has none") :]
 
 

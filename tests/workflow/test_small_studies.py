@@ -1,5 +1,6 @@
 """Studies of one's own: what the report shows of each follows from what it asks. `examples/questions.yaml`, whole."""
 
+import html
 import re
 from pathlib import Path
 
@@ -83,9 +84,8 @@ def test_a_second_data_set_is_a_family(workflow):
 
 
 def test_the_first_page_answers_the_questions_of_the_config(workflow):
-    page = pages.whole(workflow.root / "results/questions")
-    answers = re.findall(r'<div class="answers">(.*?)</div>', page, flags=re.DOTALL)
-    first = " ".join(re.sub(r"<[^>]+>", " ", " ".join(answers)).split())
+    page = pages.pages(workflow.root / "results/questions")["report"]
+    first = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
     for study in ("batch", "optimizer", "rotation"):
         heading = CONFIG["definitions"][study]["question"]
         [question] = [one for one in told(workflow, study)["questions"] if one["heading"] == heading]

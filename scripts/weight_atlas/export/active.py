@@ -51,6 +51,7 @@ DESCRIBING = (  # namespaces of what a figure says about itself
     "http://creativecommons.org/ns#",
 )
 HEADER = {"title", "subtitle", "date", "lang", "from", "bibliography", "link-citations", "tbl-colwidths", "filters"}
+HEADER |= {"wide"}
 
 
 def problem(name: str, content: bytes) -> str | None:

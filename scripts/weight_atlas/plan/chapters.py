@@ -28,6 +28,17 @@ def read(document: Path) -> spec.Chapter:
     return checked(yaml.safe_load(path.read_text(encoding="utf-8")), path)
 
 
+def about(document: Path) -> spec.About | None:
+    """Who made the document in a folder, where its document.yaml says so; ConfigError, in one line, where that is
+    malformed."""
+    path = document / "document.yaml"
+    if not path.is_file():
+        return None
+    config_files.check(path)
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return check(spec.About, content["about"], f"{path}: about") if "about" in content else None
+
+
 def checked(content: Any, path: Path) -> spec.Chapter:
     """What a chapter.yaml holds as a chapter; ConfigError, which names the file, where it is none."""
     return check(spec.Chapter, content, str(path))
@@ -73,6 +84,7 @@ def check_documents(config: spec.Config) -> None:
             known = sorted(path.parent.name for path in DOCUMENTS.glob("*/chapter.yaml"))
             hint = "give a folder with a chapter.yaml" if "/" in study.document else spec.near(study.document, known)
             raise ConfigError(f"{place}: there is no document {study.document!r}; {hint}")
+        about(folder(study.document))
         for question in read(folder(study.document)).questions:
             experiment = question.experiment
             if experiment is not None and experiment not in study.experiments:

@@ -4,7 +4,7 @@
 messages for a wrong config. Defaults live here and nowhere else: a cell carries its settings in full.
 """
 
-from weight_atlas.plan.spec.chapters import Chapter, Closing, Part, Question
+from weight_atlas.plan.spec.chapters import About, Chapter, Closing, Part, Question
 from weight_atlas.plan.spec.claims import JUDGES, Claim, Statement, Within
 from weight_atlas.plan.spec.config import PASSING, Config
 from weight_atlas.plan.spec.data import (
@@ -53,6 +53,7 @@ from weight_atlas.plan.spec.training import (
 from weight_atlas.plan.spec.values import SCHEMES, Model, Positive, Share, number
 
 __all__ = [
+    "About",
     "JUDGES",
     "PASSING",
     "PRESETS",

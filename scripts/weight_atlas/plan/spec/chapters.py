@@ -1,4 +1,4 @@
-"""A document's chapter: its questions in order, which exhibits answer them, and words."""
+"""A document: who made it, and its chapter: questions in order, which exhibits answer them, and words."""
 
 from typing import Annotated, Any
 
@@ -54,6 +54,28 @@ class Closing(Model):
     heading: Title
     words: Text = ""
     sentences: list[Called]
+
+
+class About(Model):
+    """How the report introduces a document.
+
+    Attributes
+    ----------
+    authors : list of str
+        Their family names, as far as they are known.
+    year : int, optional
+    title : str
+    kind : str
+        What it is: "report", "slides".
+    did : str
+        What they did, in one to three sentences.
+    """
+
+    authors: Annotated[list[Title], Field(min_length=1)]
+    year: Annotated[int, Field(ge=1800, le=2200)] | None = None
+    title: Title
+    kind: Title = "report"
+    did: Text
 
 
 class Chapter(Model):

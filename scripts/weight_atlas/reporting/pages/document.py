@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from weight_atlas import schema
 from weight_atlas.reporting.pages import markdown
-from weight_atlas.reporting.pages.gather import AXES, AnyPath, Json, read_rows, settings
+from weight_atlas.reporting.pages.gather import AXES, AnyPath, Json, questions, read_rows, settings
+from weight_atlas.reporting.pages.summary import main_answer, summary
 
 CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
 ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; its CSV has them all
@@ -44,7 +45,7 @@ def source(templates: AnyPath, context: Json, name: str = "page.qmd.j2") -> str:
     environment.filters |= {"axis": lambda name: AXES.get(name, name)}
     environment.globals |= {"schema": schema.TABLES, "table": markdown.table, "settings": settings, "size": size}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": carried}
-    environment.globals |= {"link": link}
+    environment.globals |= {"link": link, "summary": summary, "main_answer": main_answer}
     environment.globals |= {"families": families, "questions": questions, "rows_of": rows_of}
     text = environment.get_template(name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
@@ -77,19 +78,6 @@ def size(exhibit: Json) -> Markup:
         sizes = [float(found[0][at]) * (4 / 3 if found[0][at + 1] else 1) for at in (0, 2)] if found else []
     told = "".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False))
     return Markup(f"{told} .narrow" if sizes and sizes[0] <= NARROW else told)
-
-
-def questions(study: Json) -> tuple[list[Json], list[Json]]:
-    """(the questions of a study's chapter that have exhibits, in order; the exhibits of none).
-
-    Each question is a dict: key, heading, words, its `exhibits`, and `answer`, a list of `Answer.json`.
-    """
-    by_name = {exhibit["name"]: exhibit for exhibit in study["exhibits"]}
-    asked = []
-    for question in study["questions"]:
-        own = [by_name.pop(name) for name in question["exhibits"] if name in by_name]
-        asked += [question | {"exhibits": own}] if own else []
-    return asked, list(by_name.values())
 
 
 def families(exhibits: Iterable[Json]) -> list[list[Json]]:

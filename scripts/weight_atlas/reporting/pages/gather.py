@@ -94,6 +94,7 @@ def _page(page: str, config: Json, studies: Sequence[Json], single: bool) -> Jso
         "title": config["title"] if whole else titles[page],
         "subtitle": f"What the config “{config['name']}” asked for, and what came out" if whole else "",
         "parts": parts,
+        "wide": whole and not single,  # without contents beside the text
         "shown": [study for study in studies if single or study["page"] == page],
     }
 
@@ -106,7 +107,7 @@ def _asked(config: Json) -> Json:
 
 
 _LISTS = ("exhibits", "questions", "closing", "claims", "sentences", "left_out", "faults")
-_NOTHING: Json = {"facts": {}} | {name: [] for name in _LISTS}
+_NOTHING: Json = {"facts": {}, "document": None} | {name: [] for name in _LISTS}
 
 
 def read_rows(path: AnyPath, limit: int | None = None) -> list[Json]:
@@ -171,6 +172,19 @@ CHILDREN = {
     Role.TRANSFER: ("transfer", "transfers"),
     Role.EXTRA: ("further transfer", "further transfers"),
 }
+
+
+def questions(study: Json) -> tuple[list[Json], list[Json]]:
+    """(the questions of a study's chapter that have exhibits, in order; the exhibits of none).
+
+    Each question is a dict: key, heading, words, its `exhibits`, and `answer`, a list of `Answer.json`.
+    """
+    by_name = {exhibit["name"]: exhibit for exhibit in study["exhibits"]}
+    asked = []
+    for question in study["questions"]:
+        own = [by_name.pop(name) for name in question["exhibits"] if name in by_name]
+        asked += [question | {"exhibits": own}] if own else []
+    return asked, list(by_name.values())
 
 
 def _kind(cells: Iterable[Json], role: Role, one: str, many: str) -> Json:
