@@ -165,7 +165,7 @@ CLOSING = [
 CLAIMS = [
     {"id": f"002-{at}", "says": f"What they say, {NASTY}", "scope": "Only there.", "test": "exact", "verdict": verdict,
      "reason": f"Because of {at} %, *so*.", "numbers": [], "origin": "a tenth", "shows": "", "seen": verdict,
-     "lean": "", "half": "", "double": "", "seeds": None, "stated": "",
+     "lean": "", "half": "", "double": "", "new": "", "seeds": None, "stated": "",
      "source": {"functions": ["weight_atlas.claims.judged"], "files": [] if at == 4 else ["runs.csv", "summary.csv"]}}
     for at, verdict in enumerate(
         ("artefact", "reproduced", "contradicted", "not testable here", "undecided", "toy"), 1)
