@@ -88,6 +88,12 @@
     if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
   }
 
+  // What a footnote says shows where its number is pointed at.
+  for (const number of all(".footnote-ref")) {
+    const note = document.getElementById(number.getAttribute("href").slice(1));
+    if (note) number.title = note.textContent.replace("↩︎", "").trim();
+  }
+
   // Light or dark: as the reader's system has it, until the button says otherwise, which the browser remembers.
   const root = document.documentElement, night = matchMedia("(prefers-color-scheme: dark)");
   const dark = () => (root.dataset.colours ? root.dataset.colours === "dark" : night.matches);

@@ -13,9 +13,15 @@ def pages(results: Path) -> dict[str, str]:
     return {path.stem: path.read_text(encoding="utf-8") for path in found}
 
 
+def without_notes(page: str) -> str:
+    """A page without the numbers of its footnotes, which stand behind the first of each technical word."""
+    return re.sub(r'<a\s[^>]*class="footnote-ref"[^>]*>.*?</a>', "", page, flags=re.DOTALL)
+
+
 def whole(results: Path) -> str:
-    """The HTML of all pages as one text, with its lines joined and its characters as they show."""
-    return html.unescape(" ".join(" ".join(pages(results).values()).split()))
+    """The HTML of all pages as one text, with its lines joined and its characters as they show, without footnotes."""
+    found = without_notes(" ".join(pages(results).values()))
+    return html.unescape(" ".join(found.split()))
 
 
 def dead_links(found: dict[str, str]) -> list[tuple[str, str]]:

@@ -275,7 +275,7 @@ DOCUMENTS = {
     "code": ("---\ntitle: x\n---\n```{python}\nimport os\n```\n", "has something that Quarto would run: '```{python}'"),
     "code in a quote": ("> ~~~ { r, echo=FALSE}\n", "has something that Quarto would run: '> ~~~ { r"),
     "a file": ("{{< include /etc/passwd >}}\n", "has something that Quarto would run: '{{< include"),
-    "a filter": ("---\nfilters: [x.lua]\n---\n", "has another filter than embed.lua in its header: ['x.lua']"),
+    "a filter": ("---\nfilters: [x.lua]\n---\n", "has other filters than ours in its header: ['x.lua']"),
     "an engine": ("---\nengine: knitr\n---\n", "has a key in its header that no report has: 'engine'"),
     "another format": ("---\nformat: {html: {include-in-header: x}}\n---\n", "has another format in its header"),
     "no header": ("---\n- a\n---\n", "has a header that is no mapping"),

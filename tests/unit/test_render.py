@@ -16,6 +16,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from tests.pages import without_notes
 from tests.unit.cells import record
 from weight_atlas.reporting.grammar.answers import Answer, Verdict
 from weight_atlas.reporting.grammar.source import Source
@@ -274,12 +275,15 @@ def sample(root, troubles=True, page="single"):
 
 
 class Reader(html.parser.HTMLParser):
-    """The tags of a page in order as (tag, attributes), and its text without script and style."""
+    """The tags of a page in order as (tag, attributes), and its text without script and style.
 
-    def __init__(self, page):
+    plain: without the numbers of footnotes.
+    """
+
+    def __init__(self, page, plain=True):
         super().__init__()
         self.tags, self.text, self.texts, self._open = [], "", {}, []
-        self.feed(page)
+        self.feed(without_notes(page) if plain else page)
         self.text = squeezed(self.text)
         self.texts = {name: squeezed(text) for name, text in self.texts.items()}
 
@@ -592,6 +596,42 @@ def test_percent_signs_stay_with_their_numbers(convert):
     assert "61.86\u00a0% of all, and 5\u00a0% more. Two % signs." in page.text
 
 
+GLOSSARY = yaml.safe_load((TEMPLATES / "glossary.yaml").read_text(encoding="utf-8"))["entries"]
+
+
+def notes(convert, text):
+    """The words that a page explains, and its text with a mark behind each."""
+    convert(text)
+    page = (convert.folder / "report.html").read_text(encoding="utf-8")
+    marked = re.sub(r'<a\s[^>]*class="footnote-ref"[^>]*>.*?</a>', "*", page, flags=re.DOTALL)
+    body = squeezed(re.sub(r"<[^>]+>", "", marked.split("<main")[1].split('class="footnotes')[0]))
+    return re.findall(r'id="fn\d+"><p><strong>([^<]+)</strong>', page), body
+
+
+@pytest.mark.parametrize("entry", GLOSSARY, ids=lambda entry: entry["words"][0])
+def test_every_word_of_the_glossary_is_explained_where_it_first_stands(convert, entry):
+    for word in entry["words"]:
+        chip = f"[{word}]{{.verdict}}"
+        text = f"A {chip} that is.\n\nAnd {chip}" if " " in word else f"A ({word}), that is.\n\nAnd {word}."
+        found, body = notes(convert, text)
+        assert found == [entry["words"][0]] and body.count("*") == 1
+        assert re.search(rf"A \(?{word}\)?,?\*", body), body
+        page = Reader((convert.folder / "report.html").read_text(encoding="utf-8"))
+        assert squeezed(entry["says"]).rstrip(".") in page.text.replace("\u00a0", " ")
+
+
+def test_a_word_is_explained_in_the_text_alone(convert):
+    elsewhere = (
+        "# A cell {#a}\n\n[a cell](#a) `cell` [cell]{.x}\n\n| cell |\n|---|\n| cell |\n\n: Of cells {#tbl-x}\n\n"
+        "![The cell](a.svg){#fig-x}\n\n::: {.strip}\n- the cell\n:::\n"
+    )
+    found, body = notes(convert, elsewhere.replace("[cell]{.x}", "") + "\nThe last cell, and the cells.")
+    assert found == ["cell"] and "The last cell,* and the cells." in body
+    assert notes(convert, "The cellar of a subcell, celled.")[0] == []
+    assert notes(convert, "Q and cka, *cell*, [Cells]{.sure}")[0] == ["cell"], "letters alone are meant as they stand"
+    assert notes(convert, "::: {.callout-note}\nq < 0.05 in a cell\n:::\n\n- CKA")[0] == ["q", "cell", "CKA"]
+
+
 def test_math_is_mathml(convert):
     page = convert("$$\\bar{x} \\pm \\frac{s}{\\sqrt{n}}$$")
     assert len(page.all("math")) == 1 and page.all("mfrac") and "$$" not in page.text
@@ -714,7 +754,7 @@ def test_front_matter_is_quartos(tmp_path):
     assert set(head) - {"format"} <= DOCUMENTED and set(head["format"]) == {"html"}
     assert set(head["format"]["html"]) <= DOCUMENTED_HTML
     assert head["format"]["html"]["embed-resources"] is True and head["format"]["html"]["html-math-method"] == "mathml"
-    assert head["filters"] == ["embed.lua"]
+    assert head["filters"] == ["glossary.lua", "embed.lua"]
     # Quarto's own contents, dark theme and lightbox; of our scripts only the one that does what Quarto does not.
     assert head["format"]["html"]["theme"] == {"light": "default", "dark": "dark.scss"}
     assert head["format"]["html"]["include-after-body"] == [{"text": '<script src="exhibits.js"></script>\n'}]
@@ -742,7 +782,7 @@ def made(tmp_path_factory):
 
 def test_report_is_one_page_with_everything_in_it(made):
     arguments, _, page = made
-    reader = Reader(page)
+    reader = Reader(page, plain=False)
     assert sorted(path.name for path in arguments["output"].parent.iterdir()) == ["report.html", "report.qmd"]
     sources = [found[key] for _, found in reader.tags for key in ("src", "srcset", "poster") if key in found]
     assert sources and all(source.startswith("data:") for source in sources)
@@ -932,7 +972,14 @@ def test_a_document_is_named_where_it_is_spoken_of(tmp_path):
     }
     path.write_text(json.dumps(json.loads(path.read_text()) | {"document": about}))
     render.report(**arguments)
-    text = Reader(arguments["output"].read_text(encoding="utf-8")).text
+    reader = Reader(arguments["output"].read_text(encoding="utf-8"))
+    text = reader.text
+    assert (
+        len(reader.all("script")) == SCRIPTS
+        and f"This study repeats On {NASTY} (slides, A*b et al. 1999). They ran." in text
+    )
+    assert reader.texts["ref-document-dynamics"].startswith("A*b, Öne, and Two. 1999.")
+    assert reader.all("a", href="#ref-document-dynamics")
     assert "The study repeats 1 document: A*b, Öne and Two (1999)." in text
     assert f"A*b, Öne and Two (1999): On {NASTY} (slides) · 2 cells" in text and "A*b et al. 1999 ≠ 1" in text
     assert "1 question" not in text.split("Limitations")[0], "its claims stand there, and no table of its questions"

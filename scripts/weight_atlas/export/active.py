@@ -19,7 +19,8 @@ REPORT = Path(__file__).resolve().parents[3] / "report"
 PAGE, DOCUMENT = (
     re.compile(rf"(report|data|runs|methods|study-[A-Za-z0-9][\w.+-]*)\.{kind}") for kind in ("html", "qmd")
 )
-OWN = ("page.js", "exhibits.js", "filter.lua", "embed.lua", "template.html")
+OWN = ("page.js", "exhibits.js", "filter.lua", "embed.lua", "glossary.lua", "template.html")
+FILTERS = ["glossary.lua", "embed.lua"]  # of the source, by Quarto
 KINDS = (".bib", ".cff", ".css", ".csv", ".json", ".png", ".scss", ".sha256", ".svg", ".tex", ".txt", ".yaml")
 TAGS = re.compile(
     "a|abbr|article|aside|b|blockquote|body|br|button|caption|cite|code|col|colgroup|dd|del|details|dfn|div|dl|dt|em|"
@@ -51,7 +52,7 @@ DESCRIBING = (  # namespaces of what a figure says about itself
     "http://creativecommons.org/ns#",
 )
 HEADER = {"title", "subtitle", "date", "lang", "from", "bibliography", "link-citations", "tbl-colwidths", "filters"}
-HEADER |= {"wide"}
+HEADER |= {"wide", "references"}
 
 
 def problem(name: str, content: bytes) -> str | None:
@@ -156,8 +157,8 @@ def _document(text: str) -> str | None:
         return "has a header that is no mapping"
     if unknown := sorted(map(str, set(header) - HEADER - {"format"})):
         return f"has a key in its header that no report has: {unknown[0][:40]!r}"
-    if header.get("filters", ["embed.lua"]) != ["embed.lua"]:
-        return f"has another filter than embed.lua in its header: {str(header['filters'])[:40]}"
+    if header.get("filters", FILTERS) != FILTERS:
+        return f"has other filters than ours in its header: {str(header['filters'])[:40]}"
     if header.get("format", _format()) != _format():
         return "has another format in its header than ours"
     found = re.search(r"(?m)^[ \t>]*(`{3,}|~{3,})[ \t]*\{[ \t]*[A-Za-z].*", body) or re.search(r"\{\{<.*", body)

@@ -15,14 +15,14 @@ from markupsafe import Markup
 from weight_atlas import schema
 from weight_atlas.reporting.pages import markdown
 from weight_atlas.reporting.pages.gather import AXES, AnyPath, Json, questions, read_rows, settings
-from weight_atlas.reporting.pages.summary import main_answer, summary
+from weight_atlas.reporting.pages.summary import asked, main_answer, summary
 
 CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
 ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; its CSV has them all
 NARROW = 400  # pixels: a picture of at most these fits on a phone as it is
 FILES = (  # of the templates' folder: what the document needs beside it
     *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
-    *("filter.lua", "embed.lua", "references.bib"),
+    *("filter.lua", "embed.lua", "glossary.lua", "glossary.yaml", "references.bib"),
 )
 
 
@@ -45,7 +45,7 @@ def source(templates: AnyPath, context: Json, name: str = "page.qmd.j2") -> str:
     environment.filters |= {"axis": lambda name: AXES.get(name, name)}
     environment.globals |= {"schema": schema.TABLES, "table": markdown.table, "settings": settings, "size": size}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": carried}
-    environment.globals |= {"link": link, "summary": summary, "main_answer": main_answer}
+    environment.globals |= {"link": link, "summary": summary, "asked_by": asked, "main_answer": main_answer}
     environment.globals |= {"families": families, "questions": questions, "rows_of": rows_of}
     text = environment.get_template(name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)

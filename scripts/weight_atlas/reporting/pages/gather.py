@@ -20,8 +20,8 @@ Json = dict[str, Any]
 AnyPath = str | Path
 
 AXES = {"dataset": "data set", "network": "network", "init": "start", "optimizer": "optimizer"}  # and in words
-# The templates that each page is made of; a page that shows all has each in this order.
-PARTS = {SUMMARY: ["summary"], STUDY: ["chapter"], DATA: ["data"], RUNS: ["runs"], METHODS: ["methods", "references"]}
+# The template of each page; a page that shows all has each in this order.
+PARTS = {SUMMARY: "summary", STUDY: "chapter", DATA: "data", RUNS: "runs", METHODS: "methods"}
 MEASURED = ("wall_seconds", "images_per_second", "peak_memory_mib", "peak_gpu_memory_mib")  # of a replicate
 
 
@@ -85,7 +85,7 @@ def _page(page: str, config: Json, studies: Sequence[Json], single: bool) -> Jso
     """What a page is: its title, the studies and parts that it shows, and all pages with their titles."""
     titles = {SUMMARY: "Summary", **{study["page"]: study["title"] for study in studies}}
     titles |= {DATA: "Data", RUNS: "Runs", METHODS: "Methods"}
-    parts = sum(PARTS.values(), []) if single else PARTS.get(page, PARTS[STUDY])
+    parts = list(PARTS.values()) if single else [PARTS.get(page, PARTS[STUDY])]
     whole = page == SUMMARY
     return {
         "page": page,
@@ -93,7 +93,7 @@ def _page(page: str, config: Json, studies: Sequence[Json], single: bool) -> Jso
         "pages": [{"name": name, "title": title} for name, title in titles.items()],
         "title": config["title"] if whole else titles[page],
         "subtitle": f"What the config “{config['name']}” asked for, and what came out" if whole else "",
-        "parts": parts,
+        "parts": [*parts, "references"],
         "wide": whole and not single,  # without contents beside the text
         "shown": [study for study in studies if single or study["page"] == page],
     }

@@ -104,7 +104,7 @@ def _pandoc(page: str) -> list[str]:
         *(pypandoc.get_pandoc_path(), f"{page}.qmd", f"--output={page}.html"),
         *("--from=markdown-smart", "--to=html5", "--standalone", "--template=template.html"),
         *("--toc", "--toc-depth=3", "--mathml", "--embed-resources"),
-        *("--lua-filter=filter.lua", "--citeproc", "--lua-filter=embed.lua"),
+        *("--lua-filter=glossary.lua", "--lua-filter=filter.lua", "--citeproc", "--lua-filter=embed.lua"),
     ]
 
 

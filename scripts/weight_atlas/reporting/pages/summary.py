@@ -69,6 +69,11 @@ def sure(claim: Json) -> str:
     return f"{text}; with half the margin {claim['half']}, with twice {claim['double']}" if claim["half"] else text
 
 
+def asked(study: Json) -> str:
+    """What a study asks: the first sentence of its text."""
+    return re.split(r"(?<=\w\w[.?!])\s", study["text"].strip(), maxsplit=1)[0]
+
+
 def main_answer(study: Json) -> Json:
     """The first question of a study with a clear answer, else the first with any: the question, with that answer as
     `main`; {} where none is answered."""
