@@ -954,7 +954,7 @@ def test_a_study_without_a_document_has_its_answers_on_the_first_page(made):
     """In a table, clear ones before what is open."""
     _, source, page = made
     reader = Reader(page)
-    rows = [line for line in source.splitlines() if line.startswith("| [") and "question-" in line]
+    rows = [line for line in source.splitlines() if line.startswith("| ") and "question-" in line]
     assert [re.search(r"question-([a-z]+)", row)[1] for row in rows] == ["unchanged", "learnt", "features", "alike"]
     assert "Yes (toy). The answer is 42\u00a0%. Cannot say (other). It may be 7. q < 0.05, n = 3; n = 3" in reader.text
     assert "3 questions without a clear answer" in reader.text and "Test accuracy · Test accuracy in numbers" in source
