@@ -30,6 +30,9 @@ end
 local function explain(inlines)
   local out = pandoc.Inlines({})
   for _, inline in ipairs(inlines) do
+    if inline.t == "Emph" or inline.t == "Strong" then
+      inline.content = explain(inline.content) -- in the order of the text
+    end
     out:insert(inline)
     local entry = entry_of(inline)
     if entry and not entry.told then
