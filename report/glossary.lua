@@ -2,8 +2,7 @@
 -- headings, links, captions and tables. Works in Quarto (filters) and in plain Pandoc.
 
 local function read()
-  local folder = pandoc.path.directory(PANDOC_SCRIPT_FILE)
-  local file = assert(io.open(pandoc.path.join({ folder, "glossary.yaml" })))
+  local file = assert(io.open("glossary.yaml")) -- both renderers work in the document's folder
   local text = file:read("a")
   file:close()
   local says = {}

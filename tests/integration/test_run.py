@@ -8,19 +8,23 @@ from tests.integration import test_page as sample
 # The sample's tests and their fixtures, on this module's page.
 pytestmark = sample.pytestmark
 chromium, opened = sample.chromium, sample.opened
-test_every_link_leads_somewhere = sample.test_every_link_leads_somewhere
 test_no_errors_and_no_requests_outside = sample.test_no_errors_and_no_requests_outside
 test_page_is_never_wider_than_the_window = sample.test_page_is_never_wider_than_the_window
 test_axe_finds_nothing_serious = sample.test_axe_finds_nothing_serious
-test_paper_shows_every_panel = sample.test_paper_shows_every_panel
 
 
-@pytest.fixture(scope="module")
-def page(finished):
-    """The page of the study that the tiny workflow has written."""
-    return finished.root / "results/tiny/report/study-dynamics.html"
+@pytest.fixture(params=["report", "study-dynamics", "runs"])
+def page(finished, request):
+    """A page that the tiny workflow has written."""
+    return finished.root / f"results/tiny/report/{request.param}.html"
 
 
+@pytest.mark.parametrize("page", ["runs"], indirect=True)
+def test_paper_shows_every_panel(opened):
+    sample.test_paper_shows_every_panel(opened)
+
+
+@pytest.mark.parametrize("page", ["study-dynamics"], indirect=True)
 def test_every_picture_shows_and_says_what_it_is(opened):
     pictures = opened.execute_script(
         "return [...document.images].map(image => [image.complete, image.naturalWidth, image.alt.trim()])"

@@ -49,6 +49,14 @@ def test_the_source_of_the_norms(tour):
     }
 
 
+def test_every_link_of_every_page_leads_somewhere(tour):
+    found = pages.pages(tour)
+    assert sorted(found) == sorted(
+        ["report", "data", "runs", "methods", *(f"study-{name}" for name in CHAPTERS if name != "data")]
+    )
+    assert pages.dead_links(found) == []
+
+
 def test_the_page_says_each_of_them(tour):
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", " ".join(pages.pages(tour).values())))
     text = html.unescape(text)
