@@ -46,10 +46,10 @@ def summary(studies: Sequence[Json], cells: Iterable[Json]) -> Json:
 
 
 def here(claim: Json) -> str:
-    """What was seen of a claim, in short: the first of the numbers in its reason, or both where the test is exact."""
+    """What was seen of a claim, in short: of the numbers that its reason lists the first, but of exact tests all."""
     told = re.split(r" Outside its scope: | Seed \d| \d+ replicates? (?:never|diverged)", claim["reason"])[0]
     sentences = told.removeprefix("Here: ").removesuffix(".").split(". But: ")
-    if not claim["test"].startswith("exact"):
+    if told.startswith("Here: ") and not claim["test"].startswith("exact"):
         sentences = [_first(sentence.split("; ")) for sentence in sentences]
     return ". But: ".join(sentences) + "."
 
