@@ -433,7 +433,7 @@ def test_screenshots_can_be_taken(opened, tmp_path):
 
 
 def test_paper_shows_every_panel(opened):
-    """All that is folded or on a tab, nothing wider than the sheet, verdicts without their background; then back."""
+    """All that is folded or on a tab, and nothing wider than the sheet; then back."""
     folded = len(opened.find_elements("css selector", "main details:not([open])"))
     size = {"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": False}  # an A4 sheet within its margins
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -449,10 +449,19 @@ def test_paper_shows_every_panel(opened):
         ".filter(node => node.getBoundingClientRect().right > innerWidth + 1).map(node => node.outerHTML.slice(0, 80))"
     )
     assert wide == [] and folded
-    chip = opened.find_element("css selector", ".verdict")
-    assert chip.value_of_css_property("background-color") == "rgba(0, 0, 0, 0)"
     opened.execute_script("dispatchEvent(new Event('afterprint'))")
     assert len(opened.find_elements("css selector", "main details:not([open])")) == folded
+
+
+def test_paper_shows_verdicts_in_ink(opened):
+    """Printers leave backgrounds out: words and signs stand in the colour of their verdict."""
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    until(lambda: opened.execute_script("return matchMedia('print').matches"))
+    chips = opened.find_elements("css selector", ".verdict, .square")
+    assert len(chips) > 10
+    for chip in chips:
+        assert chip.value_of_css_property("background-color") == "rgba(0, 0, 0, 0)"
+        assert chip.value_of_css_property("color") != "rgba(255, 255, 255, 1)"
 
 
 def test_paper_comes_out_as_pages(opened):

@@ -46,14 +46,3 @@ def test_every_page_leads_back(opened, page):
         until(lambda name=name: opened.current_url.endswith(f"/{name}.html"))
         marked = opened.find_elements("css selector", "[aria-current=page]")
         assert [link.get_attribute("href").rpartition("/")[2] for link in marked] == [f"{name}.html"]
-
-
-@pytest.mark.parametrize("page", ["report"], indirect=True)
-def test_paper_shows_the_verdicts_of_the_squares(opened, page):
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    until(lambda: opened.execute_script("return matchMedia('print').matches"))
-    squares = opened.find_elements("css selector", ".square")
-    assert len(squares) == 6
-    for square in squares:
-        assert square.value_of_css_property("background-color") == "rgba(0, 0, 0, 0)"
-        assert square.value_of_css_property("color") != "rgba(255, 255, 255, 1)"
