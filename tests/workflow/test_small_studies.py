@@ -84,7 +84,7 @@ def test_a_second_data_set_is_a_family(workflow):
 
 
 def test_the_first_page_answers_the_questions_of_the_config(workflow):
-    page = pages.pages(workflow.root / "results/questions")["report"]
+    page = pages.without_notes(pages.pages(workflow.root / "results/questions")["report"])
     first = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
     for study in ("batch", "optimizer", "rotation"):
         heading = CONFIG["definitions"][study]["question"]
