@@ -8,6 +8,7 @@ import pytest
 
 from tests import pages as read
 from tests.unit.test_render import NASTY, Reader, sample
+from weight_atlas.export import active
 from weight_atlas.plan.pages import pages
 from weight_atlas.reporting.pages import markdown, render
 
@@ -84,6 +85,15 @@ def test_each_page_is_whole_and_names_all_others(results):
         assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)), name
         plain = reader.text.replace(NASTY, "")
         assert [mark for mark in (":::", "{#", "@fig", "@tbl", "@sec", "](", "{{") if mark in plain] == []
+
+
+def test_a_bundle_may_have_every_page_and_its_source(results):
+    found = sorted((results / "report").iterdir())
+    assert [path.name for path in found] == sorted(f"{name}.{kind}" for name in NAMES for kind in ("html", "qmd"))
+    for path in found:
+        assert active.problem(path.name, path.read_bytes()) is None, path.name
+        assert active.reads(path.name)
+    assert active.problem("other.html", b"<!DOCTYPE html><p>x") == "is of a kind that no bundle has"
 
 
 def test_every_exhibit_and_claim_stands_on_one_page(results):
