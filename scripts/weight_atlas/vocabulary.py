@@ -73,6 +73,14 @@ class Factor(StrEnum):
 RELATIVES: Final = (Factor.ORIGINAL, Factor.CONTROL)
 
 
+class Format(StrEnum):
+    """What numbers a parameter may be held in."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
 class Interval(StrEnum):
     """Which snapshots a row of movement.csv compares."""
 

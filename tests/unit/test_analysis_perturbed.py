@@ -31,7 +31,7 @@ from weight_atlas import cell_table, schema, store
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.alignment import transforms, weight_matching
 from weight_atlas.analysis.features import similarity
-from weight_atlas.analysis.perturbed import distance_to_original, immediate_accuracy, paths, snapshots
+from weight_atlas.analysis.perturbed import distance_to_original, immediate_accuracy, paths, precision, snapshots
 from weight_atlas.networks import inputs, symmetry
 from weight_atlas.networks.build import build
 
@@ -104,6 +104,51 @@ def test_a_cell_that_two_studies_name_has_both_labels():
     both = entry(child("p", [FLIP]), "flip")
     both["named"] += entry(None, "flip", study="t")["named"] + entry(None, "negated", study="u")["named"]
     assert cell_table.children({"x": both})["x"].labels == ("flip", "negated")
+
+
+# ------------------------------------------------------------------------------------------------ formats
+
+
+def rounded(values, kept):
+    """float32 values with the last bits of their mantissa gone but for `kept` of 23: to the nearest, ties to even."""
+    bits, away = values.astype("float32").view("uint32").astype("uint64"), 23 - kept
+    bits += (1 << (away - 1)) - 1 + ((bits >> away) & 1)
+    return ((bits >> away) << away).astype("uint32").view("float32")
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-4, 1e-3])
+def test_the_parameters_that_an_addition_changes_in_each_format(size):
+    """bfloat16 by its bits and float16 by numpy's, on values between 1e-8 and 10; the rest of a network counts too."""
+    table, random = layers(cell()), np.random.default_rng(6)
+    original, start, expected = {}, {}, dict.fromkeys(("float32", "float16", "bfloat16"), 0)
+    for name, shape in table.parameters():
+        values = (10 ** random.uniform(-8, 1, shape) * random.choice([-1, 1], shape)).astype("float32")
+        moved = values + np.float32(size)
+        original[name], start[name] = torch.from_numpy(values), torch.from_numpy(moved)
+        delta = moved - values
+        expected["float32"] += int((moved != values).sum())
+        half = values.astype("float16")
+        expected["float16"] += int(((half.astype("float32") + delta).astype("float16") != half).sum())
+        brain = rounded(values, 7)
+        expected["bfloat16"] += int((rounded(brain + delta, 7) != brain).sum())
+    found = precision.rows(table, original, start)
+    assert {row.format: row.changed for row in found} == expected
+    assert {row.parameters for row in found} == {sum(tensor.numel() for tensor in original.values())}
+    assert 0 < expected["bfloat16"] < expected["float16"] < expected["float32"]
+
+
+def test_values_on_the_edge_between_two_of_a_format():
+    """Above 1 a step is 2^-10 in float16 and 2^-7 in bfloat16: half of it is rounded to even, more is a step."""
+    table = layers(cell())
+    zero = {name: torch.zeros(shape) for name, shape in table.parameters()}
+    for format, step in (("float32", 2**-23), ("float16", 2**-10), ("bfloat16", 2**-7)):
+        for part, changed in ((0.25, 0), (0.5, 0), (0.75, 1), (1, 1)):
+            if format == "float32" and part < 1:
+                continue  # the start itself is held in float32
+            original, start = ({name: tensor.clone() for name, tensor in zero.items()} for _ in range(2))
+            original["conv1.weight"].view(-1)[3], start["conv1.weight"].view(-1)[3] = 1, 1 + part * step
+            counts = {row.format: row.changed for row in precision.rows(table, original, start)}
+            assert counts[format] == changed, (format, part)
 
 
 # ------------------------------------------------------------------------------------------------ pictures
@@ -439,6 +484,20 @@ def loss_accuracy(tensors, images, labels):
     return -logs[range(len(labels)), labels].mean(), (found.argmax(1) == labels).mean()
 
 
+def test_what_was_perturbed_is_counted_in_each_format(family):
+    """Controls have no row; a flip changes all but zeros, in float32 as `returns` counts them."""
+    found, counted = read(family, "precision"), read(family, "returns").query("pair == 'perturbation'")
+    assert list(found.columns) == schema.names("precision")
+    assert (
+        set(found["cell_id"]) == {"flip", "back", "long", "best"}
+        and not found.duplicated(["cell_id", "seed", "format"]).any()
+    )
+    counted = counted[(counted["layer"] == "total") & counted["cell_id"].isin(found["cell_id"])]
+    whole = found[found["format"] == "float32"].merge(counted, on=["cell_id", "seed"], suffixes=("", "_returns"))
+    assert len(whole) == len(counted) > 0
+    assert (whole["changed"] == whole["changed_returns"]).all() and (whole["parameters"] == whole["size"]).all()
+
+
 def test_aftermath_is_the_starts(family):
     _, made, images, labels = family
     found = read(family, "aftermath")
@@ -564,5 +623,7 @@ def test_a_parent_that_is_not_in_the_group(tmp_path, capsys):
     run(measure, tmp_path, flags)
     assert "lost seed 0: its parent elsewhere has no such replicate" in capsys.readouterr().out
     counts = {name: len(schema.rows(tmp_path / "out" / f"{name}.csv", name)) for name in schema.MEASURES}
-    assert not any(counts[name] for name in ("returns", "aftermath", "paths", "barriers", "symmetries", "pairs"))
+    assert not any(
+        counts[name] for name in ("returns", "precision", "aftermath", "paths", "barriers", "symmetries", "pairs")
+    )
     assert counts["features"] == 2

@@ -38,7 +38,7 @@ CONTROLS = {
     "none (other order)": {"order": "other", "repeat": 0},
     "none (repeated)": {"order": "same", "repeat": 1},
 }
-TABLES = ("returns", "aftermath", "paths", "barriers", "symmetries")
+TABLES = ("returns", "precision", "aftermath", "paths", "barriers", "symmetries")
 FACTS = [
     {"network": "ReLU", "transformation": "all parameters flipped", "expected": "-f", "error": 0.88, "holds": False},
     {"network": "tanh", "transformation": "all parameters flipped", "expected": "-f", "error": 2e-16, "holds": True},
@@ -137,6 +137,11 @@ def one_child(found, matrices, parent, child, label, seed, norm, alone, random):
             row |= {"norm_a": a * share, "norm_b": b * share, "distance": length * share, "relative": length / a}
             cosine = (a * a + b * b - length * length) / (2 * a * b)
             found["returns"].append({**front, **row, "cosine": max(-1, min(1, cosine))})
+    if steps:
+        changed = {"float32": 1.0, "float16": min(1, 0.1 + size), "bfloat16": min(1, 0.02 + size)}
+        counts = {name: round(share * parent.parameters) for name, share in changed.items()}
+        rows = [{"format": name, "parameters": parent.parameters, "changed": count} for name, count in counts.items()]
+        found["precision"] += [{**front, **row} for row in rows]
     end = 0.95 + random.normal(0, 0.004)
     harm = 0.85 * size / (size + 0.1) if "noise" in label else 0.0
     right = {"eval": 0.95 - harm if not flip else 0.11}
@@ -430,6 +435,17 @@ def test_what_the_slides_flips_imply(network, moved):
     assert mirror.reported(triple)["‖θ₂ + θ₁‖"] == f"{way:.2f} ({100 * way / triple['first']:.1f} %)"
 
 
+def test_precision_has_the_additions_in_each_format(exhibits, folder):
+    made = exhibits["precision"]
+    assert set(made.data["perturbation"]) == {"add", *(f"noise-{size:g}" for size in RUNGS)}
+    raw_ = raw(folder, "precision").assign(share=lambda rows: rows["changed"] / rows["parameters"])
+    expected = raw_.groupby(["cell_id", "format"])["share"].mean()
+    found = made.data.set_index(["cell_id", "format"])["mean"]
+    pd.testing.assert_series_equal(found.sort_index(), expected[found.index].sort_index(), check_names=False)
+    assert "in lenet5 add (+1e−6) 100 % in float32, 10.0 % in float16, 2.0 % in bfloat16; in" in made.caption
+    assert "noise" not in made.caption, "the smallest addition alone"
+
+
 def test_aftermath_modes(exhibits):
     """Flipped running means are shown of a flip, batch statistics where there are any."""
     data = exhibits["aftermath"].data
@@ -610,10 +626,16 @@ def test_an_empty_table_leaves_its_exhibits_out(small, gone):
     edit(small, gone, lambda rows: rows.head(0))
     tables = opened(small)
     names = {"returns": {"triples", "returns", "amplification", "flip-geometry"}, "aftermath": {"aftermath"}}
-    names |= {"paths": {"paths"}, "barriers": {"barriers"}, "pairs": {"perturbed-pairs"}, "symmetries": {"symmetries"}}
+    names |= {
+        "precision": {"precision"},
+        "paths": {"paths"},
+        "barriers": {"barriers"},
+        "pairs": {"perturbed-pairs"},
+        "symmetries": {"symmetries"},
+    }
     made = {item.name for item in told.drawn(tables, *told.PERTURBED)}
-    assert made == {"triples", "returns", "amplification", "flip-geometry", "aftermath", "barriers", "paths",
-                    "perturbed-pairs", "perturbed-features", "symmetries",
+    assert made == {"triples", "returns", "amplification", "flip-geometry", "precision", "aftermath", "barriers",
+                    "paths", "perturbed-pairs", "perturbed-features", "symmetries",
                     "symmetries-tried"} - names[gone]  # fmt: skip
     assert len(tables.left_out) == len(names[gone])
     assert all(f"{gone}.csv" in text for text in tables.left_out)

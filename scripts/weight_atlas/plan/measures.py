@@ -65,7 +65,7 @@ MEASURES: Final[dict[MeasureName, Measure]] = {
     "retrained": Measure(
         "distances, accuracy and the line from perturbed models to their originals",
         Taken.PERTURBED,
-        ("returns", "aftermath", "paths", "barriers"),
+        ("returns", "precision", "aftermath", "paths", "barriers"),
     ),
     "symmetries": Measure("what leaves the function of a network as it is", Taken.PERTURBED, ("symmetries",)),
     "facts": Measure("symmetries of small networks, computed", Taken.PERTURBED, ("facts",)),

@@ -27,12 +27,12 @@ from weight_atlas.plan.measures import (
     MEASURES,
     MeasureName,
 )
-from weight_atlas.vocabulary import RELATIVES
+from weight_atlas.vocabulary import RELATIVES, Format
 
 # Bytes of a row of a table beside the ids of its cells.
 ROW = {
     **{"statistics": 96, "movement": 117, "unchanged": 39, "tolerance": 34, "parameters": 29},
-    **{"features": 163, "pairs": 214, "returns": 118, "aftermath": 49, "paths": 66, "barriers": 59},
+    **{"features": 163, "pairs": 214, "returns": 118, "precision": 25, "aftermath": 49, "paths": 66, "barriers": 59},
     **{"symmetries": 33, "facts": 79, "checkpoints": 9, "correlations": 111, "spectra": 106, "identical": 26},
     **{"convergence": 100, "settled": 20, "laziness": 110},
 }
@@ -48,6 +48,7 @@ SNAPSHOT, TENSOR, VALUE = 1e-3, 7e-5, 2e-9  # reading a snapshot: each, each of 
 SUMMED = 6e-5  # of a tensor that is summed
 SMALL, LARGE = 3e-9, (3e-3, 3e-10)  # of a value that is summed, and, where there are many: at first, and of each
 COUNTED, COUNTED_LARGE = 6.5e-8, (0.07, 1.2e-9)  # the same of a value that is compared by all tolerances
+HELD, HELD_VALUE = 2e-4, 1.5e-8  # of a tensor that is rounded to every format; of its values
 BUILT = 1.3e-3  # of a layer of a module that is built and run
 PRODUCT = 1 / 15e9  # of a multiplication in float64, where matrices are multiplied
 ASSIGNED = 5e-11  # of matching d features or channels, times d cubed
@@ -263,8 +264,10 @@ class _Network:
         shown = 2 * POINTS * (min(TESTED, self.images) + (min(TRAINED, self.trained) if self.norms else 0))
         each = (1.3 * shown + modes * self.images) * self.forward + ALIGNED * self.table.parameter_count
         seconds = count * (each + 5 * BUILT * len(self.table.layers) + 4 * (self.reading + self.summing))
+        changed = sum(self.replicates[cell_id] for cell_id in own if self.cells[cell_id].settings.start.steps)
+        seconds += changed * (HELD * self.learnt + HELD_VALUE * self.table.parameter_count)
         rows = {"returns": compared * self.moved, "aftermath": count * modes, "paths": count * 2 * POINTS}
-        return self._need(rows | {"barriers": count * 2}, seconds)
+        return self._need(rows | {"precision": changed * len(Format), "barriers": count * 2}, seconds)
 
     def _symmetries(self) -> Need:
         parents = {child.parent for child in self.children.values()} & self.cells.keys()

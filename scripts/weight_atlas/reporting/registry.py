@@ -31,6 +31,7 @@ from weight_atlas.reporting.exhibits.perturbed import (
     paths,
     perturbed,
     perturbed_features,
+    precision,
 )
 from weight_atlas.reporting.exhibits.runs import runs, study
 from weight_atlas.reporting.exhibits.runs.training import training_curves
@@ -84,6 +85,7 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "returns": perturbed.returns,
     "amplification": amplification.amplification,
     "ladder": ladder.ladder,
+    "precision": precision.precision,
     "flip-geometry": mirror.geometry,
     "aftermath": aftermath.aftermath,
     "aftermath-layers": aftermath.aftermath_layers,

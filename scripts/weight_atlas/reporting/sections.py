@@ -33,7 +33,7 @@ SECTIONS: dict[Shape, tuple[str, tuple[str, ...], str]] = {
     Shape.PERTURBED: (
         "Do perturbed networks return to what they were?",
         (
-            *("triples", "returns", "amplification", "ladder", "perturbed-pairs", "perturbed-features"),
+            *("triples", "returns", "amplification", "ladder", "precision", "perturbed-pairs", "perturbed-features"),
             *("flip-geometry", "aftermath", "aftermath-layers", "barriers", "paths", "symmetries", "symmetries-tried"),
         ),
         "distortion",

@@ -21,7 +21,7 @@ from weight_atlas.schema.column import (
     number,
     string,
 )
-from weight_atlas.vocabulary import Interval
+from weight_atlas.vocabulary import Format, Interval
 
 COSINE = number("cosine", "Cosine of the angle between the two; undefined where one is zero.", optional=True)
 DISTANCE = number("distance", "Euclidean distance between the two.")
@@ -304,6 +304,18 @@ PERTURBED = (
             number("relative", "Distance over the norm at the first point.", optional=True),
         ),
         ("cell_id", "seed", "layer", "pair"),
+    ),
+    Table(
+        "precision",
+        "How many of a trained network's parameters a perturbation changes, if they are held in a format.",
+        "weight_atlas.analysis.perturbed.precision",
+        (
+            *REPLICATE,
+            string("format", "What the parameters, and their sums with the perturbation, are rounded to.", Format),
+            values("parameters", "Number of learnable parameters."),
+            values("changed", "Parameters that the perturbation changes in this format."),
+        ),
+        ("cell_id", "seed", "format"),
     ),
     Table(
         "aftermath",

@@ -3,7 +3,7 @@
 from weight_atlas import starts
 from weight_atlas.analysis.evaluation import Images
 from weight_atlas.analysis.measure import ModelMeasure, Network, TrainedModel
-from weight_atlas.analysis.perturbed import distance_to_original, immediate_accuracy, paths
+from weight_atlas.analysis.perturbed import distance_to_original, immediate_accuracy, paths, precision
 from weight_atlas.analysis.perturbed.snapshots import finished_snapshot
 from weight_atlas.analysis.types import Rows
 from weight_atlas.cell_table import Child
@@ -17,7 +17,7 @@ class Retrained(ModelMeasure):
     """
 
     name = "retrained"
-    tables = ("returns", "aftermath", "paths", "barriers")
+    tables = ("returns", "precision", "aftermath", "paths", "barriers")
 
     def __init__(self, network: Network) -> None:
         super().__init__(network)
@@ -48,7 +48,9 @@ class Retrained(ModelMeasure):
         original, start, end = starts.load(original_path), starts.load(start_path), model.tensors
         control = starts.load(control_path) if control_path is not None else None
         returns = distance_to_original.rows(table, original, start, end, control)
+        changed = precision.rows(table, original, start) if settings.start.steps else []
         aftermath = immediate_accuracy.rows(settings, start, images)
         del start, control  # the paths hold two more of the size
         line, barriers = paths.rows(settings, table, original, end, images)
-        return {"returns": [*returns], "aftermath": [*aftermath], "paths": [*line], "barriers": [*barriers]}
+        found = {"returns": returns, "precision": changed, "aftermath": aftermath, "paths": line, "barriers": barriers}
+        return {name: [*rows] for name, rows in found.items()}
