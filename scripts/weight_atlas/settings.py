@@ -217,7 +217,7 @@ class Training:
     track: bool
     keep_optimizer: bool
     optimizer: Optimizer
-    output_scale: float | None = None
+    output_scale: float | None
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> "Training":

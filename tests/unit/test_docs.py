@@ -169,8 +169,8 @@ def models(model):
 
 
 def own(model):
-    """The fields that a model adds to what it inherits."""
-    inherited = {name for base in model.__bases__ for name in getattr(base, "model_fields", {})}
+    """The fields that a model adds to what it inherits from a model with rows of its own on the page."""
+    inherited = {name for base in model.__mro__[1:] if base in TABLES.values() for name in base.model_fields}
     return {name: field for name, field in model.model_fields.items() if name not in inherited}
 
 

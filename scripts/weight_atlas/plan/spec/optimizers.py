@@ -43,53 +43,50 @@ class SGD(Common):
         return self
 
 
-class Adam(Common):
+class AdamLike(Common):
+    """What Adam and its relatives have; eps: what is added below the line."""
+
+    betas: Shares = [0.9, 0.999]
+    eps: Rate = 1e-8
+
+
+class Adam(AdamLike):
     """torch.optim.Adam."""
 
     type: Literal["adam"]
-    betas: Shares = [0.9, 0.999]
-    eps: Rate = 1e-8
     amsgrad: bool = False
     decoupled_weight_decay: bool = False
 
 
-class AdamW(Common):
+class AdamW(AdamLike):
     """torch.optim.AdamW."""
 
     type: Literal["adamw"]
-    betas: Shares = [0.9, 0.999]
-    eps: Rate = 1e-8
     weight_decay: Amount = 0.01
     amsgrad: bool = False
 
 
-class NAdam(Common):
+class NAdam(AdamLike):
     """torch.optim.NAdam."""
 
     type: Literal["nadam"]
     lr: Rate = 0.002
-    betas: Shares = [0.9, 0.999]
-    eps: Rate = 1e-8
     momentum_decay: Amount = 0.004
     decoupled_weight_decay: bool = False
 
 
-class RAdam(Common):
+class RAdam(AdamLike):
     """torch.optim.RAdam."""
 
     type: Literal["radam"]
-    betas: Shares = [0.9, 0.999]
-    eps: Rate = 1e-8
     decoupled_weight_decay: bool = False
 
 
-class Adamax(Common):
+class Adamax(AdamLike):
     """torch.optim.Adamax."""
 
     type: Literal["adamax"]
     lr: Rate = 0.002
-    betas: Shares = [0.9, 0.999]
-    eps: Rate = 1e-8
 
 
 class RMSprop(Common):
