@@ -28,7 +28,7 @@ wildcard_constraints:
     dataset=r"[a-z0-9_.-]+",
     weights=r"[a-z0-9_.-]+",
     group=r"[a-z0-9_.-]+",
-    study="|".join(map(re.escape, PLAN.config.asked)),
+    study="|".join(map(re.escape, PLAN.asked)),
     page="|".join(map(re.escape, JOBS.pages)),
 
 

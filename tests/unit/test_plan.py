@@ -614,6 +614,16 @@ def test_the_cells_of_the_documents_alone():
         assert {entry.role for entry in kept} >= ({"source", "control"} if name == "dynamics" else {"transfer"})
 
 
+def test_a_study_with_no_cell_of_the_document_is_not_asked_for():
+    grid = tour()["definitions"]["dynamics"]["grid"]
+    more = {"grid": grid | {"init": ["default"]}, "beyond": [{"init": "default"}]}
+    config = tour() | {"definitions": {"own": {"grid": grid}, "more": more}}
+    whole, found = (study.Plan(config | {"cells": cells}, Path("nowhere")) for cells in ("all", "document"))
+    assert whole.asked == ["own", "more"] and found.asked == ["own"] == found.resolved["asked"]
+    assert [experiment.study for experiment in found.experiments] == ["own"]
+    assert [name for name in ("own", "more") if f"study {name}" in outcome.table(found, {})] == ["own"]
+
+
 def test_what_starts_from_a_cell_beyond_the_document_is_left_out_with_it():
     config = tour()
     part = config["definitions"]["dynamics"] | {"beyond": [{"network": "lenet5"}]}

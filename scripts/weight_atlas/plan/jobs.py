@@ -248,7 +248,7 @@ class Jobs:
     @property
     def pages(self) -> dict[str, list[str]]:
         """The chapters of each page of the report, by its name."""
-        return pages.pages(self.plan.config.asked, self.plan.config.page)
+        return pages.pages(self.plan.asked, self.plan.config.page)
 
     def drawn(self, wildcards: Wildcards) -> list[str]:
         """The directories of the chapters that a page shows."""
@@ -257,7 +257,7 @@ class Jobs:
     @property
     def thresholds(self) -> str:
         """{study: its thresholds} as JSON, of the studies that are asked for."""
-        studies = {name: self.plan.config.definitions[name].thresholds for name in self.plan.config.asked}
+        studies = {name: self.plan.config.definitions[name].thresholds for name in self.plan.asked}
         return json.dumps({name: thresholds.model_dump() for name, thresholds in studies.items()})
 
     def layout(self, wildcards: Wildcards) -> str:

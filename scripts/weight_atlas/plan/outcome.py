@@ -94,7 +94,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> s
     gpu_bytes: the memory of the smallest GPU here, where there is one.
     """
     lines = []
-    for study in plan.config.asked:
+    for study in plan.asked:
         entries = [entry for entry in plan.entries if entry.study == study]
         lines.append(f"\nstudy {study}: {count_cells(entries)}")
         for experiment in plan.experiments:
@@ -322,7 +322,7 @@ def after(plan: Plan, again: str) -> str:
 def recommended(plan: Plan) -> list[str]:
     """What the answers of the studies recommend, as the report says it: a line for each sentence; [] for none."""
     lines = []
-    for study in plan.config.asked:
+    for study in plan.asked:
         path = plan.root / f"results/{plan.config.name}/figures/{study}/exhibits.json"
         told = store.read_json(path).get("questions", []) if path.exists() else []
         answers = [answer for question in told for answer in question["answer"]]
@@ -373,7 +373,7 @@ def _unmeasured(plan: Plan) -> list[str]:
 
 def _undrawn(plan: Plan) -> list[str]:
     name, lines = plan.config.name, []
-    for chapter in ("data", *plan.config.asked):
+    for chapter in ("data", *plan.asked):
         path = plan.root / f"results/{name}/figures/{chapter}/exhibits.json"
         found = store.read_json(path).get("faults", []) if path.exists() else []
         log = f"logs/draw/{name}/{chapter}.log"

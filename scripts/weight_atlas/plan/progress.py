@@ -190,7 +190,7 @@ def table(progress: Progress) -> str:
     """What `snakemake status` prints: the replicates of each study, what is running, time left and disk."""
     plan = progress.plan
     rows: list[tuple[str, tuple[object, ...]]] = [("replicates", (*STATES, "of"))]
-    rows += [(study, _counts(progress, progress.replicates(study))) for study in plan.config.asked]
+    rows += [(study, _counts(progress, progress.replicates(study))) for study in plan.asked]
     rows.append(("in all", _counts(progress, plan.replicates)))
     width = max(len(name) for name, _ in rows) + 2
     lines = ["", *(f"{name:{width}}{''.join(f'{value:>10}' for value in values)}" for name, values in rows), ""]

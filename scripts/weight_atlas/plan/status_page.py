@@ -170,7 +170,7 @@ def _experiments(progress: Progress) -> Iterator[str]:
     yield "</ul>"
     yield '<table class="progress"><thead><tr><th scope="col">Study and experiment</th>'
     yield '<th scope="col">Replicates</th></tr></thead>'
-    for study in plan.config.asked:
+    for study in plan.asked:
         yield "<tbody>"
         yield _row("study", study, progress.replicates(study), progress)
         roles: dict[str, set[str]] = collections.defaultdict(set)

@@ -282,6 +282,12 @@ class Plan:
         return against
 
     @cached_property
+    def asked(self) -> list[str]:
+        """The names of the studies that it has a grid's cell of, in order: `cells: document` may leave a study none."""
+        there = {entry.study for entry in self.entries if entry.role == "grid"}
+        return [name for name in self.config.asked if name in there]
+
+    @cached_property
     def datasets(self) -> dict[str, Data]:
         """The data sets in use, by id."""
         return {cell.data.dataset_id: cell.data for cell in self.cells.values() if cell.data}
@@ -301,7 +307,7 @@ class Plan:
         """`config.json`: the config with its defaults filled in, the studies that it asks for, what their experiments
         ask, and the titles of the data sets."""
         config = self.config.model_dump(mode="json")
-        config["asked"] = self.config.asked
+        config["asked"] = self.asked
         config["experiments"] = [experiment.json for experiment in self.experiments]
         titles = {label: dataset.title or label for label, dataset in self.config.datasets.items()}
         config["titles"] = {data.dataset_id: titles[data.label] for data in self.datasets.values()}

@@ -52,5 +52,10 @@ class Retrained(ModelMeasure):
         aftermath = immediate_accuracy.rows(settings, start, images)
         del start, control  # the paths hold two more of the size
         line, barriers = paths.rows(settings, table, original, end, images)
-        found = {"returns": returns, "precision": changed, "aftermath": aftermath, "paths": line, "barriers": barriers}
-        return {name: [*rows] for name, rows in found.items()}
+        return {
+            "returns": [*returns],
+            "precision": [*changed],
+            "aftermath": [*aftermath],
+            "paths": [*line],
+            "barriers": [*barriers],
+        }
