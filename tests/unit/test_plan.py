@@ -524,7 +524,7 @@ def test_one_experiment_is_planned_with_what_it_starts_from_and_stops_for_no_oth
         convnets(tmp_path)
     found = convnets(tmp_path, studies="convnets.path")
     assert found.config.asked == ["convnets"] and [one.name for one in found.experiments] == ["path"]
-    assert found.entries == [entry for entry in whole.entries if entry.labels["experiment"] == "path"]
+    assert found.entries == [entry for entry in whole.entries if entry.labels.get("experiment") == "path"]
     both = convnets(tmp_path, studies=["convnets.rates", "convnets.path"])
     assert {entry.labels["experiment"] for entry in both.entries} == {"rates", "path"}
     for studies in (["convnets.path", "convnets"], "convnets,convnets.path", "all"):
@@ -707,12 +707,38 @@ def pictures(root):
 
 
 def experiments(name, root):
-    """{experiment: its cells} of a config of several."""
+    """{experiment: its cells} of the config's study of that name, which has several."""
     config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) | {"data_root": str(root)}
     found, cells = study.Plan(config, root), {}
     for entry in found.entries:
-        cells.setdefault(entry.labels["experiment"], []).append((entry.labels, found.cells[entry.cell_id]))
+        if entry.study == name:
+            cells.setdefault(entry.labels["experiment"], []).append((entry.labels, found.cells[entry.cell_id]))
     return cells
+
+
+def test_without_imagenet_the_same_protocols_start_from_cifar_100(tmp_path):
+    """Every other setting is that of the study with ImageNet's weights; no cell of that is trained in another way."""
+    pictures(tmp_path)
+    for name, init in {"vgg22": "preload", "convnets": "imagenet"}.items():
+        config = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()) | {"data_root": str(tmp_path)}
+        found = study.Plan(config, tmp_path)
+        there = {(e.study, e.labels["init"], e.labels.get("features")): found.cells[e.cell_id] for e in found.entries}
+        few = [(key, cell) for key, cell in there.items() if key[:2] == ("without-imagenet", "from-cifar-100")]
+        assert len(few) == {"vgg22": 1, "convnets": 3}[name]
+        for (_, _, features), cell in few:
+            assert found.cells[cell.parent].data.label == "CIFAR-100" and cell.data.dataset_id.startswith("cifar10-")
+            assert cell.settings.training == there[name, init, features].settings.training
+    assert few[0][1].data.facts["counts"] == {"train": 320, "valid": 40, "test": 80}
+
+
+def test_checkpoints_of_equal_accuracy_are_of_the_same_cells():
+    found = study.Plan(yaml.safe_load((ROOT / "config/vgg22.yaml").read_text()), Path("nowhere"))
+    given, equal = (
+        {e.labels["init"]: e for e in found.entries if e.study == name} for name in ("vgg22", "equal-accuracy")
+    )
+    assert {e.cell_id for e in given.values()} == {e.cell_id for e in equal.values()}
+    assert given["preload"].checkpoints == equal["preload"].checkpoints == equal["custom"].checkpoints["epochs"]
+    assert equal["custom"].checkpoints["match"] == given["preload"].cell_id
 
 
 def test_the_experiments_of_study_003(tmp_path):
