@@ -41,23 +41,28 @@ def small(config: Config, data_root: Path) -> Config:
     for training in _under(made, "training"):
         _shorten(training)
     for checkpoint in itertools.chain(*_under(made, "checkpoints")):
-        checkpoint["epochs"] = {name: min(epoch, 1) for name, epoch in checkpoint["epochs"].items()}
+        if "epochs" in checkpoint:
+            checkpoint["epochs"] = {name: min(epoch, 1) for name, epoch in checkpoint["epochs"].items()}
     return made
 
 
 def covered(config: Config) -> Config:
-    """A config with the corners of each grid (its cells of first and last levels), and with the fewest others that
-    bring each of their `kinds`, and one that each rule finds. Grids from which something is transferred stay whole;
-    of its depths the ends stay, or the last where more is varied."""
+    """A config with the fewest cells of each grid that bring each of their `kinds`, and one that each rule finds; where
+    further axes are crossed, which is a factorial, with their corners (the cells of first and last levels). Grids from
+    which something is transferred stay whole; of its depths the ends stay, or the last where it is an extra. Of the
+    studies of one document the first stays, whose chapter is that of the others."""
     made, plan = copy.deepcopy(config), Plan(config)
+    documents = {study.get("document", name): name for name, study in reversed(made["definitions"].items())}
+    made["studies"] = [name for name in made["definitions"] if name in documents.values()]
     for name, study in made["definitions"].items():
         for label, design in study["experiments"].items() if "experiments" in study else [("", study)]:
             for transfer in design.get("transfer", {}).values():
                 depths = [1, 2] if transfer.get("depths", "all") == "all" else transfer["depths"]
-                transfer["depths"] = depths[-1:] if "vary" in transfer else sorted({depths[0], depths[-1]})
+                transfer["depths"] = depths[-1:] if transfer.get("extra") else sorted({depths[0], depths[-1]})
             if "transfer" not in design:
                 rules = [rule["where"] for rule in design.get("adjust", [])]
-                design["exclude"] = [*design.get("exclude", []), *_spare(plan, name, label, rules)]
+                crossed = list(design.get("vary", {})) if len(design.get("vary", {})) > 1 else []
+                design["exclude"] = [*design.get("exclude", []), *_spare(plan, name, label, rules, crossed)]
     return made
 
 
@@ -76,8 +81,9 @@ def kinds(plan: Plan, study: str, experiment: str = "") -> dict[str, set[Any]]:
     return found
 
 
-def _spare(plan: Plan, study: str, experiment: str, rules: list[Config]) -> list[dict[str, str]]:
-    """The cells of an experiment's grid, by their labels, that are neither corners nor needed beside them."""
+def _spare(plan: Plan, study: str, experiment: str, rules: list[Config], crossed: list[str]) -> list[dict[str, str]]:
+    """The cells of an experiment's grid, by their labels, that are neither corners of the crossed axes nor needed
+    beside them: the cell that brings the most kinds is taken first, and so on."""
     has = kinds(plan, study, experiment)
     spare = {
         entry.cell_id: dict(entry.labels) for entry in plan.entries if entry.study == study and entry.cell_id in has
@@ -85,11 +91,9 @@ def _spare(plan: Plan, study: str, experiment: str, rules: list[Config]) -> list
     for cell_id, labels in spare.items():
         labels.pop("experiment", None)
         has[cell_id] |= {("rule", number) for number, rule in enumerate(rules) if matches(rule, labels)}
-    levels: dict[str, list[str]] = {}
-    for axis, label in (pair for labels in spare.values() for pair in labels.items()):
-        levels[axis] = [*dict.fromkeys([*levels.get(axis, []), label])]
+    levels = {axis: [*dict.fromkeys(labels[axis] for labels in spare.values())] for axis in crossed}
     ends = {axis: (every[0], every[-1]) for axis, every in levels.items()}
-    kept = {cell_id for cell_id, labels in spare.items() if all(labels[axis] in ends[axis] for axis in labels)}
+    kept = {cell_id for cell_id, labels in spare.items() if ends and all(labels[axis] in ends[axis] for axis in ends)}
     missing = set().union(*has.values()) - set().union(*(has[cell_id] for cell_id in kept))
     while missing:
         best = max(spare, key=lambda cell_id: len(has[cell_id] & missing))
