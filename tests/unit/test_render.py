@@ -1222,3 +1222,19 @@ def test_any_text_comes_out_literally_at_any_place(tmp_path):
     missing = {text.partition(":")[0] for text in said if text.replace("\u202e", r"\u202e") not in shown}
     assert missing == {"data tab"}, "a picture of the data has no tab"
     assert "\u202e" not in shown and len(reader.all("script")) == SCRIPTS and not reader.all("b")
+
+
+@pytest.mark.parametrize(
+    ("caption", "seen", "reading"),
+    [
+        ("One. Two. Three.", "One. Two. Three.", ""),
+        ("One 1.5 % (n = 3). Two? Three. Four.", "One 1.5 % (n = 3). Two?", "Three. Four."),
+        ("As Yosinski et al. (2014) say. ‖θ‖ is large. lenet5 follows. Three. End.", None, "Three. End."),
+        ("No word", "No word", ""),
+    ],
+)
+def test_a_caption_folds_after_two_sentences(caption, seen, reading):
+    """A sentence ends before one that begins with a capital letter or a symbol; no word is lost."""
+    first, rest = markdown.parted(caption)
+    assert rest == reading and first == (seen if seen is not None else caption.removesuffix(f" {reading}"))
+    assert f"{first} {rest}".strip() == caption

@@ -40,8 +40,8 @@ def source(templates: AnyPath, context: Json, name: str = "page.qmd.j2") -> str:
         comment_end_string="#>",
         extensions=["jinja2.ext.do"],
     )
-    filters = ("attribute", "code", "duration", "fence", "number", "paragraphs", "quoted", "slug", "thousands")
-    environment.filters |= {name: getattr(markdown, name) for name in filters}
+    named = ["attribute", "code", "duration", "fence", "number", "paragraphs", "parted", "quoted", "slug", "thousands"]
+    environment.filters |= {name: getattr(markdown, name) for name in named}
     environment.filters |= {"axis": lambda name: AXES.get(name, name)}
     environment.globals |= {"schema": schema.TABLES, "table": markdown.table, "settings": settings, "size": size}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": carried}

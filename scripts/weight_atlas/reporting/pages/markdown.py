@@ -15,6 +15,8 @@ from weight_atlas.text import literal
 
 SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
+SEEN = 2  # sentences of a caption that stay unfolded
+SENTENCES = re.compile(r"(?<=[.?!])(?<!et al\.) +(?=[^\W\d_a-z]|[‖Δθω|])")
 
 
 def escape(value: object) -> Markup:
@@ -42,6 +44,17 @@ def _line(value: object) -> str:
 def paragraphs(text: object) -> Markup:
     """Plain text with blank lines between paragraphs as Markdown paragraphs."""
     return Markup("\n\n".join(escape(part) for part in re.split(r"\n\s*\n", str(text).strip())))
+
+
+def parted(caption: str) -> tuple[str, str]:
+    """The first SEEN sentences of a caption, which stay below a figure or above a table, and the others, which fold.
+
+    A caption says first what is seen, then how its marks are read. One sentence more does not fold.
+    """
+    sentences = SENTENCES.split(caption.strip())
+    if len(sentences) <= SEEN + 1:
+        return caption, ""
+    return " ".join(sentences[:SEEN]), " ".join(sentences[SEEN:])
 
 
 def attribute(text: object) -> Markup:
