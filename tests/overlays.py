@@ -50,10 +50,10 @@ def covered(config: Config) -> Config:
     """A config with the fewest cells of each grid that bring each of their `kinds`, and one that each rule finds; where
     further axes are crossed, which is a factorial, with their corners (the cells of first and last levels). Grids from
     which something is transferred stay whole; of its depths the ends stay, or the last where it is an extra. Of the
-    studies of one document the first stays, whose chapter is that of the others."""
+    studies the first of each document stays: the chapter of the next is the same."""
     made, plan = copy.deepcopy(config), Plan(config)
-    documents = {study.get("document", name): name for name, study in reversed(made["definitions"].items())}
-    made["studies"] = [name for name in made["definitions"] if name in documents.values()]
+    first = {study["document"]: name for name, study in reversed(made["definitions"].items()) if "document" in study}
+    made["studies"] = [name for name in made["definitions"] if name in first.values()]
     for name, study in made["definitions"].items():
         for label, design in study["experiments"].items() if "experiments" in study else [("", study)]:
             for transfer in design.get("transfer", {}).values():
@@ -68,7 +68,7 @@ def covered(config: Config) -> Config:
 
 def kinds(plan: Plan, study: str, experiment: str = "") -> dict[str, set[Any]]:
     """{a cell of an experiment's grid: what is told apart of it and of what belongs to it, its children and what it
-    starts from}: the labels of each axis but depth by role, and the kind of its start."""
+    starts from}: the labels of each axis but depth, and the roles and the kind of its start."""
     own = [entry for entry in plan.entries if entry.study == study]
     found: dict[str, set[Any]] = {}
     for entry in own:
@@ -76,8 +76,9 @@ def kinds(plan: Plan, study: str, experiment: str = "") -> dict[str, set[Any]]:
             start = plan.cells[entry.cell_id].settings.start.kind
             family = {entry.cell_id, plan.cells[entry.cell_id].parent}
             family |= {cell_id for cell_id, cell in plan.cells.items() if cell.parent == entry.cell_id}
-            labels = {(one.role, *label) for one in own if one.cell_id in family for label in one.labels.items()}
-            found[entry.cell_id] = {label for label in labels if label[1] != "depth"} | {("start", start)}
+            related = [one for one in own if one.cell_id in family]
+            labels = {label for one in related for label in one.labels.items() if label[0] != "depth"}
+            found[entry.cell_id] = labels | {("role", one.role) for one in related} | {("start", start)}
     return found
 
 
