@@ -140,6 +140,12 @@ def workflow_files(*names):
     return sorted(os.path.relpath(path) for path in paths if path.is_file())
 
 
+def page_templates():
+    """What the pages of the report are made from: the files of report/ but for those of the explorer."""
+    names = [path.name for path in (BASE / "report").iterdir() if path.is_file()]
+    return workflow_files(*(f"report/{name}" for name in names if not name.startswith("explorer.")))
+
+
 def compared(wildcards=None):
     """The folder of the other results; the end, in one line, where the config names none."""
     if not PLAN.config.compare:

@@ -61,7 +61,7 @@ rule render:
     input:
         script=JOBS.script("render.py"),
         code=JOBS.imports("render.py"),
-        templates=[file for file in workflow_files("report") if "/documents/" not in file and "/explorer." not in file],
+        templates=page_templates(),
         cells="<results>/cells.csv",
         config="<results>/config.json",
         tables="<results>/tables",
