@@ -131,3 +131,15 @@ def test_levels_beside_are_averaged_where_both_sides_have_them(answers):
     found = measured.on_new_images(tables(answers), first, second, ["beside"])
     values = np.stack([answers["other", s].astype(float) - answers["one", s] for s in range(SEEDS)])
     assert found.mean == pytest.approx(values.mean())
+
+
+def test_a_number_says_what_it_is_on_new_images():
+    here, new = (stats.Evidence(4, 0.012, error, 3) for error in (0.002, 0.004))
+    made = measured.Measured("C less B", here, measured.POINTS, frozenset(), new=new)
+    half, wide = (scipy.stats.t(3).ppf(0.975) * error for error in (0.002, 0.004))
+    ends = [f"{100 * (0.012 + sign * size):.1f}".replace("-", "−") for size in (half, wide) for sign in (-1, 1)]
+    text = "C less B +1.2 points [{}, {}], n = 4 (for new images [{}, {}])".format(*ends)
+    assert made.text == text
+    assert (made.json["low_new"], made.json["high_new"]) == pytest.approx((0.012 - wide, 0.012 + wide))
+    alone = measured.Measured("C less B", here, measured.POINTS, frozenset())
+    assert alone.text == text.partition(" (for")[0] and alone.json["low_new"] is None

@@ -114,7 +114,7 @@ class Measured:
 
     @property
     def text(self) -> str:
-        """ "C less B +1.2 points [0.8, 1.6], n = 3; for new images [0.1, 2.3]"."""
+        """ "C less B +1.2 points [0.8, 1.6], n = 3 (for new images [0.1, 2.3])"."""
         n, mean, error, _ = self.evidence
         if self.holds is not None:
             return self.words
@@ -122,7 +122,7 @@ class Measured:
             return f"{self.words}: nothing finished"
         told = f"{self.words} {self.unit.text(mean)}"
         if error > 0:
-            new = f"; for new images {self.unit.interval(self.new.low, self.new.high)}" if self.new else ""
+            new = f" (for new images {self.unit.interval(self.new.low, self.new.high)})" if self.new else ""
             return f"{told} {self.unit.interval(self.evidence.low, self.evidence.high)}, n = {n}{new}"
         return f"{told} ({'one replicate' if n == 1 else f'equal in all {n} replicates'}, no interval)"
 
