@@ -15,7 +15,7 @@ from weight_atlas.text import literal
 
 SHORT = 7  # characters of a number that is shown as it is written
 DASH = "–"
-SEEN = 2  # sentences of a caption that stay unfolded
+SEEN, SEEN_LENGTH = 2, 100  # sentences and characters of a caption that stay unfolded, at least
 SENTENCES = re.compile(r"(?<=[.?!])(?<!et al\.) +(?=[^\W\d_a-z]|[‖Δθω|])")
 
 
@@ -47,14 +47,17 @@ def paragraphs(text: object) -> Markup:
 
 
 def parted(caption: str) -> tuple[str, str]:
-    """The first SEEN sentences of a caption, which stay below a figure or above a table, and the others, which fold.
+    """The first sentences of a caption, which stay below a figure or above a table, and the others, which fold.
 
-    A caption says first what is seen, then how its marks are read. One sentence more does not fold.
+    A caption says first what is seen, then how its marks are read. A single sentence does not fold.
     """
     sentences = SENTENCES.split(caption.strip())
-    if len(sentences) <= SEEN + 1:
+    seen = SEEN
+    while len(" ".join(sentences[:seen])) < SEEN_LENGTH and seen < len(sentences):
+        seen += 1
+    if len(sentences) <= seen + 1:
         return caption, ""
-    return " ".join(sentences[:SEEN]), " ".join(sentences[SEEN:])
+    return " ".join(sentences[:seen]), " ".join(sentences[seen:])
 
 
 def attribute(text: object) -> Markup:
