@@ -37,7 +37,15 @@ from weight_atlas.networks.build import build
 from weight_atlas.training import track
 
 CLASSES = ["structural", "dead", "rounding", "returned", "changed"]
-CHILDREN = ("returns", "aftermath", "paths", "barriers", "symmetries", "facts")  # no cell of these tests was perturbed
+CHILDREN = (
+    "returns",
+    "aftermath",
+    "precision",
+    "paths",
+    "barriers",
+    "symmetries",
+    "facts",
+)  # no cell of these tests was perturbed
 NOT_ASKED = ("convergence", "settled", "laziness")
 ABSENT = (*CHILDREN, *NOT_ASKED, "checkpoints", "correlations", "spectra", "identical", "missing", "faults")
 

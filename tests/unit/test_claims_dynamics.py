@@ -499,7 +499,21 @@ def test_draw_writes_the_claims(tmp_path):
     draw.main(told.command(tmp_path, "dynamics", tmp_path / "out", "dynamics"))
     found = json.loads((tmp_path / "out" / "claims.json").read_text())
     assert [item["id"] for item in found] == [f"002-{at}" for at in range(1, 9)]
-    keys = {"id", "says", "scope", "origin", "shows", "test", "verdict", "reason", "seen", "lean", "half", "double"}
+    keys = {
+        "id",
+        "says",
+        "scope",
+        "origin",
+        "shows",
+        "test",
+        "verdict",
+        "reason",
+        "seen",
+        "lean",
+        "half",
+        "double",
+        "new",
+    }
     assert all(set(item) == keys | {"seeds", "numbers", "stated", "source"} for item in found)
     assert {item["verdict"] for item in found} <= {"toy", "not testable here"}
     assert all(item["seen"] for item in found if item["verdict"] == "toy")

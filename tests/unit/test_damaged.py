@@ -190,7 +190,7 @@ def test_a_record_of_a_block_is_refused_and_made_again_once_it_is_removed(plan, 
         )
     line = refused(plan)
     assert re.fullmatch(rf"{re.escape(str(path))}: {why}; remove the file, so that it is made again", line), line
-    assert "replicates" in progress.table(plan), "the state of the rest can be looked at"
+    assert "replicates" in progress.table(progress.Progress(plan)), "the state of the rest can be looked at"
     assert outcome.after(plan, "snakemake").startswith(str(path)) == (case != "other settings")
     remove(path)
     launched(plan, cell_id)

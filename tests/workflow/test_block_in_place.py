@@ -131,7 +131,7 @@ def same(workflow):
     found, alone = outcome(workflow), workflow.alone
     assert found[0].keys() == alone[0].keys(), "every snapshot is there"
     assert found == alone and alone[2] == ["done", "done"]
-    assert len(alone[0]) == 2 * 4, "of two replicates the epochs 0, 1 and 2, and the best"
+    assert len(alone[0]) == 2 * 5, "of two replicates the epochs 0, 1 and 2, the best, and which images are right"
 
 
 def forget(workflow):

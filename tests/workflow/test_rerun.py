@@ -58,7 +58,7 @@ EDITS = {
     "scripts/draw.py": {"drawing", "rendering"},
     "scripts/render.py": {"rendering"},
     "scripts/explore.py": {"writing"},
-    "report/explorer.js": {"rendering", "writing"},
+    "report/explorer.js": {"writing"},
     "report/style.css": {"rendering"},
     "report/filter.lua": {"rendering"},
     "report/page.qmd.j2": {"rendering"},

@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 from tests.conftest import tiny
+from tests.pages import without_notes
 from tests.unit import blocks
 from weight_atlas import store
 from weight_atlas.plan import study
@@ -79,12 +80,13 @@ def test_unpacked_it_is_complete_and_tells_nothing_of_the_machine(finished, unpa
 
 
 def test_what_the_source_of_the_report_names_is_there(unpacked):
-    source = (unpacked / "report.qmd").read_text(encoding="utf-8")
-    links = set(re.findall(r"\]\(([\w./-]+)\)", source))
+    sources = [path.read_text(encoding="utf-8") for path in unpacked.glob("*.qmd")]
+    links = {link for source in sources for link in re.findall(r"\]\(([\w./-]+)\)", source)}
     assert len(links) > 20 and not [link for link in links if not (unpacked / link).is_file()]
-    header = yaml.safe_load(source.split("---\n")[1])
-    for name in (header["bibliography"], *header["filters"], header["format"]["html"]["css"]):
-        assert (unpacked / name).is_file()
+    for source in sources:
+        header = yaml.safe_load(source.split("---\n")[1])
+        for name in (header["bibliography"], *header["filters"], header["format"]["html"]["css"]):
+            assert (unpacked / name).is_file()
 
 
 def test_every_figure_is_there_in_two_forms_and_every_table_as_latex(finished, unpacked):
@@ -141,7 +143,7 @@ def test_one_changed_snapshot_of_a_copy_is_found(finished, other):
     said = compare(finished, other / "results/tiny").stdout
     assert "bit-identical: 8 of 9 cells at their last epoch (26 of 27 replicates), 8 in every snapshot" in said
     page = (finished.root / "results/tiny/compare/compare.html").read_text(encoding="utf-8")
-    assert "26 of 27 replicates end in the same weights" in re.sub(r"\s+", " ", page)
+    assert "26 of 27 replicates end in the same weights" in re.sub(r"\s+", " ", without_notes(page))
 
 
 def test_a_comparison_with_nothing_ends_in_one_line(finished):
