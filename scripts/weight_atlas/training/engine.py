@@ -339,7 +339,8 @@ class Run:
             total += loss.double()
             right.append(outputs.argmax(1) == labels)
         every = torch.cat(right)
-        return Evaluation(Score(float(total) / len(split), int(every.sum()) / len(split)), every.cpu())
+        sums = torch.stack([total, every.sum().double()])  # one reading from the device
+        return Evaluation(Score(*(sums / len(split)).tolist()), every)
 
     def _finish_epoch(self, train: Score, seconds: float) -> bool:
         """Evaluate, add a row to the metrics, keep the snapshots; False where the run has diverged."""
@@ -354,6 +355,7 @@ class Run:
         if sound:
             is_last = stage == len(self.training.stages) - 1 and self._is_over(stage)
             self.recorder.keep_snapshots(self.model, state, valid.accuracy, is_last)
+            right = right.cpu()
             self.right |= {"last": right} | ({"best_valid": right} if epoch and state.best_epoch == epoch else {})
         seconds_spent = time.monotonic() - self.began
         log(self.seed, epoch_line(state, self.training.epochs, seconds_spent, train, valid, test))

@@ -42,10 +42,8 @@ def by_cell(right: pd.DataFrame, sound: pd.DataFrame, protocol: str = Protocol.B
         sound.loc[sound["status"] == Status.DONE, ["cell_id", "seed"]], on=["cell_id", "seed"]
     )
     found: Right = {}
-    for cell_id, seed, text, images in zip(
-        kept["cell_id"], kept["seed"], kept["bits"], kept["test_images"], strict=True
-    ):
-        found.setdefault(cell_id, {})[seed] = right_answers.from_text(text, images)
+    for cell_id, seed, bits in right_answers.of_rows(kept):
+        found.setdefault(cell_id, {})[seed] = bits
     return found
 
 

@@ -219,8 +219,7 @@ class Tables:
         validation epoch; none of a replicate without a record of it."""
         found = self.table("right")
         found = found[(found["protocol"] == Protocol.BEST_VALID) & found["cell_id"].isin(cells)]
-        kept = zip(found["cell_id"], found["seed"], found["bits"], found["test_images"], strict=True)
-        return {(cell_id, seed): right_answers.from_text(text, images) for cell_id, seed, text, images in kept}
+        return {(cell_id, seed): right for cell_id, seed, right in right_answers.of_rows(found)}
 
     def summary(self, measure: str) -> pd.DataFrame:
         """summary.csv: the rows of one measure that have a mean, with cell_id, LABELS, key, n, mean, low and high."""

@@ -195,7 +195,7 @@ def likeness(tables: Tables) -> list[Row]:
                 means = own.groupby(["seed_a", "seed_b"])[measure].mean().reset_index()
                 values = {(int(a), int(b)): float(value) for a, b, value in means.itertuples(index=False, name=None)}
                 row |= stats.pair_mean(values)._asdict()
-            row |= {"low": max(row["low"], -1.0), "high": min(row["high"], 1.0)} if row["low"] == row["low"] else {}
+            row |= {"low": max(row["low"], -1.0), "high": min(row["high"], 1.0)} if math.isfinite(row["low"]) else {}
             names = {"network": network, "dataset": dataset, "factor": factor, "measure": measure}
             made.append({**names, "pairs": int(own[measure].notna().sum()), **row})
     return made
