@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
@@ -180,6 +181,48 @@ def test_a_smaller_cap_keeps_a_subset_and_touches_no_other_split(tmp_path):
         assert as_set(of(ten, "train", digit)) < as_set(of(forty, "train", digit)) < as_set(of(full, "train", digit))
         np.testing.assert_array_equal(of(ten, "test", digit), of(full, "test", digit))
         np.testing.assert_array_equal(of(ten, "valid", digit), of(full, "valid", digit))
+
+
+def test_numbers_of_a_long_tail(tmp_path):
+    """Against the closed form, with the images of a smaller imbalance and of no other split touched."""
+    cap = {"per_class": {"train": 100, "valid": None, "test": None}}
+    _, whole = make(tmp_path, spec("digits", **cap), name="whole")
+    kept = {}
+    for ratio in (4, 100):
+        card, kept[ratio] = make(tmp_path, spec("digits", imbalance=ratio, **cap), name=f"r{ratio}")
+        assert card["counts"]["train"] == [int(100 * ratio ** (-k / 9) + 1e-9) for k in range(10)]
+        assert f"to 1/{ratio} of it in the last" in " ".join(card["notes"])
+        for part in ("valid", "test"):
+            assert np.array_equal(of(kept[ratio], part, 3), of(whole, part, 3))
+    for label in range(10):
+        assert (
+            as_set(of(kept[100], "train", label))
+            <= as_set(of(kept[4], "train", label))
+            <= as_set(of(whole, "train", label))
+        )
+
+
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_noisy_labels_are_spread_evenly_over_the_other_classes(tmp_path, share):
+    _, clean = make(tmp_path, spec("digits"), name="clean")
+    card, noisy = make(tmp_path, spec("digits", label_noise=share), name="noisy")
+    _, less = make(tmp_path, spec("digits", label_noise=share / 2), name="less")
+    train = clean.split == 0
+    changed = noisy.labels != clean.labels
+    assert changed[train].sum() == round(share * train.sum()) and not changed[~train].any()
+    assert np.array_equal(noisy.images, clean.images)
+    step = (noisy.labels - clean.labels)[changed] % 10
+    assert scipy.stats.chisquare(np.bincount(step, minlength=10)[1:]).pvalue > 1e-3
+    halved = less.labels != clean.labels
+    assert (changed | ~halved).all(), "a smaller share is part of a larger one"
+    assert f"Label noise: {int(changed.sum()):,} of {int(train.sum()):,} training images" in " ".join(card["notes"])
+
+
+def test_noise_stays_within_the_classes_that_are_kept(tmp_path):
+    for numbering in ("original", "compact"):
+        wanted = spec("digits", classes=[2, 5, 7], labels=numbering, label_noise=0.5)
+        _, found = make(tmp_path, wanted, name=numbering)
+        assert set(found.labels) == ({2, 5, 7} if numbering == "original" else {0, 1, 2})
 
 
 def test_every_class_and_seed_has_draws_of_its_own():

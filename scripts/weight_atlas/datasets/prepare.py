@@ -14,7 +14,7 @@ from weight_atlas.datasets.card import Card
 from weight_atlas.datasets.changes import Changes
 from weight_atlas.datasets.source import DataRoot, Images, Positions, Source, Spec
 from weight_atlas.datasets.source_info import SOURCES, describe, fingerprint, shape
-from weight_atlas.datasets.split import choose, describe_split, file_labels, select_labels
+from weight_atlas.datasets.split import choose, describe_split, file_labels, select_labels, train_labels
 from weight_atlas.store import save_tensors
 from weight_atlas.vocabulary import SPLITS
 
@@ -70,6 +70,8 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
                 labels[start:end], split[start:end] = numbers[label], split_number
                 origins.append(Origin(start, label, part, positions))
                 start = end
+    trained = train_labels(spec, picks["train"], numbers)
+    labels[: len(trained)], clean = trained, labels[: len(trained)].copy()
     mean, std = mean_std(images[: np.count_nonzero(split == 0)])  # train comes first
     counts = _counts(labels, split, len(names))
     repeated, repeats_told = repeats.find(images, labels, split, lambda at: _name(source, origins, at))
@@ -87,7 +89,7 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
         "sha256": _digest(images, labels, split),
         "fingerprint": found,
         "resample": _is_resampled(spec),
-        "notes": source.notes + _notes(spec, source, images, changes),
+        "notes": source.notes + _notes(spec, source, images, changes) + _noise(spec, clean, trained),
         "warnings": [
             *source.warnings,
             *remarks.imbalance(names, counts),
@@ -147,6 +149,17 @@ def _is_resampled(spec: Spec) -> bool:
     return bool((spec.get("split") or {}).get("resample"))
 
 
+def _noise(spec: Spec, clean: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> list[str]:
+    """A sentence on training labels that are not the source's."""
+    changed = int((labels != clean).sum())
+    if not changed:
+        return []
+    return [
+        f"Label noise: {changed:,} of {len(labels):,} training images have the label of another class, drawn evenly by "
+        f"seed {spec['seed']}. Validation and test labels are the source's own."
+    ]
+
+
 def _notes(spec: Spec, source: Source, images: Images, changes: Changes) -> list[str]:
     """Sentences on channels, size, classes, split and caps, as far as they changed something."""
     total, channels, height, width = images.shape
@@ -166,4 +179,9 @@ def _notes(spec: Spec, source: Source, images: Images, changes: Changes) -> list
     if caps:
         limits = ", ".join(f"{caps[name]} in {name}" for name in SPLITS if name in caps)
         notes.append(f"At most this many images per class were kept, drawn by seed {spec['seed']}: {limits}.")
+    if (spec.get("imbalance") or 1) > 1:
+        notes.append(
+            f"Training images were left out, drawn by seed {spec['seed']}: their numbers fall geometrically from the "
+            f"first class to 1/{spec['imbalance']:g} of it in the last."
+        )
     return notes

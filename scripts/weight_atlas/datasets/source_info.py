@@ -4,10 +4,12 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
+
 from weight_atlas.datasets import digits, folder, remarks, seen, torchvision_datasets
 from weight_atlas.datasets.card import Facts
 from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, under_data_root
-from weight_atlas.datasets.split import choose, file_labels
+from weight_atlas.datasets.split import choose, file_labels, train_labels
 from weight_atlas.text import one_line
 from weight_atlas.vocabulary import SPLITS
 
@@ -82,6 +84,8 @@ def facts(spec: Spec, data_root: DataRoot) -> Facts:
     for split in SPLITS:
         for label, pick in picks[split].items():
             per_class[split][labels.numbers[label]] = len(pick.positions)
+    trained = train_labels(spec, picks["train"], labels.numbers)
+    per_class["train"] = np.bincount(trained, minlength=len(labels.names)).tolist()
     return {
         "classes": labels.names,
         "channels": channels,

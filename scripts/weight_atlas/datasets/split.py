@@ -178,7 +178,36 @@ def choose(spec: Spec, classes: Sequence[str], counts: Mapping[str, Sequence[int
                     "add images, change split:, or leave the class out with classes:"
                 )
             picks[split][label] = Pick(part, positions)
-    return picks
+    return picks | {"train": _thinned(spec, picks["train"], classes)}
+
+
+def _thinned(spec: Spec, picks: Mapping[int, Pick], classes: Sequence[str]) -> dict[int, Pick]:
+    """Training images in long-tailed numbers (Cui et al. 2019, "Class-balanced loss"): of K classes in their order,
+    number k from 0 keeps at most the largest count / imbalance^(k / (K - 1)), rounded down, and at least one image."""
+    most, ratio = max(len(pick.positions) for pick in picks.values()), spec.get("imbalance") or 1.0
+    kept = {}
+    for rank, (label, (part, positions)) in enumerate(picks.items()):
+        limit = max(1, int(most * ratio ** (-rank / (len(picks) - 1)) + 1e-9))
+        order = generator(spec["seed"], "imbalance", classes[label]).permutation(len(positions))
+        kept[label] = Pick(part, positions if len(positions) <= limit else np.sort(positions[order[:limit]]))
+    return kept
+
+
+def train_labels(spec: Spec, picks: Mapping[int, Pick], numbers: Mapping[int, int]) -> Positions:
+    """The labels of the training images in the file, int64 in its order, with `label_noise`.
+
+    That share of all training images, rounded, has another class, drawn evenly from the others (symmetric noise); a
+    smaller share is of images that a larger one has too.
+    """
+    labels = np.concatenate([np.full(len(pick.positions), numbers[label]) for label, pick in picks.items()])
+    chosen_numbers = np.array([numbers[label] for label in picks])
+    random = generator(spec["seed"], "label-noise")
+    order = random.permutation(len(labels))
+    steps = random.integers(1, len(chosen_numbers), len(labels))
+    noisy = order[: round((spec.get("label_noise") or 0.0) * len(labels))]
+    places = np.searchsorted(chosen_numbers, labels[noisy])
+    labels[noisy] = chosen_numbers[(places + steps[noisy]) % len(chosen_numbers)]
+    return labels
 
 
 def chosen(spec: Spec, source: Source) -> list[ImageFile]:

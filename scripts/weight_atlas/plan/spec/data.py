@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from weight_atlas.plan.spec.values import DISTINCT, Below, Model, Positive, Rate, Seed, Title
+from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Below, Model, Positive, Rate, Seed, Share, Title
 
 Paths = Annotated[list[Below], Field(min_length=1), DISTINCT]
 
@@ -49,8 +49,16 @@ class ImageSource(Model):
     without: Annotated[list[str | int], DISTINCT] = []
     labels: Literal["original", "compact"] = "original"
     per_class: Counts | None = None
+    imbalance: Annotated[float, Field(ge=1), NUMBER] = 1.0
+    label_noise: Share = 0.0
     split: Fractions = Fractions()
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _noise_stays(self) -> Self:
+        if self.label_noise and self.split.resample:
+            raise ValueError("gives label_noise to splits that are resampled; allowed: one of them")
+        return self
 
 
 class Digits(ImageSource):
