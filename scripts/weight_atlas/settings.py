@@ -37,16 +37,33 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """How weights are drawn: a scheme of torch.nn.init, those of its options that are given, and a factor on them.
+
+    layers: names, or prefixes of names, of the layers that it is for; None for all.
+    """
+
+    scheme: str
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    scale: float = 1.0
+    layers: list[str] | None = None
+
+
+@dataclass(frozen=True)
 class Start:
     """Where the weights come from; None where a kind has no such setting.
 
     kind: `init` (drawn), `weights` (a file), `parent` (a trained cell of other data), `perturb` (a trained cell,
-    changed), `graft` (its first layers), `given`. cell: the parent; take: which of its snapshots; layers: the names of
-    the layers that are copied, or how many; steps: the changes; order, repeat, state: of retraining.
+    changed), `graft` (its first layers), `given`. scheme, options, scale: of what is drawn, as in a Draw;
+    by_layer: Draws of some layers, as JSON. cell: the parent; take: which of its snapshots; layers: the names of the
+    layers that are copied, or how many; steps: the changes; order, repeat, state: of retraining.
     """
 
     kind: str
     scheme: str | None = None
+    options: dict[str, Any] | None = None
+    scale: float = 1.0
+    by_layer: list[dict[str, Any]] | None = None
     cell: str | None = None
     take: str | int | None = None
     layers: int | list[str] | None = None
@@ -58,6 +75,11 @@ class Start:
     repeat: int | None = None
     state: str | None = None
     files: str | list[str] | None = None
+
+    @property
+    def draws(self) -> list[Draw]:
+        """How layers are drawn: the last Draw that is for a layer counts."""
+        return [Draw(self.scheme or "", self.options or {}, self.scale), *(Draw(**one) for one in self.by_layer or [])]
 
     @property
     def is_drawn(self) -> bool:

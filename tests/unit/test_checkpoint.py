@@ -13,7 +13,8 @@ from weight_atlas import store
 from weight_atlas.settings import Settings
 from weight_atlas.training import block, checkpoint, engine
 
-ADAM = {"type": "adam", "lr": 0.003, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
+# In groups: biases and normalisations do not decay, and every layer has its own rate.
+ADAM = {"type": "adamw", "lr": 0.003, "betas": [0.9, 0.999], "weight_decay": 0.1, "decay": "weights", "lr_scale": 0.8}
 AUGMENT = {"crop": 2, "flip": True, "rotation": 10.0}
 
 

@@ -244,7 +244,7 @@ def test_a_graft_copies_and_freezes_exactly_its_layers(toy, base, tmp_path, mode
 def test_without_layers_a_graft_is_a_fresh_run_of_its_own_stream(toy, base, tmp_path):
     train(toy, tmp_path / "none", grafted(0))
     table = networks.layer_table(grafted(0)["network"], 1, 32, 4)
-    drawn = starts.drawn(table, "default", 0, "graft-init")
+    drawn = starts.drawn(table, Start("init", scheme="default"), 0, "graft-init")
     start = snapshot(tmp_path / "none", 0)
     assert all(torch.equal(start[name], drawn[name]) for name, _ in table.parameters())
     train(toy, tmp_path / "some", grafted(4), file=str(store.snapshot_path(base, 0, "best")))
@@ -293,7 +293,7 @@ def test_equal_filters_stay_equal_only_with_equal_outgoing_weights(toy, tmp_path
     assert len(torch.unique(filters[1], dim=0)) == distinct
     read = start["conv2.weight"]
     assert (len(torch.unique(read.transpose(0, 1).flatten(1), dim=0)) == 1) == outgoing
-    drawn = starts.drawn(networks.layer_table(cell["network"], 1, 32, 4), "default", 0, "init")
+    drawn = starts.drawn(networks.layer_table(cell["network"], 1, 32, 4), Start("init", scheme="default"), 0, "init")
     assert torch.equal(start["conv1.weight"][0], drawn["conv1.weight"][0])
 
 

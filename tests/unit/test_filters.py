@@ -13,6 +13,7 @@ from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.features import filters
 from weight_atlas.analysis.measure import Network, Replicate, Snapshot, TrainedModel
 from weight_atlas.networks.build import build
+from weight_atlas.settings import Start
 
 CELL = cells.settings(network={"architecture": "tutorial"}, input={"channels": 3, "size": 32})
 
@@ -25,7 +26,7 @@ def entry(*measures, name="base-a"):
 def model():
     """(module, layer table) of the tutorial's network."""
     built, layers = build(*CELL.network_arguments)
-    starts.initialise(built, layers, "default", 0)
+    starts.initialise(built, layers, Start("init", scheme="default"), 0)
     return built.eval(), layers
 
 

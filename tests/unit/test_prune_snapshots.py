@@ -20,7 +20,7 @@ from weight_atlas.analysis import course, group, prune_snapshots
 from weight_atlas.analysis.measure import Replicate
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import cost, disk, outcome, study
-from weight_atlas.settings import Settings
+from weight_atlas.settings import Settings, Start
 from weight_atlas.training import block as trainer
 from weight_atlas.training import frozen, launcher
 
@@ -94,7 +94,7 @@ def both(toy, tmp_path_factory):
     for thinned in (False, True):
         roots[thinned] = root = tmp_path_factory.mktemp("thinned" if thinned else "whole")
         first = networks.layer_table(*CELLS["base-a"].network_arguments)
-        tensors = {key: tensor for key, tensor in starts.drawn(first, "xavier_uniform", 7, "init").items()}
+        tensors = dict(starts.drawn(first, Start("init", scheme="xavier_uniform"), 7, "init"))
         store.save_tensors(root / "data/weights/w.safetensors", tensors)
         for name in CELLS:
             run(toy, root, name, thinned)

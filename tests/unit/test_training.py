@@ -132,7 +132,7 @@ def test_kaiming_norms_are_the_closed_form(scheme):
     """fan_in and gain sqrt(2): each row of a weight has an expected squared norm of 2; gamma adds 1 a channel."""
     for architecture, channels, size, expected in (("resnet18", 3, 32, 120.08), ("lenet5", 1, 32, 21.73)):
         model, table = build.build({"architecture": architecture}, channels, size, 10)
-        starts.initialise(model, table, scheme, seed=3)
+        starts.initialise(model, table, Start("init", scheme=scheme), seed=3)
         norm = math.sqrt(sum(p.detach().double().square().sum().item() for p in model.parameters()))
         assert norm == pytest.approx(expected, rel=0.02)
         biases = [
@@ -143,12 +143,12 @@ def test_kaiming_norms_are_the_closed_form(scheme):
 
 def test_xavier_bounds_and_default():
     model, table = build.build({"architecture": "lenet5"}, 1, 32, 10)
-    starts.initialise(model, table, "xavier_uniform", seed=0)
+    starts.initialise(model, table, Start("init", scheme="xavier_uniform"), seed=0)
     weight = model.get_submodule(table.head.name).weight
     assert weight.abs().max() <= math.sqrt(6 / sum(weight.shape)) and weight.abs().max() > 0.9 * math.sqrt(
         6 / sum(weight.shape)
     )
-    starts.initialise(model, table, "default", seed=0)
+    starts.initialise(model, table, Start("init", scheme="default"), seed=0)
     first = model.get_submodule(table.weight_layers[0].name)
     assert first.bias.any() and first.weight.abs().max() <= 1 / math.sqrt(first.weight[0].numel())
 
@@ -156,8 +156,8 @@ def test_xavier_bounds_and_default():
 def test_a_layer_draws_the_same_whatever_the_others_are():
     small, table = build.build({"architecture": "lenet5"}, 1, 32, 10)
     other, wider = build.build({"architecture": "lenet5"}, 1, 32, 7)
-    starts.initialise(small, table, "kaiming_normal", 5)
-    starts.initialise(other, wider, "kaiming_normal", 5)
+    starts.initialise(small, table, Start("init", scheme="kaiming_normal"), 5)
+    starts.initialise(other, wider, Start("init", scheme="kaiming_normal"), 5)
     head = table.head.name
     for name, tensor in small.state_dict().items():
         assert name.startswith(head) or torch.equal(tensor, other.state_dict()[name])
@@ -166,7 +166,7 @@ def test_a_layer_draws_the_same_whatever_the_others_are():
 def test_loaded_starts(tmp_path):
     network = {"architecture": "resnet18", "width": 0.0625}
     rgb, rgb_table = build.build(network, 3, 32, 10)
-    starts.initialise(rgb, rgb_table, "kaiming_uniform", 1)
+    starts.initialise(rgb, rgb_table, Start("init", scheme="kaiming_uniform"), 1)
     store.save_tensors(tmp_path / "w.safetensors", rgb.state_dict(), {})
     start = {"kind": "weights", "scheme": "kaiming_normal", "head": "fresh", "grey": "sum_conv1"}
     grey, table = build.build(network, 1, 32, 10)
@@ -191,7 +191,7 @@ def test_the_engine_trains_as_a_plain_loop_does(toy, tmp_path):
     run, record = train(toy, tmp_path, cell)
     pictures = load(toy)
     model, table = build.build(cell["network"], 1, 32, 4)
-    starts.initialise(model, table, "kaiming_uniform", 0)
+    starts.initialise(model, table, Start("init", scheme="kaiming_uniform"), 0)
     velocity = {name: torch.zeros_like(p) for name, p in model.named_parameters()}
     inputs = (pictures.train.images.double() / 255 - pictures.mean[0]) / pictures.std[0]
     model.double()

@@ -56,7 +56,7 @@ def test_an_optimizer_takes_the_steps_of_torch(options, kind):
     named, given = options["type"], {name: value for name, value in options.items() if name != "type"}
     ours, torchs = (torch.nn.Parameter(torch.ones(3, 5)) for _ in range(2))
     pairs = [
-        (optimizers.create_optimizer(Optimizer(named, given), [ours], 0.03), ours),
+        (optimizers.create_optimizer(Optimizer(named, given), {"w": ours}, 0.03), ours),
         (kind([torchs], **(given | {"lr": 0.03})), torchs),
     ]
     for _ in range(4):
@@ -80,7 +80,7 @@ def test_a_training_imports_nothing_of_torchs_compiler():
         device.set_up(torch.device("cpu"), "float32", 1)
         weight = torch.nn.Parameter(torch.ones(3))
         for kind in optimizers.NAMES:
-            made = optimizers.create_optimizer(Optimizer(kind, {}), [weight], 0.1)
+            made = optimizers.create_optimizer(Optimizer(kind, {}), {"w": weight}, 0.1)
             made.zero_grad(set_to_none=True)
             weight.sum().backward()
             torch.nn.utils.clip_grad_norm_([weight], 0.1)

@@ -102,6 +102,24 @@ def check_layers(layers: list[str] | None, table: Table, where: str) -> None:
             raise ConfigError(f"{where}: {name!r} is no layer; {spec.near(name, names)}")
 
 
+def check_scaled(optimizer: dict[str, Any], table: Table, where: str) -> None:
+    """Refuse rates for layers that are not there."""
+    scale = optimizer["lr_scale"]
+    check_layers(list(scale) if isinstance(scale, dict) else None, table, f"{where}.lr_scale")
+
+
+def check_drawn(start: dict[str, Any], table: Table, where: str) -> None:
+    """Refuse schemes for layers that are not there, and groups that do not divide the channels."""
+    draws = [start, *start.get("by_layer", [])]
+    for number, draw in enumerate(draws[1:]):
+        check_layers(draw["layers"], table, f"{where}.by_layer[{number}].layers")
+    groups = max((draw.get("options", {}).get("groups", 1) for draw in draws), default=1)
+    for layer in table.layers if groups > 1 else ():
+        if layer.kind == "Conv2d" and layer.parameters["weight"][0] % groups:
+            channels = layer.parameters["weight"][0]
+            raise ConfigError(f"{where}.groups: {groups} do not divide the {channels} channels of {layer.name}")
+
+
 def check_batches(training: Training, table: Table, images: int, overlays: list[Overlay]) -> None:
     """Refuse batches of one image where a BatchNorm that learns statistics sees one value per channel.
 

@@ -10,10 +10,12 @@ from weight_atlas.plan.cell import Cell, Data, LayerTransfer, Perturbation, Star
 from weight_atlas.plan.checks import ConfigError, Overlay, check
 from weight_atlas.plan.fits import (
     check_batches,
+    check_drawn,
     check_frozen,
     check_images,
     check_output_scale,
     check_penalty,
+    check_scaled,
     check_snapshots,
     check_take,
 )
@@ -86,7 +88,7 @@ class Resolver(Parts):
             "kind": "perturb",
             "cell": parent.cell_id,
             "take": change.take,
-            "scheme": self._init(combination).scheme,
+            **_drawn(self._init(combination)),
             "steps": steps,
             "order": change.order,
             "repeat": change.repeat,
@@ -107,15 +109,15 @@ class Resolver(Parts):
         parent = base.cell_id if transfer.depth and transfer.mode != "random" else None
         if parent and isinstance(transfer.take, int):
             check_take(transfer.take, base.settings, f"{combination.where}.take")
-        scheme = self._init(combination).scheme
+        drawn = _drawn(self._init(combination))
         start: Json = {
             "kind": "graft",
-            "scheme": scheme,
+            **drawn,
             "cell": parent,
             "take": transfer.take,
             "layers": transfer.depth,
         }
-        identity: Json = {"kind": "graft", "scheme": scheme, "layers": transfer.depth}
+        identity: Json = {"kind": "graft", **drawn, "layers": transfer.depth}
         identity |= {"cell": parent, "take": transfer.take} if parent else {}
         training, training_identity, overlays = self._training(combination)
         frozen = 0 if transfer.mode == "tuned" else transfer.depth
@@ -183,6 +185,8 @@ class Resolver(Parts):
         table = self.table(network, start_spec.channels, size, classes, labels["network"])
         if data.known and (start_spec.parent is None or self.cells[start_spec.parent].is_known):
             self._check_parent(start_spec, table, where)
+        check_drawn(start_spec.start, table, f"inits.{labels['init']}")
+        check_scaled(full["optimizer"], table, f"optimizers.{labels['optimizer']}")
         check_frozen(full["stages"], table, training.overlays)
         check_penalty(full["penalty"], table, training.overlays)
         check_output_scale(full["output_scale"], table, training.overlays)
@@ -244,7 +248,7 @@ class Resolver(Parts):
             weights = {"file": init.file, "sha256": init.sha256}
             weights_id = f"{slug(Path(init.file).stem)}-{digest(weights)}"
         else:
-            start: Json = {"kind": "init", "scheme": init.scheme}
+            start: Json = {"kind": "init", **_drawn(init)}
             normalise = normalisation.constants(init.normalise, channels, f"inits.{labels['init']}")
             return StartSpec(start, start, channels, normalise=normalise)
         start = {"kind": "weights", "weights_id": weights_id, **_copied(init)}
@@ -332,7 +336,13 @@ def _start_of(cell: Cell, start: Json, identity: Json, parent: str | None) -> St
     return StartSpec(start, identity, shape.channels, parent, normalise=normalisation.inherited(shape, shape.channels))
 
 
+def _drawn(init: spec.Init) -> Json:
+    """How a start draws what it takes from nowhere: the scheme, and what else is given."""
+    by_layer = [one.drawn | {"layers": one.layers} for one in init.by_layer]
+    return init.drawn | ({"by_layer": by_layer} if by_layer else {})
+
+
 def _copied(init: spec.Init) -> Json:
     """What a start takes from a file."""
     layers = {"layers": init.layers} if init.layers else {}
-    return {"scheme": init.scheme, "head": init.head, "grey": init.grey} | layers
+    return {**_drawn(init), "head": init.head, "grey": init.grey} | layers

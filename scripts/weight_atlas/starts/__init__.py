@@ -14,10 +14,8 @@ from torch import nn
 from weight_atlas import store, streams
 from weight_atlas.networks.build import TableModule, build
 from weight_atlas.networks.table import Table
-from weight_atlas.settings import Settings, Start
+from weight_atlas.settings import Draw, Settings, Start
 from weight_atlas.starts import perturb
-
-GAIN = 2**0.5  # torch.nn.init.calculate_gain("relu")
 
 WeightLayer = nn.Conv2d | nn.Linear | nn.BatchNorm2d  # the layers that have parameters
 
@@ -26,44 +24,51 @@ class Missing(RuntimeError):
     """The weights to start from are not there."""
 
 
-def initialise(model: nn.Module, table: Table, scheme: str, seed: int, stream: str = "init") -> None:
+def initialise(model: nn.Module, table: Table, start: Start, seed: int, stream: str = "init") -> None:
     """Draw every layer's start in place, layer by layer from the stream (seed, `stream`, layer name).
 
-    kaiming_*: He et al. 2015, fan in, ReLU gain sqrt(2); xavier_*: Glorot & Bengio 2010, gain 1; both with zero
-    biases. default: each torch layer's own `reset_parameters`. BatchNorm starts with gamma 1, beta 0, mean 0 and
-    variance 1.
+    Weights by the function of torch.nn.init that has the scheme's name, times the scale; biases are zero. default:
+    each torch layer's own `reset_parameters`, times the scale in its weights. BatchNorm starts with gamma 1, beta 0,
+    mean 0 and variance 1.
     """
+    draws = {name: draw for draw in start.draws for name in table.select(draw.layers)}
     for layer in table.layers:
         if layer.parameters:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(streams.key(seed, stream, layer.name))
-                _draw(cast(WeightLayer, model.get_submodule(layer.name)), scheme)
+                _draw(cast(WeightLayer, model.get_submodule(layer.name)), draws[layer.name])
 
 
 @torch.no_grad()
-def _draw(module: WeightLayer, scheme: str) -> None:
+def _draw(module: WeightLayer, draw: Draw) -> None:
     module.reset_parameters()
-    if scheme == "default" or isinstance(module, nn.BatchNorm2d):
+    if isinstance(module, nn.BatchNorm2d):
         return
-    match scheme:
-        case "kaiming_uniform":
-            nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
-        case "kaiming_normal":
-            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-        case "xavier_uniform":
-            nn.init.xavier_uniform_(module.weight)
-        case "xavier_normal":
-            nn.init.xavier_normal_(module.weight)
-        case _:
-            raise ValueError(f"init scheme {scheme!r} is not known")
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
+    if draw.scheme != "default":
+        _fill(module.weight, draw)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    if draw.scale != 1:
+        module.weight.mul_(draw.scale)
 
 
-def drawn(table: Table, scheme: str, seed: int, stream: str) -> dict[str, torch.Tensor]:
-    """The parameters and buffers of a start that is drawn, without a model: {torch name: float32 tensor}."""
+def _fill(weight: torch.Tensor, draw: Draw) -> None:
+    """Give a weight its values by a scheme of torch.nn.init: He et al. 2015 (kaiming_*, for ReLU unless the options
+    name another nonlinearity), Glorot & Bengio 2010 (xavier_*), Saxe et al. 2014 (orthogonal), the identity (dirac)."""
+    options = ({"nonlinearity": "relu"} if draw.scheme.startswith("kaiming") else {}) | draw.options
+    if draw.scheme == "dirac" and weight.ndim == 2:
+        nn.init.eye_(weight)
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a QR decomposition on more has other last bits
+    getattr(nn.init, f"{draw.scheme}_")(weight, **options)
+    torch.set_num_threads(threads)
+
+
+def drawn(table: Table, start: Start, seed: int, stream: str) -> dict[str, torch.Tensor]:
+    """The parameters and buffers that a start draws, without a model: {torch name: float32 tensor}."""
     model = TableModule(table)
-    initialise(model, table, scheme, seed, stream)
+    initialise(model, table, start, seed, stream)
     return model.state_dict()
 
 
@@ -75,7 +80,7 @@ def begin(model: nn.Module, table: Table, start: Start, seed: int, file: str | N
     `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
     equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
     """
-    initialise(model, table, start.scheme or "", seed, streams.init_stream(start))
+    initialise(model, table, start, seed, streams.init_stream(start))
     tensors = model.state_dict()
     if not start.is_drawn:
         if file is None:

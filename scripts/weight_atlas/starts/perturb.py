@@ -16,15 +16,15 @@ class Weights:
     """What a perturbation changes, and what it may look at.
 
     tensors: {torch name: float32 tensor on the CPU}, parameters and buffers, changed in place; table: the network's
-    layer table; folder: that of the parent's snapshots, None without one; seed, scheme: of the start; step: the number
-    of this change among those of the cell.
+    layer table; folder: that of the parent's snapshots, None without one; seed: of the start; step: the number of this
+    change among those of the cell.
     """
 
     tensors: dict[str, torch.Tensor]
     table: Table
     folder: Path | None
+    start: Start
     seed: int
-    scheme: str
     step: int = 0
 
     def generator(self, name: str) -> torch.Generator:
@@ -43,7 +43,7 @@ class Weights:
         """Weights drawn as the parent's start was, from a different stream."""
         from weight_atlas import starts  # which itself needs this module
 
-        return starts.drawn(self.table, self.scheme, self.seed, f"perturb-init/{self.step}")
+        return starts.drawn(self.table, self.start, self.seed, f"perturb-init/{self.step}")
 
     def batchnorms(self, names: list[str]) -> list[str]:
         """The BatchNorm layers among those of the tensors `names`, and those fed directly by one of these."""
@@ -64,7 +64,7 @@ def apply(
     parameters = [name for name, _ in table.parameters()]
     before = {name: tensors[name].clone() for name in parameters}
     for number, step in enumerate(start.steps or []):
-        weights = Weights(tensors, table, folder, seed, start.scheme or "", number)
+        weights = Weights(tensors, table, folder, start, seed, number)
         settings = {key: value for key, value in step.items() if key not in ("type", "layers", "tensors")}
         perturbations.load_perturbation(step["type"]).perturb(weights, tensor_names(table, step), **settings)
     changed = sum(int((tensors[name] != before[name]).sum()) for name in parameters)

@@ -24,7 +24,7 @@ from weight_atlas.training.data import ImageData, Split
 from weight_atlas.training.feed import Feed
 from weight_atlas.training.frozen import fixed_layers, same_rows
 from weight_atlas.training.log import clock, epoch_line, log, step_line
-from weight_atlas.training.optimizers import create_optimizer, load_optimizer_state, optimizer_state
+from weight_atlas.training.optimizers import create_optimizer, load_optimizer_state, optimizer_state, set_rate
 from weight_atlas.training.rates import learning_rate, stops_early
 from weight_atlas.training.recorder import Recorder
 from weight_atlas.training.state import Evaluation, Score, State
@@ -209,8 +209,8 @@ class Run:
             self.model.get_submodule(name).requires_grad_(False)
         self.fixed = [self.model.get_submodule(name) for name in fixed_layers(self.table, frozen, self.training)]
         self._cache(same_rows(self.table, frozen, self.training) if frozen and self.training.cache_features else 0)
-        free = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        return create_optimizer(self.training.optimizer, free, stage.lr)
+        free = {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+        return create_optimizer(self.training.optimizer, free, stage.lr, self.table)
 
     @torch.no_grad()
     def _cache(self, rows: int) -> None:
@@ -263,8 +263,7 @@ class Run:
         began = logged = time.monotonic()
         for step in range(first, self.steps):
             self.lr = learning_rate(stage, len(losses) * self.steps + step, self.steps, losses)
-            for group in optimizer.param_groups:
-                group["lr"] = self.lr
+            set_rate(optimizer, self.lr)
             sums += self.train_step(*self.feed.batch(step), optimizer)
             if time.monotonic() - logged > LOG_SECONDS:
                 logged = time.monotonic()
@@ -365,7 +364,7 @@ class Run:
 
     def try_step(self) -> float:
         """The loss of one step from a drawn start, and nothing kept: does this network take these images?"""
-        starts.initialise(self.model, self.table, self.settings.start.scheme or "", self.seed)
+        starts.initialise(self.model, self.table, self.settings.start, self.seed)
         self._place_model()
         self._scale_outputs(self.model.state_dict())
         self.model.train()

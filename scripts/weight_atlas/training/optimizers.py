@@ -1,12 +1,13 @@
 """A cell's optimizer, and its state as tensors by name."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from weight_atlas.networks.table import Table
 from weight_atlas.settings import Optimizer
 
 # The classes of torch.optim by their names in a config.
@@ -29,20 +30,47 @@ def plain(name: str) -> Any:
     return type(kind.__name__, (kind,), methods | {"step": torch.no_grad()(methods["step"])})
 
 
-def create_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-    """The optimizer of these parameters at the learning rate of a stage.
+def create_optimizer(
+    settings: Optimizer, parameters: Mapping[str, nn.Parameter], lr: float, table: Table | None = None
+) -> torch.optim.Optimizer:
+    """The optimizer of these parameters (by their torch names) at the learning rate of a stage.
 
-    Where `weight_decay` is for weights alone, biases and the parameters of normalisations are a group without.
+    Parameters are in groups: where `weight_decay` is for weights alone, biases and the parameters of normalisations
+    have none, and `lr_scale` gives each layer of the table its own factor, "scale" of a group.
     """
     options = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.options.items()}
-    own = list(parameters)
-    groups: list[dict[str, Any]] = [{"params": own}]
-    if options.pop("decay", "all") == "weights":
-        groups = [{"params": [one for one in own if one.ndim > 1]}]
-        groups += [{"params": [one for one in own if one.ndim <= 1], "weight_decay": 0.0}]
-        groups = [group for group in groups if group["params"]]
-    made: torch.optim.Optimizer = plain(settings.type)(groups, **(options | {"lr": lr}))
+    decay: Any = options.pop("decay", "all")
+    scale: Any = options.pop("lr_scale", None)
+    factors = rate_factors(table, scale) if table and scale else {}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        key = factors.get(name.rpartition(".")[0], 1.0), decay == "weights" and parameter.ndim <= 1
+        groups.setdefault(key, []).append(parameter)
+    own: list[dict[str, Any]] = [
+        {"params": members, "lr": lr * factor, "scale": factor} | ({"weight_decay": 0.0} if bare else {})
+        for (factor, bare), members in groups.items()
+    ]
+    made: torch.optim.Optimizer = plain(settings.type)(own, **(options | {"lr": lr}))
     return made
+
+
+def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Give every group its learning rate: that of the stage, times the group's factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["scale"]
+
+
+def rate_factors(table: Table, scale: float | Mapping[str, float]) -> dict[str, float]:
+    """{layer: factor of its learning rate}.
+
+    scale: a number is raised to how many weight layers come after the layer, so that the last has 1; or a factor for
+    each of some layers (names, or prefixes of names; the last that fits counts), 1 for all others.
+    """
+    rows = table.select(None)
+    if isinstance(scale, Mapping):
+        return {name: factor for layers, factor in scale.items() for name in table.select([layers])}
+    heavy = [layer.name for layer in table.weight_layers]
+    return {name: scale ** sum(rows.index(other) > at for other in heavy) for at, name in enumerate(rows)}
 
 
 def optimizer_state(

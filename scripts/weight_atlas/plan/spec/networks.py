@@ -11,6 +11,8 @@ from weight_atlas.plan.spec.values import (
     Model,
     Name,
     Names,
+    Positive,
+    Rate,
     Scheme,
     Take,
     Where,
@@ -47,10 +49,76 @@ class Constants(Model):
 Normalise = Literal["data", "imagenet", "none"] | Constants
 
 
-class Init(Model):
-    """Where the weights of a cell come from: a scheme, published weights, a file, or a source cell."""
+Float = Annotated[float, NUMBER]
+SPREAD = ("mean", "std")
+FANS = ("mode", "nonlinearity", "a")
+# The options of each scheme, those of its function in torch.nn.init.
+OPTIONS: dict[Scheme, tuple[str, ...]] = {
+    "kaiming_uniform": FANS,
+    "kaiming_normal": FANS,
+    "xavier_uniform": ("gain",),
+    "xavier_normal": ("gain",),
+    "orthogonal": ("gain",),
+    "uniform": ("a", "b"),
+    "normal": SPREAD,
+    "trunc_normal": (*SPREAD, "a", "b"),
+    "constant": ("val",),
+    "dirac": ("groups",),
+    "default": (),
+}
+
+
+class Drawing(Model):
+    """How weights are drawn: a scheme of torch.nn.init, with torch's options, and a factor on the weights."""
 
     scheme: Scheme = "kaiming_uniform"
+    mode: Literal["fan_in", "fan_out"] | None = None
+    nonlinearity: Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"] | None = None
+    a: Float | None = None
+    b: Float | None = None
+    gain: Rate | None = None
+    mean: Float | None = None
+    std: Rate | None = None
+    val: Float | None = None
+    groups: Positive | None = None
+    scale: Rate = 1.0
+
+    @model_validator(mode="after")
+    def _of_scheme(self) -> Self:
+        takes = OPTIONS[self.scheme]
+        for key in dict.fromkeys(key for keys in OPTIONS.values() for key in keys):
+            if getattr(self, key) is not None and key not in takes:
+                allowed = f"allowed: {', '.join(takes)}" if takes else "it takes no option"
+                raise ValueError(f"gives {key} to the scheme {self.scheme}; {allowed}")
+        if self.scheme == "constant" and self.val is None:
+            raise ValueError("names the scheme constant without val; allowed: val, the value of every weight")
+        if self.scheme in ("uniform", "trunc_normal") and self._ends[0] >= self._ends[1]:
+            raise ValueError(f"draws from {self._ends[0]:g} to {self._ends[1]:g}; allowed: a below b")
+        return self
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        low, high = (0.0, 1.0) if self.scheme == "uniform" else (-2.0, 2.0)
+        return low if self.a is None else self.a, high if self.b is None else self.b
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """As settings have it: the scheme, and what else is given."""
+        options = {key: value for key in OPTIONS[self.scheme] if (value := getattr(self, key)) is not None}
+        more = {"options": options} if options else {}
+        return {"scheme": self.scheme, **more} | ({"scale": self.scale} if self.scale != 1 else {})
+
+
+class LayerDrawing(Drawing):
+    """How the weights of some layers are drawn."""
+
+    layers: Names
+
+
+class Init(Drawing):
+    """Where the weights of a cell come from: a scheme, published weights, a file, or a source cell."""
+
+    by_layer: list[LayerDrawing] = []
     weights: Literal["imagenet"] | None = None
     file: Below | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None

@@ -9,19 +9,25 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from weight_atlas.plan.spec.values import NUMBER, Model, Rate, Share
+from weight_atlas.plan.spec.values import NUMBER, Model, Rate, Share, Text
 
 Amount = Annotated[float, Field(ge=0), NUMBER]
 Shares = Annotated[list[Share], Field(min_length=2, max_length=2)]
 Pair = Annotated[list[Rate], Field(min_length=2, max_length=2)]
 
 
-class Common(Model):
-    """What all optimizers have; decay: which parameters `weight_decay` is for, all or those of two dimensions or more
-    (no biases, and no normalisation)."""
+class Rated(Model):
+    """What all optimizers have; lr_scale: factors of the rate by layer, or one for each weight layer from the last."""
 
     type: str
     lr: Rate = 0.001
+    lr_scale: Rate | Annotated[dict[Text, Rate], Field(min_length=1)] | None = None
+
+
+class Common(Rated):
+    """What nearly all optimizers have; decay: which parameters `weight_decay` is for, all or those of two dimensions or
+    more (no biases, and no normalisation)."""
+
     weight_decay: Amount = 0.0
     decay: Literal["all", "weights"] = "all"
 
@@ -129,7 +135,7 @@ class ASGD(Common):
     t0: Amount = 1e6
 
 
-class Rprop(Model):
+class Rprop(Rated):
     """torch.optim.Rprop, which has no weight decay."""
 
     type: Literal["rprop"]

@@ -82,7 +82,10 @@ Names = Annotated[list[Name], Field(min_length=1), DISTINCT]
 Where = dict[str, Name | Annotated[list[Name], Field(min_length=1), DISTINCT]]
 Take = Literal["last", "best"] | Epoch
 Measures = Annotated[list[MeasureName], DISTINCT]
-Scheme = Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "default"]
+# fmt: off
+Scheme = Literal["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal", "uniform",
+                 "normal", "trunc_normal", "constant", "dirac", "default"]
+# fmt: on
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 
 
