@@ -86,7 +86,7 @@ def collect(
     write("compared", pairs.counts(asked))
     write("likeness", correlation_tests.rows(asked, read("correlations")))
     write("anova", anova.rows(asked, sound, rated, metrics))
-    for name, rows in transfer.rows(asked, sound, rated, metrics, thresholds).items():
+    for name, rows in transfer.rows(asked, ended, rated, metrics, thresholds).items():
         write(name, rows)
     dictionary.write(output, "weight-atlas-tables", schema.COLLECTED)
 

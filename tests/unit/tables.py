@@ -19,6 +19,8 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     declared = schema.TABLES[path.stem]
     unknown = set(frame) - set(declared.names)
     assert declared.free or not unknown, f"{path.stem} has no column {', '.join(unknown)}"
+    if path.stem == "runs":
+        frame = frame.assign(counted=_counted(frame))
     for column in declared.columns:
         values = frame.get(column.name, pd.Series(pd.NA, frame.index, dtype=object))
         if column.empty == "never":
@@ -27,6 +29,13 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     further = [name for name in frame if name not in declared.names]
     path.parent.mkdir(parents=True, exist_ok=True)
     frame[[*declared.names, *further]].to_csv(path, index=False, lineterminator="\n")
+
+
+def _counted(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Which replicates means count: the finished ones that learnt, or all finished ones of a cell where none did."""
+    done = runs["status"].eq("done")
+    sound = done & runs.get("learnt", pd.Series(True, runs.index)).ne(False)
+    return done & (sound | ~sound.groupby(runs["cell_id"]).transform("any"))
 
 
 def complete(folder: Path) -> None:

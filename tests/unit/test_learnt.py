@@ -8,10 +8,11 @@ import pytest
 from scipy.stats import binomtest
 
 from tests.conftest import tiny
-from tests.unit import results, told
-from tests.unit.tables import write_table
-from weight_atlas import schema, stats
+from tests.unit import results, summaries, told
+from tests.unit.tables import read_table, write_table
+from weight_atlas import records, schema, stats, store
 from weight_atlas.analysis.runs import learnt
+from weight_atlas.analysis.runs import runs as became
 from weight_atlas.plan import outcome
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting import registry
@@ -21,6 +22,8 @@ from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.reporting.grammar.tables import Tables
 
+ONE = "means count it only where no other of its cell learnt"
+ACCURACIES = (0.1, 0.2, 0.6)
 COUNTS = {"train": [300, 500, 200], "valid": [60, 100, 40], "test": [60, 100, 40]}
 
 
@@ -85,7 +88,7 @@ def tables(tmp_path):
     found = pd.read_csv(folder / "tables/runs.csv")
     found["learnt"] = [None if row.status != "done" else at != 1 for at, row in enumerate(found.itertuples())]
     write_table(folder / "tables/runs.csv", found)
-    assert (folder / "tables/runs.csv").read_text().count("False") == 1
+    assert pd.read_csv(folder / "tables/runs.csv")["counted"].tolist() == [True, False, True, False]
     return Tables("first", folder / "cells.csv", folder / "tables", folder / "measures")
 
 
@@ -96,7 +99,7 @@ def test_they_are_counted_apart_wherever_replicates_are(tables):
     assert runs.of_asked(one) == "2 of 2 (1 never learnt)" and runs.of_asked(two) == "1 of 2 (1 diverged)"
     assert dots.tally(one) == "2/2, 1 never learnt" and dots.tally(two) == "1/2"
     assert not dots.whole(one) and not dots.whole(two)
-    both = "1 finished replicate never learnt; it is included."
+    both = f"1 finished replicate never learnt; {ONE}."
     assert runs.shortfall(tables) == f"Of 4 replicates 3 finished (1 diverged). {both}"
     assert runs.shortfall(tables, optimizer="level-0") == both
     assert study.replicates(tables, status.sum()).endswith(f"3 finished, 1 diverged. {both}")
@@ -115,6 +118,49 @@ def test_the_console_says_how_many(tmp_path):
     assert "never learnt" not in outcome.after(plan, "again")
 
 
+def test_a_mean_counts_them_only_where_none_of_their_cell_learnt(tables):
+    own = [(row.cell_id, row.seed) for row in tables.read("runs").itertuples()]
+
+    def found(kept):
+        return [(row.cell_id, row.seed) for row in tables.keeping(kept).done("runs").itertuples()]
+
+    assert found("counted") == found("learnt") == [own[0], own[2]] and found("done") == own[:3]
+    table = tables.table("runs")
+    table.loc[table.index[:2], ["learnt", "counted"]] = [False, True]  # now no replicate of the first cell learnt
+    assert found("counted") == own[:3] and found("learnt") == [own[2]]
+
+
+@pytest.mark.parametrize(
+    ("learnt_", "counted"),
+    [
+        ((True, True, True), (True, True, True)),
+        ((True, False, None), (True, False, True)),
+        ((False, False, False), (True, True, True)),
+        ((False, False, "diverged"), (True, True, False)),
+        ((False, True, "failed"), (False, True, False)),
+    ],
+)
+def test_what_means_count_is_recorded(tmp_path, learnt_, counted):
+    """By status and learning of three replicates, None where a record has no accuracy."""
+    block = tmp_path / "base-x" / "seeds_0-2"
+    for seed, one in enumerate(learnt_):
+        record = {"seed": seed, "status": one if isinstance(one, str) else "done", "epochs": 1, "machine": {}}
+        store.make_folder(store.record_path(block, seed).parent)
+        store.write_json(store.record_path(block, seed), record)
+        records.seal(block, seed, {})
+    records.assemble(block, "base-x", {})
+    known = {("base-x", seed): one for seed, one in enumerate(learnt_) if isinstance(one, bool)}
+    rows = became.rows("base-x", [str(block)], [0, 1, 2], {}, known)
+    assert tuple(row.counted for row in rows) == counted
+    schema.write(tmp_path / "runs.csv", "runs", [row._replace(threads=1) for row in rows])
+    every = {"cell_id": "base-x", "seed": range(3), "status": "done", "protocol": "last", "epoch": 1}
+    write_table(tmp_path / "accuracy.csv", pd.DataFrame(every | {"accuracy": ACCURACIES}))
+    summaries.write(tmp_path)
+    last = read_table(tmp_path / "summary.csv").query("measure == 'accuracy' and key == 'last'").iloc[0]
+    own = [value for value, one in zip(ACCURACIES, counted, strict=True) if one]
+    assert (last["n"], last["of"]) == (len(own), 3) and last["mean"] == pytest.approx(np.mean(own))
+
+
 def test_every_caption_on_replicates_says_so(tables, monkeypatch):
     def made(name, caption, file):
         def part(_):
@@ -124,11 +170,11 @@ def test_every_caption_on_replicates_says_so(tables, monkeypatch):
         return part
 
     parts = {"a": made("a", "One.", "runs.csv"), "b": made("b", "Two.", "parameters.csv")}
-    parts["c"] = made("c", "Here 1 finished replicate never learnt; it is included.", "runs.csv")
+    parts["c"] = made("c", "Here 1 finished replicate never learnt.", "runs.csv")
     monkeypatch.setattr(registry, "EXHIBITS", registry.Functions(parts, {}))
     captions = [one.caption for one in told.drawn(tables, "a", "b", "c")]
-    added = "In the whole study 1 finished replicate never learnt; it is included."
-    assert captions == [f"One. {added}", "Two.", "Here 1 finished replicate never learnt; it is included."]
+    added = f"In the whole study 1 finished replicate never learnt; {ONE}."
+    assert captions == [f"One. {added}", "Two.", "Here 1 finished replicate never learnt."]
 
 
 def test_their_column_is_declared_and_reads_back(tables, tmp_path):

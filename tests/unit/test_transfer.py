@@ -100,7 +100,7 @@ class Sample:
 
     def train(self, cell_id, level, pace):
         for seed in range(self.seeds):
-            self.runs.append({"cell_id": cell_id, "seed": seed, "status": "done"})
+            self.runs.append({"cell_id": cell_id, "seed": seed, "status": "done", "learnt": True})
             end = level + self.random.normal(0, self.noise) + 0.002 * seed
             for epoch in range(self.epochs + 1):
                 test = 0.1 + (end - 0.1) * (1 - math.exp(-pace * epoch)) if epoch < self.epochs else end

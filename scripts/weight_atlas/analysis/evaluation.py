@@ -80,7 +80,7 @@ def load_images(
     tensors = store.load_tensors(data)
     test, seen = ((tensors["split"] == split).nonzero().squeeze(1) for split in (TEST, TRAIN))
     if not len(test):
-        raise ValueError(f"{data}: no picture has split {TEST} (test); remove the file, so that it is prepared again")
+        raise ValueError(f"{data}: no image has split {TEST} (test); remove the file, so that it is prepared again")
     chosen = (test, seen[evenly_spaced(len(seen), train)])
     images = [inputs.fit_images(tensors["images"][indices], card, channels, size, device) for indices in chosen]
     return Images(images[0], tensors["labels"][test].to(device), images[1], card["mean"], card["std"])

@@ -84,6 +84,7 @@ TABLES = (
             string("torch", "Version of torch.", optional=True),
             string("code", "First digits of the SHA-256 of the code that trained it.", optional=True),
             boolean("learnt", "Whether it classifies better than by always naming the largest class.", optional=True),
+            boolean("counted", "Whether means count it: it is done, and it learnt or no replicate of its cell did."),
             string("started", "When its training began, in UTC, as 2026-01-31T09:30:00Z.", optional=True),
         ),
         ("cell_id", "seed"),

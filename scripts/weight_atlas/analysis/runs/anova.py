@@ -58,7 +58,7 @@ def outcomes(
 ) -> dict[str, dict[str, dict[int, float]]]:
     """{outcome: {cell_id: {seed: value of the finished replicate}}}.
 
-    valid_accuracy: on the validation pictures at their own best epoch, from 1; accuracy: on test at that epoch; gap:
+    valid_accuracy: on the validation images at their own best epoch, from 1; accuracy: on test at that epoch; gap:
     training less test accuracy at the last epoch.
     """
     done = runs.loc[runs["status"] == "done", ["cell_id", "seed"]]

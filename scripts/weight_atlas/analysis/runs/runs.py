@@ -27,6 +27,7 @@ class Run(NamedTuple):
     torch: str | None
     code: str | None
     learnt: bool | None
+    counted: bool
     started: str | None
 
 
@@ -47,8 +48,10 @@ def rows(
         The replicates whose files a measure found not to be those that were recorded.
     learnt : {(cell, seed): bool}
         See `weight_atlas.analysis.runs.learnt`; of replicates that are not done it does not count.
+
+    Means count the replicates that are done and learnt; in a cell of which none learnt, all that are done.
     """
-    runs = []
+    runs: list[Run] = []
     for seed, _, _, record in records.replicates(list(blocks), list(seeds), check=False):
         if (cell_id, seed) in missing:
             record = record | {"status": Status.MISSING, "cause": missing[cell_id, seed]}
@@ -70,7 +73,10 @@ def rows(
                 torch=record["machine"].get("versions", {}).get("torch"),
                 code=(record["recipe"].get("code") or "")[: recipe.SHOWN] or None,
                 learnt=learnt.get((cell_id, seed)) if record["status"] == Status.DONE else None,
+                counted=record["status"] == Status.DONE,
                 started=record.get("started"),
             )
         )
+    if any(run.counted and run.learnt is not False for run in runs):
+        return [run._replace(counted=run.counted and run.learnt is not False) for run in runs]
     return runs

@@ -37,13 +37,13 @@ def rows(
 ) -> list[tuple[Any, ...]]:
     """Rows of summary.csv, as tuples (measure, cell_id, key, n, of, mean, low, high, std), cell by cell.
 
-    The arguments are DataFrames with the columns of the tables of their names. Replicates with status done are averaged
-    and no others; `of` is the number asked for, so that n < of shows what is missing.
+    The arguments are DataFrames with the columns of the tables of their names. Replicates that are `counted` in
+    runs are averaged and no others; `of` is the number asked for, so that n < of shows what is missing.
     Measures: those of ALWAYS and, for each interval between consecutive snapshots, distance with key "<from>-<to>".
     Those of FRACTIONS and effective are fractions of the learnable parameters; effective is a closed form, the same for
     every replicate. *_from_start compare the last snapshot with epoch 0. The correlations are those of activations.
     """
-    done = runs[runs["status"] == "done"]
+    done = runs[runs["counted"]]
     active = features[features["of"] == "activations"]
     free = parameters[parameters["layer"] == "total"].merge(done[["cell_id", "seed"]], on="cell_id")
     values = pd.concat(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from weight_atlas.analysis.runs import learnt
 from weight_atlas.analysis.transfer.curves import Cells, Row, curve_rows, curves, outcomes
 from weight_atlas.analysis.transfer.drops import drop_rows, segment_rows
 from weight_atlas.analysis.transfer.effects import effect_rows
@@ -30,13 +31,13 @@ def rows(
     effects, reach.
 
     cells: as `weight_atlas.cell_table.read` gives them; runs, accuracy, metrics: DataFrames with the columns of the
-    tables of their names; thresholds: {study: its own, where they are not the usual ones}. Finished replicates count
-    and no others; accuracies are those of the best validation epoch on test.
+    tables of their names; thresholds: {study: its own, where they are not the usual ones}. curves has all finished
+    replicates, the others are of those that learnt; accuracies are those of the best validation epoch on test.
     """
-    known, values = curves(cells), outcomes(runs, accuracy, metrics)
+    known, values = curves(cells), outcomes(learnt.without(runs), accuracy, metrics)
     asked = {cell_id: len(cell["seeds"]) for cell_id, cell in cells.items()}
     return {
-        "curves": curve_rows(known, values),
+        "curves": curve_rows(known, outcomes(runs, accuracy, metrics)),
         "drops": drop_rows(known, values, asked),
         "segments": segment_rows(known, values, asked, thresholds),
         "recommendations": recommendation_rows(cells, known, values, metrics, asked, thresholds),

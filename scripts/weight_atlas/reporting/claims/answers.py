@@ -12,7 +12,7 @@ from weight_atlas.reporting.exhibits.checkpoints import answers as of_checkpoint
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP
 from weight_atlas.reporting.exhibits.perturbed.paths import CONNECTED
-from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
+from weight_atlas.reporting.grammar.answers import Answer, Verdict, number, settle
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import enumerated, plural, shares, whole
 from weight_atlas.stats import Decision, Statement
@@ -39,7 +39,7 @@ def _told(numbers: Sequence[Measured], statement: Statement, words: Words, after
 
 def _answer(numbers: Sequence[Measured], sentence: str, verdict: Verdict | None = None, seeds: int = 0) -> Answer:
     """An answer that rests on these numbers; seeds: how many would decide it."""
-    decide = f"about {seeds} replicates would decide it" if verdict == Verdict.UNDECIDED and seeds else ""
+    decide = settle(seeds, "decide it") if verdict == Verdict.UNDECIDED else ""
     counts = whole(one.evidence.n for one in numbers)
     made = tuple(number(f"{one.words} ({one.about})", one.json, _number(one)) for one in numbers)
     return Answer(sentence, verdict, "", made, f"95 % intervals, n = {counts}", decide)
@@ -68,7 +68,7 @@ def distortion(tables: Tables) -> list[Answer]:
     words = {
         Decision.CONTRADICTED: (Verdict.NO, "It does not come back: it ends"),
         Decision.REPRODUCED: (Verdict.YES, "It comes back: it ends"),
-        Decision.UNDECIDED: (Verdict.UNDECIDED, "Whether it comes back is not decided: it ends"),
+        Decision.UNDECIDED: (Verdict.UNDECIDED, "It ends"),
     }
     after = "times as far from where it would have ended as the distortion put it"
     made = _told(perturbed.amplification(sound), BACK, words, after)
@@ -86,13 +86,13 @@ def flip(tables: Tables) -> list[Answer]:
     words = {
         Decision.REPRODUCED: (Verdict.NO, f"It is another minimum: {on_the_line}"),
         Decision.CONTRADICTED: (Verdict.YES, f"It is the same minimum: {on_the_line}"),
-        Decision.UNDECIDED: (Verdict.UNDECIDED, f"Whether it is another minimum is not decided: {on_the_line}"),
+        Decision.UNDECIDED: (Verdict.UNDECIDED, "On the line to the original accuracy falls by"),
     }
     try:
         made = _told(perturbed.barrier(tables.learnt()), WALL, words, "symmetries removed")
     except NothingToShow as why:
         made = [Answer(f"Whether it is another minimum is not known: {why}", Verdict.UNDECIDED)]
-    rows = perturbed.flipped(tables.learnt(False))
+    rows = perturbed.flipped(tables.keeping("done"))
     lost = rows[~rows["again"]].groupby("network", sort=False).size()
     if len(lost):
         each = [f"{plural(int(count), 'replicate')} of {network}" for network, count in lost.items()]
@@ -104,7 +104,7 @@ def flip(tables: Tables) -> list[Answer]:
     sure = f"means over {plural(len(rows), 'replicate')}, those that did not learn again included"
     return [
         *made,
-        Answer(f"The distance alone says nothing: the flip itself makes {enumerated(parts)} of it.", sure=sure),
+        Answer(f"The distance alone cannot tell: the flip itself makes {enumerated(parts)} of it.", sure=sure),
     ]
 
 

@@ -27,7 +27,7 @@ Curve = tuple[Any, pd.DataFrame]  # its first row as a named tuple, and all
 
 def _finished(tables: Tables) -> pd.DataFrame:
     """curves.csv of the document's own setting, replicates that finished (and learnt)."""
-    return tables.finished(transfers.shown(tables, "curves"))
+    return transfers.shown(tables, "curves")
 
 
 def _frozen(tables: Tables, kin: str) -> Iterator[Curve]:
@@ -188,7 +188,7 @@ def _mean_drop(finished: pd.DataFrame, row: Any, own: pd.DataFrame) -> tuple[str
 
 def outputs(tables: Tables) -> list[Measured]:
     """The accuracy with more outputs less that with as many as classes, at every n; paired by seed."""
-    found = tables.finished(transfers.read(tables, "curves"))
+    found = transfers.read(tables, "curves")
     found = found[(found["mode"] == "frozen") & (found["base"] != found["target"])]
     made = []
     for few, many in transfers.twins(tables).items():
@@ -208,7 +208,7 @@ def outputs(tables: Tables) -> list[Measured]:
 def rate(tables: Tables) -> list[Measured]:
     """What a lower learning rate gains at the deepest n of a network's own task, less half of the last step's loss."""
     plain = {(row.network, row.target): (row, own, table) for row, own, table in _deep(tables, "own")}
-    found = tables.finished(transfers.read(tables, "curves"))
+    found = transfers.read(tables, "curves")
     found = found[(found["mode"] == "frozen") & (found["base"] == found["target"])].astype({"depth": int})
     cells = transfers.cells(tables)
     rates = {cell: one.stages[0].lr for cell, one in zip(cells["cell_id"], cells["settings"], strict=True)}

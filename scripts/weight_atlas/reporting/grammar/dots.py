@@ -121,5 +121,7 @@ def tally(of: Counts) -> str:
 
 def unlearnt(count: int) -> str:
     """A sentence on so many finished replicates that never learnt; empty for none."""
-    told = "1 finished replicate" if count == 1 else f"{count} finished replicates"
-    return f"{told} {NEVER}; {'it is' if count == 1 else 'they are'} included." if count else ""
+    if count == 1:
+        return f"1 finished replicate {NEVER}; means count it only where no other of its cell learnt."
+    told = f"{count} finished replicates {NEVER}; means count only those of cells in which none learnt."
+    return told if count else ""

@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ AnyPath = str | Path
 Array = npt.NDArray[np.float32]
 Json = dict[str, Any]
 
+Kept = Literal["counted", "learnt", "done"]  # which finished replicates Tables.done and its like give
 # Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
 ROLES: dict[str, tuple[str, ...]] = {Role.SOURCE: (Role.SOURCE,), Role.PERTURBED: RETRAINED}
 # The names of published data sets, by what the id of one begins with.
@@ -65,7 +66,7 @@ class Tables:
             self.sources = Tables(study, cells, tables, measures, Role.SOURCE) if Role.SOURCE in there else None
             self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
         self.folder, self.measures = Path(tables), Path(measures)
-        self.only_learnt = False
+        self.kept_runs: Kept = "counted"
         self.left_out: list[str] = []
         self.faults: list[Fault] = []
         self._document: Json = {}
@@ -188,31 +189,36 @@ class Tables:
         return self._read[name]
 
     def done(self, name: str) -> pd.DataFrame:
-        """As `read`, the finished replicates only: diverged and failed ones are told apart, never averaged in."""
+        """As `read`, the replicates that means count: diverged and failed ones are told apart, never averaged in."""
         frame = self.finished(self.read(name))
         if frame.empty:
             raise NothingToShow(f"no replicate of study {self.study} that is in {name}.csv has finished.")
         return frame
 
     def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The rows (with cell_id and seed) whose replicate finished; of `learnt` Tables, and learnt."""
+        """The rows (with cell_id and seed) whose replicate means count; or as `keeping` has it."""
         runs = self.table("runs")
-        kept = runs["status"] == Status.DONE
-        if self.only_learnt:
+        kept = (runs["status"] == Status.DONE) if self.kept_runs == "done" else runs["counted"]
+        if self.kept_runs == "learnt":
             kept &= runs["learnt"].ne(False).fillna(True)
         found: pd.DataFrame = frame.merge(runs.loc[kept, ["cell_id", "seed"]], on=["cell_id", "seed"])
         return found
 
-    def learnt(self, only: bool = True) -> "Tables":
-        """The same Tables, for which replicates that never learnt have not finished: what a verdict rests on.
+    def keeping(self, kept: Kept) -> "Tables":
+        """The same Tables with other finished replicates.
 
-        only: False for those of all finished replicates again.
+        kept: those that are "counted" by means (they learnt, or no replicate of their cell did), as at first; those
+        that "learnt", what a verdict rests on; or all that are "done".
         """
         made = copy.copy(self)
-        made.only_learnt = only
+        made.kept_runs = kept
         if self.children is not None:
-            made.children = self.children.learnt(only)
+            made.children = self.children.keeping(kept)
         return made
+
+    def learnt(self) -> "Tables":
+        """The same Tables without replicates that never learnt."""
+        return self.keeping("learnt")
 
     def right(self, cells: Collection[str]) -> dict[tuple[str, int], npt.NDArray[np.bool_]]:
         """{(cell_id, seed): bool [images]}: which test images each replicate of some cells classifies right at its best
@@ -248,8 +254,8 @@ class Tables:
         """pairs.csv: the pairs of finished perturbed models (cell_b, of `children`) with originals and controls."""
         if self.children is None:
             raise NothingToShow(f"study {self.study} perturbs no cell.")
-        frame, runs = self.table("pairs"), self.children.read("runs")
-        done = set(map(tuple, runs.loc[runs["status"] == Status.DONE, ["cell_id", "seed"]].to_numpy().tolist()))
+        frame, runs = self.table("pairs"), self.children.finished(self.children.read("runs"))
+        done = set(runs[["cell_id", "seed"]].itertuples(index=False, name=None))
         frame = frame[frame["factor"].isin(RELATIVES)]
         frame = frame[[model in done for model in zip(frame["cell_b"], frame["seed_b"], strict=True)]]
         if frame.empty:

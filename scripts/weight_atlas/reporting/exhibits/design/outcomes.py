@@ -259,9 +259,7 @@ def _epochs(found: Tables, experiment: Experiment) -> tuple[pd.DataFrame, str]:
     own = [name for name in families if name not in AXES or name not in rows]
     rows = rows.merge(found.cells[["cell_id", *own]], on="cell_id").assign(everywhere="")
     by = families or ["everywhere"]
-    runs: pd.DataFrame = found.read("runs")
-    learnt = runs.loc[runs["learnt"].ne(False).fillna(True), ["cell_id", "seed"]]
-    ends = last(rows).merge(learnt, on=["cell_id", "seed"]).groupby([*by, "cell_id"], sort=False)["test_accuracy"]
+    ends = found.learnt().finished(last(rows)).groupby([*by, "cell_id"], sort=False)["test_accuracy"]
     if not len(ends):
         raise NothingToShow("no replicate has learnt, so that there is no accuracy to reach.")
     levels = ends.mean().groupby(by, sort=False).min().rename("level").reset_index()

@@ -126,8 +126,7 @@ def correlations(tables: Tables) -> list[Exhibit]:
 def _chosen(tables: Tables, rows: pd.DataFrame) -> list[Compared]:
     """The first two perturbations of the first original of which all matrices are there."""
     single = {key: path for path, key in tables.kept("features")}
-    runs = families.perturbed(tables).read("runs")
-    done = {f"{run.cell_id}/seed{run.seed}" for run in runs[runs["status"] == "done"].itertuples()}
+    done = {f"{run.cell_id}/seed{run.seed}" for run in families.perturbed(tables).done("runs").itertuples()}
     between: dict[tuple[str, str], Compared] = {}
     for path, key in tables.kept("pairs"):
         original, _, end = key.partition("|")

@@ -123,7 +123,7 @@ def beside(tables: Tables) -> list[Beside]:
     Raises NothingToShow where there is none.
     """
     known = published(tables)
-    found = tables.finished(transfers.shown(tables, "curves"))
+    found = transfers.shown(tables, "curves")
     main, copied = transfers.targets(found), found[(found["mode"] != BASE)]
     made = []
     for row, own in transfers.each(copied[copied["depth"] >= 1]):
@@ -199,7 +199,7 @@ def _curves(tables: Tables, family: Family, known: list[Published], found: list[
     marks.legend(fig, grid.flat, ncols=4)
     sources = "; ".join(dict.fromkeys(f"{one.reference.source}: {one.reference.network}, {one.reference.data}, "
                                       f"{one.reference.computed}" for one in known))  # fmt: skip
-    words = " ".join(told(one).text for one in found if one.published.is_judged)
+    words = " ".join(told(one).statement for one in found if one.published.is_judged)
     caption = (
         f"What transfers lose below the base of their target against the share of the layers that can be copied (of L "
         f"weight layers): here, coloured, and as published, black. {words} Published: {sources}. "
@@ -267,7 +267,7 @@ def agreement_table(tables: Tables) -> list[Exhibit]:
         f"interval lies within ± {'; '.join(margins)}, and differ where it lies outside. "
         f"n = {whole(own.n for one in found for own in one.more)} replicates."
     )
-    alt = f"Table of {plural(len(rows), 'comparison')}. {' '.join(told(one).text for one in found)}"
+    alt = f"Table of {plural(len(rows), 'comparison')}. {' '.join(told(one).statement for one in found)}"
     return [Exhibit("reference-agreement", "Agreement with published curves", caption, alt, pd.DataFrame(rows))]
 
 

@@ -52,12 +52,14 @@ class Family(NamedTuple):
 
 
 def read(tables: Tables, name: str) -> pd.DataFrame:
-    """The rows of <name>.csv (a table of freeze-depth transfer) that are this study's.
+    """The rows of <name>.csv (a table of freeze-depth transfer) that are this study's; of its replicates as
+    `Tables.finished`.
 
     Raises NothingToShow where it has no such row.
     """
     frame = tables.table(name)
     frame = frame[frame["study"] == tables.study].reset_index(drop=True)
+    frame = tables.finished(frame) if "seed" in frame else frame
     if frame.empty:
         raise NothingToShow(f"{name}.csv has no transfer of study {tables.study}.")
     return frame
