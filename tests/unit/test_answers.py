@@ -20,7 +20,7 @@ from weight_atlas.reporting.exhibits.design import grid, outcomes, spans
 from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.weights import statistics
-from weight_atlas.reporting.grammar.answers import Answer, Verdict, number, seeds_needed, weighed
+from weight_atlas.reporting.grammar.answers import Answer, Verdict, is_polar, number, seeds_needed, settle, weighed
 
 
 def rows(*differences):
@@ -89,6 +89,31 @@ def test_an_answer_as_text_and_as_json():
     assert (told.json["verdict"], told.json["text"]) == ("cannot say", told.text)
 
 
+@pytest.mark.parametrize(
+    ("question", "polar"),
+    [
+        ("Does a start from trained weights end better?", True),
+        ("In which order are layers learnt, and is it the same for all models?", True),
+        ("What do filters show, and do equal ones stay equal?", True),
+        ("Which learning rate is best?", False),
+        ("How many blocks, which kernel?", False),
+        ("What the networks learnt", False),
+        ("Aident-elles ces couches ?", False),
+        ("", False),
+    ],
+)
+def test_only_some_questions_ask_for_a_yes_or_no(question, polar):
+    assert is_polar(question) == polar
+
+
+def test_a_statement_has_neither_yes_nor_no():
+    plain = {Verdict.YES: "x: It is so.", Verdict.NO: "x: It is so.", None: "x: It is so."}
+    for verdict, text in (plain | {Verdict.PARTLY: "Partly (x). It is so."}).items():
+        assert Answer("It is so.", verdict, "x").statement == text
+    assert settle(0) == "" and settle(40) == "about 40 seeds would settle one point"
+    assert settle(3244, "decide it") == "more than 1,000 seeds would decide it"
+
+
 # ------------------------------------------------------------------------------------------- shapes
 
 
@@ -98,12 +123,14 @@ def test_a_span_pools_no_networks():
     values = {"a": (0.1, 0.2, 0.3), "b": (0.5, 0.6, 0.7), "c": (0.9, 0.9, 0.9)}
     frame = pd.DataFrame([(cell, seed, x) for cell, own in values.items() for seed, x in enumerate(own)],
                          columns=["cell_id", "seed", "value"])  # fmt: skip
-    told = spans.spans(tables, outcomes.outcome("distance"), frame)
+    lenet, vgg = spans.spans(tables, outcomes.outcome("distance"), frame, "it is {}.")
     low, high = scipy.stats.ttest_1samp(values["a"], 0).confidence_interval(0.95)
-    assert told.numbers[0][2:] == pytest.approx((3, 0.2, low, high))
-    assert "(sgd) to 0.600 [0.352, 0.848] (adam) in lenet5 on digits; 0.900 (all 3 seeds equal) in vgg" in told.text
+    assert lenet.numbers[0][2:] == pytest.approx((3, 0.2, low, high))
+    assert lenet.text.startswith("lenet5 on digits: it is 0.2")
+    assert lenet.text.endswith("(sgd) to 0.600 [0.352, 0.848] (adam).")
+    assert vgg.text == "vgg on digits: it is 0.900 (all 3 seeds equal)."
     with pytest.raises(NothingToShow):
-        spans.spans(tables, outcomes.outcome("distance"), frame.head(0))
+        spans.spans(tables, outcomes.outcome("distance"), frame.head(0), "{}")
 
 
 def test_growth_is_a_ratio_by_seed_and_tested():
@@ -118,7 +145,9 @@ def test_growth_is_a_ratio_by_seed_and_tested():
     own = end.loc[end["layer"] == "grows", "std"]
     assert found.loc["grows", "mean"] == pytest.approx(scipy.stats.gmean(own))
     text, most = statistics.growing(found.reset_index())
-    assert text.startswith("grows in 1 and shrinks in 1 of 3 layers, most in shrinks, 0.50") and most.n == 4
+    assert text.startswith("clearly grows in 1 and shrinks in 1 of 3 layers, most in shrinks: 0.50") and most.n == 4
+    still, _ = statistics.growing(found.loc[["stays"]].reset_index())
+    assert still.startswith("clearly changes in none of 1 layer, most in stays: ")
 
 
 def losses(*whole):

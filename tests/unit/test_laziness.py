@@ -203,16 +203,17 @@ def told(folder, departures):
 @pytest.mark.parametrize(
     ("departures", "word"),
     [
-        ((0.5, 2.0), "No. Not lazy:"),
-        ((0.02, 0.05), "Yes. Lazy:"),
-        ((0.02, 0.5), "Partly. Lazy in some cells"),
-        ((0.1, 0.5), "Cannot say. Not lazy in some cells"),
+        ((0.5, 2.0), "No (lenet5 on digits). Training is not lazy: the network classifies "),
+        ((0.02, 0.05), "Yes (lenet5 on digits). Training is lazy: "),
+        ((0.02, 0.5), "Partly (lenet5 on digits). Lazy in some cells"),
+        ((0.1, 0.5), "Cannot say (lenet5 on digits). Not lazy in some cells"),
         ((0.1, 0.1), "Cannot say"),
     ],
 )
 def test_the_verdict_follows_from_the_intervals(departures, word, tmp_path):
-    [answer] = exhibits.answer(told(tmp_path, departures))
-    assert answer.text.startswith(word) and "lenet5 on digits" in answer.text
+    answer, beside = exhibits.answer(told(tmp_path, departures))
+    assert answer.text.startswith(word)
+    assert beside.text.startswith("lenet5 on digits: the linearisation misses the outputs by ")
 
 
 def test_ratios_are_averaged_on_a_log_scale(tmp_path):

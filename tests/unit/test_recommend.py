@@ -172,7 +172,7 @@ def test_times_are_those_of_the_runs(tmp_path):
     runs = tables.table("runs")
     runs["wall_seconds"] = np.where(runs["cell_id"].str.startswith("base"), 80.0, 20.0)
     [answer] = recommendations.answer(tables)
-    assert "wall time in seconds 20.0 and 80.0" in answer.text
+    assert "Transfer and base take 20.0 and 80.0 s" in answer.text
     [shown] = recommendations.table(tables)
     assert of(shown.data, transfer="A → B")["time (s)"].tolist() == ["20.0 of 80.0"]
 

@@ -459,7 +459,7 @@ def test_the_answers_and_the_empty_sections(tables):
     facts = told.facts(tables, "vgg22")
     answers = facts["answers"]
     assert set(answers) == {"better", "transformed", "alike", "stayed"} and all(answers.values())
-    assert "+3.0 points" in answers["better"][0] and answers["better"][0].startswith("Yes. On ")
+    assert "+3.0 points" in answers["better"][0] and answers["better"][0].startswith("Yes (")
     assert "differences of r" in answers["alike"][0] and "N =" in answers["alike"][1]
     assert "not one value changes from CP1 to CP2" in " ".join(answers["stayed"])
     sections = facts["sections"]
@@ -468,7 +468,11 @@ def test_the_answers_and_the_empty_sections(tables):
     assert "4,420 and 4,047 of 5,000" in words and "2,359,296" in words and "0.0013" in words
     assert "begin with the same draws" in words and "After matching " in words
     for text in [text for section in sections.values() for text in section]:
-        assert re.match(r"[A-Z].*\.$", text) and "nan" not in text and "None" not in text
+        assert (
+            re.match(r"([A-Z]|preload: |custom: |vgg22 on digits: ).*\.$", text)
+            and "nan" not in text
+            and "None" not in text
+        )
 
 
 def test_nothing_is_told_of_a_study_without_checkpoints(tmp_path):

@@ -81,17 +81,17 @@ def test_agreements_are_kendalls(tmp_path):
 
 
 def test_the_answer_begins_with_what_the_intervals_say(tmp_path):
-    [told_] = convergence.answer(study(tmp_path / "same", upwards))
-    assert told_.text.startswith("Yes. Order in which the layers of lenet5 on digits settle: ")
-    assert told_.text.endswith("layers near the input settle first.")
+    told_, beside = convergence.answer(study(tmp_path / "same", upwards))
+    assert told_.text.startswith("Yes (lenet5 on digits). Layers settle in the same order: Kendall's tau is ")
+    assert beside.text.startswith("lenet5 on digits: layers near the input settle first (tau ")
     draws = {
         (name, seed): np.random.default_rng(at).permutation(5).tolist()
         for at, (name, seed) in enumerate((name, seed) for name in ("sgd", "adam") for seed in range(4))
     }
-    [told_] = convergence.answer(study(tmp_path / "drawn", lambda name, seed: draws[name, seed]))
+    told_, _ = convergence.answer(study(tmp_path / "drawn", lambda name, seed: draws[name, seed]))
     assert told_.verdict == "cannot say"
     [told_] = convergence.answer(study(tmp_path / "once", lambda *_: [2] * 5))
-    assert told_.text.startswith("Cannot say. All layers of lenet5 on digits settle at the same epoch")
+    assert told_.text.startswith("Cannot say (lenet5 on digits). All layers settle at the same epoch")
 
 
 def test_what_is_drawn_is_the_means(tmp_path):

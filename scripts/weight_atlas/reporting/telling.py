@@ -14,7 +14,7 @@ from weight_atlas.plan import chapters, spec
 from weight_atlas.reporting import registry
 from weight_atlas.reporting.exhibits.runs import study
 from weight_atlas.reporting.grammar import dots
-from weight_atlas.reporting.grammar.answers import Answer
+from weight_atlas.reporting.grammar.answers import Answer, is_polar
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import recorded
 from weight_atlas.reporting.grammar.tables import AnyPath, Tables
@@ -102,10 +102,10 @@ def tell(chapter: spec.Chapter, tables: Tables) -> Told:
         tables.left_out += _left_out(question, missing)
         answers = _answers(question.answer, question.experiment, sound) if question.answer else []
         words = question.model_dump(include={"key", "heading", "words"})
-        shown = {"exhibits": [one.name for one in made], "answer": [one.json for one in answers]}
+        shown = {"exhibits": [one.name for one in made], "answer": [_asked(one, question) for one in answers]}
         told.questions.append(words | shown)
     for section in chapter.closing:
-        sentences = [one.text for part in section.sentences for one in _answers(part, None, sound)]
+        sentences = [one.statement for part in section.sentences for one in _answers(part, None, sound)]
         told.closing.append(section.model_dump(include={"key", "heading", "words"}) | {"sentences": sentences})
     with spared(tables.faults, "the study in short"):
         told.facts = study.facts(tables)
@@ -150,6 +150,11 @@ def _answers(part: spec.Part, experiment: str | None, views: _Views) -> list[Ans
             found: list[Answer] = function(*arguments, **part.options)
         made = [replace(one, source=source) for one in found]
     return made
+
+
+def _asked(one: Answer, question: spec.Question) -> dict[str, Any]:
+    """An answer as exhibits.json holds it, with a yes or no where the question asks for one."""
+    return one.json if is_polar(question.heading) else {**one.json, "text": one.statement}
 
 
 def _called(

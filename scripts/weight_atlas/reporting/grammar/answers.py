@@ -5,8 +5,9 @@ The word comes from tests and intervals alone. A difference is *there* where its
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from weight_atlas.reporting.grammar.exhibit import plain
 from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.source import Source
 
+POLAR = {"are", "can", "did", "do", "does", "had", "has", "have", "is", "may", "should", "was", "were", "will", "would"}
+MANY = 1000  # seeds; beyond, an extrapolation from a few is not worth its digits
 MARGIN = 0.01  # of a share: a point of accuracy, as in the verdicts on layers that transfer
 
 Row = Mapping[Any, Any]  # n, mean, low, high (95 %), and q where it is tested
@@ -82,12 +85,28 @@ class Answer:
         return f"{self.verdict.capitalize()}{where}. {self.sentence}"
 
     @property
+    def statement(self) -> str:
+        """The text without a yes or no, which not every question asks for: "digits: ..", "Cannot say (digits). .."."""
+        return replace(self, verdict=None).text if self.verdict in (Verdict.YES, Verdict.NO) else self.text
+
+    @property
     def json(self) -> dict[str, Any]:
         """As exhibits.json holds it."""
         made: dict[str, Any] = plain(
             {"text": self.text, **asdict(self), "numbers": [x._asdict() for x in self.numbers]}
         )
         return made
+
+
+def is_polar(question: str) -> bool:
+    """Whether some clause of a question in English asks for a yes or no: it begins with a verb such as "does"."""
+    clauses = re.split(r"[^\w\s'-]+(?:\s*(?:and|or|but)\b)?", question.lower())
+    return any(clause.split()[0] in POLAR for clause in clauses if clause.split())
+
+
+def settle(seeds: int, what: str = "settle one point") -> str:
+    """ "about 40 seeds would settle one point"; empty for 0."""
+    return f"{f'about {seeds}' if seeds <= MANY else f'more than {MANY:,}'} seeds would {what}" if seeds else ""
 
 
 def number(words: str, row: Row, text: str) -> Number:

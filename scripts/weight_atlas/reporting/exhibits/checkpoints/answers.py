@@ -56,12 +56,13 @@ def starts(tables: Tables) -> list[Answer]:
             grid.share(grid.interval(ends.loc[ends["cell_id"] == cell, "test_accuracy"])) for cell in (preload, custom)
         ]
         text = (
-            f"On {family.dataset}, {family.network} from trained weights ({name[preload]}) ends with a test accuracy "
-            f"of {sides[0]}, from scratch ({name[custom]}) with {sides[1]}: a difference of {grid.amount(row)}."
+            f"From trained weights ({name[preload]}) test accuracy ends at {sides[0]}, from scratch ({name[custom]}) "
+            f"at {sides[1]}: a difference of {grid.amount(row)}."
         )
         verdict = weighed([row], MARGIN, 1)
         numbers = (number(f"{name[preload]} less {name[custom]}", row, grid.amount(row)),)
-        made.append(Answer(text, verdict, "", numbers, *grid.certainty([row], verdict)))
+        where = f"{family.network} on {family.dataset}"
+        made.append(Answer(text, verdict, where, numbers, *grid.certainty([row], verdict)))
     return [*made, *(_took(tables, *one[:3]) for one in better(tables))]
 
 
@@ -91,15 +92,12 @@ def spread(tables: Tables) -> list[Answer]:
     rows = statistics.growth(first, end, ["model", "parameter", "layer"])
     made = []
     for model, own in rows.groupby("model", sort=False):
-        told = [
-            (noun, *statistics.growing(part))
-            for parameter, noun in correlations.NOUNS.items()
-            if len(part := own[own["parameter"] == parameter])
-        ]
-        parts = [f"that of the {noun} clearly {text}" for noun, text, _ in told]
-        text = f"The standard deviation from the first checkpoint to the last, with {model}: {'; '.join(parts)}."
         sure = f"q < {grid.LEVEL}, corrected for all layers, n = {whole(own['n'])}"
-        made.append(Answer(text, numbers=tuple(one for *_, one in told), sure=sure))
+        for parameter, noun in correlations.NOUNS.items():
+            if len(part := own[own["parameter"] == parameter]):
+                text, one = statistics.growing(part)
+                words = f"from the first checkpoint to the last the standard deviation of the {noun} {text}."
+                made.append(Answer(words, None, str(model), (one,), sure))
     return made
 
 
@@ -201,16 +199,15 @@ def rotation(tables: Tables) -> list[Answer]:
     made = []
     for one in stayed(tables):
         text = (
-            f"From the first checkpoint to the last, the {one.layers} layers of {one.model} that are {one.part} turn "
-            f"by {degrees(one.angle)} (median; {style.number(one.least[1], 2)}° in {one.least[0]} to "
-            f"{style.number(one.most[1], 3)}° in {one.most[0]}), and {degrees(one.changed, ' %')} of their values "
+            f"the {one.layers} {one.part} layers turn by {degrees(one.angle)} from the first checkpoint to the last "
+            f"(median; least {one.least[0]}, most {one.most[0]}), and {degrees(one.changed, ' %')} of their values "
             "change."
         )
         rows = (("median rotation", one.angle, "°"), ("values changed", one.changed, " %"))
         numbers = tuple(
             number(f"{words}, {one.model}, {one.part}", row, degrees(row, unit)) for words, row, unit in rows
         )
-        made.append(Answer(text, numbers=numbers, sure=f"95 % intervals over seeds, {grid.seeds([one.angle])}"))
+        made.append(Answer(text, None, one.model, numbers, f"95 % intervals over seeds, {grid.seeds([one.angle])}"))
     return [*made, *_exact(invariants.checked(tables))]
 
 
@@ -324,7 +321,7 @@ def turned(tables: Tables) -> list[Answer]:
     own = {(one.model, one.part): one.angle for one in stayed(tables)}
     return [
         Answer(
-            f"In {model} the layers that are taken over turn by {degrees(row)}, those that are drawn by "
+            f"In {model} the layers taken over turn by {degrees(row)}, the drawn ones by "
             f"{degrees(own[model, 'drawn'])} (medians).",
             sure=f"95 % intervals over seeds, {grid.seeds([row])}",
         )

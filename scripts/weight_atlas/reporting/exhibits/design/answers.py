@@ -87,7 +87,7 @@ def _missing(shown: Levels, family: str) -> str:
     finished = [name for name in shown.names(family) if shown.mean(family, name)["n"]]
     if len(finished) > 1 and not shown.axis.after:
         return f"No run of {shown.axis.reference}, which the others are compared with, has finished and learnt."
-    return "No two levels that are compared have finished and learnt."
+    return "Fewer than two of the levels have runs that finished and learnt."
 
 
 def _not_clear(shown: Levels, rows: Sequence[Row], verdict: Verdict) -> str:

@@ -339,7 +339,7 @@ def _told(shown: Augmented, family: str) -> list[Answer]:
             copies = len(shown.trainings[level].copies or [])
             change = grid.amount(more)
             text = (
-                f"More images alone ({level}, {copies} times each) change test accuracy by {change} against "
+                f"More images alone ({level}: each {copies} times) change test accuracy by {change} against "
                 f"{shown.axis.reference}."
             )
             numbers = (number(f"{level} less {shown.axis.reference}", more, change),)

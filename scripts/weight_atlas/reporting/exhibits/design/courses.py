@@ -203,7 +203,7 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
     name = slug(grid.prefix(shown.experiment), "gap", tab)
     title = f"The overfitting gap by {shown.axis.name}"
     shape = f"Dots of training and test accuracy of {plural(len(kept['cell_id'].unique()), 'cell')}, and their gap."
-    alt = " ".join([shape, *(one.text for one in widest(shown, kept))])
+    alt = " ".join([shape, *(one.statement for one in widest(shown, kept))])
     return Exhibit(name, title, caption, alt, kept.drop(columns=["cell_id", "family"]), fig, tab=tab)
 
 

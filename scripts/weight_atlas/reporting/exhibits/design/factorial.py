@@ -417,14 +417,15 @@ def _best(study: Factorial, family: Family, compared: Sequence[grid.Row]) -> Ans
     margin = MARGIN if outcome.scale == 100 else 0.0
     clear = [row for row in compared if is_clear(row, sign)]
     verdict = weighed(compared if len(clear) == len(compared) else [row | {"q": 1.0} for row in compared], margin, sign)
+    few = f"only {len(clear)}" if clear else "none"
     beside = {
         Verdict.YES: f"is clearly apart from all {len(compared)} others",
         Verdict.PARTLY: f"is clearly apart from all {len(compared)} others, by less than one point",
         Verdict.NO: "is less than one point from all others",
-        Verdict.UNDECIDED: f"is clearly apart from {len(clear)} of {plural(len(compared), 'other')}",
+        Verdict.UNDECIDED: f"is clearly apart from {few} of {plural(len(compared), 'other')}",
     }
     most = "highest" if sign > 0 else "lowest"
-    sentence = f"The {most} mean {outcome.words}, {outcome.text(best)} with {name}, {beside[verdict]}."
+    sentence = f"{name} has the {most} {outcome.words}, {outcome.text(best)}, and {beside[verdict]}."
     unclear = [row for row in compared if row not in clear]
     sure, decide = grid.certainty(unclear if verdict == Verdict.UNDECIDED else compared, verdict, margin)
     return Answer(sentence, verdict, family.name, (number(name, best, outcome.text(best)),), sure, decide)

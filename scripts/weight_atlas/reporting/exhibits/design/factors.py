@@ -187,7 +187,7 @@ def _clearest(outcome: Outcome, clear: pd.DataFrame, of: int, tests: str) -> Ans
     top = records(clear)[0]
     row = top | {"mean": top["difference"]}
     is_points = outcome.scale == 100
-    change = f"{mean_text(row, outcome.scale, 2 if is_points else 3)}{' points' * is_points}"
+    change = f"{mean_text(row, outcome.scale, 1 if is_points else 3)}{' points' * is_points}"
     where = f" in {top['where']}" if top["where"] else ""
     pair = f"{top['level_b']} less {top['level_a']}{where}"
     sentence = (

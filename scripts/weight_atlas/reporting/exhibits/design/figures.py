@@ -300,7 +300,7 @@ def _answers(shown: Levels, families: Sequence[str]) -> list[str]:
     """The verdict on each family, which rests on replicates that learnt; [] where none did."""
     with suppress(NothingToShow):
         sound = levels.read(shown.found.learnt(), shown.experiment, shown.outcome.name)
-        return [answers.told(sound, family)[0].text for family in families]
+        return [answers.told(sound, family)[0].statement for family in families]
     return []
 
 

@@ -10,7 +10,7 @@ from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.answers import MARGIN, Verdict, seeds_needed
+from weight_atlas.reporting.grammar.answers import MARGIN, Verdict, seeds_needed, settle
 from weight_atlas.reporting.grammar.tables import Tables, as_row, last
 from weight_atlas.reporting.grammar.words import points, slug
 from weight_atlas.shapes import Experiment
@@ -177,7 +177,7 @@ def certainty(rows: Sequence[Row], verdict: Verdict, margin: float = MARGIN) -> 
     if not any(np.isfinite(row["low"]) for row in rows):
         return f"no interval, {seeds(rows)}", "more seeds" if max((row["n"] for row in rows), default=0) == 1 else ""
     needed = seeds_needed(rows, margin)
-    return f"q ≥ {LEVEL}, {seeds(rows)}", f"about {needed} seeds would settle one point" if needed else ""
+    return f"q ≥ {LEVEL}, {seeds(rows)}", settle(needed)
 
 
 def told(name: str, found: Tables) -> str:

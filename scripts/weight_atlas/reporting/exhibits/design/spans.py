@@ -12,8 +12,8 @@ from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.stats import summarise
 
 
-def spans(tables: Tables, outcome: Outcome, values: pd.DataFrame) -> Answer:
-    """The lowest and the highest mean of a cell, by network and data set, with their intervals.
+def spans(tables: Tables, outcome: Outcome, values: pd.DataFrame, said: str) -> list[Answer]:
+    """The lowest and the highest mean of a cell with their intervals, an answer for each network and data set.
 
     Parameters
     ----------
@@ -22,6 +22,8 @@ def spans(tables: Tables, outcome: Outcome, values: pd.DataFrame) -> Answer:
         What the values are, and how they are written.
     values : DataFrame
         cell_id, seed and value of finished replicates.
+    said : str
+        The sentence, with {} for the numbers.
     """
     means = summarise(values.dropna(subset="value"), ["cell_id"], "value")
     rows = records(tables.cells[["cell_id", "network", "dataset", "label"]].merge(means, on="cell_id"))
@@ -30,14 +32,12 @@ def spans(tables: Tables, outcome: Outcome, values: pd.DataFrame) -> Answer:
     places: dict[str, list[Row]] = {}
     for row in rows:
         places.setdefault(place(row), []).append(row)
-    numbers = [
-        number(f"{outcome.words}, {where}, {row['label']}", row, outcome.text(row))
-        for where, own in places.items()
-        for row in own
-    ]
-    parts = [f"{_span(outcome, own)} in {where}" for where, own in places.items()]
-    sentence = f"{outcome.words[:1].upper()}{outcome.words[1:]}: {'; '.join(parts)}."
-    return Answer(sentence, numbers=tuple(numbers), sure=f"95 % intervals of cells' means, {grid.seeds(rows)}")
+    made = []
+    for where, own in places.items():
+        numbers = [number(f"{outcome.words}, {where}, {row['label']}", row, outcome.text(row)) for row in own]
+        sure = f"95 % intervals of cells' means, {grid.seeds(own)}"
+        made.append(Answer(said.format(_span(outcome, own)), None, where, tuple(numbers), sure))
+    return made
 
 
 def place(row: Row) -> str:

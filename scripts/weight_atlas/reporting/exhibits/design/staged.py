@@ -269,13 +269,13 @@ def compared(
     caption = " ".join(
         [
             f"Test accuracy of {enumerated(list(experiments))}{', and what the document reports' if given else ''}.",
-            *(one.text for one in verdicts),
+            *(one.statement for one in verdicts),
             few,
             intervals("Lines", data),
             _overlaps(every),
         ]
     )
-    alt = f"Dot plot of {plural(len(cells), 'cell')} by three protocols. {' '.join(one.text for one in verdicts)}"
+    alt = f"Dot plot of {plural(len(cells), 'cell')} by three protocols. {' '.join(one.statement for one in verdicts)}"
     title = f"{enumerated(list(experiments))} compared"
     return [Exhibit("compared", title, caption, alt, data, fig)]
 

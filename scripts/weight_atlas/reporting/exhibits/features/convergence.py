@@ -257,18 +257,24 @@ def answer(tables: Tables) -> list[Answer]:
         others = {factor: row for factor, row in rows.items() if row["n"]}
         where = f"{network} on {dataset}"
         if not others:
-            text = f"All layers of {where} settle at the same epoch, or there is one model."
-            told.append(Answer(text, Verdict.UNDECIDED))
+            told.append(Answer("All layers settle at the same epoch, or there is one model.", Verdict.UNDECIDED, where))
             continue
         parts = [f"{_tau(row)} between two {_several(factor)} (n = {row['n']})" for factor, row in others.items()]
-        text = (
-            f"Order in which the layers of {where} settle: Kendall's tau is {enumerated(parts)}. Against the "
-            f"order from the input it is {_tau(depth)}: {_upwards(depth)}."
-        )
+        verdict = _verdict(list(others.values()))
+        text = f"{ORDER[verdict]}: Kendall's tau is {enumerated(parts)}."
+        beside = f"{_upwards(depth)} (tau with the order from the input {_tau(depth)})."
         numbers = tuple(number(f"tau, {where}, {factor}", row, _tau(row)) for factor, row in others.items())
         sure = f"95 % intervals, n = {whole(row['n'] for row in others.values())}"
-        told.append(Answer(text, _verdict(list(others.values())), numbers=numbers, sure=sure))
+        told += [Answer(text, verdict, where, numbers, sure), Answer(beside, about=where)]
     return told
+
+
+ORDER = {
+    Verdict.YES: "Layers settle in the same order",
+    Verdict.NO: "Layers settle in opposite orders",
+    Verdict.PARTLY: "Not all models settle in the same order",
+    Verdict.UNDECIDED: "Whether layers settle in the same order is not decided",
+}
 
 
 def _several(factor: str) -> str:

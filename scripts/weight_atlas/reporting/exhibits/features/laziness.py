@@ -49,7 +49,7 @@ def lazy(tables: Tables) -> list[Exhibit]:
     rows.align()
     rows.counts()
     rows.legend(fig)
-    seen = " ".join(one.text for one in answer(tables))
+    seen = " ".join(one.statement for one in answer(tables))
     caption = (
         f"{seen} "
         "Test accuracy of each trained network, and of its linearisation f(θ₀) + J(θ₀)(θ − θ₀) at the same weights: "
@@ -97,20 +97,23 @@ def answer(tables: Tables) -> list[Answer]:
     for (network, dataset), own in means(tables).groupby(["network", "dataset"], sort=False):
         where, by = f"{network} on {dataset}", {str(name): rows for name, rows in own.groupby("quantity", sort=False)}
         if "departure" not in by:
-            told.append(Answer(f"Whether {where} is lazy: its outputs never moved.", Verdict.UNDECIDED))
+            told.append(Answer("The outputs never moved.", Verdict.UNDECIDED, where))
             continue
         verdict, word = _verdict(by["departure"])
         text = (
-            f"{word} {where}: the linearisation at the start classifies "
-            f"{shares(by['linear_accuracy']['mean'])} right, the network {shares(by['accuracy']['mean'])}. It misses "
-            f"the outputs by {_span(by['departure'])} their change, and the tangent kernel changes by "
-            f"{_span(by['kernel_change']) if 'kernel_change' in by else 'none of'} its norm (means of cells)."
+            f"{word}: the network classifies {shares(by['accuracy']['mean'])} right, its linearisation at the start "
+            f"{shares(by['linear_accuracy']['mean'])}."
+        )
+        kernel = f"{_span(by['kernel_change'])} its norm" if "kernel_change" in by else "nothing"
+        beside = (
+            f"the linearisation misses the outputs by {_span(by['departure'])} their change, and the tangent kernel "
+            f"changes by {kernel} (means of cells)."
         )
         ratios = pd.concat([by[name] for name in ("departure", "kernel_change") if name in by])
         rows: list[Any] = ratios.to_dict("records")
         numbers = tuple(number(f"{row['quantity']}, {where}", row, three(row["mean"])) for row in rows)
         sure = f"95 % intervals of cells' means against {LAZY:g}, n = {whole(by['departure']['n'])}"
-        told.append(Answer(text, verdict, numbers=numbers, sure=sure))
+        told += [Answer(text, verdict, where, numbers, sure), Answer(beside, about=where)]
     return told
 
 
@@ -122,11 +125,11 @@ def _span(rows: pd.DataFrame) -> str:
 def _verdict(departures: pd.DataFrame) -> tuple[Verdict, str]:
     """Whether the intervals of all cells lie below LAZY, or above, and the word for it."""
     if (departures["high"] < LAZY).all():
-        return Verdict.YES, "Lazy:"
+        return Verdict.YES, "Training is lazy"
     if (departures["low"] > LAZY).all():
-        return Verdict.NO, "Not lazy:"
+        return Verdict.NO, "Training is not lazy"
     if (departures["high"] < LAZY).any():
-        return Verdict.PARTLY, "Lazy in some cells, not in all:"
+        return Verdict.PARTLY, "Lazy in some cells, not in all"
     if (departures["low"] > LAZY).any():
-        return Verdict.UNDECIDED, "Not lazy in some cells; in others it may be:"
-    return Verdict.UNDECIDED, "Lazy or not:"
+        return Verdict.UNDECIDED, "Not lazy in some cells; in others it may be"
+    return Verdict.UNDECIDED, "Whether training is lazy is not decided"

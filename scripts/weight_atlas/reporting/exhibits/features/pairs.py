@@ -207,22 +207,24 @@ def answer(tables: Tables) -> list[Answer]:
     if all(row["factor"] == "seed" for row in found):
         return []
     return [
-        _alike("CKA of the features of two models of the same seed", found, "cka"),
-        _alike("In the same order? Correlation of features at the same place", found, "correlation"),
-        _alike("Correlation of each feature with its best partner", found, "matched"),
+        *_alike("the features of two models have a CKA of", found, "cka"),
+        *_alike("features at the same place, in the same order, correlate by", found, "correlation"),
+        *_alike("each feature and its best partner, in any order, correlate by", found, "matched"),
     ]
 
 
-def _alike(words: str, found: Sequence[Row], measure: str) -> Answer:
-    """One measure, by network and data set, each factor with an interval, beside chance."""
-    places: dict[str, list[str]] = {}
-    rows = [row for row in found if row["measure"] == measure]
-    for row in sorted(rows, key=lambda row: row["factor"] == "seed"):
-        places.setdefault(place(row), []).append(_beside(row))
-    text = "; ".join(f"in {where} {', '.join(parts)}" for where, parts in places.items())
-    own = [row for row in rows if row["factor"] != "seed"]
-    numbers = tuple(number(f"{measure}, {place(row)}, {row['factor']}", row, _beside(row)) for row in rows)
-    return Answer(f"{words}: {text}.", numbers=numbers, sure=f"95 % intervals, {grid.seeds(own)}")
+def _alike(words: str, found: Sequence[Row], measure: str) -> list[Answer]:
+    """One measure, an answer for each network and data set: each factor with an interval, chance last."""
+    places: dict[str, list[Row]] = {}
+    for row in sorted(found, key=lambda row: row["factor"] == "seed"):
+        if row["measure"] == measure:
+            places.setdefault(place(row), []).append(row)
+    made = []
+    for where, rows in places.items():
+        numbers = tuple(number(f"{measure}, {where}, {row['factor']}", row, _beside(row)) for row in rows)
+        sure = f"95 % intervals, {grid.seeds(row for row in rows if row['factor'] != 'seed')}"
+        made.append(Answer(f"{words} {', '.join(map(_beside, rows))}.", None, where, numbers, sure))
+    return made
 
 
 def _beside(row: Row) -> str:

@@ -23,6 +23,7 @@ from weight_atlas.reporting.grammar.answers import (
     is_clear,
     number,
     seeds_needed,
+    settle,
     weighed,
 )
 from weight_atlas.reporting.grammar.tables import Tables, as_row
@@ -41,10 +42,10 @@ def layers(tables: Tables) -> list[Answer]:
     drops = drops[(drops["quantity"] == "D") & (drops["mode"] == "frozen") & drops["target"].isin(goals)]
     seeds = seeds_needed(records(drops[drops["depth"] >= 1])) if (own["verdict"] == "undecided").any() else 0
     answer = Answer(
-        f"By what the copied layers up to n cost another task: {'; '.join(parts)}.",
+        f"Judged by what copying the layers up to n costs another task: {'; '.join(parts)}.",
         Verdict.UNDECIDED if (own["verdict"] == "undecided").all() else None,
         sure=f"intervals against one point, n = {whole(own['n'])}",
-        decide=f"about {seeds} seeds would settle one point" if seeds else "",
+        decide=settle(seeds),
     )
     bends = segments.breaks(tables).merge(own[CURVE].drop_duplicates(), on=CURVE)
     words = [f"{transfers.name(row)} at n = {row.first:g} and {row.second:g}" for row in transfers.rows(bends)]
@@ -63,19 +64,17 @@ def course(tables: Tables) -> list[Answer]:
     rows = rows[rows["epoch"] == rows.groupby(["cell_id", "seed"])["epoch"].transform("max")]
     if rows.empty:
         raise NothingToShow("no transfer from another task has finished.")
-    parts, numbers = [], []
-    for place, own in placed(rows):
-        said = []
+    made = []
+    for _, own, place in transfers.families(rows):
         for split, words in (("train", "training"), ("valid", "validation")):
-            ends = []
+            numbers, ends = [], []
             for depth in dict.fromkeys((own["depth"].min(), own["depth"].max())):
                 row = grid.interval(own[own["depth"] == depth].groupby("seed")[split].mean())
-                numbers.append(number(f"{place}{words} accuracy at n = {depth}", row, grid.share(row)))
+                numbers.append(number(f"{words} accuracy at n = {depth}", row, grid.share(row)))
                 ends.append(f"{grid.share(row)} at n = {depth}")
-            said.append(f"on {words} images {' and '.join(ends)}")
-        parts.append(f"{place}{', '.join(said)}")
-    text = f"At the last epoch the mean accuracy of transfers from another task is {'; '.join(parts)}."
-    return [Answer(text, numbers=tuple(numbers), sure=intervals(numbers))]
+            text = f"On {words} images transfers from another task end at {' and '.join(ends)}."
+            made.append(Answer(text, None, place, tuple(numbers), intervals(numbers)))
+    return made
 
 
 def intervals(numbers: Sequence[Number]) -> str:
@@ -100,7 +99,7 @@ def agreement(tables: Tables) -> list[Answer]:
     return made
 
 
-LOSSES = {"D": "{}", "C": "of it {} by co-adaptation", "S": "{} by specificity"}
+LOSSES = {"D": "{} against the target's base", "C": "{} of it by co-adaptation", "S": "{} by specificity"}
 
 
 def _loss(about: str, own: pd.DataFrame) -> Answer:
@@ -109,11 +108,10 @@ def _loss(about: str, own: pd.DataFrame) -> Answer:
     clear = [row | {"q": float(not (row["low"] > 0 or row["high"] < 0))} for row in rows]
     verdict = weighed([row for row in clear if row["quantity"] == "D"], MARGIN, 1)
     parts = [LOSSES[row["quantity"]].format(amount(row)) for row in rows]
-    text = f"Transfer up to n = {own['depth'].iloc[0]} loses against the target's base {', '.join(parts)}."
+    text = f"With n = {own['depth'].iloc[0]} layers copied, transfer loses {'; '.join(parts)}."
     numbers = tuple(number(row["quantity"], row, amount(row)) for row in rows)
     seeds = seeds_needed(rows) if verdict == Verdict.UNDECIDED else 0
-    decide = f"about {seeds} seeds would settle one point" if seeds else ""
-    return Answer(text, verdict, about, numbers, intervals(numbers), decide)
+    return Answer(text, verdict, about, numbers, intervals(numbers), settle(seeds))
 
 
 def similar(tables: Tables) -> list[Answer]:

@@ -8,7 +8,7 @@ import pandas as pd
 from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE
 from weight_atlas.reporting.grammar import style
-from weight_atlas.reporting.grammar.answers import Answer, Verdict, number, seeds_needed
+from weight_atlas.reporting.grammar.answers import Answer, Verdict, number, seeds_needed, settle
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural, points, signed, three, whole
@@ -34,7 +34,7 @@ def table(tables: Tables) -> list[Exhibit]:
         + ("" if found["agreement"].isna().all() else "Agreement: resamples of replicates with the same n. ")
         + transfers.shortfall(tables)
     )
-    alt = f"Table of {plural(len(made), 'transfer')}. {' '.join(one.text for one in answer(tables))}"
+    alt = f"Table of {plural(len(made), 'transfer')}. {' '.join(one.statement for one in answer(tables))}"
     return [Exhibit("recommendation", "How many layers to copy", caption, alt, made, columns=columns)]
 
 
@@ -112,8 +112,8 @@ def told(tables: Tables, row: Any, about: str = "") -> Answer:
         seconds = " and ".join(three(value) for value in times(tables, row))
         sentence = (
             f"Copy {row.recommended:g} (at most {row.deepest}) of {of}, {_kept(row)} them{at}: the drop is {drop}. "
-            f"{style.percent(row.trained_parameters / row.parameters)} of the parameters learn; transfer and base "
-            f"take a wall time in seconds {seconds}."
+            f"{style.percent(row.trained_parameters / row.parameters)} of the parameters learn. Transfer and base take "
+            f"{seconds} s."
         )
     early = f"A tenth of the epochs would have said: {_said(row.early_verdict, row.early_recommended)}."
     is_open = row.verdict == "undecided"
@@ -130,7 +130,7 @@ def told(tables: Tables, row: Any, about: str = "") -> Answer:
             ),
         ),
         f"90 % intervals, margin {margin(row.margin)}, n = {row.n}{_deeper(row)}",
-        f"about {seeds} seeds would decide it" if seeds else "",
+        settle(seeds, "decide it"),
     )
 
 

@@ -12,16 +12,18 @@ from weight_atlas.vocabulary import Kind
 def way(tables: Tables) -> list[Answer]:
     """How far weights end from their start, or from the first file of given checkpoints."""
     given = set(tables.cells["kind"]) == {Kind.GIVEN}
-    words = f"distance from the {'first file' if given else 'start'}, relative to its norm"
-    return [spans(tables, replace(outcome("distance"), words=words), replicates(tables, "distance"))]
+    start = "first file" if given else "start"
+    told = replace(outcome("distance"), words=f"distance from the {start}, relative to its norm")
+    said = f"all weights together end {{}} norms of the {start} away from it."
+    return spans(tables, told, replicates(tables, "distance"), said)
 
 
 def independence(tables: Tables) -> list[Answer]:
     """How strongly features are correlated, and the weights that make them."""
     rows, told = tables.done("features"), outcome("features.mean_absolute")
     words = {"activations": "mean |r| of two features", "weights": "mean |r| of the weights of two features"}
-    return [
-        spans(tables, replace(told, words=words[name]), own.assign(value=own["mean_absolute"]))
-        for name in words
-        if len(own := rows[rows["of"] == name])
-    ]
+    rows, made = rows.assign(value=rows["mean_absolute"]), []
+    for name, said in words.items():
+        if len(own := rows[rows["of"] == name]):
+            made += spans(tables, replace(told, words=said), own, f"the {said} is {{}}.")
+    return made

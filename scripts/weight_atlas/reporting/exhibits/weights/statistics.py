@@ -147,15 +147,17 @@ def growth(first: pd.DataFrame, end: pd.DataFrame, by: Sequence[str]) -> pd.Data
 
 
 def growing(rows: pd.DataFrame) -> tuple[str, Number]:
-    """ "grows in 4 and shrinks in 0 of 5 layers, most in fc3, 1.09 times [1.04, 1.15]" of rows of `growth`, and the
-    last of these numbers."""
+    """ "clearly grows in 4 and shrinks in 0 of 5 layers, most in fc3: 1.09 times [1.04, 1.15]" of rows of `growth`, and
+    the number of that layer; of none that is clear the number of the layer with the largest change."""
     every = records(rows)
-    more, less = (sum(row["q"] < grid.LEVEL and (row["mean"] > 1) == up for row in every) for up in (True, False))
-    most = max(every, key=lambda row: abs(math.log(row["mean"])))
+    clear = [row for row in every if row["q"] < grid.LEVEL]
+    more = sum(row["mean"] > 1 for row in clear)
+    most = max(clear or every, key=lambda row: abs(math.log(row["mean"])))
     change = f"{style.number(most['mean'], 3)} times"
     if math.isfinite(most["low"]):
         change += f" [{', '.join(style.number(most[end], 3) for end in ('low', 'high'))}]"
-    text = f"grows in {more} and shrinks in {less} of {plural(len(every), 'layer')}, most in {most['layer']}, {change}"
+    changed = f"grows in {more} and shrinks in {len(clear) - more} of" if clear else "changes in none of"
+    text = f"clearly {changed} {plural(len(every), 'layer')}, most in {most['layer']}: {change}"
     return text, number(f"standard deviation of {most['layer']}, last over first", most, change)
 
 
@@ -164,8 +166,7 @@ def answer(tables: Tables) -> list[Answer]:
     found = grown(tables)
     if found.empty:
         return []
-    told = [(place(records(own)[0]), *growing(own)) for _, own in found.groupby(["network", "dataset"], sort=False)]
-    parts = "; ".join(f"in {where} it clearly {text}" for where, text, _ in told)
     sure = f"q < {grid.LEVEL}, corrected for all layers, {grid.seeds(records(found))}"
-    text = f"The standard deviation of the weights from start to end: {parts}."
-    return [Answer(text, numbers=tuple(one for *_, one in told), sure=sure)]
+    told = [(place(records(own)[0]), *growing(own)) for _, own in found.groupby(["network", "dataset"], sort=False)]
+    words = "from start to end the standard deviation of the weights"
+    return [Answer(f"{words} {text}.", None, where, (one,), sure) for where, text, one in told]

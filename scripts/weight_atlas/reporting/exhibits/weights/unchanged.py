@@ -16,7 +16,7 @@ from weight_atlas.reporting.grammar import dots, marks, panels, style
 from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.words import enumerated, plural
 
 # An interval narrower than this share of the parameters is not drawn: it would be a speck.
 VISIBLE = 0.005
@@ -30,6 +30,12 @@ CLASSES = {
     "returned": ("returned", style.PALETTE[2], None),
     "unknown": ("unchanged, cause not recorded", "#7A8BA0", None),
     "changed": ("changed", "#DADADA", None),
+}
+CAUSES = {
+    "structural": "are kernel taps without an effect",
+    "dead": "never had a gradient",
+    "rounding": "had updates too small for 32 bits",
+    "returned": "moved and came back",
 }
 MEANING = (
     "Structural: weights of kernel taps that only ever multiply zero padding, counted from the network's shapes. Dead: "
@@ -202,7 +208,8 @@ def unchanged_layers(tables: Tables) -> list[Exhibit]:
 def answer(tables: Tables) -> list[Answer]:
     """The share that is unchanged, and by network and data set why; last what the document says of an architecture."""
     found = totals(tables)
-    made = [spans(tables, replace(outcome("unchanged"), words="unchanged"), found.assign(value=found["share"]))]
+    told, shares = replace(outcome("unchanged"), words="unchanged"), found.assign(value=found["share"])
+    made = spans(tables, told, shares, "{} of the parameters stay unchanged.")
     layers = tables.done("unchanged")
     layers = layers[(layers["layer"] != "total") & (layers["taps"] > 0)]
     said, padded = tables.document.get("unchanged", {}), set(found.loc[found["tap_share"] > 0, "network"])
@@ -212,17 +219,19 @@ def answer(tables: Tables) -> list[Answer]:
         if why:
             where = place({"network": network, "dataset": dataset})
             sure = f"means over {plural(len(own), 'run')} of {plural(own['cell_id'].nunique(), 'cell')}"
-            made.append(Answer(f"Of what is unchanged in {where}: {why}.", sure=sure))
+            made.append(Answer(f"of the unchanged parameters {why}.", about=where, sure=sure))
     families = tables.architectures()
     return [*made, *(Answer(said[name]) for name in dict.fromkeys(map(families.get, sorted(padded))) if name in said)]
 
 
 def _why(own: pd.DataFrame, taps: Sequence[str]) -> str:
-    """ "dead 98.1 %, returned 1.9 %": the causes of what is unchanged; empty where there is none, or not known."""
-    causes = own[[name for name in CLASSES if name not in ("changed", "unknown")]].mean()
-    told = [f"{name} {style.percent(part / own['share'].mean())}" for name, part in causes.items() if part > 0]
-    meant = f": kernel taps that only ever multiply zero padding, in {listed(taps)}" if taps else ""
-    return f"{', '.join(told)}{meant if causes['structural'] > 0 else ''}"
+    """ "98.1 % never had a gradient (dead) and 1.9 % moved and came back (returned)": the causes of what is unchanged;
+    empty where there is none, or not known."""
+    causes = own[list(CAUSES)].mean()
+    shares = {str(name): part / own["share"].mean() for name, part in causes.items() if part > 0}
+    told = [f"{style.percent(part)} {CAUSES[name]} ({name})" for name, part in shares.items()]
+    meant = f": they only ever multiply zero padding, in {listed(taps)}" if taps and "structural" in shares else ""
+    return f"{enumerated(told)}{meant}" if told else ""
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
