@@ -52,7 +52,7 @@ def test_the_exhibit_is_small_and_fits_on_a_phone():
     """A phone of 390 pixels has 336 for a figure; letters have 12 of them."""
     made = diagrams._diagram(form("resnet18", {}), several=True)
     svg = exhibit.picture(made, made.figure)
-    assert len(svg) < 100_000 and b'width="277.2pt"' in svg and flow.LETTERS * 96 / 72 * 336 / 370 > 10
+    assert len(svg) < 100_000 and b"width='277.2pt'" in svg and flow.LETTERS * 96 / 72 * 336 / 370 > 10
     assert "11,181,642 parameters" in made.caption and "pass layers by" in made.caption and made.tab == "resnet18"
     assert "32 boxes" in made.alt and made.data["parameters"].sum() == 11_181_642
     plain = diagrams._diagram(form("lenet5", {}), several=False)

@@ -754,7 +754,7 @@ def test_front_matter_is_quartos(tmp_path):
     assert set(head) - {"format"} <= DOCUMENTED and set(head["format"]) == {"html"}
     assert set(head["format"]["html"]) <= DOCUMENTED_HTML
     assert head["format"]["html"]["embed-resources"] is True and head["format"]["html"]["html-math-method"] == "mathml"
-    assert head["filters"] == ["glossary.lua", "embed.lua"]
+    assert head["filters"] == ["glossary.lua"]
     # Quarto's own contents, dark theme and lightbox; of our scripts only the one that does what Quarto does not.
     assert head["format"]["html"]["theme"] == {"light": "default", "dark": "dark.scss"}
     assert head["format"]["html"]["include-after-body"] == [{"text": '<script src="exhibits.js"></script>\n'}]

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from weight_atlas.export.result import Result
-from weight_atlas.reporting.pages import markdown
+from weight_atlas.reporting.pages import embed, markdown
 
 WITHOUT_PATHS = (".png", ".svg")
 
@@ -40,8 +40,8 @@ def places(root: Path, data_root: str | Path) -> dict[str, str]:
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """A path in plain text, HTML, Markdown and in the page's CSV files (see report/embed.lua)."""
-    return text, html.escape(text), str(markdown.escape(text)), quote(text, safe="~,;:/-._")
+    """A path in plain text, HTML, Markdown and in the page's CSV files (`embed`)."""
+    return text, html.escape(text), str(markdown.escape(text)), quote(text, safe=embed.CSV_PLAIN)
 
 
 def pattern_of(words: Iterable[str]) -> re.Pattern[str]:

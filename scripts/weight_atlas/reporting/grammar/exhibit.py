@@ -2,7 +2,6 @@
 
 import io
 import math
-import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from scipy.spatial import cKDTree
 from weight_atlas import schema
 from weight_atlas.faults import Fault, spared
 from weight_atlas.reporting.grammar import lettering, style
+from weight_atlas.reporting.grammar.slim import slim
 from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.store import atomic_write, write_json
 
@@ -124,20 +124,6 @@ def picture(exhibit: Exhibit, figure: Figure) -> bytes:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         buffer = io.BytesIO(slim(buffer.getvalue().decode()).encode())
     return buffer.getvalue()
-
-
-def slim(svg: str) -> str:
-    """Matplotlib's SVG with a quarter less text that looks the same: positions to a hundredth of a point, and without
-    comments, metadata, the groups' ids and the space between tags."""
-    svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<!DOCTYPE[^>]*>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r">\s+<", "><", re.sub(r'<g id="[^"]*"', "<g", svg))
-    svg = re.sub(r'(?<= )(?:d|x|y|points)="[^"]*"|translate\([^)]*\)', lambda found: _rounded(found[0]), svg)
-    return re.sub(r'(?<= d=")[^"]*', lambda found: re.sub(r"\s*([A-Za-z])\s*", r"\1", found[0].strip()), svg)
-
-
-def _rounded(text: str) -> str:
-    """Text with its numbers rounded to two decimals at most."""
-    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), text)
 
 
 def reduced(png: io.BytesIO) -> io.BytesIO:

@@ -22,7 +22,7 @@ ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; it
 NARROW = 400  # pixels: a picture of at most these fits on a phone as it is
 FILES = (  # of the templates' folder: what the document needs beside it
     *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
-    *("filter.lua", "embed.lua", "glossary.lua", "glossary.yaml", "references.bib"),
+    *("filter.lua", "glossary.lua", "glossary.yaml", "references.bib"),
 )
 
 
@@ -74,8 +74,10 @@ def size(exhibit: Json) -> Markup:
     if exhibit["path"].suffix == ".png":  # signature, length, "IHDR", width, height: https://www.w3.org/TR/png-3/
         sizes = [int.from_bytes(header[at : at + 4], "big") / 2 for at in (16, 20)]
     else:
-        found = re.findall(rb'<svg[^>]*?\swidth="([\d.]+)(pt)?"[^>]*?\sheight="([\d.]+)(pt)?"', header)
-        sizes = [float(found[0][at]) * (4 / 3 if found[0][at + 1] else 1) for at in (0, 2)] if found else []
+        svg = re.search(rb"<svg[^>]*", header)
+        said = re.findall(rb"""\s(width|height)=["']([\d.]+)(pt)?""", svg[0] if svg else b"")
+        found = {name: float(size) * (4 / 3 if points else 1) for name, size, points in said}
+        sizes = [found[name] for name in (b"width", b"height")] if len(found) == 2 else []
     told = "".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False))
     return Markup(f"{told} .narrow" if sizes and sizes[0] <= NARROW else told)
 

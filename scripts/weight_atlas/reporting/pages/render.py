@@ -12,6 +12,7 @@ from pathlib import Path
 
 from weight_atlas.plan.pages import SUMMARY, is_page
 from weight_atlas.reporting.pages import document
+from weight_atlas.reporting.pages.embed import embed
 from weight_atlas.reporting.pages.gather import AnyPath, gather
 from weight_atlas.store import atomic_write
 
@@ -74,22 +75,26 @@ def render(folder: Path, page: str = "report") -> str:
     ValueError where the renderer fails or warns of something that a reader would stumble over.
     """
     quarto = shutil.which("quarto")
-    if quarto:
-        log = _run([quarto, "render", f"{page}.qmd", "--to", "html"], folder)
-        # Quarto exits 0 with a reference to nothing (WARNING: Unable to resolve crossref @fig-x).
-        faults = [line for line in log.splitlines() if _WARNING.search(line) and _FAULT.search(line)]
-    else:
-        faults = by_pandoc(folder, page)
+    faults = by_quarto(quarto, folder, page) if quarto else by_pandoc(folder, page)
     if faults:
         raise ValueError(f"{page}.qmd: {faults[0].strip()}; mend the template or the exhibit that it names")
-    if not (folder / f"{page}.html").is_file():
-        raise ValueError(f"{page}.qmd: {quarto or 'pandoc'} made no {page}.html; its log ends: {_end(log)}")
     return "quarto" if quarto else "pandoc"
+
+
+def by_quarto(quarto: str, folder: Path, page: str) -> list[str]:
+    """Render <page>.qmd in `folder` to <page>.html there, by Quarto; returns the lines of its warnings that matter."""
+    log = _run([quarto, "render", f"{page}.qmd", "--to", "html"], folder)
+    # Quarto exits 0 with a reference to nothing (WARNING: Unable to resolve crossref @fig-x).
+    faults = [line for line in log.splitlines() if _WARNING.search(line) and _FAULT.search(line)]
+    if not faults and not (folder / f"{page}.html").is_file():
+        raise ValueError(f"{page}.qmd: {quarto} made no {page}.html; its log ends: {_end(log)}")
+    return faults or embed(folder / f"{page}.html")
 
 
 def by_pandoc(folder: Path, page: str = "report") -> list[str]:
     """Render <page>.qmd in `folder` to <page>.html there, by plain Pandoc; returns the lines of its warnings."""
-    return [line for line in _run(_pandoc(page), folder).splitlines() if _WARNING.search(line)]
+    faults = [line for line in _run(_pandoc(page), folder).splitlines() if _WARNING.search(line)]
+    return faults or embed(folder / f"{page}.html")
 
 
 _WARNING = re.compile(r"\bWARN(ING)?\b")
@@ -103,8 +108,8 @@ def _pandoc(page: str) -> list[str]:
     return [
         *(pypandoc.get_pandoc_path(), f"{page}.qmd", f"--output={page}.html"),
         *("--from=markdown-smart", "--to=html5", "--standalone", "--template=template.html"),
-        *("--toc", "--toc-depth=3", "--mathml", "--embed-resources"),
-        *("--lua-filter=glossary.lua", "--lua-filter=filter.lua", "--citeproc", "--lua-filter=embed.lua"),
+        *("--toc", "--toc-depth=3", "--mathml"),
+        *("--lua-filter=glossary.lua", "--lua-filter=filter.lua", "--citeproc"),
     ]
 
 
