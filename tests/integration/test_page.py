@@ -317,6 +317,16 @@ def test_a_link_opens_what_hides_its_goal(opened):
     until(opened.find_element("id", "deep").is_displayed)
 
 
+def test_a_link_opens_the_exhibit_that_is_folded_behind_another(opened):
+    """And paper shows it without one."""
+    table = opened.find_element("id", "tbl-own-study-accuracy-table")
+    assert not table.is_displayed()
+    opened.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert table.is_displayed()
+    opened.execute_script("dispatchEvent(new Event('afterprint')); location.hash = '#tbl-own-study-accuracy-table'")
+    until(table.is_displayed)
+
+
 def test_a_claim_on_the_first_page_leads_to_what_was_seen(opened):
     """The one that could not be tested is folded away in its study's ledger until a link goes there."""
     assert not opened.find_element("id", "claim-002-4").is_displayed()

@@ -20,7 +20,7 @@ from tests.pages import without_notes
 from tests.unit.cells import record
 from weight_atlas.reporting.grammar.answers import Answer, Verdict
 from weight_atlas.reporting.grammar.source import Source
-from weight_atlas.reporting.pages import document, gather, markdown, render
+from weight_atlas.reporting.pages import arranged, document, gather, markdown, render
 from weight_atlas.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,13 +104,15 @@ def run(cell, seed, status="done", cause=""):
 
 
 def draw(folder, chapter, exhibits, facts, **more):
-    """Write a chapter's exhibits in the format of exhibits.json: (name, title, kind, rows, tab) with plain pictures.
+    """Write a chapter's exhibits in the format of exhibits.json: (name, title, kind, rows, tab, behind) with plain
+    pictures.
 
     more: what else exhibits.json says, `questions` and `closing`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
-    for at, (name, title, kind, rows, *tab) in enumerate(exhibits):
+    for at, (name, title, kind, rows, *told) in enumerate(exhibits):
+        tab, behind = [*told, "", ""][:2]
         write_csv(folder / f"{name}.csv", rows)
         file = {"svg": f"{name}.svg", "png": f"{name}.png", "table": None}[kind]
         if kind == "svg":
@@ -121,7 +123,8 @@ def draw(folder, chapter, exhibits, facts, **more):
             {
                 "name": name,
                 "title": title,
-                "tab": tab[0] if tab else "",
+                "tab": tab,
+                "behind": behind,
                 "caption": f"The caption of {title}, with {NASTY}.",
                 "alt": f'A picture of "{title}" | <b>bold</b> & more.',
                 "kind": "table" if kind == "table" else "figure",
@@ -226,7 +229,12 @@ def sample(root, troubles=True, page="single"):
         closing=CLOSING,
     )
     (results / "figures" / "dynamics" / "claims.json").write_text(json.dumps(CLAIMS))
-    draw(results / "figures" / "own_study", "own_study", [("accuracy", "Accuracy", "svg", numbers[:5])], {})
+    own = [
+        ("accuracy-table", "Accuracy in numbers", "table", numbers[:5], "", "accuracy"),
+        ("accuracy", "Accuracy", "svg", numbers[:5]),
+        ("sources", "The source", "table", numbers[:1]),
+    ]
+    draw(results / "figures" / "own_study", "own_study", own, {})
     pictures = [("pictures-digits-1a2b3c", "Digits", "png", [{"class": 0, "index": 7}])]
     draw(results / "figures" / "data", "data", [*pictures, ("counts", "Counts", "table", numbers[:4])], {})
     cards = []
@@ -244,7 +252,7 @@ def sample(root, troubles=True, page="single"):
             "notes": [f"How it was made: {NASTY}"],
             "warnings": [f"Look at {NASTY}"] if name == "digits" else [],
             "repeats": {"test_in_train": 12 if name == "digits" else 0, "test_in_valid": 0},
-            "sha256": "ab" * 32,
+            "sha256": {"digits": "ab", "fashion": "cd"}[name] * 32,
         }
         cards.append(root / "data" / f"{name}-1a2b3c.json")
         cards[-1].parent.mkdir(exist_ok=True)
@@ -874,8 +882,9 @@ def test_report_has_every_chapter_and_exhibit(made):
         for exhibit in json.loads(path.read_text())["exhibits"]:
             kind = "tbl" if exhibit["kind"] == "table" else "fig"
             label = f"{kind}-{markdown.slug(path.parent.name)}-{exhibit['name']}"
-            assert source.count(f"{{#{label}") == 1 and reader.all("figure", id=label)
-            assert f"The caption of {exhibit['title']}, with" in reader.texts[label]
+            alone = exhibit["name"] == "sources"  # a table of one row is a line without a label
+            assert source.count(f"{{#{label}") == (not alone) and alone != bool(reader.all("figure", id=label))
+            assert f"The caption of {exhibit['title']}, with" in (reader.text if alone else reader.texts[label])
     carried = [urllib.parse.unquote_to_bytes(a["href"].partition(",")[2]) for a in reader.all("a") if "download" in a]
     files = [*arguments["figures"].glob("*/*.csv"), arguments["cells"], arguments["tables"] / "runs.csv"]
     assert sorted(carried) == sorted(path.read_bytes() for path in files)
@@ -1012,8 +1021,41 @@ def test_exhibits_of_one_title_stand_behind_tabs(made):
     for label in ("fig-dynamics-feature-cross-a", "fig-dynamics-feature-cross-b"):
         assert reader.all("figure", id=label)
         assert sum("The caption of Cross" in reader.texts[panel] for panel in panels) == 2
+
+
+def test_one_exhibit_folds_behind_another_and_keeps_its_label(made):
+    """As a callout directly after it, whatever their order was; a table of one row is a line without a number."""
+    page = made[2]
+    figure, table = (
+        page.index(f'id="{kind}-own-study-accuracy{end}"') for kind, end in (("fig", ""), ("tbl", "-table"))
+    )
+    before = page[figure:table]
+    assert before.count("<details") - before.count("</details>") == 1 and "<h" not in before
+    assert 'class="callout callout-note"' in before and "Accuracy in numbers" in before
+    assert "sec-own-study-accuracy-table" not in page and "tbl-own-study-sources" not in page
+    assert "network lenet5 · n 3 · of 3 · mean 0.98" in Reader(page).text
+
+
+def test_an_exhibit_folds_behind_what_is_there_alone():
+    """What it names may have a tab in its name; behind nothing, behind itself or in a circle it stands as it is."""
+    asked = {"b-table": "b", "a-table": "a", "a-one": "", "a-two": "", "b": "b", "c": "d", "d": "c", "lone": "gone"}
+    tabs = {"a-one": "x", "a-two": "y"}
+    exhibits = [
+        {"name": name, "title": "A" if name in tabs else name, "tab": tabs.get(name, ""), "behind": behind}
+        for name, behind in asked.items()
+    ]
+    found = [
+        ([one["name"] for one in place.family], [one["name"] for family in place.behind for one in family])
+        for place in arranged.arranged(exhibits)
+    ]
+    assert found == [
+        (["a-one", "a-two"], ["a-table"]), (["lone"], []), (["b-table"], []), (["b"], []), (["c"], []), (["d"], []),
+    ]  # fmt: skip
+
+
+def test_neighbours_of_one_title_make_a_family():
     alone = [{"title": "a"}, {"title": "a", "tab": "x"}, {"title": "a", "tab": "y"}, {"title": "b", "tab": "z"}]
-    assert [len(family) for family in document.families(alone)] == [1, 2, 1]
+    assert [len(family) for family in arranged.families(alone)] == [1, 2, 1]
 
 
 def test_every_exhibit_answer_and_claim_says_how_it_was_made(made):

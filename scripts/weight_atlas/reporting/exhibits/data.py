@@ -32,7 +32,7 @@ def cards(paths: Sequence[AnyPath], titles: Mapping[str, str]) -> list[Json]:
 
 
 def exhibits(cards: Sequence[Json], data: Sequence[AnyPath], faults: list[Fault]) -> list[Exhibit]:
-    """The images of each data set, and the table of counts.
+    """The images of each data set, those that several have once, and the table of counts.
 
     Parameters
     ----------
@@ -49,8 +49,11 @@ def exhibits(cards: Sequence[Json], data: Sequence[AnyPath], faults: list[Fault]
             f"--data {' '.join(map(str, data))}: not the files of the cards {' '.join(ids)}; give one "
             "<dataset_id>.safetensors for each <dataset_id>.json, in the same order"
         )
-    made = []
+    made, drawn = [], set[str]()
     for card, path in zip(cards, data, strict=True):
+        if card["sha256"] in drawn:
+            continue  # the same images, under other classes
+        drawn.add(card["sha256"])
         with spared(faults, f"the images of {card['title']}"):
             made.append(_with_source(pictures, card, path, of=[card]))
     if cards:

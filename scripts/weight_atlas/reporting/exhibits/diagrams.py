@@ -138,4 +138,4 @@ def _diagram(form: Form, several: bool) -> Exhibit:
     listed = "; ".join(f"{row.what} ({row.output})" for row in data.itertuples())
     alt = f"Diagram of {len(boxes)} boxes in order: {listed}."
     name = slug("diagram", form.label)
-    return Exhibit(name, "Layers", caption, alt, data, fig, tab=form.label if several else "")
+    return Exhibit(name, "Layers", caption, alt, data, fig, tab=form.label if several else "", behind="networks")

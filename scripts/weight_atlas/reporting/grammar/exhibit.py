@@ -34,6 +34,7 @@ class Exhibit:
     raster: save as PNG, not SVG. palette: a PNG of at most 256 colours, a third of the size, for maps on a scale (data
     that are images keep all colours).
     tab: what tells it from others of the same title, beside which it stands; columns: those that a table prints.
+    behind: the name, or what it begins with, of another exhibit of its question, behind which the page folds this one.
     source: the function that made it and the files that it read, which `build` notes.
     """
 
@@ -46,6 +47,7 @@ class Exhibit:
     raster: bool = False
     palette: bool = False
     tab: str = ""
+    behind: str = ""
     columns: Sequence[Hashable] | None = None
     source: Source = field(default_factory=lambda: Source([]))
 
@@ -91,6 +93,7 @@ def _entry(exhibit: Exhibit) -> dict[str, Any]:
         "name": exhibit.name,
         "title": exhibit.title,
         "tab": exhibit.tab,
+        "behind": exhibit.behind,
         "caption": exhibit.caption,
         "alt": exhibit.alt,
         "kind": "table" if exhibit.figure is None else "figure",

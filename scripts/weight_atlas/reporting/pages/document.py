@@ -6,7 +6,6 @@
 import re
 import shutil
 import statistics
-from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
@@ -14,6 +13,7 @@ from markupsafe import Markup
 
 from weight_atlas import schema
 from weight_atlas.reporting.pages import markdown
+from weight_atlas.reporting.pages.arranged import arranged, record
 from weight_atlas.reporting.pages.gather import AXES, AnyPath, Json, questions, read_rows, settings
 from weight_atlas.reporting.pages.summary import asked, main_answer, summary
 
@@ -46,7 +46,7 @@ def source(templates: AnyPath, context: Json, name: str = "page.qmd.j2") -> str:
     environment.globals |= {"schema": schema.TABLES, "table": markdown.table, "settings": settings, "size": size}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": carried}
     environment.globals |= {"link": link, "summary": summary, "asked_by": asked, "main_answer": main_answer}
-    environment.globals |= {"families": families, "questions": questions, "rows_of": rows_of}
+    environment.globals |= {"arranged": arranged, "record": record, "questions": questions, "rows_of": rows_of}
     text = environment.get_template(name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
 
@@ -80,17 +80,6 @@ def size(exhibit: Json) -> Markup:
         sizes = [found[name] for name in (b"width", b"height")] if len(found) == 2 else []
     told = "".join(f" {name}={round(size)}" for name, size in zip(("width", "height"), sizes, strict=False))
     return Markup(f"{told} .narrow" if sizes and sizes[0] <= NARROW else told)
-
-
-def families(exhibits: Iterable[Json]) -> list[list[Json]]:
-    """The exhibits in lists, in order: neighbours of one title that each have a tab together, any other alone."""
-    found: list[list[Json]] = []
-    for exhibit in exhibits:
-        if found and exhibit.get("tab") and found[-1][0].get("tab") and found[-1][0]["title"] == exhibit["title"]:
-            found[-1].append(exhibit)
-        else:
-            found.append([exhibit])
-    return found
 
 
 def rows_of(exhibit: Json) -> Json:

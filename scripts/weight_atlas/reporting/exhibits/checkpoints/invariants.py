@@ -1,6 +1,7 @@
 """What must hold exactly at the checkpoints: frozen tensors, biases of 0 and weights of 1 before training."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -37,7 +38,8 @@ def invariants(tables: Tables) -> list[Exhibit]:
             f"Table of {plural(len(table), 'exact statement')} on {family.network}, of which "
             f"{(table['holds'] != 'yes').sum()} do not hold."
         )
-        made.append(family.exhibit("invariants", "What must hold exactly", caption, alt, table))
+        exhibit = family.exhibit("invariants", "What must hold exactly", caption, alt, table)
+        made.append(replace(exhibit, behind="between"))
     return made
 
 

@@ -98,7 +98,8 @@ def epochs(tables: Tables) -> list[Exhibit]:
             )
             alt = f"Table of {plural(len(table), 'epoch')} of {cell.label} with {len(COLUMNS)} quantities."
             name, tab = slug("epochs", family.tab, cell.label), ", ".join(filter(None, [family.tab, cell.label]))
-            made.append(Exhibit(name, "Epoch by epoch", caption, alt, table, tab=tab, columns=_filled(table)))
+            parts: dict[str, Any] = {"tab": tab, "columns": _filled(table), "behind": "course"}
+            made.append(Exhibit(name, "Epoch by epoch", caption, alt, table, **parts))
     return made
 
 

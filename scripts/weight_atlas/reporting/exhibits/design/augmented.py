@@ -224,10 +224,11 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         f"gap, training less test accuracy, in points. To the reference ({shown.axis.reference}): the difference on "
         f"test at the best validation epoch, with q. {_control_words(shown)} {shortfall(shown.found)}"
     )
-    name, title = f"{prefix(experiment)}-table", f"Each {shown.axis.name} in numbers"
+    name, behind = (f"{prefix(experiment)}-{kind}" for kind in ("table", "effects"))
+    title = f"Each {shown.axis.name} in numbers"
     alt = f"Table of {plural(len(frame), 'cell')} by {shown.axis.name}."
     kept = [column for column in frame if not hidden.get(str(column))]
-    return [Exhibit(name, title, caption, alt, frame, columns=kept)]
+    return [Exhibit(name, title, caption, alt, frame, columns=kept, behind=behind)]
 
 
 # ------------------------------------------------------------------------------------------- examples

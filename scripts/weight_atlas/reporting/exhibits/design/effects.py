@@ -174,8 +174,8 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         )
         alt = f"Table of {plural(len(frame), 'term')} of an analysis of variance."
         columns = [name for name in frame if name != "family" or frame["family"].any()]
-        name = f"{prefix(experiment)}-anova-{slug(outcome)}"
-        made.append(Exhibit(name, title, caption, alt, frame, columns=columns, tab=words))
+        name, behind = f"{prefix(experiment)}-anova-{slug(outcome)}", f"{prefix(experiment)}-effects"
+        made.append(Exhibit(name, title, caption, alt, frame, columns=columns, tab=words, behind=behind))
     return made
 
 

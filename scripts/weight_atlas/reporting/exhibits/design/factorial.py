@@ -226,8 +226,8 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         f"{study.gaps} {shortfall(found)}"
     )
     title, alt = f"{enumerated(list(study.factors))} in numbers", f"Table of {plural(len(frame), 'combination')}."
-    name = f"{prefix(experiment)}-table"
-    return [Exhibit(name, title, caption, alt, frame, columns=columns)]
+    name, behind = (f"{prefix(experiment)}-{kind}" for kind in ("table", "means"))
+    return [Exhibit(name, title, caption, alt, frame, columns=columns, behind=behind)]
 
 
 def _ticks(axes: Axes, levels: Sequence[str], inches: float) -> None:

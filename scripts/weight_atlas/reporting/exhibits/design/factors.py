@@ -140,7 +140,7 @@ def factors_table(tables: Tables) -> list[Exhibit]:
         "far larger than its spread can be told from chance: a large q is no evidence of no effect."
     )
     alt = f"Table of {plural(len(frame), 'paired test')}."
-    return [Exhibit("factors-table", "Tests", caption, alt, frame, columns=columns)]
+    return [Exhibit("factors-table", "Tests", caption, alt, frame, columns=columns, behind="factors")]
 
 
 def _line(row: grid.Row) -> dict[str, str]:

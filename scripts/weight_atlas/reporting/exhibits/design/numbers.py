@@ -59,7 +59,8 @@ def _exhibit(shown: Levels, given: Mapping[str, Any]) -> Exhibit:
     )
     alt = f"Table of {len(frame)} levels of {shown.axis.name}."
     title = f"{levels.title(shown)} in numbers"
-    return Exhibit(levels.file(shown, "table"), title, caption, alt, frame, columns=columns)
+    name, behind = (levels.file(shown, kind) for kind in ("table", "levels"))
+    return Exhibit(name, title, caption, alt, frame, columns=columns, behind=behind)
 
 
 def _columns(shown: Levels) -> str:

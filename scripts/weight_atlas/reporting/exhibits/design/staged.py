@@ -152,7 +152,8 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         f"that of the stage before, in points; means ± half their 95 % interval. {shortfall(found)}"
     )
     alt = f"Table of {plural(len(frame), 'stage')}."
-    return [Exhibit(f"{prefix(experiment)}-stages", "Stages in numbers", caption, alt, frame)]
+    name, behind = (f"{prefix(experiment)}-{kind}" for kind in ("stages", "course"))
+    return [Exhibit(name, "Stages in numbers", caption, alt, frame, behind=behind)]
 
 
 def _mean(frame: pd.DataFrame, place: tuple[str, int], column: str) -> str:
@@ -353,7 +354,7 @@ def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str 
     )
     title = f"{enumerated(list(experiments))} in numbers"
     alt = f"Table of {plural(len(made), 'cell')}."
-    return [Exhibit("compared-table", title, caption, alt, frame, columns=columns)]
+    return [Exhibit("compared-table", title, caption, alt, frame, columns=columns, behind="compared")]
 
 
 # ------------------------------------------------------------------------------------------- answers

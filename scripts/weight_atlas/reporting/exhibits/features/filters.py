@@ -1,7 +1,7 @@
 """Exhibits on first-layer filters and activations, and on filters that begin alike."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.answers import Answer, Verdict
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Array, Tables, tensor
-from weight_atlas.reporting.grammar.words import plural, slug
+from weight_atlas.reporting.grammar.words import enumerated, plural, slug
 from weight_atlas.settings import Start
 from weight_atlas.stats import summarise
 
@@ -67,11 +67,15 @@ def _kept(tables: Tables) -> list[Kept]:
 
 
 def weights(tables: Tables) -> list[Exhibit]:
-    """The first layer's filters after training, an exhibit per cell."""
-    return [_weights(one) for one in _kept(tables)]
+    """The first layer's filters after training, an exhibit per cell; cells with the same filters share one."""
+    alike: dict[bytes, list[Kept]] = {}
+    for one in _kept(tables):
+        alike.setdefault(one.tensor("weights").tobytes(), []).append(one)
+    return [_weights(own[0], [one.label for one in own]) for own in alike.values()]
 
 
-def _weights(one: Kept) -> Exhibit:
+def _weights(one: Kept, labels: Sequence[str]) -> Exhibit:
+    """The filters of one cell, which all cells of these labels have."""
     values = one.tensor("weights")
     shown, colour = values[:MOST], values.shape[1] == 3
     fig, panels = _canvas(len(shown))
@@ -90,6 +94,7 @@ def _weights(one: Kept) -> Exhibit:
     caption = (
         f"{count} filters of the first convolution of {one.network} after training, first replicate: each is "
         f"{values.shape[2]} × {values.shape[3]} weights, {how}."
+        + (f" {enumerated(labels[1:])} {'has' if len(labels) == 2 else 'have'} the same." if labels[1:] else "")
     )
     data = pd.DataFrame(
         {
@@ -101,7 +106,7 @@ def _weights(one: Kept) -> Exhibit:
     )
     alt = f"Grid of {len(shown)} filters of {one.network}."
     name, title = slug("filter-weights", one.label), "Filters of the first layer"
-    return Exhibit(name, title, caption, alt, data, fig, raster=True, tab=one.label)
+    return Exhibit(name, title, caption, alt, data, fig, raster=True, tab=enumerated(labels))
 
 
 def tile(weight: Array) -> Array:

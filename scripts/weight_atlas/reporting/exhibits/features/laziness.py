@@ -80,7 +80,8 @@ def _table(tables: Tables, data: pd.DataFrame) -> Exhibit:
         "over the finished replicates, of the last two on a log scale, with 95 % intervals."
     )
     alt = f"Table of laziness of {plural(len(table), 'cell')}."
-    return Exhibit("laziness-table", "Laziness in numbers", caption, alt, table, columns=printed(tables, table))
+    columns = printed(tables, table)
+    return Exhibit("laziness-table", "Laziness in numbers", caption, alt, table, columns=columns, behind="laziness")
 
 
 def _ratio(row: Any) -> str:

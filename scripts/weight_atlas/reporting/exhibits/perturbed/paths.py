@@ -223,4 +223,4 @@ def tried(tables: Tables) -> list[Exhibit]:
         "statistics; eval: by the running ones."
     )
     alt = f"Table of {len(shown)} transformations, of which {held} hold."
-    return [Exhibit("symmetries-tried", "Symmetries, tried out", caption, alt, shown)]
+    return [Exhibit("symmetries-tried", "Symmetries, tried out", caption, alt, shown, behind="symmetries")]

@@ -88,7 +88,10 @@ def _alt(tables: Tables, data: pd.DataFrame) -> str:
 
 
 def accuracy_table(
-    tables: Tables, name: str = "accuracy-table", title: str = "Test accuracy in numbers"
+    tables: Tables,
+    name: str = "accuracy-table",
+    title: str = "Test accuracy in numbers",
+    behind: str = "accuracy",
 ) -> list[Exhibit]:
     """The numbers of `accuracy` as a table in percent; cells without a finished replicate keep their row."""
     tables.read("accuracy")
@@ -114,7 +117,7 @@ def accuracy_table(
         f"{shortfall(tables)}"
     )
     alt = f"Table of accuracies of {plural(len(table), 'cell')} by three protocols."
-    return [Exhibit(name, title, caption, alt, table, columns=columns)]
+    return [Exhibit(name, title, caption, alt, table, columns=columns, behind=behind)]
 
 
 def labels(tables: Tables, cell: Mapping[Any, str]) -> dict[str, str]:
@@ -145,7 +148,7 @@ def sources(tables: Tables) -> list[Exhibit]:
     """The accuracy table of the source cells, whose weights others start from."""
     if tables.sources is None:
         return []
-    return accuracy_table(tables.sources, "sources", "Source cells, whose weights others start from")
+    return accuracy_table(tables.sources, "sources", "Source cells, whose weights others start from", behind="")
 
 
 def of_asked(status: dots.Counts) -> str:

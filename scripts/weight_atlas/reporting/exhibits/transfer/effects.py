@@ -97,7 +97,8 @@ def diagnosis_table(tables: Tables) -> list[Exhibit]:
         "q is p corrected for all of them. With few seeds a large q is no evidence of no effect."
     )
     alt = f"Table of {plural(len(rows), 'difference')}. {strongest(found)}"
-    return [Exhibit("diagnosis-table", "The changes in numbers", caption, alt, pd.DataFrame(rows))]
+    frame = pd.DataFrame(rows)
+    return [Exhibit("diagnosis-table", "The changes in numbers", caption, alt, frame, behind="diagnosis")]
 
 
 # ------------------------------------------------------------------------------------------- the document's numbers
@@ -204,5 +205,5 @@ def document_networks(tables: Tables) -> list[Exhibit]:
         f"lost their name. Parameters here: counted from the layer table of the same network, with {given['outputs']} "
         "outputs."
     )
-    return [Exhibit("document-networks", "The document's table of networks", caption,
-                    f"Table of {plural(len(rows), 'network')}.", pd.DataFrame(rows))]  # fmt: skip
+    title, alt = "The document's table of networks", f"Table of {plural(len(rows), 'network')}."
+    return [Exhibit("document-networks", title, caption, alt, pd.DataFrame(rows), behind="document-numbers")]

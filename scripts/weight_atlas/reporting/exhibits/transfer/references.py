@@ -314,7 +314,8 @@ def numbers(tables: Tables) -> list[Exhibit]:
                           f"{one.reference.data}, {one.reference.computed}" for one in published(tables))  # fmt: skip
     caption = f"Reference data, not results: accuracies and, in parentheses, standard deviations. {'; '.join(about)}."
     alt = f"Table of {plural(len(rows), 'published curve')}."
-    return [Exhibit("reference-numbers", "Published curves in numbers", caption, alt, pd.DataFrame(rows).fillna(""))]
+    frame = pd.DataFrame(rows).fillna("")
+    return [Exhibit("reference-numbers", "Published curves in numbers", caption, alt, frame, behind="reference-curves")]
 
 
 def _accuracy(mean: float, sd: float | None) -> str:

@@ -219,7 +219,7 @@ def table(tables: Tables) -> list[Exhibit]:
         f"interval. {rule(found)}. The rule of {transfers.reported(tables)}: {on_accuracy(found)}."
     )
     alt = f"Table of {plural(len(rows), 'verdict')}. {told(found)}"
-    return [Exhibit("segments-table", "Verdicts in numbers", caption, alt, made, columns=columns)]
+    return [Exhibit("segments-table", "Verdicts in numbers", caption, alt, made, columns=columns, behind="segments")]
 
 
 def _numbers(row: Any, drops: pd.DataFrame) -> dict[str, str]:

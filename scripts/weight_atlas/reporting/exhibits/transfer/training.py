@@ -277,7 +277,8 @@ def saved_table(tables: Tables) -> list[Exhibit]:
         "get there, how many do is said, and nothing is saved. An end of an interval that no run reaches is open (…)."
     )
     alt = f"Table of the epochs taken and saved by {plural(len(rows), 'transfer')}."
-    return [Exhibit("epochs-saved", "Epochs that transfer saves", caption, alt, pd.DataFrame(rows))]
+    frame = pd.DataFrame(rows)
+    return [Exhibit("epochs-saved", "Epochs that transfer saves", caption, alt, frame, behind="epochs")]
 
 
 def saving(row: Mapping[Any, Any]) -> str:
