@@ -15,10 +15,12 @@ from typing import Any
 from weight_atlas import faults, store
 from weight_atlas.plan import chapters, stated
 from weight_atlas.reporting import sections, telling
-from weight_atlas.reporting.claims import verdicts
+from weight_atlas.reporting.claims import pictures, verdicts
 from weight_atlas.reporting.claims.evidence import EVIDENCE
 from weight_atlas.reporting.exhibits import data
 from weight_atlas.reporting.grammar import exhibit
+
+DECIDED = (verdicts.Verdict.REPRODUCED, verdicts.Verdict.CONTRADICTED, verdicts.Verdict.ARTEFACT)
 
 
 def draw_study(options: argparse.Namespace) -> None:
@@ -37,11 +39,24 @@ def draw_study(options: argparse.Namespace) -> None:
         exhibit.write_png(options.output, told.exhibits, tables.faults)
         return
     claims = verdicts.judge(ledger, EVIDENCE, tables, stated.read(options.stated))
-    store.write_json(Path(options.output) / "claims.json", claims)
+    draw_claims(claims, Path(options.output), tables.faults)
     about = chapters.about(options.document) if options.document else None
     said: dict[str, Any] = {"questions": told.questions, "closing": told.closing, "facts": told.facts}
     said |= {"document": about.model_dump() if about else None}
     exhibit.write(options.output, told.exhibits, {"chapter": options.study} | said, tables.faults)
+
+
+def draw_claims(claims: list[dict[str, Any]], folder: Path, found: list[faults.Fault]) -> None:
+    """Write claims.json, and a small figure for each claim that was decided by its numbers, in its scope or outside."""
+    for claim in claims:
+        claim["figure"] = None
+        with faults.spared(found, f"the figure of claim {claim['id']}"):
+            made = pictures.picture(claim) if claim["seen"] in DECIDED else None
+            if made is not None and made.figure is not None:
+                with store.atomic_write(folder / f"{made.name}.svg") as path:
+                    path.write_bytes(exhibit.picture(made, made.figure))
+                claim["figure"] = {"file": f"{made.name}.svg", "alt": made.alt}
+    store.write_json(folder / "claims.json", claims)
 
 
 def draw_data(options: argparse.Namespace) -> None:

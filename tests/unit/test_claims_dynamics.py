@@ -514,6 +514,6 @@ def test_draw_writes_the_claims(tmp_path):
         "double",
         "new",
     }
-    assert all(set(item) == keys | {"seeds", "numbers", "stated", "source"} for item in found)
+    assert all(set(item) == keys | {"seeds", "numbers", "stated", "source", "figure"} for item in found)
     assert {item["verdict"] for item in found} <= {"toy", "not testable here"}
     assert all(item["seen"] for item in found if item["verdict"] == "toy")

@@ -57,6 +57,7 @@ def test_a_verdict_tells_the_numbers_that_it_was_judged_on(tour, name):
     for claim in filter(lambda claim: claim["numbers"], chapter(tour, name, "claims.json")):
         keys = ("mean", "low", "high", "low_new", "high_new")
         known = [one[key] for one in claim["numbers"] for key in keys if one[key] is not None]
+        known += [min(max(value, -1.0), 1.0) for value in known]  # no difference of shares is written as more
         told = re.split(r" But: | Outside its scope: | \d+ replicates? | Seed \d", claim["reason"])[0]
         words = " ".join(one["words"] for one in claim["numbers"])
         for written in printed(told):

@@ -34,8 +34,8 @@ class Unit(NamedTuple):
         A difference has one.
     is_ratio : bool
         Judged as its logarithm: halving and doubling cancel.
-    is_share : bool
-        From 0 to 1: what an interval holds beyond is not written.
+    bounds : tuple of float
+        What the number can be: what an interval holds beyond is not written.
     """
 
     words: str = ""
@@ -43,7 +43,7 @@ class Unit(NamedTuple):
     digits: int = 3
     has_sign: bool = False
     is_ratio: bool = False
-    is_share: bool = False
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     def text(self, value: float) -> str:
         """A number as it is judged, in words: "+1.2 points", "71.2 %"."""
@@ -67,14 +67,21 @@ class Unit(NamedTuple):
 
     def interval(self, low: float, high: float) -> str:
         """ "[0.8, 1.6]", without the words."""
-        if self.is_share:
-            low, high = max(low, 0.0), min(high, 1.0)
-        ends = (self._number(end).removeprefix("+") for end in (low, high))
+        ends = (self._number(min(max(end, self.bounds[0]), self.bounds[1])).removeprefix("+") for end in (low, high))
         return f"[{', '.join(ends)}]"
 
+    def asked(self, low: float, high: float) -> str:
+        """A statement on the number in words, its bounds in natural units: "above 60 %", "14 to 16 points"."""
+        below, above = (f"{end * self.scale:.4g}".replace("-", "−") for end in (low, high))
+        if math.isinf(high):
+            return f"above {below}{self.words}"
+        if math.isinf(low):
+            return f"below {above}{self.words}"
+        return f"{below}{self.words}" if below == above else f"{below} to {above}{self.words}"
 
-POINTS = Unit(" points", 100, 1, has_sign=True)
-PERCENT = Unit(" %", 100, 1, is_share=True)
+
+POINTS = Unit(" points", 100, 1, has_sign=True, bounds=(-1, 1))  # a difference of shares
+PERCENT = Unit(" %", 100, 1, bounds=(0, 1))
 RATIO = Unit(is_ratio=True)
 CORRELATION = Unit("", 1, 3, has_sign=True)
 
@@ -120,11 +127,17 @@ class Measured:
             return self.words
         if not n:
             return f"{self.words}: nothing finished"
-        told = f"{self.words} {self.unit.text(mean)}"
+        new = f" (for new images {self.unit.interval(self.new.low, self.new.high)})" if self.new and error > 0 else ""
+        return f"{self.words} {self.value}{new}"
+
+    @property
+    def value(self) -> str:
+        """ "+1.2 points [0.8, 1.6], n = 3"."""
+        n, mean, error, _ = self.evidence
         if error > 0:
-            new = f" (for new images {self.unit.interval(self.new.low, self.new.high)})" if self.new else ""
-            return f"{told} {self.unit.interval(self.evidence.low, self.evidence.high)}, n = {n}{new}"
-        return f"{told} ({'one replicate' if n == 1 else f'equal in all {n} replicates'}, no interval)"
+            return f"{self.unit.text(mean)} {self.unit.interval(self.evidence.low, self.evidence.high)}, n = {n}"
+        equal = "one replicate" if n == 1 else f"equal in all {n} replicates"
+        return f"{self.unit.text(mean)} ({equal}, no interval)"
 
     @property
     def json(self) -> dict[str, Any]:

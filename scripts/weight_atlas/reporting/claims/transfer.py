@@ -240,7 +240,7 @@ def epochs(tables: Tables, *, of: str, accuracy: float, depth: int = 1) -> list[
             raise NothingToShow(f"not every replicate of {transfers.name(row)} and its base reaches {accuracy:g}.")
         name = f"the base of {row.target}" if of == "base" else f"{transfers.name(row)} at n = {depth}"
         values = np.log(taken.to_numpy(float))
-        made.append(measured(f"epochs of {name} to {accuracy:g}", values, RATIO, rows["cell_id"], _group(row)))
+        made.append(measured(f"epochs to {accuracy:g} of {name}", values, RATIO, rows["cell_id"], _group(row)))
     return made
 
 

@@ -159,10 +159,36 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
     if scope.outside and not (seen == Verdict.ARTEFACT and any(one.judge == "exact" for one in claim.artefact)):
         verdict, text = Verdict.TOY, f"{text} Outside its scope: {scope.outside}."
     half, double = ("", "") if seen == Verdict.ARTEFACT else margins(kept)
-    numbers = [one.number.json for one in kept]
+    numbers = [judged(one, len(kept)) for one in kept]
     cells = frozenset(cell for one in kept for cell in one.number.cells)
     text = f"{text}{unlearnt(tables, kept)} {beside.outlying(tables, cells)}".rstrip()
     return Ruling(verdict, text, seen, lean, half, double, on_new_images(kept), seeds, cells, numbers)
+
+
+def judged(found: Found, count: int) -> dict[str, Any]:
+    """One of `count` numbers as claims.json holds it, with the statement that it is judged against, in natural units.
+
+    low_asked, high_asked, margin: as the claim has them; holds: whether it is shown or refuted, None for neither;
+    clear: how far the mean is inside of what it takes to be shown, or outside of what it takes to be refuted, in half
+    widths of the interval.
+    """
+    number, asked = found.number, found.statement
+    if number.holds is not None:
+        return number.json
+    for_it, against = tested(found)
+    holds = True if for_it <= stats.LEVEL else False if against * count <= stats.LEVEL else None
+    region = statement(found).shown if holds else statement(found).allowed
+    mean, half = number.evidence.mean, (number.evidence.high - number.evidence.low) / 2
+    return number.json | {
+        "holds": holds,
+        "clear": None if holds is None else abs(min(mean - region.low, region.high - mean)) / half,
+        "value": number.value,
+        "asked": number.unit.asked(asked.low, asked.high),
+        "low_asked": asked.low,
+        "high_asked": asked.high,
+        "margin": asked.margin,
+        "unit": number.unit._asdict(),
+    }
 
 
 def told(found: Sequence[Found], first: str = "Here") -> str:

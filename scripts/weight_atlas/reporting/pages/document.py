@@ -14,6 +14,7 @@ from markupsafe import Markup
 from weight_atlas import schema
 from weight_atlas.reporting.pages import markdown
 from weight_atlas.reporting.pages.arranged import arranged, record
+from weight_atlas.reporting.pages.findings import finding, findings, image, pictures
 from weight_atlas.reporting.pages.gather import AXES, AnyPath, Json, questions, read_rows, settings
 from weight_atlas.reporting.pages.summary import asked, main_answer, summary
 
@@ -46,6 +47,7 @@ def source(templates: AnyPath, context: Json, name: str = "page.qmd.j2") -> str:
     environment.globals |= {"schema": schema.TABLES, "table": markdown.table, "settings": settings, "size": size}
     environment.globals |= {"mean": statistics.fmean, "median": statistics.median, "carried": carried}
     environment.globals |= {"link": link, "summary": summary, "asked_by": asked, "main_answer": main_answer}
+    environment.globals |= {"finding": finding, "findings": findings, "image": image}
     environment.globals |= {"arranged": arranged, "record": record, "questions": questions, "rows_of": rows_of}
     text = environment.get_template(name).render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
@@ -105,6 +107,8 @@ def copy(context: Json, templates: AnyPath, folder: Path) -> None:
             bring(exhibit["csv_path"], folder / exhibit["csv"])
             if "picture" in exhibit:
                 bring(exhibit["path"], folder / exhibit["picture"])
+    for figure in pictures(context["studies"]) if "summary" in context["parts"] else ():
+        bring(figure["path"], folder / figure["picture"])
     for name, file in context["files"].items():
         bring(file["path"], folder / f"{name}.csv")
 

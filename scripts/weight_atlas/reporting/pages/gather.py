@@ -205,6 +205,8 @@ def _chapters(folders: Mapping[Path, str], logs: str) -> dict[str, Json]:
         facts = chapter.get("facts") or {}
         ledger = path.with_name("claims.json")
         chapter["claims"] = read_json(ledger) if ledger.exists() else []
+        for figure in filter(None, (claim.get("figure") for claim in chapter["claims"])):
+            figure |= {"path": folder / figure["file"], "picture": f"figures/{slug_of}/{figure['file']}"}
         lists = {key: facts.get(key) or [] for key in ("sentences", "left_out")}
         log = f"{logs}/{path.parent.name}.log"
         chapter["faults"] = [fault | {"log": log} for fault in chapter.get("faults", [])]
