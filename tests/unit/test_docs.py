@@ -59,6 +59,7 @@ TABLES = {
     ("stages, early stopping and penalty", "penalty"): spec.Penalty,
     ("augment and copies", ""): spec.Augment,
     ("inits", ""): spec.Init,
+    ("by_layer", ""): spec.LayerDrawing,
     ("normalise", ""): spec.Constants,
     ("sources", ""): spec.Source,
     ("perturbations", ""): spec.Step,

@@ -18,7 +18,7 @@ from weight_atlas.plan.spec.data import (
     Torchvision,
 )
 from weight_atlas.plan.spec.messages import first, line, near, shown
-from weight_atlas.plan.spec.networks import Constants, Init, Network, Normalise, Source
+from weight_atlas.plan.spec.networks import Constants, Init, LayerDrawing, Network, Normalise, Source
 from weight_atlas.plan.spec.optimizers import Optimizer, OptimizerKind
 from weight_atlas.plan.spec.references import PublishedCurve, PublishedMean, Reference
 from weight_atlas.plan.spec.studies import (
@@ -81,6 +81,7 @@ __all__ = [
     "Grid",
     "ImageSource",
     "Init",
+    "LayerDrawing",
     "Match",
     "Model",
     "MultiStep",
