@@ -7,6 +7,8 @@ local CALLOUTS = { note = "Note", tip = "Tip", warning = "Warning", important = 
 -- Prefixes that Quarto keeps for cross-references and that this filter does not number: refused, not printed as text.
 local OTHERS = { sec = true, eq = true, lst = true, thm = true, lem = true, cor = true, prp = true, def = true, exm = true }
 
+local PAPER = not FORMAT:match("html") -- paper.lua has prepared what folds
+
 local problems = {}
 
 local function problem(text)
@@ -131,11 +133,12 @@ local function caption_of(element)
   return pandoc.utils.blocks_to_inlines(element.caption.long)
 end
 
--- The page's title is its only h1, and its first headings are h2, whatever their level in the source.
+-- The page's title is its only h1, and its first headings are h2, whatever their level in the source. On paper they
+-- begin with the first level.
 local function shift(blocks)
   local top = 6
   blocks:walk({ Header = function(element) top = math.min(top, element.level) end })
-  return 2 - top
+  return (PAPER and 1 or 2) - top
 end
 
 local function figure(element)
@@ -178,6 +181,11 @@ local function boxed(element, id, caption)
   local box = pandoc.List({ { "role", "group" }, { "tabindex", "0" } }) -- in order, so that a page is the same each time
   if kind_of(id) == "tbl" then
     caption = labelled(number(id), caption)
+  end
+  if PAPER then
+    element.identifier = id
+    element.caption = { long = #caption > 0 and { pandoc.Plain(caption) } or {} }
+    return pandoc.Blocks({ element })
   end
   if #caption == 0 then
     box:insert({ "aria-label", "Table" })

@@ -88,6 +88,46 @@ rule render:
         "--templates {params.templates:q} {params.code} --output {output.page:q}"
 
 
+rule paper:
+    input:
+        script=JOBS.script("render.py"),
+        code=JOBS.imports("render.py"),
+        templates=page_templates(),
+        cells="<results>/cells.csv",
+        config="<results>/config.json",
+        tables="<results>/tables",
+        chapters=expand("<results>/figures/{chapter}", chapter=["data", *PLAN.asked]),
+        cards=JOBS.cards(),
+    output:
+        "<results>/report/report.{form}",
+    log:
+        f"<logs>/paper/{PLAN.config.name}/{{form}}.log",
+    benchmark:
+        f"<logs>/benchmarks/paper/{PLAN.config.name}/{{form}}.tsv"
+    conda:
+        "../envs/atlas.yaml"
+    params:
+        templates=lambda wildcards, input: os.path.commonpath(input.templates),
+        code=f"--code {recipe.training_code()}" if PLAN.config.adopt else "",
+    message:
+        "writing the report as {wildcards.form}"
+    shell:
+        "logged {log:q} "
+        "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} "
+        "--figures $(dirname {input.cells:q})/figures --cards {input.cards:q} --config {input.config:q} "
+        "--templates {params.templates:q} {params.code} --output {output:q}"
+
+
+rule pdf:
+    input:
+        "<results>/report/report.pdf",
+
+
+rule docx:
+    input:
+        "<results>/report/report.docx",
+
+
 rule explore:
     input:
         script=JOBS.script("explore.py"),

@@ -1,10 +1,11 @@
-"""Write the report of one config: report.html (one page with everything in it) and report.qmd beside it.
+"""Write a page of the report of one config: report.html or another, with its source beside it; or all as .pdf or .docx.
 
     python scripts/render.py --cells results/tour/cells.csv --tables results/tour/tables \
         --figures results/tour/figures --cards data/*.json --config results/tour/config.json \
         --templates report --output results/tour/report/report.html
 
-Quarto renders where `quarto` is on PATH, otherwise Pandoc with the filter in the templates' folder.
+Quarto renders pages where `quarto` is on PATH, otherwise Pandoc with the filter in the templates' folder. A PDF is
+made by Pandoc and Typst, a .docx by Pandoc.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from weight_atlas.reporting.pages import render
+from weight_atlas.reporting.pages import paper, render
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,10 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, required=True, help="the resolved config")
     parser.add_argument("--code", help="SHA-256 of the training code of today, where results of others are adopted")
     parser.add_argument("--templates", type=Path, required=True, help="the folder with report.qmd.j2")
-    parser.add_argument("--output", type=Path, required=True, help="where report.html goes")
+    parser.add_argument("--output", type=Path, required=True, help="where report.html, .pdf or .docx goes")
     options = vars(parser.parse_args(arguments))
+    renderer = "pandoc"
     try:
-        renderer = render.report(**options)
+        if options["output"].suffix == ".html":
+            renderer = render.report(**options)
+        else:
+            paper.paper(**options)
     except ValueError as error:
         sys.exit(f"render.py: {error}")
     print(f"{options['output']}: rendered by {renderer}")

@@ -19,7 +19,7 @@ REPORT = Path(__file__).resolve().parents[3] / "report"
 PAGE, DOCUMENT = (
     re.compile(rf"(report|data|runs|methods|study-[A-Za-z0-9][\w.+-]*)\.{kind}") for kind in ("html", "qmd")
 )
-OWN = ("page.js", "exhibits.js", "filter.lua", "glossary.lua", "template.html")
+OWN = ("page.js", "exhibits.js", "filter.lua", "paper.lua", "paper.typ", "glossary.lua", "template.html")
 FILTERS = ["glossary.lua"]  # of the source, by Quarto
 KINDS = (".bib", ".cff", ".css", ".csv", ".json", ".png", ".scss", ".sha256", ".svg", ".tex", ".txt", ".yaml")
 TAGS = re.compile(

@@ -17,7 +17,7 @@ import yaml
 from weight_atlas.plan import config_files, spec
 from weight_atlas.plan.checks import ConfigError
 
-TARGETS = ("all", "bundle", "compare", "plan", "power", "prune", "smoke", "status")
+TARGETS = ("all", "bundle", "compare", "docx", "pdf", "plan", "power", "prune", "smoke", "status")
 
 
 def check(words: Sequence[str], default: Path) -> None:

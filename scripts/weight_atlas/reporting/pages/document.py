@@ -23,7 +23,7 @@ ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; it
 NARROW = 400  # pixels: a picture of at most these fits on a phone as it is
 FILES = (  # of the templates' folder: what the document needs beside it
     *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
-    *("filter.lua", "glossary.lua", "glossary.yaml", "references.bib"),
+    *("filter.lua", "paper.lua", "paper.typ", "glossary.lua", "glossary.yaml", "references.bib"),
 )
 
 

@@ -33,10 +33,14 @@ def gather(
     config: AnyPath,
     code: str | None = None,
     page: str = SUMMARY,
+    whole: bool = False,
 ) -> Json:
-    """Everything that the templates of a page may use, as a dict, read from the files that :func:`report` is given."""
+    """Everything that the templates of a page may use, as a dict, read from the files that :func:`report` is given.
+
+    whole: as for one page that shows all, whatever the config says.
+    """
     runs_path = Path(tables) / "runs.csv"
-    resolved, rows = read_json(config), read_rows(cells)
+    resolved, rows = read_json(config) | ({"page": "single"} if whole else {}), read_rows(cells)
     for row in rows:
         row["settings"] = Settings.parse(json.loads(row["cell"]))
     runs = {(run["cell_id"], int(run["seed"])): run for run in read_rows(runs_path)}

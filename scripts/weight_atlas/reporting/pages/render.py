@@ -93,7 +93,8 @@ def by_quarto(quarto: str, folder: Path, page: str) -> list[str]:
 
 def by_pandoc(folder: Path, page: str = "report") -> list[str]:
     """Render <page>.qmd in `folder` to <page>.html there, by plain Pandoc; returns the lines of its warnings."""
-    faults = [line for line in _run(_pandoc(page), folder).splitlines() if _WARNING.search(line)]
+    options = ("--to=html5", "--template=template.html", "--toc", "--toc-depth=3", "--mathml")
+    faults = pandoc(folder, page, f"{page}.html", *options)
     return faults or embed(folder / f"{page}.html")
 
 
@@ -101,16 +102,18 @@ _WARNING = re.compile(r"\bWARN(ING)?\b")
 _FAULT = re.compile(r"crossref|citation|citeproc|resource|not found|could not|unable", re.IGNORECASE)
 
 
-def _pandoc(page: str) -> list[str]:
-    """The command for plain Pandoc. The filter goes before citeproc, which would take @fig-x for a citation."""
+def pandoc(
+    folder: Path, page: str, output: str, *options: str, filters: Sequence[str] = ("glossary", "filter")
+) -> list[str]:
+    """Have Pandoc make `output` of <page>.qmd in `folder`; returns the lines of its warnings.
+
+    The filters go before citeproc, which would take @fig-x for a citation.
+    """
     import pypandoc
 
-    return [
-        *(pypandoc.get_pandoc_path(), f"{page}.qmd", f"--output={page}.html"),
-        *("--from=markdown-smart", "--to=html5", "--standalone", "--template=template.html"),
-        *("--toc", "--toc-depth=3", "--mathml"),
-        *("--lua-filter=glossary.lua", "--lua-filter=filter.lua", "--citeproc"),
-    ]
+    command = [pypandoc.get_pandoc_path(), f"{page}.qmd", f"--output={output}", "--from=markdown-smart", "--standalone"]
+    command += [*options, *(f"--lua-filter={name}.lua" for name in filters), "--citeproc"]
+    return [line for line in _run(command, folder).splitlines() if _WARNING.search(line)]
 
 
 def _run(command: Sequence[str], folder: Path) -> str:
