@@ -30,7 +30,7 @@ wildcard_constraints:
     group=r"[a-z0-9_.-]+",
     study="|".join(map(re.escape, PLAN.asked)),
     page="|".join(map(re.escape, JOBS.pages)),
-    form="pdf|docx",
+    form=r"pdf|docx",
 
 
 include: "rules/data.smk"
