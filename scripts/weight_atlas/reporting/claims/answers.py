@@ -25,24 +25,23 @@ Words = dict[Decision, tuple[Verdict, str]]
 
 
 def _told(numbers: Sequence[Measured], statement: Statement, words: Words, after: str) -> list[Answer]:
-    """An answer per decision that some originals have: its words, then the number of each original."""
-    found: dict[Decision, list[Measured]] = {decision: [] for decision in words}
+    """An answer per original: the words of its decision, its number, and what stands after it."""
+    made = []
     for one in numbers:
         tests = statement.tests(*one.evidence[1:])
-        found[Decision(str(stats.decide([tests.for_it], [tests.against_it])))].append(one)
-    return [
-        _answer(own, f"{text} {'; '.join(_text(one, after) for one in own)}.", verdict, _needed(own, statement))
-        for (verdict, text), own in zip(words.values(), found.values(), strict=True)
-        if own
-    ]
+        verdict, text = words[Decision(str(stats.decide([tests.for_it], [tests.against_it])))]
+        made.append(_answer([one], f"{text} {_number(one)}, {after}.", verdict, _needed([one], statement), one.about))
+    return made
 
 
-def _answer(numbers: Sequence[Measured], sentence: str, verdict: Verdict | None = None, seeds: int = 0) -> Answer:
+def _answer(
+    numbers: Sequence[Measured], sentence: str, verdict: Verdict | None = None, seeds: int = 0, about: str = ""
+) -> Answer:
     """An answer that rests on these numbers; seeds: how many would decide it."""
     decide = settle(seeds, "decide it") if verdict == Verdict.UNDECIDED else ""
     counts = whole(one.evidence.n for one in numbers)
     made = tuple(number(f"{one.words} ({one.about})", one.json, _number(one)) for one in numbers)
-    return Answer(sentence, verdict, "", made, f"95 % intervals, n = {counts}", decide)
+    return Answer(sentence, verdict, about, made, f"95 % intervals, n = {counts}", decide)
 
 
 def _needed(numbers: Sequence[Measured], statement: Statement) -> int:
@@ -57,24 +56,19 @@ def _number(one: Measured) -> str:
     return one.text.removeprefix(one.words).strip()
 
 
-def _text(one: Measured, after: str) -> str:
-    """ "0.33 [0.31, 0.35], n = 3, times as far as .. (lenet5 on digits)"."""
-    return f"{_number(one)}, {after} ({one.about})"
-
-
 def distortion(tables: Tables) -> list[Answer]:
-    """Whether networks come back after a small distortion, each original by itself, and how far they drift anyway."""
+    """Whether networks come back after a small distortion, each original by itself, and how far they drift anyway. The
+    control is the original trained on without a distortion, in the same order."""
     sound = tables.learnt()
     words = {
-        Decision.CONTRADICTED: (Verdict.NO, "It does not come back: it ends"),
-        Decision.REPRODUCED: (Verdict.YES, "It comes back: it ends"),
+        Decision.CONTRADICTED: (Verdict.NO, "It does not come back. It ends"),
+        Decision.REPRODUCED: (Verdict.YES, "It comes back. It ends"),
         Decision.UNDECIDED: (Verdict.UNDECIDED, "It ends"),
     }
-    after = "times as far from where it would have ended as the distortion put it"
-    made = _told(perturbed.amplification(sound), BACK, words, after)
-    drift = perturbed.drift(sound)
-    beside = "; ".join(_text(one, "times as far as without a distortion") for one in drift)
-    return [*made, _answer(drift, f"From the original it ends {beside}.")]
+    made = _told(perturbed.amplification(sound), BACK, words, "times as far from its control as the distortion put it")
+    beside = "times as far from the original as its control"
+    drift = [_answer([one], f"it ends {_number(one)}, {beside}.", about=one.about) for one in perturbed.drift(sound)]
+    return [*made, *drift]
 
 
 def flip(tables: Tables) -> list[Answer]:

@@ -79,7 +79,7 @@ def _took(tables: Tables, family: Family, preload: str, custom: str) -> Answer:
         numbers.append(number(words, row, text))
         parts.append(f"{words} {text}")
     name = labels(tables)
-    text = f"Beside that, {name[preload]} less {name[custom]} on {family.dataset}: {'; '.join(parts)}."
+    text = f"Other differences, {name[preload]} less {name[custom]} on {family.dataset}: {'; '.join(parts)}."
     return Answer(text, numbers=tuple(numbers), sure=f"95 % intervals, n = {whole(one.n for one in numbers)}")
 
 
@@ -199,7 +199,7 @@ def rotation(tables: Tables) -> list[Answer]:
     made = []
     for one in stayed(tables):
         text = (
-            f"the {one.layers} {one.part} layers turn by {degrees(one.angle)} from the first checkpoint to the last "
+            f"the {one.layers} layers {one.part} turn by {degrees(one.angle)} from the first checkpoint to the last "
             f"(median; least {one.least[0]}, most {one.most[0]}), and {degrees(one.changed, ' %')} of their values "
             "change."
         )
@@ -299,7 +299,7 @@ def against_document(tables: Tables) -> list[Answer]:
     error = math.hypot(*(stats.share_error(share, 5000) for share in theirs))
     reach = stats.normal_quantile(0.975) * error * 100
     text = (
-        f"The document reports {style.percent(theirs[0], 2)} and {style.percent(theirs[1], 2)} ({images[0]:,} and "
+        f"The report has {style.percent(theirs[0], 2)} and {style.percent(theirs[1], 2)} ({images[0]:,} and "
         f"{images[1]:,} of 5,000 test images), one run each: a difference of {(theirs[0] - theirs[1]) * 100:.2f} "
         f"points, ± {reach:.2f} for the images alone, and nothing is known of the seeds."
     )

@@ -34,7 +34,7 @@ OUTCOMES = {
     "unchanged_other": Outcome("unchanged,\nnot struct.", "unchanged share beyond structure", 100, "points"),
     "relative_distance": Outcome("relative\ndistance", "distance from the start", 1, ""),
     "mean_absolute": Outcome("mean |r|", "mean |r|", 1, ""),
-    "mean_correlation": Outcome("mean r", "mean r", 1, ""),
+    "mean_correlation": Outcome("mean r of two features", "mean r", 1, ""),
     "accuracy": Outcome("accuracy", "accuracy", 100, "points"),
 }
 FIRST = ("network", "dataset", "init", "optimizer")

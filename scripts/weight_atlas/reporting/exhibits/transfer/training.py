@@ -28,7 +28,7 @@ OTHERS = "#BBBBBB"
 LEVELS = {
     "base": ("the base's own accuracy", "base", "base"),
     "near": ("a point below the base's accuracy", "base − 1 point", "base − 1 pt"),
-    "document": ("the document's accuracy", "document", "document"),
+    "document": ("the reported accuracy", "document", "document"),
 }
 UNREACHED = "no transfer whose target has a base has finished."
 

@@ -14,7 +14,7 @@ def way(tables: Tables) -> list[Answer]:
     given = set(tables.cells["kind"]) == {Kind.GIVEN}
     start = "first file" if given else "start"
     told = replace(outcome("distance"), words=f"distance from the {start}, relative to its norm")
-    said = f"all weights together end {{}} norms of the {start} away from it."
+    said = f"the weights move by {{}} of their norm at the {start}."
     return spans(tables, told, replicates(tables, "distance"), said)
 
 
