@@ -157,7 +157,7 @@ def test_images_that_cannot_be_drawn_leave_the_counts(monkeypatch):
     monkeypatch.setattr(data, "pictures", broken)
     counts = {split: [1] for split in ("train", "valid", "test")}
     faults = []
-    card = {"dataset_id": "a-1", "title": "A", "classes": ["x"], "counts": counts}
+    card = {"dataset_id": "a-1", "title": "A", "classes": ["x"], "counts": counts, "sha256": ""}
     made = data.exhibits([card], ["data/a-1.safetensors"], faults)
     assert [one.name for one in made] == ["class-counts"] and [fault.what for fault in faults] == ["the images of A"]
 

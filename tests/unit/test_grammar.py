@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import Normalize
+from matplotlib.patches import Patch
 
 from weight_atlas.reporting.grammar import heatmaps, marks, panels, style, words
 from weight_atlas.reporting.grammar.heatmaps import Column, Map
@@ -135,15 +136,15 @@ def test_heatmaps_side_by_side_have_rows_and_columns_in_common():
     """A cell is found by the labels of its row and column; what a map lacks is hatched, and the legend says so."""
     rows = pd.MultiIndex.from_tuples([("a", "weight"), ("b", "weight"), ("a", "bias"), ("a", "running_mean"),
                                       ("a", "running_var")])  # fmt: skip
-    columns = [Column(("one", "start"), "one, start", True), Column(("one", "end"), "end"),
-               Column(("two", "start"), "two, start", True)]  # fmt: skip
+    columns = [Column(key, key[1], key[0]) for key in (("one", "start"), ("one", "end"), ("two", "start"))]
     values = pd.DataFrame(np.arange(15.0).reshape(5, 3), index=rows,
                           columns=pd.MultiIndex.from_tuples([column.key for column in columns]))  # fmt: skip
     signed = Map("signed", -values[::-1].iloc[:4], Normalize(-14, 14))
     fig = heatmaps.side_by_side([Map("up", values, Normalize(0, 14)), signed], rows, columns)
     first, second = fig.axes[:2]
     assert [text.get_text() for text in first.get_yticklabels()] == [".".join(row) for row in rows]
-    assert [text.get_text() for text in first.get_xticklabels()] == ["one, start", "end", "two, start"]
+    assert [text.get_text() for text in first.get_xticklabels()] == ["start", "end", "start"]
+    assert [text.get_text() for text in first.texts] == ["one", "two"]
     assert first.images[0].get_array()[2, 1] == 7 and second.images[0].get_array()[2, 1] == -7
     assert [axes.images[0].get_cmap().name for axes in (first, second)] == [style.SEQUENTIAL, style.DIVERGING]
     gaps = [line.get_ydata()[0] for line in first.lines if len(set(line.get_ydata())) == 1]
@@ -151,3 +152,103 @@ def test_heatmaps_side_by_side_have_rows_and_columns_in_common():
     assert [line.get_xdata()[0] for line in first.lines if len(set(line.get_xdata())) == 1] == [1.5]
     assert np.ma.getmaskarray(second.images[0].get_array()).sum() == 3
     assert [text.get_text() for text in fig.legends[0].get_texts()] == ["no value"]
+
+
+# ------------------------------------------------------------------------------------------- numbers
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "bounds", "text"),
+    [
+        (0.983, 0.971, 0.995, words.SHARE, "98.3 ± 1.2"),
+        (0.983, 0.951, 1.015, words.SHARE, "98.3 [95.1, 100.0]"),
+        (0.02, -0.01, 0.05, words.SHARE, "2.0 [0.0, 5.0]"),
+        (0.02, -0.01, 0.05, words.DIFFERENCE, "2.0 ± 3.0"),
+        (-0.596, -1.089, -0.103, words.DIFFERENCE, "−59.6 [−100.0, −10.3]"),
+        (0.5, math.nan, math.nan, words.SHARE, "50.0"),
+        (0.998, 0.9979, 0.9981, words.SHARE, "99.8 ± <0.1"),
+        (0.5, 0.5, 0.5, words.SHARE, "50.0 ± 0.0"),
+    ],
+)
+def test_no_mean_is_written_with_an_interval_beyond_what_is_possible(mean, low, high, bounds, text):
+    row = {"mean": mean, "low": low, "high": high}
+    assert words.mean_text(row, 100, 1, bounds=bounds) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "text"),
+    [(0.000604, 0.0001, "0.000604 ± 0.000100"), (313.04, 2.0, "313 ± 2"), (0.0666, 3.7e-15, "0.0666 ± <0.0001")],
+)
+def test_a_mean_has_three_significant_digits(mean, half, text):
+    assert words.mean_text({"mean": mean, "low": mean - half, "high": mean + half}) == text
+
+
+# ------------------------------------------------------------------------------------------- column heads
+
+
+def test_a_name_is_broken_at_spaces_where_it_has_room():
+    wide = 10.5 * heatmaps.LETTER
+    assert heatmaps.fitted("pretrained · adam", wide) == ["pretrained", "· adam"]
+    assert heatmaps.fitted("kaiming_uniform", wide) == []
+    assert heatmaps.fitted("a b c d e f g", 1.5 * heatmaps.LETTER) == []
+    assert heatmaps.fitted("", 0.01) == [""]
+
+
+def test_heads_stand_upright_above_a_heatmap_or_slanted_where_they_are_wider():
+    for width, angle in ((2.0, 0), (0.2, heatmaps.SLANT)):
+        figure = style.figure(2)
+        axes = figure.subplots()
+        axes.set_title("title")
+        heatmaps.heatmap(axes, np.eye(2), Normalize(0, 1), ["r", "s"])
+        heatmaps.heads(axes, ["first name", "second name"], width)
+        figure.draw_without_rendering()
+        shown = axes.get_xticklabels() if not angle else axes.texts
+        assert [text.get_text() for text in shown] == ["first name", "second name"]
+        boxes = [text.get_window_extent() for text in shown]
+        top = axes.get_window_extent().y1
+        title = axes._left_title.get_window_extent()
+        assert {text.get_rotation() for text in shown} == {angle}
+        assert all(box.y0 >= top - 1 and box.y1 <= title.y0 + 3 for box in boxes)
+
+
+def test_groups_of_columns_are_named_above_them_where_there_is_room():
+    columns = [heatmaps.Column((group, at), f"c{at}", group) for group in ("one", "two") for at in range(2)]
+    values = pd.DataFrame(np.eye(2, 4), ["r", "s"], pd.MultiIndex.from_tuples([column.key for column in columns]))
+    one = heatmaps.Map("title", values, Normalize(0, 1))
+    axes = heatmaps.side_by_side([one], values.index, columns).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["one", "two"]
+    assert [text.xy[0] for text in axes.texts] == [0.5, 2.5]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["c0", "c1", "c0", "c1"]
+    crowded = heatmaps.side_by_side([one] * 24, values.index, columns).axes[0]
+    assert [text.get_text() for text in crowded.texts] == ["one, c0", "c1", "two, c0", "c1"]
+
+
+# ------------------------------------------------------------------------------------------- legends
+
+
+def test_the_legend_says_what_intervals_are():
+    frame = pd.DataFrame({"x": [0, 1], "n": 3, "mean": [1.0, 2.0], "low": [0.5, 1.5], "high": [1.5, 2.5]})
+    for draw, is_band in ((marks.band, True), (marks.points, False)):
+        figure = style.figure(2)
+        axes = figure.subplots()
+        draw(axes, frame, "x", label="a mean")
+        marks.legend(figure, [axes])
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a mean", "95 % interval"]
+        assert isinstance(figure.legends[0].legend_handles[1], Patch) == is_band
+    figure = style.figure(2)
+    axes = figure.subplots()
+    marks.dot(axes, 0, {"mean": 1.0, "low": math.nan, "high": math.nan}, "alone", "o", "black")
+    marks.legend(figure, [axes])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["alone"]
+
+
+def test_a_legend_takes_one_line_where_it_fits():
+    for count, lines in ((4, 1), (12, 4)):
+        figure = style.figure(2)
+        axes = figure.subplots()
+        for at in range(count):
+            axes.plot([0], [0], label=f"a label, the {at}th")
+        marks.legend(figure, [axes])
+        figure.draw_without_rendering()
+        heights = {round(text.get_window_extent().y0) for text in figure.legends[0].get_texts()}
+        assert len(heights) == lines

@@ -139,3 +139,16 @@ def test_a_study_names_one_of_the_workflows_or_its_own():
     [known] = chapters.references(["yosinski"])
     assert known == chapters.folder("transferability") / "yosinski.yaml"
     assert [str(path) for path in chapters.references(["mine/curves.yaml"])] == ["mine/curves.yaml"]
+
+
+def test_only_published_curves_of_a_kind_that_is_here_are_drawn(tmp_path):
+    """All are in the numbers of the figure."""
+    _, tables = study(tmp_path, falling(0.01))
+    [drawn] = references.curves(tables)
+    here = drawn.data[drawn.data["by"] == "here"]
+    titled = [axes for axes in drawn.figure.axes if axes.get_title(loc="left")]
+    assert (
+        len(titled) == len(here[["kin", "mode"]].drop_duplicates()) < len(drawn.data[["kin", "mode"]].drop_duplicates())
+    )
+    shown = {label for axes in titled for label in axes.get_legend_handles_labels()[1]}
+    assert set(here["curve"]) <= shown and "target natural (published)" not in shown

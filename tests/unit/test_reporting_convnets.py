@@ -14,7 +14,7 @@ from tests.unit.cells import record
 from tests.unit.tables import complete, write_table
 from weight_atlas import cell_table, schema
 from weight_atlas.analysis.runs import accuracy, anova
-from weight_atlas.reporting.exhibits.design import grid, levels
+from weight_atlas.reporting.exhibits.design import figures, grid, levels
 from weight_atlas.reporting.exhibits.features import filters
 from weight_atlas.reporting.grammar import exhibit
 from weight_atlas.reporting.grammar.tables import Tables
@@ -323,11 +323,14 @@ def test_every_exhibit_is_there(sample, exhibits):
         *("path-levels", "path-settings", "path-course-models-a-b-c", "path-course", "path-gap", "identical"),
         *(f"{name}-{kind}" for name in ("rates", "momentum") for kind in ("levels", "lines", "table")),
         *(f"last-layer-{kind}" for kind in ("levels", "course", "gap", "table")),
-        *(f"filter-{kind}-default-filters-{level}" for kind in ("weights", "activations")
-          for level in ("drawn", "identical", "identical-both")),
+        *(f"filter-activations-default-filters-{level}" for level in ("drawn", "identical", "identical-both")),
+        *(f"filter-weights-default-filters-{level}" for level in ("drawn", "identical")),  # both have the same ones
         *("filter-weights-imagenet-last-layer-all", "filter-activations-imagenet-last-layer-all"),
     }  # fmt: skip
     check_words(list(exhibits.values()))
+    shared = exhibits["filter-weights-default-filters-identical"]
+    assert shared.tab == "default · filters · identical and default · filters · identical-both"
+    assert "default · filters · identical-both has the same." in shared.caption
     assert sample.left_out == []
 
 
@@ -394,6 +397,21 @@ def test_a_sweep_shows_diverged_runs_and_averages_none(folder, exhibits):
     table = exhibits["momentum-table"].data.set_index("momentum")
     assert table.loc["1.2", "best validation"] == "none" and table.loc["1.2", "done"] == "0 of 3 (3 diverged)"
     assert (table["to the best"] == "best").sum() == 1
+
+
+def test_a_sweep_of_which_one_level_finished_is_drawn_in_rows(tmp_path):
+    """No scale for a single point: each level has a row, and says there what became of its runs."""
+    made = Study("convnets", epochs=20)
+    for momentum, fate in (("0.9", {}), ("1.2", dict.fromkeys(range(3), "diverged"))):
+        optimizer = {"momentum": float(momentum)}
+        made.add("momentum", {"momentum": momentum}, TUTORIAL, 0.6, optimizer=optimizer, fate=fate)
+    axis = numeric("momentum", ("0.9", "1.2"), "training.optimizer.momentum")
+    found = opened(made.write(tmp_path), experiments=[asked("convnets", "momentum", (Shape.SWEEP,), (axis,))])
+    [shown] = figures.by_level(found, found.experiment("momentum"))
+    axes = shown.figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0.9", "1.2"]
+    assert [text.get_text() for text in axes.texts] == ["✕ 3 diverged"]
+    assert axes.get_xlabel() == "test accuracy (%)" and not any(line.get_marker() == "X" for line in axes.lines)
 
 
 def test_numbers_are_in_order_on_the_axis(exhibits):

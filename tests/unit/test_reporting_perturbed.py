@@ -362,6 +362,30 @@ def test_amplification_has_the_line_of_none(exhibits):
     assert (ratio > 1000).all()
 
 
+def test_a_single_perturbation_is_told_where_others_are_drawn():
+    """A panel of one point is no figure, unless it is all that there is."""
+    rows = [
+        {"network": network, "dataset": "d", "cell_id": cell, "words": cell, "start": 3.0, "amplification": 2.0}
+        for network, cell in (("many", "noise"), ("many", "flip"), ("one", "flip"))
+    ]
+    kept, said = amplification._told_apart(pd.DataFrame(rows))
+    assert set(kept["network"]) == {"many"} and said.endswith(
+        "flip (one on d, 3.00 at the start) ends 2.00 times as far away."
+    )
+    kept, said = amplification._told_apart(pd.DataFrame(rows[2:]))
+    assert len(kept) == 1 and said == ""
+
+
+def test_panels_without_a_line_are_removed_and_the_lowest_left_is_labelled():
+    grid = style.figure(4).subplots(3, 2, sharex=True)
+    for at in ((0, 0), (1, 0), (2, 1)):
+        grid[at].plot([0, 1], [0, 1])
+    paths._clear_blank(grid)
+    assert [[axes.get_visible() for axes in line] for line in grid] == [[True, False], [True, False], [False, True]]
+    labelled = [[axes.xaxis.get_tick_params()["labelbottom"] for axes in line] for line in grid]
+    assert labelled[0][0] is False and labelled[1][0] and labelled[2][1]
+
+
 def test_a_perturbation_of_nothing_is_not_drawn(small):
     """Where an addition rounds to nothing there is no size, so no amplification, and no place on a logarithmic axis."""
 
@@ -418,7 +442,7 @@ def test_triples_stand_beside_the_documents(exhibits):
     assert "vgg19" in exhibits["triples"].caption
     here = table[table["of"] == "here"]
     assert len(here) == 8
-    assert set(here[here["perturbation"] == "flip"]["‖θ₁ − θ₂‖"]) == {"44.22", "120.6"}
+    assert set(here[here["perturbation"] == "flip"]["‖θ₁ − θ₂‖"]) == {"44.2", "121"}
     assert ((here["‖θ₂ + θ₁‖"] != "") == (here["perturbation"] == "flip")).all()
 
 
@@ -432,7 +456,7 @@ def test_what_the_slides_flips_imply(network, moved):
     angle = np.arccos((triple["first"] ** 2 + second**2 - triple["distance"] ** 2) / (2 * triple["first"] * second))
     way = float(np.linalg.norm(second * np.array([np.cos(angle), np.sin(angle)]) + first))
     assert way == pytest.approx(moved, abs=0.02)
-    assert mirror.reported(triple)["‖θ₂ + θ₁‖"] == f"{way:.2f} ({100 * way / triple['first']:.1f} %)"
+    assert mirror.reported(triple)["‖θ₂ + θ₁‖"] == f"{way:#.3g} ({100 * way / triple['first']:#.3g} %)"
 
 
 def test_precision_has_the_additions_in_each_format(exhibits, folder):
@@ -497,7 +521,7 @@ def test_likeness_and_matrices(folder, exhibits):
 
 def test_the_facts_are_told_as_they_were_computed(exhibits):
     table = exhibits["symmetries-tried"].data
-    assert table["holds"].tolist() == ["no", "yes"] and table["relative difference"].tolist() == ["8.8e-01", "2.0e-16"]
+    assert table["holds"].tolist() == ["no", "yes"] and table["relative difference"].tolist() == ["0.88", "2e−16"]
     assert set(table["asked"]) == {"the opposite, −f"} and "1 of 2 hold" in exhibits["symmetries-tried"].caption
 
 
@@ -676,5 +700,5 @@ def test_the_document_reads_its_own_numbers_so():
     """Both sentences of a table row follow from three norms."""
     row = mirror.reported({"slide": "flip", "architecture": "lenet5", "dataset": "fashionmnist", "first": 24.42,
                            "second": 26.06, "distance": 49.6})  # fmt: skip
-    assert (row["data set"], row["relative"], row["cosine"]) == ("Fashion-MNIST", "203.11 %", "−0.9308")
+    assert (row["data set"], row["relative"], row["cosine"]) == ("Fashion-MNIST", "203 %", "−0.9308")
     assert paths.CONNECTED == 0.02

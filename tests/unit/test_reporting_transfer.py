@@ -144,8 +144,8 @@ def test_the_table_of_verdicts_prints_the_drops(folder, exhibits):
     row = of(printed, transfer="A → B", n="9").iloc[0]
     drop = of(table(folder, "drops"), network="vgg11_bn", base="A", target="B", mode="frozen", depth=9, setting="",
               quantity="D").iloc[0]  # fmt: skip
-    assert row["D"] == f"+{drop['mean'] * 100:.2f}"
-    assert row["90 % interval"] == f"+{drop['low90'] * 100:.2f} to +{drop['high90'] * 100:.2f}"
+    assert row["D"] == f"+{drop['mean'] * 100:.1f}"
+    assert row["90 % interval"] == f"+{drop['low90'] * 100:.1f} to +{drop['high90'] * 100:.1f}"
     assert row["verdict"] == "specific"
     assert "done" not in exhibits["segments-table"].columns
 
@@ -208,7 +208,7 @@ def test_document_tables(folder, tables, exhibits):
     assert numbers.loc["images to judge by per training image"].tolist() == ["0.2", "0.2", ""]
     assert "No class of a base is used in another task's target." in exhibits["transfer-accuracy"].caption
     assert "contradicts itself on layer 6" in exhibits["segments"].caption
-    assert numbers.loc["accuracy of the base B", "here"].startswith(f"{own.mean() * 100:.2f} ±")
+    assert numbers.loc["accuracy of the base B", "here"].startswith(f"{own.mean() * 100:.1f} ±")
     networks = exhibits["document-networks"]
     assert len(networks.data) == 38 and (networks.data["network"] == "(no name)").sum() == 23
     assert "Of its 38 rows 23 have lost their name" in networks.caption

@@ -4,6 +4,7 @@ A number says `what` it is, what the document `says`, and of which kind it is (`
 `architecture` choose cells, `note` is a remark. The other keys are the kind's own.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import mean_text, plural
+from weight_atlas.reporting.grammar.words import SHARE, SIZE, mean_text, plural
 from weight_atlas.vocabulary import Role
 
 Number = Mapping[str, Any]
@@ -99,11 +100,14 @@ def _metric(tables: Tables, one: Number) -> str:
         rows = None
     if rows is None:
         return NONE
-    share = one["column"].endswith("accuracy")
+    share, bounds = (
+        one["column"].endswith("accuracy"),
+        SIZE if one["column"].endswith("loss") else (-math.inf, math.inf),
+    )
     several = len(rows) > 1
     told = [
         (f"{row['label']}: " if several else "")
-        + (mean_text(row, 100, 2) + " %" if share else mean_text(row, 1, None, 3))
+        + (mean_text(row, 100, 1, bounds=SHARE) + " %" if share else mean_text(row, bounds=bounds))
         for row in rows.to_dict("records")
         if row["n"]
     ]

@@ -1,6 +1,8 @@
 """Heatmaps: of matrices, side by side with common rows, and by layer with a panel for each network and data set."""
 
+import itertools
 import math
+import textwrap
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +21,9 @@ from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.tables import Tables
 
 ROW = 0.165  # inches
+LETTER, TEXT = 0.078, 0.155  # inches of a letter of a label, and of a line of it
+SLANT = 45  # degrees of labels that are wider than their columns
+LINES = 3  # of a label that has room
 ANNOTATED = 12  # columns of a figure: with more of them the cells have no numbers
 LARGEST = 1024
 
@@ -36,16 +41,24 @@ class Map(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column that several heatmaps share: its key, its name, and whether a gap separates it from the one before."""
+    """A column that several heatmaps share.
+
+    Attributes
+    ----------
+    key : tuple
+        Of the values.
+    text : str
+        Its name.
+    group : str
+        What the neighbouring columns of one group are about.
+    """
 
     key: tuple[Hashable, ...]
     text: str
-    begins: bool = False
+    group: str = ""
 
 
-def heatmap(
-    axes: Axes, values: npt.ArrayLike, norm: Normalize, rows: Sequence[str], columns: Sequence[str]
-) -> AxesImage:
+def heatmap(axes: Axes, values: npt.ArrayLike, norm: Normalize, rows: Sequence[str]) -> AxesImage:
     """Values as colours: two of them on a scale that is symmetric about 0, a sequence of them on others.
 
     Parameters
@@ -55,8 +68,8 @@ def heatmap(
     values : array [rows, columns]
         NaN where undefined.
     norm : Normalize
-    rows, columns : sequence of str
-        Their labels.
+    rows : sequence of str
+        Their labels; those of the columns are the caller's, or `heads`.
     """
     axes.patch.set(**style.UNDEFINED)
     masked = np.ma.masked_invalid(np.asarray(values, dtype=float))
@@ -66,8 +79,37 @@ def heatmap(
     axes.grid(False)
     axes.spines[:].set_visible(False)
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xticks(range(len(columns)), columns, rotation=90)
     return image
+
+
+def heads(axes: Axes, names: Sequence[str], width: float, last: bool = True) -> None:
+    """The names of the columns of a heatmap between it and its title: upright where they have room in `width` inches a
+    column, else slanted, over the next heatmap's if it is not the last of its line."""
+    wrapped = [fitted(name, width) for name in names]
+    axes.xaxis.tick_top()
+    if all(wrapped):
+        axes.set_xticks(range(len(names)), ["\n".join(lines) for lines in wrapped])
+        return
+    axes.set_xticks([])
+    for at, name in enumerate(names):
+        text = axes.annotate(name, (at, 1.0), (-2, 4), ("data", "axes fraction"), "offset points", rotation=SLANT,
+                             ha="left", va="bottom", rotation_mode="anchor", fontsize=9)  # fmt: skip
+        text.set_in_layout(last)
+    axes.set_title(axes.get_title(loc="left"), y=1.0, pad=72 * head_height(names, width))
+
+
+def head_height(names: Sequence[str], width: float) -> float:
+    """The inches that `heads` takes."""
+    wrapped = [fitted(name, width) for name in names]
+    if all(wrapped):
+        return TEXT * max(map(len, wrapped)) + 0.05
+    return LETTER * max(map(len, names)) * math.sin(math.radians(SLANT)) + 0.22
+
+
+def fitted(text: str, width: float) -> list[str]:
+    """A name in at most LINES lines of `width` inches, broken at spaces; [] where it does not fit."""
+    lines = textwrap.wrap(text, max(1, int(width / LETTER)), break_long_words=False) or [""]
+    return lines if len(lines) <= LINES and max(map(len, lines)) * LETTER <= width else []
 
 
 def annotate(axes: Axes, image: AxesImage, text: Callable[[float], str]) -> None:
@@ -101,7 +143,8 @@ def bar(fig: Figure, grid: Iterable[Axes], label: str) -> Colorbar:
 
 def correlations(axes: Axes, matrix: npt.NDArray[np.floating]) -> AxesImage:
     """A matrix of correlations on the scale from -1 to 1, as a square without labels; a large one as block means."""
-    image = heatmap(axes, shrink(matrix), Normalize(-1, 1), [], [])
+    image = heatmap(axes, shrink(matrix), Normalize(-1, 1), [])
+    axes.set_xticks([])
     axes.set_aspect("equal")
     return image
 
@@ -143,21 +186,50 @@ def side_by_side(
     extra : sequence of Artist
         Further entries of the legend.
     """
-    texts, names = [".".join(np.atleast_1d(row)) for row in rows], [column.text for column in columns]
-    fig = style.figure(height * len(rows) + 0.07 * max(map(len, names)) + 1.25)
+    texts = [".".join(np.atleast_1d(row)) for row in rows]
+    width = (style.WIDTH - LETTER * max(map(len, texts)) - 0.2) / len(maps) / len(columns)
+    groups = _groups(columns, width)
+    names = [column.text for column in columns]
+    if groups is None:  # no room: the first of each group names it
+        names = [", ".join(filter(None, (group, names[at]))) for at, group in enumerate(_begun(columns))]
+    fig = style.figure(height * len(rows) + head_height(names, width) + (TEXT if groups else 0) + 1.15)
     grid = fig.subplots(1, len(maps), sharey=True, squeeze=False)[0]
     keys = pd.MultiIndex.from_tuples([column.key for column in columns])
     for axes, (title, values, norm, label) in zip(grid, maps, strict=True):
-        image = heatmap(axes, values.reindex(index=rows, columns=keys), norm, texts, names)
-        for at in (at for at, column in enumerate(columns) if column.begins and at):
+        image = heatmap(axes, values.reindex(index=rows, columns=keys), norm, texts)
+        axes.set_title(title)
+        heads(axes, names, width, axes is grid[-1])
+        if groups:
+            axes.set_title(title, y=1.0, pad=72 * (2 * TEXT + 0.05))
+        for name, first, last in groups or ():
+            middle = ((first + last) / 2, 1.0)
+            axes.annotate(name, middle, (0, 16), ("data", "axes fraction"), "offset points", ha="center", fontsize=9)
+        for at in (at for at, begun in enumerate(_begun(columns)) if begun and at):
             axes.axvline(at - 0.5, color="white", linewidth=3)
         for at in _gaps(rows):
             axes.axhline(at - 0.5, color="white", linewidth=4)
-        axes.set_title(title)
         aspect = 18 if len(maps) > 1 else 50
         style.colourbar(fig, image, axes, label, location="bottom", aspect=aspect, pad=0.02)
     marks.legend(fig, (), extra=[*undefined(fig, hatched), *extra])
     return fig
+
+
+def _begun(columns: Sequence[Column]) -> list[str]:
+    """The group of each column that is the first of one, "" of all others."""
+    before = [None, *(column.group for column in columns)]
+    return [column.group if column.group != last else "" for column, last in zip(columns, before, strict=False)]
+
+
+def _groups(columns: Sequence[Column], width: float) -> list[tuple[str, int, int]] | None:
+    """(name, first column, last column) of each group, where names and columns have room upright in one line; None
+    where they have not."""
+    found = []
+    for name, own in itertools.groupby(enumerate(columns), lambda pair: pair[1].group):
+        places = [at for at, _ in own]
+        found.append((name, places[0], places[-1]))
+    room = all(len(name) * LETTER <= width * (last - first + 1) for name, first, last in found if name)
+    room &= all(len(fitted(column.text, width)) == 1 for column in columns)
+    return [one for one in found if one[0]] if room else None
 
 
 def _gaps(rows: pd.Index) -> list[int]:
@@ -182,20 +254,27 @@ def by_layer(tables: Tables, data: pd.DataFrame, norm: Normalize, label: str) ->
     layers = {name: list(dict.fromkeys(data.loc[data["network"] == name, "layer"])) for name, _ in strips}
     cells = {network: list(dict.fromkeys(tables.where(network=network)["label"])) for network, _ in strips}
     texts = {network: cells[network] if tables.axes else [""] for network, _ in strips}
-    below = [at + 1 == len(strips) or texts[strips[at + 1][0]] != texts[name] for at, (name, _) in enumerate(strips)]
-    labels = sum(0.07 * max(map(len, texts[name])) for (name, _), shown in zip(strips, below, strict=True) if shown)
-    fig, grid = panels.layout(strips, [0.17 * len(layers[name]) for name, _ in strips], labels + 0.9)
+    above = [not at or texts[strips[at - 1][0]] != texts[name] for at, (name, _) in enumerate(strips)]
     across = max(len(names) for _, names in strips)
-    for (network, names), shown in zip(strips, below, strict=True):
+    named = LETTER * max(len(layer) for own in layers.values() for layer in own) + 0.2
+    widths = {network: (style.WIDTH - named) / across / len(own) for network, own in texts.items()}
+    tops = [head_height(texts[name], widths[name]) for name, _ in strips]
+    labels = sum(top for top, shown in zip(tops, above, strict=True) if shown)
+    fig, grid = panels.layout(strips, [0.17 * len(layers[name]) for name, _ in strips], labels + 0.9)
+    for (network, names), shown in zip(strips, above, strict=True):
         for dataset in names:
             axes = grid[network, dataset]
             part = data.merge(tables.where(dataset=dataset, network=network)[["cell_id", "label"]], on="cell_id")
             part = part.pivot(index="layer", columns="label", values="mean")
             part = part.reindex(index=layers[network], columns=cells[network])
-            image = heatmap(axes, part, norm, layers[network], texts[network])
+            image = heatmap(axes, part, norm, layers[network])
+            if shown:
+                heads(axes, texts[network], widths[network], dataset == names[-1])
+            else:
+                axes.set_xticks([])
             if len(cells[network]) * across <= ANNOTATED:
                 annotate(axes, image, lambda value: style.number(value, 2))
-            axes.tick_params(labelleft=dataset == names[0], labelbottom=shown)
+            axes.tick_params(labelleft=dataset == names[0])
     bar(fig, grid.values(), label)
     marks.legend(fig, (), extra=undefined(fig))
     return fig

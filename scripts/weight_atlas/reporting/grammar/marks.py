@@ -10,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from weight_atlas.reporting.grammar import style
 
@@ -18,6 +19,8 @@ ZERO: dict[str, Any] = {"color": style.QUIET, "linewidth": 0.8, "zorder": 1}  # 
 REFERENCE: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (0, (4, 2))}  # what others stand beside
 CROSS: dict[str, Any] = {"color": style.WARNING, "marker": "X", "markersize": 6, "linestyle": "", "zorder": 4}
 WIDTHS = {"low": 1.1, "low90": 3.2}  # of the lines of a 95 % and of a 90 % interval
+LINES, BANDS = "intervals as lines", "intervals as bands"  # what `legend` knows them by
+INTERVAL = "95 % interval"  # of what dot, band and points draw, unless their caller says otherwise
 ABOVE: dict[str, Any] = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1.4, "borderpad": 0.1}
 Row = Mapping[Any, Any]  # with mean, low, high
 
@@ -50,7 +53,7 @@ def dot(axes: Axes, at: float, row: Row, label: str, marker: str, colour: str, *
     mean, low, high = (min(max(row[name], bounds[0]), bounds[1]) * scale for name in ("mean", "low", "high"))
     if math.isfinite(row["low"]):
         line = axes.vlines if upright else axes.hlines
-        line(at, low, high, color=colour, linewidth=1.4)
+        line(at, low, high, color=colour, linewidth=1.4, gid=LINES)
     place = (at, mean) if upright else (mean, at)
     axes.plot(*([value] for value in place), linestyle="", zorder=3, label=label, **look(marker, colour))
 
@@ -95,7 +98,7 @@ def band(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0, sh
             frame[name].where(frame[name].notna() | ~equal, frame["mean"]).clip(*bounds) * scale
             for name in ("low", "high")
         )
-        axes.fill_between(frame[across], low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        axes.fill_between(frame[across], low, high, color=line.get_color(), alpha=0.15, linewidth=0, gid=BANDS)
 
 
 def level(axes: Axes, row: Row, label: str, scale: float = 1.0) -> None:
@@ -162,7 +165,7 @@ def points(axes: Axes, frame: pd.DataFrame, across: str, *, scale: float = 1.0,
     drawn: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 1.2} | look
     (line,) = axes.plot(frame[across], frame["mean"] * scale, **drawn)
     low, high = (frame[name].clip(*bounds) * scale for name in ("low", "high"))
-    axes.vlines(frame[across], low, high, color=line.get_color(), linewidth=1.2)
+    axes.vlines(frame[across], low, high, color=line.get_color(), linewidth=1.2, gid=LINES)
 
 
 def aside(axes: Axes, at: float, text: str, colour: str = style.QUIET, place: float = 1.01) -> None:
@@ -191,11 +194,23 @@ def shade(panels: Iterable[Axes], count: int, blocks: Sequence[tuple[int, int]] 
 
 
 def legend(fig: Figure, panels: Iterable[Axes], ncols: int = 3, extra: Iterable[Artist] = ()) -> None:
-    """The legend above a figure: each labelled mark of its panels once, as they were drawn, then the `extra` ones."""
+    """The legend above a figure: each labelled mark of its panels once, as they were drawn, then the `extra` ones, and
+    what the figure's intervals are; in one line where it fits, else in so many columns."""
     found: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
+    drawn = {collection.get_gid() for axes in fig.axes for collection in axes.collections}
     found |= {str(handle.get_label()): handle for handle in extra}
+    if BANDS in drawn:
+        found.setdefault(INTERVAL, Patch(facecolor=style.QUIET, alpha=0.25, label=INTERVAL))
+    if LINES in drawn:
+        found.setdefault(INTERVAL, entry(INTERVAL, linewidth=1.4))
     if found:
+        ncols = len(found) if sum(map(_width, found)) < fig.get_figwidth() else ncols
         fig.legend(list(found.values()), list(found), ncols=ncols, **ABOVE)
+
+
+def _width(label: str) -> float:
+    """About how many inches an entry of the legend takes."""
+    return 0.072 * len(label) + 0.55

@@ -95,18 +95,29 @@ def q_words(value: float) -> str:
     return text and f"q < {text[1:]}" if text.startswith("<") else f"q = {text}"
 
 
-def mean_text(row: Mapping[Any, Any], scale: float = 1.0, decimals: int | None = None, digits: int = 4) -> str:
-    """ "98.3 ± 1.2" of a row with mean, low, high: the mean and half its interval; the mean alone where there is none.
+SHARE, DIFFERENCE, SIZE = (0.0, 1.0), (-1.0, 1.0), (0.0, math.inf)  # what a share, a difference of two, a norm can be
 
-    decimals: of both; by default so many that the mean has so many significant `digits`. Half an interval that these
-    decimals would make 0 gets one significant digit.
+
+def mean_text(
+    row: Mapping[Any, Any],
+    scale: float = 1.0,
+    decimals: int | None = None,
+    digits: int = 3,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> str:
+    """ "98.3 ± 1.2" of a row with mean, low, high: the mean and half its interval, the mean alone where there is none.
+
+    decimals: of both; by default so many that the mean has so many significant `digits`. bounds: what is possible,
+    before the scale; an interval that passes them is written by its ends, cut there: "98.3 [95.1, 100.0]".
     """
-    mean, low, high = (float(row[column]) * scale for column in ("mean", "low", "high"))
+    mean, low, high = (float(row[column]) for column in ("mean", "low", "high"))
     if decimals is None:
-        power = math.floor(math.log10(abs(mean))) if mean and math.isfinite(mean) else 0
+        power = math.floor(math.log10(abs(mean * scale))) if mean and math.isfinite(mean) else 0
         decimals = max(0, digits - 1 - power)
-    text = f"{mean:.{decimals}f}"
-    if math.isfinite(low):
-        reach = (high - low) / 2
-        text += f" ± {reach:.{decimals}f}" if reach == 0 or reach >= 0.5 * 10**-decimals else f" ± {style.short(reach)}"
+    text = f"{mean * scale:.{decimals}f}"
+    if low < bounds[0] or high > bounds[1]:
+        text += f" [{max(low, bounds[0]) * scale:.{decimals}f}, {min(high, bounds[1]) * scale:.{decimals}f}]"
+    elif math.isfinite(low):
+        reach, least = (high - low) / 2 * scale, 10.0**-decimals
+        text += f" ± {reach:.{decimals}f}" if reach == 0 or reach >= 0.5 * least else f" ± <{least:.{decimals}f}"
     return text.replace("-", "−")

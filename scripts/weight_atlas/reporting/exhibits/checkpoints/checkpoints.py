@@ -103,15 +103,12 @@ def _labelled(data: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _columns(cells: pd.DataFrame, frame: pd.DataFrame, column: str) -> list[Column]:
-    """The columns of heatmaps: what a column of a frame has for each cell, the first of them with the cell's label."""
+    """The columns of heatmaps: what a column of a frame has for each cell, a group with the cell's label."""
     found: list[Column] = []
     cell: Any
     for cell in cells.itertuples():
         own = dict.fromkeys(frame.loc[frame["cell_id"] == cell.cell_id, column])
-        found += [
-            Column((cell.cell_id, name), name if at else f"{cell.label}, {name}", begins=not at)
-            for at, name in enumerate(own)
-        ]
+        found += [Column((cell.cell_id, name), name, cell.label) for name in own]
     return found
 
 

@@ -93,9 +93,7 @@ def _heatmap(own: pd.DataFrame) -> Figure:
     """The mean correlations of a pair, with their numbers where there is room; frames where they are clear."""
     rows = blocks(own)
     columns = [
-        Column((name, kind), f"{name}, {text}", kind == "pearson")
-        for name in own["checkpoint"].unique()
-        for kind, text in COEFFICIENTS.items()
+        Column((name, kind), text, name) for name in own["checkpoint"].unique() for kind, text in COEFFICIENTS.items()
     ]
     values = own.pivot(index=["layer", "parameter"], columns=["checkpoint", "coefficient"], values="mean")
     top = float(style.magnitudes(own["mean"])[-1])

@@ -18,28 +18,29 @@ from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, last
-from weight_atlas.reporting.grammar.words import mean_text, plural, slug, whole
+from weight_atlas.reporting.grammar.words import SHARE, SIZE, mean_text, plural, slug, whole
 
 # The columns of the document's Tables 1 and 2, in order: name in metrics.csv -> heading, digits behind the point.
+PRINTED = 4  # digits behind the point of the document's numbers
 COLUMNS = {
     "seconds": ("seconds", 1),
     "rate": ("rate", None),
-    "train_loss": ("train loss", 4),
-    "train_accuracy": ("train acc.", 4),
-    "valid_loss": ("valid loss", 4),
-    "valid_accuracy": ("valid acc.", 4),
+    "train_loss": ("train loss", 3),
+    "train_accuracy": ("train acc.", 3),
+    "valid_loss": ("valid loss", 3),
+    "valid_accuracy": ("valid acc.", 3),
 }
 TABLES = {PRELOAD: 1, CUSTOM: 2}  # the number of a model's
 # The rows of its Table 3: name -> heading, digits behind the point.
 OVERALL = {
     "epochs": ("epochs", 0),
     "seconds": ("time (s)", 0),
-    "train_loss": ("train loss", 4),
-    "train_accuracy": ("train accuracy", 4),
-    "valid_loss": ("valid loss", 4),
-    "valid_accuracy": ("valid accuracy", 4),
-    "test_loss": ("test loss", 4),
-    "test_accuracy": ("test accuracy", 4),
+    "train_loss": ("train loss", 3),
+    "train_accuracy": ("train accuracy", 3),
+    "valid_loss": ("valid loss", 3),
+    "valid_accuracy": ("valid accuracy", 3),
+    "test_loss": ("test loss", 3),
+    "test_accuracy": ("test accuracy", 3),
 }
 CURVES = {"loss": ("loss (cross-entropy)", 1), "accuracy": ("accuracy (%)", 100)}
 THEIRS: dict[str, Any] = {"linestyle": "--", "linewidth": 1.2, "marker": "x", "markersize": 4.5}
@@ -110,7 +111,7 @@ def _epochs(own: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
         row = {"epoch": epoch}
         for name, (heading, digits) in COLUMNS.items():
             row[heading] = _text(own, epoch, name, digits)
-            row[f"{heading} (doc.)"] = _text(theirs, epoch, name, 0 if name == "seconds" else digits)
+            row[f"{heading} (doc.)"] = _text(theirs, epoch, name, 0 if name == "seconds" else digits and PRINTED)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -191,8 +192,8 @@ def _overall(tables: Tables, kinds: Mapping[str, str]) -> pd.DataFrame:
         for cell, kind in kinds.items():
             [mean] = stats.summarise(found[found["cell_id"] == cell], ["cell_id"], quantity).to_dict("records")
             theirs = document_total(tables, kind, quantity)
-            row[label[cell]] = mean_text(mean, 1, digits)
-            row[f"{label[cell]}, document"] = f"{theirs:,.{digits}f}" if np.isfinite(theirs) else ""
+            row[label[cell]] = mean_text(mean, 1, digits, bounds=SHARE if quantity.endswith("accuracy") else SIZE)
+            row[f"{label[cell]}, document"] = f"{theirs:,.{digits and PRINTED}f}" if np.isfinite(theirs) else ""
         rows.append(row | {"difference": mean_text(difference(tables, second, first, quantity), 1, digits)})
     return pd.DataFrame(rows)
 
@@ -238,7 +239,7 @@ def _at(own: pd.DataFrame, taken: set[int], theirs: pd.DataFrame, epoch: int | s
     mean, reported_ = own[own.index.isin(taken)].mean().to_frame().T, theirs.set_index("epoch")
     for name, (heading, digits) in list(COLUMNS.items())[2:]:
         row[heading] = _text(mean, 0, name, digits)
-        row[f"{heading} (doc.)"] = _text(reported_, int(epoch), name, digits) if epoch != "" else ""
+        row[f"{heading} (doc.)"] = _text(reported_, int(epoch), name, digits and PRINTED) if epoch != "" else ""
     return row
 
 

@@ -26,7 +26,7 @@ from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.source import note
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, slug
+from weight_atlas.reporting.grammar.words import DIFFERENCE, SHARE, chance, enumerated, mean_text, plural, slug
 from weight_atlas.settings import Augmentation, Training
 from weight_atlas.shapes import Axis, Experiment
 
@@ -210,7 +210,10 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
         row = {name: cell[name] for name in (*others, shown.axis.name)}
         row["done"] = of_asked(status.loc[cell["cell_id"]])
         means = {heading: grid.interval(own[column]) for column, heading in columns}
-        row |= {heading: mean_text(mean, 100, 1) if mean["n"] else "none" for heading, mean in means.items()}
+        row |= {
+            heading: mean_text(mean, 100, 1, bounds=DIFFERENCE if heading == "gap" else SHARE) if mean["n"] else "none"
+            for heading, mean in means.items()
+        }
         for kind in (REFERENCE, CONTROL):
             one = shown.difference(family, "best_valid", level, kind)
             row |= {f"to the {kind}": mean_text(one, 100, 1) if one and one["n"] else ""}

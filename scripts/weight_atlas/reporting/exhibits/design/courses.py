@@ -20,7 +20,7 @@ from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import mean_text, plural, slug
+from weight_atlas.reporting.grammar.words import DIFFERENCE, mean_text, plural, slug
 from weight_atlas.shapes import Experiment
 
 LINES = 8  # levels of one panel
@@ -186,7 +186,7 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
         right.axhline(0, **marks.ZERO)
         right.set_ylabel("train − test (points)")
         right.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        right.legend(fontsize=9, handlelength=1.4, loc="best", ncols=1 + (len(names) > 4))
+        right.legend(loc="lower left", bbox_to_anchor=(0, 1), handlelength=1.4, columnspacing=1.2, ncols=3)
         if len(families) > 1:
             left.set_title(family)
     panels[-1, 0].set_xlabel("accuracy at the last epoch (%)")
@@ -218,7 +218,9 @@ def _apart(axes: Axes, names: Sequence[str], rows: Mapping[Any, Any]) -> None:
         axes.plot([test, train], [at, at], color=GREY, linewidth=3, solid_capstyle="butt", zorder=2)
         for value, colour, words in ((test, style.PALETTE[0], "test"), (train, style.PALETTE[1], "train")):
             axes.plot([value], [at], "o", color=colour, markersize=5.5, zorder=3, label=words, linestyle="")
-        axes.text(1.02, at, mean_text(rows[name, "gap"], 100, 1), va="center", color=style.INK, **beside)
+        axes.text(
+            1.02, at, mean_text(rows[name, "gap"], 100, 1, bounds=DIFFERENCE), va="center", color=style.INK, **beside
+        )
     axes.text(1.02, -0.75, "gap", va="bottom", fontweight="bold", **beside)
     marks.shade([axes], len(names))
     axes.set_yticks(range(len(names)), names)

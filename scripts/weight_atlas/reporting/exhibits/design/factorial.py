@@ -25,7 +25,7 @@ from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.heatmaps import heatmap
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, slug
+from weight_atlas.reporting.grammar.words import DIFFERENCE, SHARE, enumerated, mean_text, plural, slug
 from weight_atlas.shapes import Experiment
 
 MOST = 20  # levels of a factor in a map, and labels on an axis
@@ -186,8 +186,7 @@ def _map(axes: Axes, study: Factorial, cells: pd.DataFrame, scale: Normalize, ac
     down, right = list(study.factors.values())[:2]
     one, other = list(study.factors)[:2]
     means = cells.set_index([one, other])["mean"].unstack().reindex(index=down, columns=right)
-    image = heatmap(axes, means * study.outcome.scale, scale, down, right)
-    axes.tick_params(axis="x", rotation=0)
+    image = heatmap(axes, means * study.outcome.scale, scale, down)
     _ticks(axes, right, style.WIDTH / across)
     for cell in records(cells) if written else []:
         _write(axes, image, right.index(cell[other]), down.index(cell[one]), cell, study.outcome)
@@ -202,11 +201,16 @@ def _write(axes: Axes, image: Any, column: int, row: int, cell: grid.Row, outcom
         return
     red, green, blue, _ = image.to_rgba(cell["mean"] * outcome.scale)
     look["color"] = "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else style.INK
-    mean, *rest = mean_text(cell, outcome.scale, outcome.decimals(cell)).split(" ± ")
+    mean, *rest = _parted(mean_text(cell, outcome.scale, outcome.decimals(cell), bounds=outcome.bounds))
     short = f"({cell['n']:g}/{cell['of']:g})" if cell["n"] < cell["of"] else ""
-    note = " ".join([*(f"± {half}" for half in rest), short]).strip()
+    note = " ".join([*rest, short]).strip()
     axes.text(column, row - 0.17 * bool(note), mean, fontsize=10, **look)
     axes.text(column, row + 0.2, note, fontsize=9, **look)
+
+
+def _parted(text: str) -> list[str]:
+    """A mean and its interval, if it has one: ["98.3", "± 1.2"] or ["98.3", "[95.1, 100.0]"]."""
+    return text.split(" ", 1)
 
 
 def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
@@ -218,7 +222,10 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     frame = found.cells[names].assign(done=[of_asked(status.loc[cell]) for cell in found.cells["cell_id"]])
     for column, heading in headings:
         means = records(grid.means(found, column, names, rows))
-        frame[heading] = [mean_text(row, 100, 1) if row["n"] else "none" for row in means]
+        frame[heading] = [
+            mean_text(row, 100, 1, bounds=DIFFERENCE if column == "gap" else SHARE) if row["n"] else "none"
+            for row in means
+        ]
     columns = [name for name in frame if name != "done" or not whole(status.sum())]
     caption = (
         "Accuracy in percent, mean ± half its 95 % interval over the finished replicates: on validation images at "

@@ -20,6 +20,9 @@ from weight_atlas.reporting.grammar.words import chance, mean_text, plural, q_wo
 ROW = 0.2
 
 
+LETTER = 0.078  # inches of a tick label's letter
+
+
 class Outcome(NamedTuple):
     """An outcome of tests.csv: the words of a heading and of a sentence, the factor to draw by, and its unit."""
 
@@ -59,8 +62,9 @@ def factors(tables: Tables) -> list[Exhibit]:
     fig = style.figure(ROW * (max(ticks) + 2) + 1.15)
     panels = fig.subplots(1, len(outcomes), sharey=True, squeeze=False)[0]
     marks.shade(panels, max(ticks) + 1)
+    inches = (style.WIDTH - LETTER * max(map(len, ticks.values()))) / len(outcomes)
     for axes, outcome in zip(panels, outcomes, strict=True):
-        _panel(axes, OUTCOMES[outcome], shown[shown["outcome"] == outcome], place)
+        _panel(axes, OUTCOMES[outcome], shown[shown["outcome"] == outcome], place, inches)
     panels[0].set_yticks(list(ticks), list(ticks.values()))
     marks.heads(panels[0], set(ticks) - set(place.values()))
     interval = marks.entry("95 % interval", linewidth=1.4, color=style.PALETTE[0])
@@ -102,26 +106,31 @@ def _rows(shown: pd.DataFrame) -> tuple[dict[tuple[str, str, str], int], dict[in
     return place, ticks
 
 
-def _panel(axes: Axes, outcome: Outcome, rows: pd.DataFrame, place: Mapping[tuple[str, str, str], int]) -> None:
-    """The differences of one outcome."""
+def _panel(axes: Axes, outcome: Outcome, rows: pd.DataFrame, place: Mapping[tuple[str, str, str], int],
+           inches: float) -> None:  # fmt: skip
+    """The differences of one outcome in a panel so many inches wide."""
     axes.set_title(outcome.heading, fontsize=9, fontweight="normal", loc="center")
     axes.set_xlabel(outcome.unit, fontsize=9)
     axes.axvline(0, **marks.ZERO)
     for row in records(rows):
         at = place[row["factor"], row["comparison"], row["where"]]
         marks.forest(axes, {**row, "mean": row["difference"]}, at, outcome.scale, style.PALETTE[0])
-    axes.set_xticks(ticks_of(axes.dataLim.x0, axes.dataLim.x1))
-    axes.xaxis.set_major_formatter(lambda value, _: style.short(value))
     axes.margins(x=0.12)
+    axes.set_xticks(ticks_of(*axes.dataLim.intervalx, inches))
+    axes.xaxis.set_major_formatter(lambda value, _: style.short(value))
 
 
-def ticks_of(low: float, high: float) -> list[float]:
-    """0 and the largest number with one significant digit that the longer side of an axis holds."""
+def ticks_of(low: float, high: float, inches: float) -> list[float]:
+    """0 and the largest number with one significant digit that the longer side of an axis holds, where the labels of
+    both have room side by side on an axis of so many inches; 0 alone else."""
     reach = max(abs(low), abs(high))
     if not reach > 0:
         return [0.0]
     power = math.floor(math.log10(reach))
     step = float(f"{math.floor(reach / 10.0**power)}e{power}")
+    apart = inches * step / (1.24 * (max(high, 0) - min(low, 0)))
+    if apart < LETTER * (1 + len(style.short(step)) / 2):
+        return [0.0]
     return sorted([0.0, step if high >= -low else -step])
 
 
@@ -152,7 +161,7 @@ def _line(row: grid.Row) -> dict[str, str]:
         "comparison": row["comparison"],
         "in": row["where"],
         "n": str(row["n"]),
-        "difference": mean_text({**row, "mean": row["difference"]}, outcome.scale, 2 if points else 3),
+        "difference": mean_text({**row, "mean": row["difference"]}, outcome.scale, 1 if points else 3),
         "d": size(row["effect"]),
         "p": chance(row["p"]),
         "q": chance(row["q"]),

@@ -16,7 +16,7 @@ from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.exhibits.design.sweep import is_wide, positions
 from weight_atlas.reporting.exhibits.runs.runs import PROTOCOLS, intervals, shortfall
 from weight_atlas.reporting.grammar import marks, style
-from weight_atlas.reporting.grammar.dots import tally, whole
+from weight_atlas.reporting.grammar.dots import fate, tally, whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural, slug
@@ -66,6 +66,12 @@ def by_level(tables: Tables, experiment: Experiment, *, outcome: str = "", repor
     ]
 
 
+def on_scale(shown: Levels) -> bool:
+    """Whether levels stand on their scale: they are numbers, and some family has at least two that finished."""
+    there = shown.means[shown.means["n"] > 0]
+    return shown.axis.is_numeric and there.groupby("family")[shown.axis.name].nunique().max() > 1
+
+
 def pages(shown: Levels) -> list[list[str]]:
     """The families of each exhibit: all in one where there is room, else one by one."""
     count = sum(len(shown.names(family)) for family in shown.families)
@@ -77,7 +83,7 @@ def _exhibit(shown: Levels, families: Sequence[str], given: Mapping[str, Any], s
     fig, panels = strips(shown, families)
     for family, (left, right) in panels.items():
         names = shown.names(family)
-        if shown.axis.is_numeric:
+        if on_scale(shown):
             curve(left, shown, family)
         elif len(names) > MANY:
             ranks(left, shown, family)
@@ -85,6 +91,10 @@ def _exhibit(shown: Levels, families: Sequence[str], given: Mapping[str, Any], s
             dots(left, shown, family, {name: float(at) for at, name in enumerate(names)}, step=0.24)
             left.set_yticks(range(len(names)), names)
             marks.shade([left], len(names))
+            for at, name in enumerate(names):
+                if not shown.mean(family, name)["n"]:
+                    fallen = fate(shown.found.status().loc[shown.mean(family, name)["cell_id"]])
+                    marks.aside(left, at, f"✕ {fallen}", style.WARNING, 0.02)
         for at, name in enumerate(names):
             if "test" in given.get(name, {}) and len(names) <= MANY:
                 report(left, shown, name, at, given[name]["test"] * 100)
@@ -107,7 +117,7 @@ def _exhibit(shown: Levels, families: Sequence[str], given: Mapping[str, Any], s
 
 def report(axes: Axes, shown: Levels, name: str, at: int, value: float) -> None:
     """The document's number beside the dots of a level, in view however far it is from them."""
-    upright = shown.axis.is_numeric
+    upright = on_scale(shown)
     if upright:
         axes.plot([positions(shown.axis)[name]], [value], **REPORTED | {"marker": "_"})
     else:
@@ -119,7 +129,7 @@ def report(axes: Axes, shown: Levels, name: str, at: int, value: float) -> None:
 def strips(shown: Levels, families: Sequence[str]) -> tuple[Figure, dict[str, Panels]]:
     """A figure with a strip of panels per family."""
     counts = [len(shown.names(family)) for family in families]
-    least = 2.3 if shown.axis.is_numeric else 0.0
+    least = 2.3 if on_scale(shown) else 0.0
     heights = [max(least, ROW * (count + 0.4)) if count <= MANY else 2.6 for count in counts]
     fig = style.figure(sum(heights) + 0.35 * (len(families) - 1) + 1.15)
     cells = fig.add_gridspec(len(families), 2, height_ratios=heights, width_ratios=(1.25, 1))
@@ -129,8 +139,8 @@ def strips(shown: Levels, families: Sequence[str]) -> tuple[Figure, dict[str, Pa
             found[family] = Panels(fig.add_subplot(cells[down, :]), None)
             continue
         left = fig.add_subplot(cells[down, 0])
-        right = fig.add_subplot(cells[down, 1], sharey=None if shown.axis.is_numeric else left)
-        right.tick_params(labelleft=shown.axis.is_numeric)
+        right = fig.add_subplot(cells[down, 1], sharey=None if on_scale(shown) else left)
+        right.tick_params(labelleft=on_scale(shown))
         found[family] = Panels(left, right)
     return fig, found
 
@@ -141,7 +151,7 @@ def strips(shown: Levels, families: Sequence[str]) -> tuple[Figure, dict[str, Pa
 def looks(shown: Levels) -> list[tuple[str, str, str, str]]:
     """(protocol, words, marker, colour) of the dots of a level."""
     if set(shown.means["protocol"]) == {""}:
-        return [("", "mean with its 95 % interval", "o", style.PALETTE[0])]
+        return [("", "mean", "o", style.PALETTE[0])]
     return [(str(protocol), *told) for protocol, told in PROTOCOLS.items()]
 
 
@@ -239,7 +249,7 @@ def differences(axes: Axes, shown: Levels, family: str) -> None:
         text = f"{first} ({text})" if first and text else first or text
         marks.aside(axes, at, text, style.QUIET if whole(of) else style.WARNING, 1.02)
     axes.axvline(0, **marks.ZERO)
-    if shown.axis.is_numeric:
+    if on_scale(shown):
         axes.set_yticks(range(len(names)), names)
     marks.shade([axes], len(names))
 
@@ -257,8 +267,8 @@ def labelled(shown: Levels, families: Sequence[str], panels: Mapping[str, Panels
             left.set_title(family)
         if family != families[-1]:
             continue
-        left.set_xlabel(axis.name if axis.is_numeric else shown.outcome.label)
-        if len(shown.names(family)) > MANY and not axis.is_numeric:
+        left.set_xlabel(axis.name if on_scale(shown) else shown.outcome.label)
+        if len(shown.names(family)) > MANY and not on_scale(shown):
             left.set_xlabel(f"{axis.name}, in the order of the means")
         if right is None:
             continue
@@ -287,7 +297,7 @@ def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported
         f"{marks.LEVEL}: {_corrected(len(shown.differences), shown.chosen)}."
         if own
         else "",
-        "The scale is logarithmic." if shown.axis.is_numeric and is_wide(shown.axis) else "",
+        "The scale is logarithmic." if on_scale(shown) and is_wide(shown.axis) else "",
         "A run whose loss is no longer finite has diverged, and no mean counts it."
         if any(crossed(shown, family) for family in families)
         else "",

@@ -14,7 +14,7 @@ from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import chance, mean_text
+from weight_atlas.reporting.grammar.words import DIFFERENCE, SHARE, chance, mean_text
 from weight_atlas.shapes import Experiment
 
 MORE = {"train_accuracy": "train", "gap": "gap"}  # of `grid.reached`, beside the protocols
@@ -104,13 +104,17 @@ def _means(shown: Levels, family: str, name: str, extra: pd.DataFrame) -> dict[s
     outcome = shown.outcome
     if outcome.name != "accuracy":
         row = shown.mean(family, name)
-        text = mean_text(row, outcome.scale, 1 if outcome.scale == 100 else None, 3) if row["n"] else "none"
+        decimals = 1 if outcome.scale == 100 else None
+        text = mean_text(row, outcome.scale, decimals, bounds=outcome.bounds) if row["n"] else "none"
         never = int(shown.values.censored[row["cell_id"]])
         return {outcome.words: f"{text} ({never} never)" if never else text}
     means = {words: shown.mean(family, name, protocol) for protocol, words in HEADINGS.items()}
     own = extra[extra["cell_id"] == shown.mean(family, name)["cell_id"]]
     means |= {words: grid.interval(own[column]) for column, words in MORE.items()}
-    return {words: mean_text(row, 100, 1) if row["n"] else "none" for words, row in means.items()}
+    return {
+        words: mean_text(row, 100, 1, bounds=DIFFERENCE if words == "gap" else SHARE) if row["n"] else "none"
+        for words, row in means.items()
+    }
 
 
 def _reported(given: Mapping[str, Any], name: str) -> dict[str, str]:

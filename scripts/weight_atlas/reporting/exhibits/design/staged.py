@@ -19,7 +19,7 @@ from weight_atlas.reporting.grammar.answers import MARGIN, Answer, Verdict, is_c
 from weight_atlas.reporting.grammar.dots import whole
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import enumerated, mean_text, plural, points
+from weight_atlas.reporting.grammar.words import DIFFERENCE, SHARE, enumerated, mean_text, plural, points
 from weight_atlas.settings import Settings
 from weight_atlas.shapes import Experiment
 
@@ -160,7 +160,7 @@ def _mean(frame: pd.DataFrame, place: tuple[str, int], column: str) -> str:
     """The mean of a column in a stage of a cell, empty where there is none."""
     own = frame.loc[(frame["cell_id"] == place[0]) & (frame["stage"] == place[1]), column]
     mean = grid.interval(own)
-    return mean_text(mean, 100, 1) if mean["n"] else ""
+    return mean_text(mean, 100, 1, bounds=DIFFERENCE if column == "valid_jump" else SHARE) if mean["n"] else ""
 
 
 # ------------------------------------------------------------------------------------------- compared
@@ -338,7 +338,8 @@ def compared_table(tables: Tables, *, experiments: Sequence[str], reported: str 
             row |= {"parameters": str(cell.found.cells["parameters"].iloc[0]), "done": of_asked(status)}
             for column, heading in (*HEADINGS.items(), ("train_accuracy", "train"), ("gap", "gap")):
                 mean = grid.interval(cell.rows[column])
-                row[heading] = mean_text(mean, 100, 2) if mean["n"] else "none"
+                bounds = DIFFERENCE if column == "gap" else SHARE
+                row[heading] = mean_text(mean, 100, 1, bounds=bounds) if mean["n"] else "none"
             total += not whole(status)
             one = given.get(name, {}).get("test")
             made.append(row | {"document": "none" if one is None else style.percent(one, 2)})

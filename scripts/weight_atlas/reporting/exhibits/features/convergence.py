@@ -88,7 +88,7 @@ def _maps(data: pd.DataFrame) -> Figure:
     epochs = sorted(data["epoch"].unique())
     down = math.ceil(len(panels) / ACROSS)
     across = min(ACROSS, len(panels))
-    fig = style.figure(down * (heatmaps.ROW * len(layers) + 0.75) + 0.7)
+    fig = style.figure(down * (heatmaps.ROW * len(layers) + 0.9) + 0.7)
     grid = fig.subplots(down, across, squeeze=False)
     for at, axes in enumerate(grid.flat):
         if at >= len(panels):
@@ -96,10 +96,11 @@ def _maps(data: pd.DataFrame) -> Figure:
             continue
         values = data[data["panel"] == panels[at]].pivot(index="layer", columns="epoch", values="mean")
         values = values.reindex(index=layers, columns=epochs)
-        heatmaps.heatmap(axes, values, Normalize(0, 1), layers, [str(epoch) for epoch in epochs])
-        axes.tick_params(axis="x", labelrotation=0)
+        heatmaps.heatmap(axes, values, Normalize(0, 1), layers)
+        axes.set_xticks(range(len(epochs)), [str(epoch) for epoch in epochs])
         axes.tick_params(labelleft=at % across == 0)
-        axes.set_title(panels[at], fontsize=9)
+        room = 0.85 * (style.WIDTH - 1) / across  # bold letters are wider
+        axes.set_title("\n".join(heatmaps.fitted(panels[at], room) or [panels[at]]), fontsize=9)
         if at + across >= len(panels):
             axes.set_xlabel("epoch")
     shown = list(grid.flat)[: len(panels)]

@@ -10,7 +10,7 @@ from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import mean_text, plural, shares, span, three, whole
+from weight_atlas.reporting.grammar.words import SHARE, mean_text, plural, shares, span, three, whole
 from weight_atlas.stats import summarise
 
 # Training is called lazy where the linearisation misses less than this share of the change of the outputs. A choice of
@@ -68,7 +68,7 @@ def _table(tables: Tables, data: pd.DataFrame) -> Exhibit:
         own = {name: found.get((cell["cell_id"], name)) for name in (*SHARES, "agreement", *RATIOS)}
         row = labels(tables, cell)
         for name, heading in (("accuracy", "accuracy"), ("linear_accuracy", "linearised"), ("agreement", "agreement")):
-            row[f"{heading} (%)"] = mean_text(own[name], 100, 1) if own[name] else "none"
+            row[f"{heading} (%)"] = mean_text(own[name], 100, 1, bounds=SHARE) if own[name] else "none"
         for name, heading in (("departure", "departure"), ("kernel_change", "kernel change")):
             row[heading] = _ratio(own[name])
         rows.append(row)

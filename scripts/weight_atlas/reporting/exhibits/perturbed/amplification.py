@@ -26,13 +26,14 @@ def amplification(tables: Tables) -> list[Exhibit]:
     if found.empty:
         raise NothingToShow("returns.csv has no perturbed replicate beside its control of the same order.")
     data = families.means(found, "apart", also=["start", "amplification"])
-    strips = panels.strips(tables, data)
+    shown, alone = _told_apart(data)
+    strips = panels.strips(tables, shown)
     fig, grid = panels.layout(strips, [2.5] * len(strips), 0.95, sharey=True)
     others = every[every["what"] == OTHER].dropna(subset="apart")
     for place, axes in grid.items():
-        _scatter(axes, panels.of(data, *place), panels.of(others, *place)["apart"])
+        _scatter(axes, panels.of(shown, *place), panels.of(others, *place)["apart"])
     for network, _ in strips:
-        _frame([axes for (name, _), axes in grid.items() if name == network], data[data["network"] == network])
+        _frame([axes for (name, _), axes in grid.items() if name == network], shown[shown["network"] == network])
     for key in panels.lowest(strips):
         grid[key].set_xlabel("size of the perturbation, ‖start − θ₁‖")
     for key in panels.leftmost(strips):
@@ -44,10 +45,25 @@ def amplification(tables: Tables) -> list[Exhibit]:
         "Points are means over the finished replicates, on logarithmic axes. "
         f"{intervals('Vertical lines', data)} Above the dashed line training makes a perturbation larger, below it "
         "smaller. The grey band is the range of all controls that saw the images in another order. "
-        f"{_seen(data)} {_repeated(every)}{families.shortfall(tables, families.family(tables))}"
+        f"{_seen(data)} {alone} {_repeated(every)}{families.shortfall(tables, families.family(tables))}"
     )
     alt = f"Scatter plots on logarithmic axes. {_seen(data)}"
     return [families.exhibit("amplification", "What training makes of a perturbation", caption, alt, data, fig)]
+
+
+def _told_apart(data: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The rows that are drawn, and a sentence on the others: a panel of a single point is left out beside fuller
+    ones."""
+    count = data.groupby(["network", "dataset"])["cell_id"].transform("size")
+    few = data[count < 2]
+    if few.empty or len(few) == len(data):
+        return data, ""
+    parts = [
+        f"{row['words']} ({row['network']} on {row['dataset']}, {style.number(row['start'], 3)} at the start) ends "
+        f"{factor(row['amplification'])} times as far away"
+        for row in few.to_dict("records")
+    ]
+    return data[count >= 2], f"Not drawn, the only one of its network: {'; '.join(parts)}."
 
 
 def _scatter(axes: Axes, data: pd.DataFrame, shuffled: "pd.Series[float]") -> None:

@@ -14,7 +14,7 @@ from weight_atlas.reporting.exhibits.weights.norms import cosine
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import PUBLISHED, Tables
-from weight_atlas.reporting.grammar.words import by_network, mean_text, plural, sentence, span
+from weight_atlas.reporting.grammar.words import SIZE, by_network, mean_text, plural, sentence, span, three
 from weight_atlas.stats import summarise
 
 # The quantities of a flip: column of `families.journeys` -> (symbol, words, colour).
@@ -25,8 +25,6 @@ LENGTHS = {
     "moved": ("‖θ₂ + θ₁‖", "what training moved", style.PALETTE[2]),
 }
 TRIPLE = ("norm", "norm_end", "distance")
-# What lies behind a number, so that no line goes through it.
-BEHIND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.85, "linewidth": 0}
 SLIDES = {"distortion": ADD, "flip": FLIP}
 
 
@@ -74,13 +72,12 @@ def _bar(blocks: Blocks, row: Any) -> None:
     axes, at = blocks.place(row)
     symbol, words, colour = LENGTHS[row["quantity"]]
     axes.barh(at, row["mean"], height=0.72, color=colour, zorder=2, label=f"{symbol}, {words}")
-    axes.plot([row["low"], row["high"]], [at, at], color=style.INK, linewidth=1.2, zorder=3)
+    axes.plot([row["low"], row["high"]], [at, at], color=style.INK, linewidth=1.2, zorder=3,
+              label=marks.INTERVAL)  # fmt: skip
     text = style.number(row["mean"], 3)
     if row["quantity"] == "moved":
         text += f", cos {style.number(row['cosine'], 3)}"
-    right = row["high"] if row["high"] < 0.85 * axes.get_xlim()[1] else row["mean"]
-    place = (max(right, row["floor"]) if right > 0.8 * row["floor"] else right, at)
-    axes.annotate(text, place, (5, 0), textcoords="offset points", va="center", fontsize=9, zorder=5, bbox=BEHIND)
+    marks.aside(axes, at, text, style.INK)
     if row["quantity"] == "norm":
         blocks.across_block(row, row["floor"], color=style.INK, linewidth=1.6, zorder=4,
                             label="2‖θ₁‖, right after the flip")  # fmt: skip
@@ -137,7 +134,7 @@ def reported(one: Mapping[str, Any]) -> dict[str, str]:
         "‖θ₁‖": f"{one['first']:.2f}",
         "‖θ₂‖": f"{one['second']:.2f}",
         "‖θ₁ − θ₂‖": f"{one['distance']:.2f}",
-        "relative": f"{100 * one['distance'] / one['first']:.2f} %",
+        "relative": f"{three(100 * one['distance'] / one['first'])} %",
         "cosine": f"{cosine(**one):.4f}".replace("-", "−"),
         LENGTHS["moved"][0]: _moved(one) if SLIDES[one["slide"]] == FLIP else "",
     }
@@ -146,7 +143,7 @@ def reported(one: Mapping[str, Any]) -> dict[str, str]:
 def _moved(one: Mapping[str, Any]) -> str:
     """What training moved after a flip, by a document's triple: ‖θ₂ + θ₁‖² = 2‖θ₁‖² + 2‖θ₂‖² − ‖θ₁ − θ₂‖²."""
     moved = math.sqrt(2 * one["first"] ** 2 + 2 * one["second"] ** 2 - one["distance"] ** 2)
-    return f"{moved:.2f} ({100 * moved / one['first']:.1f} %)"
+    return f"{three(moved)} ({three(100 * moved / one['first'])} %)"
 
 
 def _measured(rows: pd.DataFrame) -> dict[str, str]:
@@ -168,4 +165,4 @@ def _measured(rows: pd.DataFrame) -> dict[str, str]:
 def _amount(rows: pd.DataFrame, column: str) -> str:
     """ "2.20 ± 0.05" of one cell, "1.9 to 2.3" of the means of several."""
     found = summarise(rows, ["cell_id"], column)
-    return mean_text(found.iloc[0].to_dict()) if len(found) == 1 else span(found["mean"], digits=4)
+    return mean_text(found.iloc[0].to_dict(), bounds=SIZE) if len(found) == 1 else span(found["mean"])

@@ -150,10 +150,21 @@ def _lines(tables: Tables, data: pd.DataFrame) -> Figure:
         else:
             style.from_zero(line[0], own["mean"])
     grid[0, 0].set_xticks([0, 0.5, 1], ["θ₁", "½", "θ₂"])
+    _clear_blank(grid)
     named = [marks.entry(name, color=colour, linewidth=3) for name, colour in colours.items() if len(colours) > 1]
     dashes = [marks.entry(words, linestyle=dash) for words, dash, *_ in ALIGNMENTS.values()]
-    marks.legend(fig, (), ncols=4, extra=named + dashes)
+    marks.legend(fig, grid.flat, ncols=4, extra=named + dashes)
     return fig
+
+
+def _clear_blank(grid: Any) -> None:
+    """Remove the panels of a grid in which nothing is drawn; the lowest panel left in a column has its labels."""
+    for column in grid.T:
+        drawn = [axes for axes in column if axes.has_data()]
+        for axes in column:
+            axes.set_visible(axes in drawn)
+        if drawn:
+            drawn[-1].tick_params(labelbottom=True)
 
 
 def _line(axes: Axes, data: pd.DataFrame, colours: Mapping[Any, str], scale: int) -> None:
@@ -210,7 +221,7 @@ def tried(tables: Tables) -> list[Exhibit]:
             "network": found["network"],
             "what was done": found["transformation"],
             "asked": found["expected"].map(words),
-            "relative difference": [f"{error:.1e}" for error in found["error"]],
+            "relative difference": [style.number(error, 2) for error in found["error"]],
             "holds": ["yes" if holds else "no" for holds in found["holds"]],
         }
     )

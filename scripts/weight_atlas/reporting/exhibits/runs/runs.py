@@ -10,7 +10,7 @@ from weight_atlas.reporting.exhibits.runs import beside
 from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import mean_text, plural, whole
+from weight_atlas.reporting.grammar.words import SHARE, mean_text, plural, whole
 from weight_atlas.vocabulary import Protocol
 
 # protocol -> (words, marker, colour)
@@ -106,7 +106,7 @@ def accuracy_table(
         row = labels(tables, cell) | {"done": of_asked(status.loc[cell["cell_id"]])}
         for protocol, words in HEADINGS.items():
             mean = means.get((cell["cell_id"], protocol))
-            row[words] = mean_text(mean, 100, 1) if mean else "none"
+            row[words] = mean_text(mean, 100, 1, bounds=SHARE) if mean else "none"
         rows.append(row)
     table = pd.DataFrame(rows)
     columns = printed(tables, table)
@@ -159,7 +159,7 @@ def of_asked(status: dots.Counts) -> str:
 
 def half(data: pd.DataFrame) -> str:
     """What stands behind ± in a table of `data` (with a column n)."""
-    return intervals("The numbers after ± (half its width)", data)
+    return intervals("The numbers after ± (half its width) and in brackets (its ends)", data)
 
 
 def intervals(what: str, data: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ from weight_atlas.reporting.exhibits.transfer import transfers
 from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.dots import Counts, fate, remarks, unlearnt
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import mean_text, plural
+from weight_atlas.reporting.grammar.words import SHARE, mean_text, plural
 from weight_atlas.shapes import Experiment
 from weight_atlas.stats import summarise
 from weight_atlas.vocabulary import TRANSFERRED, Kind, Protocol
@@ -91,7 +91,9 @@ def best_cells(tables: Tables) -> list[dict[str, Any]]:
 
 def _best(top: Mapping[str, Any], name: str) -> dict[str, Any]:
     dataset = top["dataset"]
-    words = f"{mean_text(top, 100, 1)} % on {dataset} ({name.removeprefix(f'{dataset}, ')}; n = {top['n']})"
+    words = (
+        f"{mean_text(top, 100, 1, bounds=SHARE)} % on {dataset} ({name.removeprefix(f'{dataset}, ')}; n = {top['n']})"
+    )
     means = {column: top[column] for column in ("mean", "low", "high", "n", "of")}
     return {"dataset": dataset, "cell_id": top["cell_id"], "cell": name, **means, "words": words}
 

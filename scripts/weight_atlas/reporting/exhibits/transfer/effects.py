@@ -14,7 +14,7 @@ from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import chance, enumerated, mean_text, plural, sentence, whole
+from weight_atlas.reporting.grammar.words import SHARE, chance, enumerated, mean_text, plural, sentence, whole
 from weight_atlas.stats import summarise
 
 QUANTITIES = {"accuracy": "accuracy at n", "step": "accuracy at n less that at n − 1"}
@@ -88,7 +88,7 @@ def diagnosis_table(tables: Tables) -> list[Exhibit]:
         ({"network": row.network} if many else {})
         | {"transfer": transfers.name(row), "n": str(row.depth), "change": row.change}
         | {"to": row.level_a or "the document's", "of": QUANTITIES[row.quantity], "seeds": str(row.n)}
-        | {"points": mean_text({"mean": row.difference, "low": row.low, "high": row.high}, 100, 2)}
+        | {"points": mean_text({"mean": row.difference, "low": row.low, "high": row.high}, 100, 1)}
         | {"p": chance(row.p), "q": chance(row.q)}
         for row in transfers.rows(found.sort_values("q", kind="stable"))
     ]
@@ -161,7 +161,7 @@ def _ours(one: Mapping[str, Any], family: Family, epochs: pd.DataFrame) -> dict[
         return {"here": "; ".join(texts) or "none", "by its protocol": ""}
     means = {words: summarise(frame, CURVE, column).to_dict("records") for words, column in PROTOCOLS.items()}
     return {
-        words: "; ".join(f"{mean_text(row, 100, 2)} % (n = {row['n']})" for row in rows) or "none"
+        words: "; ".join(f"{mean_text(row, 100, 1, bounds=SHARE)} % (n = {row['n']})" for row in rows) or "none"
         for words, rows in means.items()
     }
 

@@ -175,7 +175,9 @@ def curves(tables: Tables) -> list[Exhibit]:
 
 
 def _curves(tables: Tables, family: Family, known: list[Published], found: list[Beside]) -> Exhibit:
-    kinds = list(dict.fromkeys((one.curve.kin, one.curve.mode) for one in known))
+    every = list(dict.fromkeys((one.curve.kin, one.curve.mode) for one in known))
+    here = {(one.published.curve.kin, one.published.curve.mode) for one in found if one.depths}
+    kinds = [kind for kind in every if kind in here] or every
     data, across = pd.concat([_drawn(known), _ours(found)], ignore_index=True), min(3, len(kinds))
     lines = -(-len(kinds) // across)
     fig = style.figure(2.3 * lines + 0.8)
@@ -203,6 +205,7 @@ def _curves(tables: Tables, family: Family, known: list[Published], found: list[
     caption = (
         f"What transfers lose below the base of their target against the share of the layers that can be copied (of L "
         f"weight layers): here, coloured, and as published, black. {words} Published: {sources}. "
+        f"{'Published curves that have none beside them here are in the CSV. ' if len(kinds) < len(every) else ''}"
         f"Vertical lines are 95 % intervals, over replicates and over published runs. {transfers.shortfall(tables)}"
     )
     return transfers.exhibit("reference-curves", "Beside published curves", caption,

@@ -226,15 +226,15 @@ def _numbers(row: Any, drops: pd.DataFrame) -> dict[str, str]:
     """A row of the table: a verdict (of segments.csv) with the drops at its n."""
     own: Any = drops.set_index("quantity").to_dict("index")
     drop = own["D"]
-    low, high = points(drop["low90"], 2), points(drop["high90"], 2)
+    low, high = points(drop["low90"]), points(drop["high90"])
     return {
         "transfer": transfers.name(row),
         "n": str(row.depth),
         "done": f"{row.n} of {row.of}",
-        "D": points(drop["mean"], 2),
+        "D": points(drop["mean"]),
         "90 % interval": f"{low} to {high}" if math.isfinite(drop["low90"]) else "",
         "p (equivalence)": chance(drop["p_tost"]),
-        "S": mean_text(own["S"], 100, 2) if "S" in own else "none",
+        "S": mean_text(own["S"], 100, 1) if "S" in own else "none",
         "verdict": row.verdict,
         "document's rule": row.document_verdict or "none",
     }

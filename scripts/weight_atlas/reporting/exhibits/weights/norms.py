@@ -9,7 +9,7 @@ from weight_atlas.reporting.exhibits.runs.runs import counted, everywhere, half,
 from weight_atlas.reporting.exhibits.weights.movement import steps
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import PUBLISHED, Tables, last
-from weight_atlas.reporting.grammar.words import mean_text, plural, span
+from weight_atlas.reporting.grammar.words import DIFFERENCE, SIZE, mean_text, plural, span
 from weight_atlas.stats import summarise
 
 # heading -> measure of summary.csv
@@ -35,7 +35,10 @@ def norms(tables: Tables) -> list[Exhibit]:
         for words, found in means.items():
             there, decimals = cell["cell_id"] in found.index, 3 if words == "cosine" else None
             digits = 4 if words in ("‖θ₀‖", "‖θ‖") else 3
-            row[words] = mean_text(found.loc[cell["cell_id"]].to_dict(), 1, decimals, digits) if there else "none"
+            bounds = DIFFERENCE if words == "cosine" else SIZE
+            row[words] = (
+                mean_text(found.loc[cell["cell_id"]].to_dict(), 1, decimals, digits, bounds) if there else "none"
+            )
         row["‖θ₀‖"], _, row[REACH] = row["‖θ₀‖"].partition(" ± ")
         rows.append(row)
     table = pd.DataFrame(rows)

@@ -73,8 +73,7 @@ def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
     """The heatmaps of one network and data set: rows weights, then biases; columns cells, each at start and end."""
     labels = tables.cells.drop_duplicates("cell_id").set_index("cell_id")["label"]
     columns = [
-        Column((cell, moment), f"{labels[cell]}, start" if moment == "start" and tables.axes else moment,
-               moment == "start")
+        Column((cell, moment), moment, labels[cell] if tables.axes else "")
         for cell in data["cell_id"].unique()
         for moment in MOMENTS
     ]  # fmt: skip

@@ -78,8 +78,8 @@ def _panel(axes: Axes, data: pd.DataFrame, colours: Mapping[Any, str], dashes: M
     steps = sorted(set(data["tolerance"]))
     for (dataset, kind), own in data.groupby(["dataset", "panel"], sort=False):
         own = own.assign(at=own["tolerance"].map(steps.index)).sort_values("at")
-        marks.band(axes, own, "at", scale=100, color=colours[dataset], linestyle=dashes[kind], marker="o", markersize=3,
-                   linewidth=1.3)  # fmt: skip
+        look: dict[str, Any] = {"color": colours[dataset], "linestyle": dashes[kind], "marker": "o", "markersize": 3}
+        marks.band(axes, own, "at", scale=100, bounds=(0, 1), linewidth=1.3, **look)
     every = -(-len(steps) // 4)
     axes.set_xticks(range(0, len(steps), every), [style.short(step) for step in steps[::every]])
     axes.set_ylim(-3, 103)
