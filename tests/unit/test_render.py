@@ -1023,6 +1023,22 @@ def test_exhibits_of_one_title_stand_behind_tabs(made):
         assert sum("The caption of Cross" in reader.texts[panel] for panel in panels) == 2
 
 
+def test_many_axes_of_a_grid_share_a_column_of_the_runs(tmp_path):
+    """A column each would push what the runs did off the page; two have their own."""
+    arguments = sample(tmp_path, page="")
+    rows = read_csv(arguments["cells"])
+    page = arguments["output"].with_name("runs.html")
+    for axes, head, shown in (
+        ({"rate": "0.1"}, "level rate parameters", "sgd a_b 0.1 61,706"),
+        ({"depth": "2"}, "optimizer varied parameters", "sgd level a_b · rate 0.1 · depth 2 61,706"),
+    ):
+        rows[3] |= axes
+        write_csv(arguments["cells"], rows)
+        render.report(**arguments | {"output": page})
+        text = Reader(page.read_text()).texts["tbl-runs-own-study"]
+        assert head in text and shown in text
+
+
 def test_one_exhibit_folds_behind_another_and_keeps_its_label(made):
     """As a callout directly after it, whatever their order was; a table of one row is a line without a number."""
     page = made[2]

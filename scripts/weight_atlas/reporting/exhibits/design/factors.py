@@ -116,7 +116,7 @@ def _panel(axes: Axes, outcome: Outcome, rows: pd.DataFrame, place: Mapping[tupl
         at = place[row["factor"], row["comparison"], row["where"]]
         marks.forest(axes, {**row, "mean": row["difference"]}, at, outcome.scale, style.PALETTE[0])
     axes.margins(x=0.12)
-    axes.set_xticks(ticks_of(*axes.dataLim.intervalx, inches))
+    axes.set_xticks(ticks_of(axes.dataLim.x0, axes.dataLim.x1, inches))
     axes.xaxis.set_major_formatter(lambda value, _: style.short(value))
 
 
