@@ -153,7 +153,9 @@ def rule(claim: spec.Claim, evidence: Mapping[str, Evidence], tables: Tables) ->
     if claim.artefact and decision != Decision.UNDECIDED:
         explained = _kept(_found(claim.artefact, evidence, sound), kept)
         if decided(explained) == Decision.REPRODUCED:
-            seen, text = Verdict.ARTEFACT, f"{text} {told([one for one in explained if one not in kept], 'But')}"
+            told_already = {one.number.text for one in kept}
+            fresh = [one for one in explained if one.number.text not in told_already]
+            seen, text = Verdict.ARTEFACT, f"{text} {told(fresh, 'But')}" if fresh else text
     lean, seeds = ("", None) if seen != Verdict.UNDECIDED else (leaning(kept), needed(kept))
     verdict = seen
     if scope.outside and not (seen == Verdict.ARTEFACT and any(one.judge == "exact" for one in claim.artefact)):
