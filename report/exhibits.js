@@ -1,4 +1,4 @@
-// What both renderers' pages need: tables that sort and filter, figures to keep as files, links into what is folded.
+// Tables that sort and filter, figures to keep as files.
 // Without it the page is complete, in the order of the document.
 (() => {
   "use strict";
@@ -117,15 +117,4 @@
     });
     (line.querySelector("p") || line).append(words);
   }
-
-  // A link to what a callout of Quarto's has folded away unfolds it (page.js does so for plain Pandoc's).
-  function unfold() {
-    const goal = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    const folded = goal && goal.closest(".callout-collapse:not(.show)");
-    if (!folded) return;
-    folded.addEventListener("shown.bs.collapse", () => goal.scrollIntoView(), { once: true });
-    folded.previousElementSibling.click();
-  }
-  addEventListener("hashchange", unfold);
-  unfold();
 })();

@@ -1,5 +1,6 @@
--- Gives plain Pandoc the constructs of Quarto that the report uses: callouts, tabsets, references to numbered figures and tables,
--- figures and tables in divs, columns (layout-ncol) and fig-alt. Run before citeproc, or it takes @fig-x for a citation.
+-- Makes of Quarto's constructs that the report uses what a page shows: callouts, tabsets, references to numbered
+-- figures and tables, figures and tables in divs, columns (layout-ncol) and fig-alt. Plain Pandoc runs it before
+-- citeproc, which would take @fig-x for a citation, and Quarto before its own filters, so that both make the same page.
 -- https://quarto.org/docs/authoring/ is the reference. A reference to nothing and a label used twice are errors.
 
 local KINDS = { fig = "Figure", tbl = "Table" }
@@ -46,13 +47,16 @@ local function callout(div)
     title = pandoc.utils.blocks_to_inlines(pandoc.read(div.attributes.title, "markdown-smart").blocks)
   end
   local class, id = "callout callout-" .. kind, div.identifier
+  local named = id ~= "" and string.format(' id="%s"', escape(id)) or ""
   if div.attributes.collapse == nil then
-    local heading = pandoc.Div(pandoc.Plain(title), pandoc.Attr("", { "callout-title" }))
-    local content = pandoc.Div(body, pandoc.Attr("", { "callout-body" }))
-    return pandoc.Div({ heading, content }, pandoc.Attr(id, { "callout", "callout-" .. kind }, { role = "note" }))
+    return pandoc.Blocks({
+      html(string.format('<div class="%s" role="note"%s>', class, named)),
+      pandoc.Div(pandoc.Plain(title), pandoc.Attr("", { "callout-title" })),
+      pandoc.Div(body, pandoc.Attr("", { "callout-body" })),
+      html("</div>"),
+    })
   end
   local open = div.attributes.collapse == "false" and " open" or ""
-  local named = id ~= "" and string.format(' id="%s"', escape(id)) or ""
   return pandoc.Blocks({
     html(string.format('<details class="%s"%s%s>\n<summary class="callout-title">', class, named, open)),
     pandoc.Plain(title),
@@ -141,12 +145,20 @@ local function shift(blocks)
   return (PAPER and 1 or 2) - top
 end
 
+-- A numbered figure. On a page as HTML around its content, which Quarto takes for no figure that it would number again.
 local function figure(element)
-  if kind_of(element.identifier) == "fig" then
-    local label = number(element.identifier)
-    element.caption.long = pandoc.Blocks({ pandoc.Plain(labelled(label, caption_of(element))) })
+  if kind_of(element.identifier) ~= "fig" then
+    return element
   end
-  return element
+  local caption = labelled(number(element.identifier), caption_of(element))
+  if PAPER then
+    element.caption.long = pandoc.Blocks({ pandoc.Plain(caption) })
+    return element
+  end
+  local out = pandoc.Blocks({ html(string.format('<figure id="%s">', escape(element.identifier))) })
+  out:extend(element.content)
+  out:extend({ html("<figcaption>"), pandoc.Plain(caption), html("</figcaption>\n</figure>") })
+  return out
 end
 
 -- Marks cells: numbers stay on one line, long texts get room to wrap (style.css).
@@ -168,16 +180,33 @@ local function mark_cells(element)
   element.bodies = bodies
 end
 
+-- The label at the end of a table's caption, where the reader leaves it there, as Quarto's does; and the rest.
+local function label_of(caption)
+  local last = caption[#caption]
+  local label = last and last.t == "Str" and last.text:match("^{#(tbl%-[%w-]+)}$")
+  if label then
+    caption:remove(#caption)
+    if #caption > 0 and caption[#caption].t == "Space" then
+      caption:remove(#caption)
+    end
+  end
+  return label, caption
+end
+
 -- A table in a box of its own that scrolls, its caption outside of the box; `id` and `caption` may come from a div.
 local function boxed(element, id, caption)
-  id = id or element.identifier
-  caption = caption or caption_of(element)
+  local label, rest = label_of(caption or caption_of(element))
+  id, caption = id or label or element.identifier, rest
   element.caption = { long = {} }
   element.identifier = ""
   mark_cells(element)
   element.colspecs = pandoc.List(element.colspecs):map(function(spec)
     return { spec[1] } -- without the width that Pandoc guesses from the dashes of a long pipe table
   end)
+  if quarto then -- it would look for widths, and lose the classes of cells
+    element.attributes["quarto-postprocess"] = "true"
+    element.attributes["quarto-disable-processing"] = "true"
+  end
   local box = pandoc.List({ { "role", "group" }, { "tabindex", "0" } }) -- in order, so that a page is the same each time
   if kind_of(id) == "tbl" then
     caption = labelled(number(id), caption)
@@ -317,6 +346,8 @@ local function percent(inlines)
 end
 
 function Pandoc(doc)
+  local driver = quarto and string.format("Quarto %s with ", tostring(quarto.version)) or ""
+  doc.meta.renderer = driver .. "Pandoc " .. tostring(PANDOC_VERSION)
   local first = doc.blocks[1]
   if first and first.t == "Div" and first.classes:includes("pages") then
     doc.meta.pages = first -- above the title; Quarto leaves it below

@@ -1,5 +1,5 @@
-// What Quarto brings to its pages and plain Pandoc does not: tabs, contents that follow the reader, figures that
-// enlarge, light or dark, and printing. Without it the page is complete, every panel shown.
+// Tabs, contents that follow the reader, figures that enlarge, light or dark, and printing. Without it the page is
+// complete, every panel shown.
 (() => {
   "use strict";
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];

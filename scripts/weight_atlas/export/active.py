@@ -20,7 +20,7 @@ PAGE, DOCUMENT = (
     re.compile(rf"(report|data|runs|methods|study-[A-Za-z0-9][\w.+-]*)\.{kind}") for kind in ("html", "qmd")
 )
 OWN = ("page.js", "exhibits.js", "filter.lua", "paper.lua", "paper.typ", "glossary.lua", "template.html")
-FILTERS = ["glossary.lua"]  # of the source, by Quarto
+FILTERS = [{"at": "pre-ast", "path": name} for name in ("glossary.lua", "filter.lua")]  # of the source, by Quarto
 KINDS = (".bib", ".cff", ".css", ".csv", ".json", ".png", ".scss", ".sha256", ".svg", ".tex", ".txt", ".yaml")
 TAGS = re.compile(
     "a|abbr|article|aside|b|blockquote|body|br|button|caption|cite|code|col|colgroup|dd|del|details|dfn|div|dl|dt|em|"
@@ -52,7 +52,7 @@ DESCRIBING = (  # namespaces of what a figure says about itself
     "http://creativecommons.org/ns#",
 )
 HEADER = {"title", "subtitle", "date", "lang", "from", "bibliography", "link-citations", "tbl-colwidths", "filters"}
-HEADER |= {"wide", "references"}
+HEADER |= {"wide", "references", "crossref"}
 
 
 def problem(name: str, content: bytes) -> str | None:

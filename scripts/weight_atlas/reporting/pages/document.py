@@ -22,7 +22,7 @@ CSV_LIMIT = 1_000_000  # bytes of a CSV file that the page carries
 ROWS = 200  # rows of an exhibit's table on the page, which scrolls in a box; its CSV has them all
 NARROW = 400  # pixels: a picture of at most these fits on a phone as it is
 FILES = (  # of the templates' folder: what the document needs beside it
-    *("style.css", "dark.scss", "page.js", "exhibits.js", "template.html"),
+    *("style.css", "page.js", "exhibits.js", "template.html"),
     *("filter.lua", "paper.lua", "paper.typ", "glossary.lua", "glossary.yaml", "references.bib"),
 )
 

@@ -11,8 +11,9 @@ from urllib.parse import quote, unquote
 
 CSV_PLAIN = "~,;:/"  # characters of a CSV file that are as they are in a link, beside letters, digits and _.-
 SVG_ESCAPED = re.compile(rb"""[^ -~]|["#%&<>]""")
+SAID = r"""(?:[^<>"]|"[^"]*")*?"""  # attributes: a quoted value may hold any tag
 TAG = re.compile(
-    r"""<(?P<tag>img|link|script|a)\b(?P<said>(?:[^<>"]|"[^"]*")*?\s(?P<key>src|href)="(?P<to>[^"]*)"[^<>]*?)"""
+    rf"""<(?P<tag>img|link|script|a)\b(?P<said>{SAID}\s(?P<key>src|href)="(?P<to>[^"]*)"{SAID})"""
     r"(?P<end>/?>(?:</script>)?)"
 )
 

@@ -62,7 +62,7 @@ def parted(caption: str) -> tuple[str, str]:
 
 def attribute(text: object) -> Markup:
     """Plain text as a quoted Markdown attribute value: fig-alt={{ text | attribute }}."""
-    return Markup('"' + re.sub(r"([\\\"&<>{}|`])", r"\\\1", _line(text)) + '"')
+    return Markup('"' + _parted_braces(re.sub(r"([\\\"&<>{}|`])", r"\\\1", _line(text))) + '"')
 
 
 def code(text: object) -> Markup:
@@ -93,7 +93,12 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
 
 def quoted(text: object) -> Markup:
     """Plain text as a double-quoted YAML value that Pandoc and Quarto read as Markdown."""
-    return Markup(json.dumps(str(escape(text)), ensure_ascii=False))
+    return Markup(json.dumps(_parted_braces(str(escape(text))), ensure_ascii=False))
+
+
+def _parted_braces(text: str) -> str:
+    """Escaped text with an invisible sign in a shortcode's braces: Quarto would run it in a header or an attribute."""
+    return text.replace(r"\{\{\<", "\\{\u2060\\{\\<").replace(r"\>\}\}", "\\>\u2060\\}\\}")
 
 
 def number(value: float | str | None, digits: int = 3) -> Markup:

@@ -84,8 +84,8 @@ def render(folder: Path, page: str = "report") -> str:
 def by_quarto(quarto: str, folder: Path, page: str) -> list[str]:
     """Render <page>.qmd in `folder` to <page>.html there, by Quarto; returns the lines of its warnings that matter."""
     log = _run([quarto, "render", f"{page}.qmd", "--to", "html"], folder)
-    # Quarto exits 0 with a reference to nothing (WARNING: Unable to resolve crossref @fig-x).
-    faults = [line for line in log.splitlines() if _WARNING.search(line) and _FAULT.search(line)]
+    # Quarto exits 0 with a shortcode that it does not know, and with an error of our filter too.
+    faults = [line for line in log.splitlines() if _ERROR.match(line) or _WARNING.search(line) and _FAULT.search(line)]
     if not faults and not (folder / f"{page}.html").is_file():
         raise ValueError(f"{page}.qmd: {quarto} made no {page}.html; its log ends: {_end(log)}")
     return faults or embed(folder / f"{page}.html")
@@ -99,7 +99,9 @@ def by_pandoc(folder: Path, page: str = "report") -> list[str]:
 
 
 _WARNING = re.compile(r"\bWARN(ING)?\b")
-_FAULT = re.compile(r"crossref|citation|citeproc|resource|not found|could not|unable", re.IGNORECASE)
+_FAULT = re.compile(r"crossref|citation|citeproc|could not|not found|unable", re.IGNORECASE)
+_ERROR = re.compile(r"ERROR\b")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Quarto colours its warnings even where nobody looks
 
 
 def pandoc(
@@ -119,7 +121,7 @@ def pandoc(
 def _run(command: Sequence[str], folder: Path) -> str:
     """Run a command in `folder`; returns what it printed. ValueError where it fails."""
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    log = done.stdout.decode("utf-8", errors="replace")
+    log = _COLOUR.sub("", done.stdout.decode("utf-8", errors="replace"))
     if done.returncode:
         source = next(word for word in command if word.endswith(".qmd"))
         raise ValueError(f"{source}: {Path(command[0]).name} failed ({done.returncode}): {_end(log)}")
