@@ -1029,7 +1029,7 @@ def test_heatmap_shows_the_table(tables, exhibits):
     images = [image for axes in item.figure.axes for image in axes.images]
     image = images[1]  # standard deviation
     rows = [text.get_text() for text in images[0].axes.get_yticklabels()]
-    columns = [text.get_text() for text in image.axes.get_xticklabels()]
+    columns = [text.get_text() for text in image.axes.texts]
     cell = tables.where(dataset="digits", network="lenet5", init="pretrained", optimizer="adam")["cell_id"].iloc[0]
     own = item.data[(item.data["cell_id"] == cell) & (item.data["statistic"] == "std")]
     own = own.set_index(["layer", "parameter", "moment"])["mean"]
