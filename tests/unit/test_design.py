@@ -491,3 +491,13 @@ def test_the_accuracies_of_many_cells_are_a_distribution_with_its_ends_named(tmp
     heights = dict(zip(found.data["cell_id"], found.data["mean"], strict=False))
     shown = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
     assert sorted(shown) == pytest.approx(sorted(100 * mean for mean in heights.values()))
+
+
+def test_no_difference_is_told_with_an_interval_beyond_what_is_possible():
+    """Two shares differ by 100 points at most, two gaps by 200; a loss has no bound."""
+    row = {"n": 3, "mean": -0.596, "low": -1.089, "high": -0.103}
+    accuracy, loss, gap = (outcomes.outcome(name) for name in ("accuracy", "loss", "gap"))
+    assert accuracy.change(row) == "−59.6 points [−100.0, −10.3]"
+    assert gap.change(row) == "−59.6 points [−108.9, −10.3]"
+    assert loss.change(row | {"low": -50.0}).endswith("[−50.0, −0.1]")
+    assert accuracy.change(row | {"low": np.nan, "high": np.nan}) == "−59.6 points (all 3 seeds equal)"

@@ -161,10 +161,10 @@ def test_heatmaps_side_by_side_have_rows_and_columns_in_common():
     ("mean", "low", "high", "bounds", "text"),
     [
         (0.983, 0.971, 0.995, words.SHARE, "98.3 ± 1.2"),
-        (0.983, 0.951, 1.015, words.SHARE, "98.3 [95.1, 100.0]"),
-        (0.02, -0.01, 0.05, words.SHARE, "2.0 [0.0, 5.0]"),
+        (0.983, 0.951, 1.015, words.SHARE, "98.3 [95.1, 100]"),
+        (0.02, -0.01, 0.05, words.SHARE, "2.0 [0, 5.0]"),
         (0.02, -0.01, 0.05, words.DIFFERENCE, "2.0 ± 3.0"),
-        (-0.596, -1.089, -0.103, words.DIFFERENCE, "−59.6 [−100.0, −10.3]"),
+        (-0.596, -1.089, -0.103, words.DIFFERENCE, "−59.6 [−100, −10.3]"),
         (0.5, math.nan, math.nan, words.SHARE, "50.0"),
         (0.998, 0.9979, 0.9981, words.SHARE, "99.8 ± <0.1"),
         (0.5, 0.5, 0.5, words.SHARE, "50.0 ± 0.0"),

@@ -357,7 +357,7 @@ def test_accuracy_table_prints_the_same_numbers(folder, exhibits):
         own = found[(found["cell_id"] == cell["cell_id"]) & (found["protocol"] == "best_valid")]["accuracy"]
         if len(own):
             _, mean, low, high = interval(own * 100)
-            inside = f"± {(high - low) / 2:.1f}" if high <= 100 else f"[{low:.1f}, 100.0]"
+            inside = f"± {(high - low) / 2:.1f}" if high <= 100 else f"[{low:.1f}, 100]"
             assert row["best validation"] == f"{mean:.1f} {inside}"
         else:
             assert row["best validation"] == "none"

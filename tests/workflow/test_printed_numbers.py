@@ -43,7 +43,7 @@ def test_an_estimate_is_written_as_it_is(tour, name):
         for answer in question["answer"]:
             for one in answer["numbers"]:
                 known = [one[key] for key in ("mean", "low", "high") if one[key] is not None]
-                known += [min(max(value, 0.0), 1.0) for value in known]
+                known += [min(max(value, least), 1.0) for value in known for least in (0.0, -1.0)]
                 known += [(one["high"] - one["low"]) / 2] if None not in (one["low"], one["high"]) else []
                 for written in printed(one["text"]):
                     checked += 1
@@ -57,7 +57,9 @@ def test_a_verdict_tells_the_numbers_that_it_was_judged_on(tour, name):
     for claim in filter(lambda claim: claim["numbers"], chapter(tour, name, "claims.json")):
         keys = ("mean", "low", "high", "low_new", "high_new")
         known = [one[key] for one in claim["numbers"] for key in keys if one[key] is not None]
-        known += [min(max(value, -1.0), 1.0) for value in known]  # no difference of shares is written as more
+        known += [
+            min(max(value, least), 1.0) for value in known for least in (0.0, -1.0)
+        ]  # no share is written as more
         told = re.split(r" But: | Outside its scope: | \d+ replicates? | Seed \d", claim["reason"])[0]
         words = " ".join(one["words"] for one in claim["numbers"])
         for written in printed(told):

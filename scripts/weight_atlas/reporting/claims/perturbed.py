@@ -13,7 +13,7 @@ from weight_atlas.reporting.exhibits.perturbed import families, paths
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP, SAME
 from weight_atlas.reporting.grammar.tables import Tables
 
-DEPTH = POINTS._replace(has_sign=False)  # of a barrier
+DEPTH = POINTS._replace(has_sign=False, bounds=(0, 1))  # of a barrier
 LEARNT = 0.9  # the part of its control's accuracy from which on a flipped network has learnt again
 
 

@@ -108,7 +108,7 @@ def mean_text(
     """ "98.3 ± 1.2" of a row with mean, low, high: the mean and half its interval, the mean alone where there is none.
 
     decimals: of both; by default so many that the mean has so many significant `digits`. bounds: what is possible,
-    before the scale; an interval that passes them is written by its ends, cut there: "98.3 [95.1, 100.0]".
+    before the scale; an interval that passes them is written by its ends, cut there: "98.3 [95.1, 100]".
     """
     mean, low, high = (float(row[column]) for column in ("mean", "low", "high"))
     if decimals is None:
@@ -116,7 +116,8 @@ def mean_text(
         decimals = max(0, digits - 1 - power)
     text = f"{mean * scale:.{decimals}f}"
     if low < bounds[0] or high > bounds[1]:
-        text += f" [{max(low, bounds[0]) * scale:.{decimals}f}, {min(high, bounds[1]) * scale:.{decimals}f}]"
+        first = f"{bounds[0] * scale:g}" if low < bounds[0] else f"{low * scale:.{decimals}f}"
+        text += f" [{first}, " + (f"{bounds[1] * scale:g}]" if high > bounds[1] else f"{high * scale:.{decimals}f}]")
     elif math.isfinite(low):
         reach, least = (high - low) / 2 * scale, 10.0**-decimals
         text += f" ± {reach:.{decimals}f}" if reach == 0 or reach >= 0.5 * least else f" ± <{least:.{decimals}f}"

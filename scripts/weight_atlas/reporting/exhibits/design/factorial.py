@@ -209,7 +209,7 @@ def _write(axes: Axes, image: Any, column: int, row: int, cell: grid.Row, outcom
 
 
 def _parted(text: str) -> list[str]:
-    """A mean and its interval, if it has one: ["98.3", "± 1.2"] or ["98.3", "[95.1, 100.0]"]."""
+    """A mean and its interval, if it has one: ["98.3", "± 1.2"] or ["98.3", "[95.1, 100]"]."""
     return text.split(" ", 1)
 
 

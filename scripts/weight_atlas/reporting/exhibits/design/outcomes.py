@@ -69,10 +69,14 @@ class Outcome:
         return self._number(mean, row).removeprefix("+") + self._behind(self.unit) + self._interval(row, low, high)
 
     def change(self, row: Mapping[str, Any]) -> str:
-        """A difference with its interval: "+1.2 points [0.8, 1.6]"; "no pair of seeds" where n is 0."""
+        """A difference with its interval, cut at what is possible: "+1.2 points [0.8, 1.6]"; "no pair of seeds" where n
+        is 0."""
         if not row["n"]:
             return "no pair of seeds"
-        interval = self._interval(row, row["low"], row["high"]) or " (one seed, no interval)" * (row["n"] == 1)
+        reach = self.bounds[1] - self.bounds[0]
+        interval = self._interval(
+            row, max(row["low"], -reach), min(row["high"], reach)
+        ) or " (one seed, no interval)" * (row["n"] == 1)
         return self._number(row["mean"], row) + self._behind(self.change_unit) + interval
 
     def _interval(self, row: Mapping[str, Any], low: float, high: float) -> str:

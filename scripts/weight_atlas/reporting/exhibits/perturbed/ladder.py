@@ -1,9 +1,9 @@
 """The exhibit on noise of growing size: where does the basin end?"""
 
+import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -107,7 +107,7 @@ def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
     for line, place in zip(grid, places, strict=True):
         part = panels.of(data, *place)
         for axes, (name, quantity) in zip(line, QUANTITIES.items(), strict=True):
-            _climb(axes, part[part["quantity"] == name], colours, quantity.scale)
+            _climb(axes, part[part["quantity"] == name], colours, quantity)
         line[-1].axhline(100 * CONNECTED, color=style.INK, linestyle=":", linewidth=1.2, zorder=1, label="2 points")
     for axes, name in zip(grid[0], QUANTITIES, strict=True):
         _limit(axes, name, data.loc[data["quantity"] == name, "mean"])
@@ -115,7 +115,8 @@ def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
     grid[0, 0].set(xscale="log", xlim=(sizes[0] / 2, sizes[-1] * 2))
     for axes in grid.flat:
         axes.tick_params(labelleft=True)
-        axes.xaxis.set_ticks(sizes, [style.short(size) for size in sizes], rotation=90 if len(sizes) > 3 else 0)
+        slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(sizes) > 3 else {}
+        axes.xaxis.set_ticks(sizes, [style.short(size) for size in sizes], **slanted)
         axes.xaxis.set_minor_formatter("")
     fig.supxlabel(SIZES.get(_noise(tables, data), "size"), fontsize=10)
     control = marks.entry("no perturbation, same order", linestyle="--", linewidth=1.2)
@@ -123,12 +124,13 @@ def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
     return fig
 
 
-def _climb(axes: Axes, data: pd.DataFrame, colours: Mapping[str, str], scale: int) -> None:
+def _climb(axes: Axes, data: pd.DataFrame, colours: Mapping[str, str], quantity: Quantity) -> None:
     """One panel."""
+    scale, bounds = quantity.scale, (0.0, 1.0 if quantity.scale == 100 else math.inf)
     for name, own in data.groupby("name", sort=False):
         colour, label = colours[str(name)], str(name) if len(colours) > 1 else "perturbed, trained again"
         steps = own[own["what"] == ADD].sort_values("size")
-        marks.points(axes, steps, "size", scale=scale, bounds=(0, np.inf), color=colour, label=label)
+        marks.points(axes, steps, "size", scale=scale, bounds=bounds, color=colour, label=label)
         for value in own.loc[own["what"] == SAME, "mean"]:
             axes.axhline(value * scale, color=colour, linestyle="--", linewidth=1.1, alpha=0.8, zorder=1)
 
