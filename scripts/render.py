@@ -30,15 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--templates", type=Path, required=True, help="the folder with report.qmd.j2")
     parser.add_argument("--output", type=Path, required=True, help="where report.html, .pdf or .docx goes")
     options = vars(parser.parse_args(arguments))
-    renderer = "pandoc"
+    write = render.report if options["output"].suffix == ".html" else paper.paper
     try:
-        if options["output"].suffix == ".html":
-            renderer = render.report(**options)
-        else:
-            paper.paper(**options)
+        write(**options)
     except ValueError as error:
         sys.exit(f"render.py: {error}")
-    print(f"{options['output']}: rendered by {renderer}")
+    print(f"{options['output']}: {render.generator(options['output'])}")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def _report(result: Result, folder: Path) -> None:
     """The pages, their sources and the files that they are rendered from, the config in full, and the workflow's own
     files.
 
-    A page by Quarto has scripts of Quarto's, which nobody could tell from others: it is rendered again by Pandoc.
+    A page with scripts that are not this version's is rendered again by Pandoc.
     """
     names = pages(result.config["asked"], result.config["page"])
     for name in (f"{page}.{kind}" for page in names for kind in ("html", "qmd")):

@@ -81,6 +81,12 @@ def render(folder: Path, page: str = "report") -> str:
     return "quarto" if quarto else "pandoc"
 
 
+def generator(page: Path) -> str:
+    """What a page says of its renderer: "rendered by Pandoc 3.9"; "written" for what is no page."""
+    found = page.suffix == ".html" and re.search(r'<meta name="generator" content="([^"]*)"', page.read_text("utf-8"))
+    return f"rendered by {found[1]}" if found else "written"
+
+
 def by_quarto(quarto: str, folder: Path, page: str) -> list[str]:
     """Render <page>.qmd in `folder` to <page>.html there, by Quarto; returns the lines of its warnings that matter."""
     log = _run([quarto, "render", f"{page}.qmd", "--to", "html"], folder)
