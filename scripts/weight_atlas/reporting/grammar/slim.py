@@ -90,7 +90,7 @@ def _number(hundredths: int) -> str:
 
 def _hoist(parent: Element) -> None:
     """Put what groups without attributes hold in their place, and leave out empty groups and metadata."""
-    kept = []
+    kept: list[Element] = []
     for child in parent:
         _hoist(child)
         if child.tag == f"{SVG}g" and not child.attrib:
