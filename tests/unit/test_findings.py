@@ -166,3 +166,18 @@ def test_the_first_page_shows_a_claim_and_leads_to_it(tmp_path, monkeypatch):
     before = page[: page.index('alt="It |')]
     assert before[before.rindex("<a ") :].startswith('<a href="study-dynamics.html#claim-002-3"')
     assert page.count('class="finding') == 2  # the grid and its one figure
+
+
+@pytest.mark.parametrize(
+    ("unit", "ends", "text"),
+    [
+        (measured.PERCENT, (0.6186, 0.6194), "[61.86, 61.94]"),
+        (measured.PERCENT, (0.618641, 0.618649), "[61.864, 61.865]"),
+        (measured.PERCENT, (0.61, 0.62), "[61.0, 62.0]"),
+        (measured.PERCENT, (1.0, 1.2), "[100.0, 100.0]"),
+        (measured.POINTS, (0.01201, 0.01204), "[1.201, 1.204]"),
+        (measured.RATIO, (math.log(1.0001), math.log(1.0004)), "[1.0001, 1.0004]"),
+    ],
+)
+def test_an_interval_has_the_digits_that_tell_its_ends_apart(unit, ends, text):
+    assert unit.interval(*ends) == text

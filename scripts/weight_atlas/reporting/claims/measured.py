@@ -57,17 +57,22 @@ class Unit(NamedTuple):
         """A margin in natural units as it is judged: of a ratio a factor is so much above 1."""
         return math.log1p(value) if self.is_ratio else value
 
-    def _number(self, value: float) -> str:
+    def _number(self, value: float, more: int = 0) -> str:
+        """A number without its words; more: further digits."""
         value = math.exp(value) if self.is_ratio else value * self.scale
         if self.has_sign:
-            return signed(value, self.digits)
-        return (
-            style.number(value, 3) if self.is_ratio or not self.digits else f"{value:.{self.digits}f}".replace("-", "−")
-        )
+            return signed(value, self.digits + more)
+        if self.is_ratio or not self.digits:
+            return style.number(value, 3 + more)
+        return f"{value:.{self.digits + more}f}".replace("-", "−")
 
     def interval(self, low: float, high: float) -> str:
-        """ "[0.8, 1.6]", without the words."""
-        ends = (self._number(min(max(end, self.bounds[0]), self.bounds[1])).removeprefix("+") for end in (low, high))
+        """ "[0.8, 1.6]", without the words; with up to three more digits, where the ends would be written alike."""
+        cut = [min(max(end, self.bounds[0]), self.bounds[1]) for end in (low, high)]
+        for more in range(4 if cut[0] != cut[1] else 1):
+            ends = [self._number(end, more).removeprefix("+") for end in cut]
+            if ends[0] != ends[1]:
+                break
         return f"[{', '.join(ends)}]"
 
     def asked(self, low: float, high: float) -> str:
