@@ -962,7 +962,7 @@ def test_first_page_has_each_study_with_its_main_answer(made):
     ):
         assert reader.texts[f"sec-dynamics-question-{key}"].endswith(heading)
     assert "own_study 1 cell, 1 of 2 replicates done" in reader.text
-    assert "2 cells, 3 of 6 replicates done · Results 1. Do they move?" in reader.text
+    assert "3 cells, 6 of 9 replicates done · Results 1. Do they move?" in reader.text
 
 
 def test_a_study_without_a_document_has_its_answers_on_the_first_page(made):

@@ -132,7 +132,7 @@ def _trend(shown: Levels, family: str) -> sweep.Trend | None:
 
 
 def _swept(shown: Levels, family: str, rows: Sequence[Row], trend: sweep.Trend | None) -> list[str]:
-    """The trend, if there is one; the best level; what is clearly worse, and what is not."""
+    """The trend, if there is one; the best level, with what is clearly worse and what is not."""
     made = []
     outcome, best = shown.outcome, shown.compared(family)
     if trend:
@@ -142,11 +142,11 @@ def _swept(shown: Levels, family: str, rows: Sequence[Row], trend: sweep.Trend |
                     f"(n = {row['n']} seeds).")  # fmt: skip
     most = "highest" if outcome.better > 0 else "lowest"
     words = "It" if made else _capital(outcome.words)
-    made.append(f"{words} is {most} at {best}, {outcome.text(shown.mean(family, best))}.")
-    for words, clear in (("Clearly worse", True), ("Not clearly worse", False)):
+    parts = [f"{words} is {most} at {best}, {outcome.text(shown.mean(family, best))}"]
+    for words, clear in (("clearly worse", True), ("not clearly worse", False)):
         own = [row["level"] for row in rows if is_clear(row) == clear]
-        made += [f"{words}: {listed(own)}."] if own else []
-    return made
+        parts += [f"{words}: {listed(own)}"] if own else []
+    return [*made, f"{'; '.join(parts)}."]
 
 
 def _turned(row: Mapping[str, Any]) -> dict[str, float]:
