@@ -62,7 +62,7 @@ class Start:
     kind: str
     scheme: str | None = None
     options: dict[str, Any] | None = None
-    scale: float = 1.0
+    scale: float | None = None
     by_layer: list[dict[str, Any]] | None = None
     cell: str | None = None
     take: str | int | None = None
@@ -79,7 +79,10 @@ class Start:
     @property
     def draws(self) -> list[Draw]:
         """How layers are drawn: the last Draw that is for a layer counts."""
-        return [Draw(self.scheme or "", self.options or {}, self.scale), *(Draw(**one) for one in self.by_layer or [])]
+        return [
+            Draw(self.scheme or "", self.options or {}, self.scale or 1.0),
+            *(Draw(**one) for one in self.by_layer or []),
+        ]
 
     @property
     def is_drawn(self) -> bool:

@@ -489,7 +489,7 @@ def told(tmp_path_factory):
     turn(store.snapshot_path(y / "seeds_2-2", 2, 0))
     header, body = ",".join(schema.names("metrics")), {}
     for name in names:
-        row = f"base-{name[0]},{name[1]},{{}},0,0.1,1,0.5,1,0.5,1.0,{{:.4f}},1,9"
+        row = f"base-{name[0]},{name[1]},{{}},0,0.1,1,0.95,1,0.5,1.0,{{:.4f}},1,9"
         body[name] = "\n".join(row.format(epoch, random.uniform()) for epoch in range(3 if name == "y0" else 4))
     held = {x / "seeds_0-1": "x0 x1", x / "seeds_2-3": "x3", y / "seeds_0-1": "y0 y1", y / "seeds_2-2": "y2"}
     for path, own in held.items():

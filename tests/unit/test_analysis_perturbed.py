@@ -179,7 +179,7 @@ def test_pictures_of_a_data_file(tmp_path):
     train = held["images"][held["split"] == 0][[0, 2, 5, 7]]
     assert np.array_equal(found.train[:, :, 1:-1, 1:-1], train.repeat(3, axis=1))
     store.save_tensors(data, held | {"split": np.zeros_like(held["split"])})
-    with pytest.raises(ValueError, match=r"made-up.safetensors: no picture has split 2 \(test\)"):
+    with pytest.raises(ValueError, match=r"made-up.safetensors: no image has split 2 \(test\)"):
         evaluation.load_images(data, store.read_json(card), 3, 28, 4)
 
 

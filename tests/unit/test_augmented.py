@@ -90,7 +90,7 @@ def test_what_helps_is_told_both_ways(plain, tmp_path):
         and " against twice) clearly raises test accuracy; 3 tried." in gain.text
     )
     assert "turned" not in gain.text and gap.text.startswith("Yes. ") and "lower the gap" in gap.text
-    assert more.text.startswith("More images alone (twice, 2 times each) change test accuracy by +")
+    assert more.text.startswith("More images alone (twice: each 2 times) change test accuracy by +")
     own = ends(plain)
     flipped = next(one for one in gain.numbers if one.words == "flipped less twice")
     assert flipped.mean == pytest.approx((own["flipped"] - own["twice"]).mean()) and flipped.n == 3

@@ -408,7 +408,7 @@ def test_nothing_finished_together(tmp_path):
     found = made(tmp_path, {"grid": GRID, "vary": batches(16, 64)}, wobbling({"16": 0.8, "64": 0.6}),
                  lambda labels, seed: "diverged" if labels["batch"] == "64" else "done")  # fmt: skip
     [told, _] = answers.answer(found.tables, found.only)
-    assert told.text == "Cannot say. No two levels that are compared have finished and learnt."
+    assert told.text == "Cannot say. Fewer than two of the levels have runs that finished and learnt."
     check(every(found, found.only))
 
 

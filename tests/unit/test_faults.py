@@ -114,10 +114,10 @@ def test_answers_and_claims_that_raise_leave_the_others(tables, registered):
     questions = [spec.Question(key=name, heading=name, answer=name) for name in "abc"]
     closing = [spec.Closing(key="end", heading="end", sentences=["c", "d", "b", "e"])]
     found = telling.tell(spec.Chapter(questions=questions, closing=closing), tables)
-    assert told.in_short(found)["answers"] == {"a": [], "b": [], "c": ["Yes. So it is."]}
+    assert told.in_short(found)["answers"] == {"a": [], "b": [], "c": ["So it is."]}
     [answer] = found.questions[2]["answer"]
     assert answer["verdict"] == "yes" and answer["source"]["functions"]
-    assert [one["sentences"] for one in found.closing] == [["Yes. So it is.", "No. It is not."]]
+    assert [one["sentences"] for one in found.closing] == [["So it is.", "It is not."]]
     ledger = [
         spec.Claim.model_validate(
             dict.fromkeys(("id", "says", "scope"), key) | {"all": [{"judge": "exact", "evidence": name}]}

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import pandas as pd
 import pytest
 
 from tests import pages as read
@@ -103,6 +104,8 @@ def test_every_exhibit_and_claim_stands_on_one_page(results):
         own = "data" if chapter == "data" else f"study-{chapter}"
         for exhibit in json.loads(path.read_text())["exhibits"]:
             kind = "tbl" if exhibit["kind"] == "table" else "fig"
+            if kind == "tbl" and len(pd.read_csv(path.parent / exhibit["csv"])) == 1:
+                continue  # a line of the page, which no link needs
             label = f"{kind}-{markdown.slug(chapter)}-{exhibit['name']}"
             assert [name for name, reader in found.items() if reader.all("figure", id=label)] == [own]
     for claim in json.loads((results / "figures/dynamics/claims.json").read_text()):

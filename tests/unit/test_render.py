@@ -1235,7 +1235,7 @@ def test_replicates_that_never_learnt_are_told_apart(tmp_path):
     text = Reader(arguments["output"].read_text(encoding="utf-8")).text
     assert "2 of 6 finished replicates never learnt: at the last epoch they do not classify clearly better than" in text
     short = text.split("A mean is over")[1].split("Studies Parameter dynamics")[0]
-    assert "The means include them." in short
+    assert "Means count them only in a cell of which no replicate learnt." in short
     assert "digits lenet5 kaiming_uniform sgd grid 61,706 4 2 of 3 (2 never learnt)" in text
     assert "2 cells with 3 of 6 replicates done (2 never learnt), and 1 source cell" in text
     listed = "digits · lenet5 · kaiming_uniform · sgd 0, 2 2 of 2 base-digits-lenet5-sgd-0123abcd"

@@ -470,7 +470,7 @@ def test_the_answers_and_the_empty_sections(tables):
     assert "begin with the same draws" in words and "After matching " in words
     for text in [text for section in sections.values() for text in section]:
         assert (
-            re.match(r"([A-Z]|preload: |custom: |vgg22 on digits: ).*\.$", text)
+            re.match(r"([A-Z]|preload: |custom: |digits: |vgg22 on digits: ).*\.$", text)
             and "nan" not in text
             and "None" not in text
         )

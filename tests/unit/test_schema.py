@@ -169,7 +169,8 @@ def test_only_what_is_empty_is_missing(tmp_path):
 
 def test_text_that_is_missing_is_told_from_text_that_is_empty(tmp_path):
     path = tmp_path / "runs.csv"
-    rows = [("base-1", 0, "done", None, 3, *[None] * 9), ("base-1", 1, "failed", "NA", 0, *[None] * 9)]
+    rest = (*[None] * 11, True, None)
+    rows = [("base-1", 0, "done", None, 3, *rest), ("base-1", 1, "failed", "NA", 0, *rest)]
     schema.write(path, "runs", rows)
     found = schema.read(path, "runs")
     assert found["cause"].isna().tolist() == [True, False] and found["cause"][1] == "NA"

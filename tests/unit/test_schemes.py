@@ -157,5 +157,5 @@ def test_options_are_in_the_recipe_and_in_the_id(tmp_path):
         [(cell_id, cell)] = study.Plan(config(**init), tmp_path).cells.items()
         ids.add(cell_id)
         assert cell.settings.start.draws[0].options == {key: init[key] for key in ("std",) if key in init}
-        assert cell.settings.start.scale == init.get("scale", 1.0)
+        assert cell.settings.start.draws[0].scale == init.get("scale", 1.0)
     assert len(ids) == 3

@@ -163,7 +163,7 @@ def test_cells_are_compared_with_the_first(tmp_path):
     [told] = staged.compared_answer(found.tables, experiments=["one", "other"])
     assert told.text.startswith("Yes. other (lenet1) is clearly above one (lenet5) in test accuracy (best validation ")
     assert "+10.4 points [9.4, 11.4], paired by seed." in told.text and told.sure == "q < 0.05, n = 3"
-    assert told.text in item.caption and told.text in item.alt
+    assert told.statement in item.caption and told.statement in item.alt
     low, high = stats.ttest_1samp([0.1, 0.104, 0.108], 0).confidence_interval(0.95)
     [row] = staged.differences(staged.gathered(found.tables, ["one", "other"]))
     assert [row["mean"], row["low"], row["high"]] == pytest.approx([0.104, low, high])
@@ -204,7 +204,7 @@ def test_the_best_cell_of_a_grid_is_chosen_on_validation_images(tmp_path):
     assert against.text.startswith("Yes. tuned (lenet1) is clearly above best of 2 cells on validation (small) in test")
     assert against.numbers[0].mean == pytest.approx(0.1 + 0.1 * sum(LUCK) / 3)
     [item] = staged.compared(found.tables, experiments=["tuned", "tuned"], best=["grid"])
-    assert against.text in item.caption and "best of 2 cells on validation (small)" in set(item.data["cell"])
+    assert against.statement in item.caption and "best of 2 cells on validation (small)" in set(item.data["cell"])
 
 
 def test_a_cell_that_never_learnt_is_not_the_best(tmp_path):

@@ -85,7 +85,7 @@ def test_what_the_source_of_the_report_names_is_there(unpacked):
     assert len(links) > 20 and not [link for link in links if not (unpacked / link).is_file()]
     for source in sources:
         header = yaml.safe_load(source.split("---\n")[1])
-        for name in (header["bibliography"], *header["filters"], header["format"]["html"]["css"]):
+        for name in (header["bibliography"], *header["filters"]):
             assert (unpacked / name).is_file()
 
 

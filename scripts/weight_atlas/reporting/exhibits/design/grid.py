@@ -140,13 +140,15 @@ def plain(rate: float) -> str:
 
 
 def amount(row: Mapping[str, Any], digits: int = 1, unit: str = " points") -> str:
-    """ "+1.2 points [0.8, 1.6]" of a dict with mean, low, high; "no interval" where there is one seed."""
+    """ "+1.2 points [0.8, 1.6]" of a difference of shares (a dict with mean, low, high), cut at -100 and 100; "no
+    interval" where there is one seed."""
     if not row["n"]:
         return "no pair of seeds"
     text = f"{points(row['mean'], digits)}{unit}"
     if not np.isfinite(row["low"]):
         return f"{text} ({'one seed' if row['n'] == 1 else 'all seeds equal'}, no interval)"
-    low, high = (f"{row[name] * 100:.{digits}f}".replace("-", "−") for name in ("low", "high"))
+    cut = (min(max(row[name], -1), 1) * 100 for name in ("low", "high"))
+    low, high = (f"{end:.{digits}f}".replace("-", "−") for end in cut)
     return f"{text} [{low}, {high}]"
 
 
