@@ -134,7 +134,7 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "an adjusted key": (
         D + "{adjust: [{where: {optimizer: adam}, set: {momentum: 0.9}}]}}",
-        "definitions.dynamics.adjust.0.set: unknown key 'momentum'; allowed: type, lr, lr_scale, weight_decay, decay, betas",
+        "definitions.dynamics.adjust.0.set: unknown key 'momentum'; allowed: type, lr, lr_scale, weight_decay, decay",
     ),
     "a checkpoint's label": (
         D + "{checkpoints: [{where: {init: kaiming_unifrom}, epochs: {a: 0}}]}}",
