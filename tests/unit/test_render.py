@@ -996,7 +996,7 @@ def test_a_document_is_named_where_it_is_spoken_of(tmp_path):
     assert reader.texts["ref-document-dynamics"].startswith("A*b, Öne, and Two. 1999.")
     assert reader.all("a", href="#ref-document-dynamics")
     assert "The study repeats 1 document: A*b, Öne and Two (1999)." in text
-    assert f"A*b, Öne and Two (1999): On {NASTY} (slides) · 2 cells" in text and "A*b et al. 1999 ≠ 1" in text
+    assert f"A*b, Öne and Two (1999): On {NASTY} (slides) · 3 cells" in text and "A*b et al. 1999 ≠ 1" in text
     assert "1 question" not in text.split("Limitations")[0], "its claims stand there, and no table of its questions"
 
 

@@ -85,8 +85,12 @@ def test_what_the_source_of_the_report_names_is_there(unpacked):
     assert len(links) > 20 and not [link for link in links if not (unpacked / link).is_file()]
     for source in sources:
         header = yaml.safe_load(source.split("---\n")[1])
-        for name in (header["bibliography"], *header["filters"]):
-            assert (unpacked / name).is_file()
+        names = [
+            header["bibliography"],
+            header["format"]["html"]["template"],
+            *(one["path"] for one in header["filters"]),
+        ]
+        assert len(names) > 2 and all((unpacked / name).is_file() for name in names)
 
 
 def test_every_figure_is_there_in_two_forms_and_every_table_as_latex(finished, unpacked):
