@@ -77,6 +77,5 @@ def rows(
                 started=record.get("started"),
             )
         )
-    if any(run.counted and run.learnt is not False for run in runs):
-        return [run._replace(counted=run.counted and run.learnt is not False) for run in runs]
-    return runs
+    sound = [run.counted and run.learnt is not False for run in runs]
+    return [run._replace(counted=one) for run, one in zip(runs, sound, strict=True)] if any(sound) else runs

@@ -34,10 +34,12 @@ def rows(
     tables of their names; thresholds: {study: its own, where they are not the usual ones}. curves has all finished
     replicates, the others are of those that learnt; accuracies are those of the best validation epoch on test.
     """
-    known, values = curves(cells), outcomes(learnt.without(runs), accuracy, metrics)
+    known, every = curves(cells), outcomes(runs, accuracy, metrics)
+    sound = set(learnt.without(runs)[["cell_id", "seed"]].itertuples(index=False, name=None))
+    values = {cell: {seed: run for seed, run in own.items() if (cell, seed) in sound} for cell, own in every.items()}
     asked = {cell_id: len(cell["seeds"]) for cell_id, cell in cells.items()}
     return {
-        "curves": curve_rows(known, outcomes(runs, accuracy, metrics)),
+        "curves": curve_rows(known, every),
         "drops": drop_rows(known, values, asked),
         "segments": segment_rows(known, values, asked, thresholds),
         "recommendations": recommendation_rows(cells, known, values, metrics, asked, thresholds),

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from weight_atlas import stats
 from weight_atlas.reporting.grammar import style
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import signed
+from weight_atlas.reporting.grammar.words import DIFFERENCE, SHARE, signed
 from weight_atlas.stats import Evidence
 from weight_atlas.vocabulary import Split
 
@@ -85,8 +85,8 @@ class Unit(NamedTuple):
         return f"{below}{self.words}" if below == above else f"{below} to {above}{self.words}"
 
 
-POINTS = Unit(" points", 100, 1, has_sign=True, bounds=(-1, 1))  # a difference of shares
-PERCENT = Unit(" %", 100, 1, bounds=(0, 1))
+POINTS = Unit(" points", 100, 1, has_sign=True, bounds=DIFFERENCE)  # a difference of shares
+PERCENT = Unit(" %", 100, 1, bounds=SHARE)
 RATIO = Unit(is_ratio=True)
 CORRELATION = Unit("", 1, 3, has_sign=True)
 

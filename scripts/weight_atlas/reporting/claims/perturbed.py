@@ -12,8 +12,9 @@ from weight_atlas.reporting.claims.measured import POINTS, RATIO, Measured, Unit
 from weight_atlas.reporting.exhibits.perturbed import families, paths
 from weight_atlas.reporting.exhibits.perturbed.families import FLIP, SAME
 from weight_atlas.reporting.grammar.tables import Tables
+from weight_atlas.reporting.grammar.words import SHARE
 
-DEPTH = POINTS._replace(has_sign=False, bounds=(0, 1))  # of a barrier
+DEPTH = POINTS._replace(has_sign=False, bounds=SHARE)  # of a barrier
 LEARNT = 0.9  # the part of its control's accuracy from which on a flipped network has learnt again
 
 

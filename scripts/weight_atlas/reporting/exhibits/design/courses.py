@@ -20,7 +20,7 @@ from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, joined
-from weight_atlas.reporting.grammar.words import DIFFERENCE, mean_text, plural, slug
+from weight_atlas.reporting.grammar.words import DIFFERENCE, SHARE, mean_text, plural, slug
 from weight_atlas.shapes import Experiment
 
 LINES = 8  # levels of one panel
@@ -92,7 +92,7 @@ def _lines(axes: Axes, shown: Levels, family: str, data: pd.DataFrame, named: Se
     colours = tints(shown, chosen(shown, family, named))
     for name, colour in colours.items():
         own = data[(data["family"] == family) & (data[shown.axis.name] == name)]
-        marks.band(axes, own, "epoch", scale=100, bounds=(0, 1), color=colour, label=name)
+        marks.band(axes, own, "epoch", scale=100, bounds=SHARE, color=colour, label=name)
     metrics = shown.found.read("metrics").dropna(subset="test_accuracy")
     for name, colour in colours.items():
         runs = metrics[metrics["cell_id"] == shown.mean(family, name)["cell_id"]]
@@ -182,7 +182,7 @@ def _gaps(shown: Levels, families: Sequence[str], data: pd.DataFrame, courses: p
         for name, colour in tints(shown, names).items():
             line = courses[courses["cell_id"] == shown.mean(family, name)["cell_id"]]
             if len(line):
-                marks.band(right, line, "epoch", scale=100, bounds=(-1, 1), color=colour, label=name)
+                marks.band(right, line, "epoch", scale=100, bounds=DIFFERENCE, color=colour, label=name)
         right.axhline(0, **marks.ZERO)
         right.set_ylabel("train − test (points)")
         right.xaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -9,7 +9,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import shares
+from weight_atlas.reporting.grammar.words import SHARE, shares
 
 # The modes in which a perturbed model is looked at, the last of them after training again: words, marker, colour.
 MODES = {
@@ -56,7 +56,7 @@ def _exhibit(tables: Tables, part: Part, name: str, title: str) -> Exhibit:
     """The exhibit of one part."""
     blocks = Blocks(tables, part.rows, "accuracy (%)", around=1.05)
     for row in part.data.to_dict("records"):
-        marks.dot(*blocks.place(row), row, *MODES[row["mode"]], scale=100, bounds=(0, 1))
+        marks.dot(*blocks.place(row), row, *MODES[row["mode"]], scale=100, bounds=SHARE)
     for axes in blocks.panels.values():
         axes.set_xlim(-3, 103)
     blocks.shortfall(tables, part.rows)

@@ -9,7 +9,7 @@ from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import shares
+from weight_atlas.reporting.grammar.words import SHARE, shares
 from weight_atlas.vocabulary import Format
 
 LOOKS = dict(zip(Format, (("o", style.PALETTE[0]), ("s", style.PALETTE[1]), ("^", style.PALETTE[2])), strict=True))
@@ -34,7 +34,7 @@ def _exhibit(tables: Tables, part: Part) -> Exhibit:
     blocks = Blocks(tables, part.rows, "parameters that change (%)")
     for row in part.data.to_dict("records"):
         marker, colour = LOOKS[row["format"]]
-        marks.dot(*blocks.place(row), row, row["format"], marker, colour, scale=100, bounds=(0, 1))
+        marks.dot(*blocks.place(row), row, row["format"], marker, colour, scale=100, bounds=SHARE)
     for axes in blocks.panels.values():
         axes.set_xlim(-3, 103)
     blocks.shortfall(tables, part.rows)

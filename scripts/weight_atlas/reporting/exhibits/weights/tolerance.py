@@ -14,7 +14,7 @@ from weight_atlas.reporting.exhibits.weights.unchanged import listed, totals
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import by_network, plural, shares
+from weight_atlas.reporting.grammar.words import SHARE, by_network, plural, shares
 from weight_atlas.stats import summarise
 
 CRITERIA = {"ulp": "ulp", "relative": "|θ − θ₀| / |θ₀|", "absolute": "|θ − θ₀|"}
@@ -79,7 +79,7 @@ def _panel(axes: Axes, data: pd.DataFrame, colours: Mapping[Any, str], dashes: M
     for (dataset, kind), own in data.groupby(["dataset", "panel"], sort=False):
         own = own.assign(at=own["tolerance"].map(steps.index)).sort_values("at")
         look: dict[str, Any] = {"color": colours[dataset], "linestyle": dashes[kind], "marker": "o", "markersize": 3}
-        marks.band(axes, own, "at", scale=100, bounds=(0, 1), linewidth=1.3, **look)
+        marks.band(axes, own, "at", scale=100, bounds=SHARE, linewidth=1.3, **look)
     every = -(-len(steps) // 4)
     axes.set_xticks(range(0, len(steps), every), [style.short(step) for step in steps[::every]])
     axes.set_ylim(-3, 103)
