@@ -150,14 +150,16 @@ def test_factors_by_depth_and_by_layer():
     table = networks.layer_table({"architecture": "lenet5"}, 1, 32, 10)
     first, *_, before, last = [layer.name for layer in table.weight_layers]
     found = optimizers.rate_factors(table, 0.5)
-    assert (found[last], found[before], found[first]) == (1, 0.5, 0.5 ** (len(table.weight_layers) - 1))
-    assert optimizers.rate_factors(table, {last: 10.0}) == {last: 10.0}
+    weights = [found[f"{layer}.weight"] for layer in (last, before, first)]
+    assert weights == [1, 0.5, 0.5 ** (len(table.weight_layers) - 1)]
+    assert optimizers.rate_factors(table, {last: 10.0}) == {f"{last}.weight": 10.0, f"{last}.bias": 10.0}
     deep = networks.layer_table({"architecture": "resnet18", "width": 0.0625}, 3, 32, 10)
     found = optimizers.rate_factors(deep, {"layer1": 0.1, "layer1.0.conv1": 0.2})
-    assert found.keys() == {name for name in deep.select(None) if name.startswith("layer1.")}
-    assert found["layer1.0.conv1"] == found["layer1.0.bn1"] == 0.2 and found["layer1.1.bn2"] == 0.1
+    assert found.keys() == {name for name, _ in deep.parameters() if name.startswith("layer1.")}
+    assert found["layer1.0.conv1.weight"] == found["layer1.0.bn1.bias"] == 0.2 and found["layer1.1.bn2.weight"] == 0.1
     whole = optimizers.rate_factors(deep, 0.9)
-    assert whole["conv1"] == whole["bn1"] and whole["fc"] == 1 and whole.keys() == set(deep.select(None))
+    assert whole["conv1.weight"] == whole["bn1.weight"] and whole["fc.bias"] == 1
+    assert whole.keys() == {name for name, _ in deep.parameters()}
 
 
 @pytest.mark.parametrize(

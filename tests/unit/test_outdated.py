@@ -179,13 +179,13 @@ def double(value, *, by=2):
 def test_what_code_computes_has_one_digest(tmp_path, monkeypatch, old, new, same):
     def digest(text: str) -> str:
         (tmp_path / "some.py").write_text(text)
-        for cached in (code.closure, code.digest, code._imports, code._behaviour):
+        for cached in (code.closure, code.digest, code._imports, code.behaviour):
             cached.cache_clear()
         return code.digest("some.py")
 
     monkeypatch.setattr(code, "SCRIPTS", tmp_path)
     assert (digest(SOURCE) == digest(SOURCE.replace(old, new))) == same
-    for cached in (code.closure, code.digest, code._imports, code._behaviour):
+    for cached in (code.closure, code.digest, code._imports, code.behaviour):
         cached.cache_clear()
 
 

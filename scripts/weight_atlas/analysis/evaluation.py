@@ -7,11 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from weight_atlas import store
 from weight_atlas.analysis.types import AnyPath, Card, Tensors
 from weight_atlas.networks import batches, inputs, layer_table
-from weight_atlas.networks.build import build
+from weight_atlas.networks.build import empty, fill
 from weight_atlas.settings import Settings
 
 TRAIN, TEST = 0, 2  # of a data file's `split`
@@ -112,15 +113,14 @@ def module(settings: Settings, tensors: Tensors, device: torch.device | str = "c
 
     The tensors themselves take the place of its parameters and buffers, without a copy, where they are on the device.
     """
-    with torch.device("meta"):  # no storage and no start
-        network, _ = build(*settings.network_arguments)
-    network.load_state_dict(tensors, assign=True)
+    network, _ = empty(*settings.network_arguments)
+    fill(network, tensors, assign=True)
     return network.to(device).eval()
 
 
-def batchnorms(network: nn.Module) -> list[nn.BatchNorm2d]:
+def batchnorms(network: nn.Module) -> list[BatchNorm]:
     """The BatchNorm layers of a module."""
-    return [part for part in network.modules() if isinstance(part, nn.BatchNorm2d)]
+    return [part for part in network.modules() if isinstance(part, BatchNorm)]
 
 
 def evaluate(

@@ -36,14 +36,17 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from weight_atlas import plugins
-from weight_atlas.networks import architectures
+from weight_atlas.networks import architectures, foreign
+from weight_atlas.networks.foreign import is_foreign
 from weight_atlas.networks.table import Table, TooSmall
 
 __all__ = [
     "PublishedWeights",
     "Table",
     "check_options",
+    "fitting_size",
     "input_size",
+    "is_foreign",
     "layer_table",
     "load_architecture",
     "names",
@@ -89,7 +92,13 @@ def check_options(architecture: str, values: Mapping[str, object]) -> None:
 
 
 def published_weights(network: Mapping[str, Any]) -> PublishedWeights | None:
-    """The ImageNet weights that fit a network, as its file says in `published(**options)`; only at width 1."""
+    """The ImageNet weights that fit a network, as its file says in `published(**options)`; only at width 1.
+
+    Those of a network of torchvision fit all its layers but the last, if it has torchvision's own stem and options.
+    """
+    if is_foreign(network["architecture"]):
+        is_own = foreign.is_torchvision(network["architecture"]) and not network["options"]
+        return PublishedWeights(network["architecture"].partition(":")[2], None) if is_own else None
     module = load_architecture(network["architecture"])
     if network["width"] != 1 or not hasattr(module, "published"):
         return None
@@ -97,8 +106,19 @@ def published_weights(network: Mapping[str, Any]) -> PublishedWeights | None:
     return weights and PublishedWeights(*weights)
 
 
+def fitting_size(network: Mapping[str, Any], channels: int, size: int, classes: int) -> int:
+    """The image size in pixels that a network takes for images of `size`: that of `input_size`, or the next one at
+    which a traced network runs.
+
+    Raises what `input_size` and `foreign.traced` raise.
+    """
+    if is_foreign(network["architecture"]):
+        return foreign.traced(network, channels, size, classes).size
+    return input_size(network["architecture"], size)
+
+
 def input_size(architecture: str, size: int) -> int:
-    """The image size in pixels that a network takes for images of `size`: its MIN_SIZE where they are smaller.
+    """The image size in pixels that a network of the library takes: its MIN_SIZE where images of `size` are smaller.
 
     Raises ValueError where its MIN_SIZE is no number of pixels.
     """
@@ -129,6 +149,8 @@ def layer_table(network: Mapping[str, Any], channels: int, size: int, classes: i
         small (with the smallest size that works), and rows that do not end in one output per class.
     """
     architecture, width = network["architecture"], network.get("width", 1.0)
+    if is_foreign(architecture):
+        return _traced(network, channels, size, classes)
     values = network.get("options") or {}
     check_options(architecture, values)
     if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < float("inf"):
@@ -146,6 +168,16 @@ def layer_table(network: Mapping[str, Any], channels: int, size: int, classes: i
         smallest = f"the smallest size that works is {works}" if works else f"no size up to {_LARGEST} works"
         raise ValueError(f"architecture '{architecture}' with images of {size}x{size}: {error}; {smallest}") from None
     _check_ends(architecture, table, classes)
+    return table
+
+
+def _traced(network: Mapping[str, Any], channels: int, size: int, classes: int) -> Table:
+    table = foreign.traced(network, channels, size, classes)
+    if table.size != size:
+        raise ValueError(
+            f"{network['architecture']} with images of {size}x{size}: does not run; the smallest size that works is "
+            f"{table.size}"
+        )
     return table
 
 

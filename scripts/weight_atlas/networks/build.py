@@ -1,5 +1,6 @@
 """A torch module of a layer table."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from weight_atlas import networks
+from weight_atlas.networks import trace
+from weight_atlas.networks.foreign import TracedTable
 from weight_atlas.networks.table import Layer, Table
 
 
@@ -35,8 +38,8 @@ class Step(NamedTuple):
 def build(network: Mapping[str, Any], channels: int, size: int, classes: int) -> Network:
     """The network and its layer table for images [N, channels, size, size] (`size` after padding).
 
-    The module is float32, on the CPU, in training mode; each layer has torch's own default start, drawn from torch's
-    global generator in the table's order. Its tensors have the table's names and shapes.
+    The module is float32, on the CPU, in training mode; each layer has torch's own default start (a traced network
+    that of its constructor), drawn from torch's global generator. Its tensors have the table's names and shapes.
 
     Parameters
     ----------
@@ -49,6 +52,8 @@ def build(network: Mapping[str, Any], channels: int, size: int, classes: int) ->
         What `layer_table` raises, and where the network's skeleton and its table do not name the same layers.
     """
     table = networks.layer_table(network, channels, size, classes)
+    if isinstance(table, TracedTable):
+        return Network(module(table), table)
     architecture = networks.load_architecture(network["architecture"])
     if not hasattr(architecture, "skeleton"):
         return Network(TableModule(table), table)
@@ -56,6 +61,27 @@ def build(network: Mapping[str, Any], channels: int, size: int, classes: int) ->
         model = architecture.skeleton(classes, **(network.get("options") or {}))
     _replace_layers(model, table)
     return Network(model, table)
+
+
+def empty(network: Mapping[str, Any], channels: int, size: int, classes: int) -> Network:
+    """As `build`, but the parameters have no storage and no start: a state dict will take their place."""
+    with trace.no_storage() if networks.is_foreign(network["architecture"]) else torch.device("meta"):
+        return build(network, channels, size, classes)
+
+
+def module(table: Table) -> nn.Module:
+    """A module whose tensors are those of a layer table, with a start drawn from torch's global generator."""
+    return trace.construct(*table.arguments) if isinstance(table, TracedTable) else TableModule(table)
+
+
+def fill(model: nn.Module, tensors: Mapping[str, Tensor], assign: bool = False) -> None:
+    """Give a module the values of its tensors by their names; where `assign`, the tensors themselves.
+
+    With them go the versions of its parts, which a state dict of torch has beside the tensors and some modules ask for.
+    """
+    state = OrderedDict(tensors)
+    state._metadata = getattr(model.state_dict(), "_metadata", None)  # type: ignore[attr-defined]
+    model.load_state_dict(state, assign=assign)
 
 
 class Add(nn.Module):

@@ -11,15 +11,17 @@ What a wire allows, exactly (all in evaluation mode, with the batch's statistics
     scale  every layer on it is positively homogeneous, f(a x) = a f(x) for a > 0: no tanh. No BatchNorm may read it:
            with the batch's statistics it takes any factor off by itself, all but for the constant that it adds to the
            variance; nothing undoes it exactly in both modes.
-The image and the network's output are fixed, and so is a wire that reaches one of them.
+The image and the network's output are fixed, and so is a wire that reaches one of them, or a layer of a kind that is
+not known here (a normalisation over channels, attention, a concatenation, a convolution in several groups). A depthwise
+convolution joins the channels of two wires, as a BatchNorm does.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from weight_atlas.networks.table import Table
+from weight_atlas.networks.table import Layer, Table
 
 # Layers without tensors that keep channels apart: (f(-x) = -f(x), f(a x) = a f(x) for a > 0).
 _THROUGH = {
@@ -32,6 +34,18 @@ _THROUGH = {
     "ZeroPad2d": (True, True),
     "Flatten": (True, True),
     "Add": (True, True),
+    "Identity": (True, True),
+    "Mean": (True, True),
+    "StochasticDepth": (True, True),
+    "LeakyReLU": (False, True),
+    "ReLU6": (False, False),
+    "Multiply": (False, False),
+    "Sigmoid": (False, False),
+    "GELU": (False, False),
+    "SiLU": (False, False),
+    "ELU": (False, False),
+    "Hardswish": (False, False),
+    "Hardsigmoid": (False, False),
 }
 
 
@@ -100,16 +114,17 @@ def groups(table: Table) -> list[Group]:
     """The groups of a layer table that have a symmetry, in the table's order.
 
     A group that reaches the image or the output is not permuted; it is there only where one of its wires may be
-    flipped or rescaled. Raises ValueError for a kind of layer whose symmetries are not known.
+    flipped or rescaled.
     """
-    wire_of, group_of = _first_sharing(table, _THROUGH), _first_sharing(table, {*_THROUGH, "BatchNorm2d"})
-    fixed = {"input", table.layers[-1].name}
+    wire_of, group_of = _first_sharing(table, _passes), _first_sharing(table, _keeps_channels)
+    fixed = _fixed(table)
     result = []
     for name in dict.fromkeys(group_of.values()):
         members = [layer for layer in wire_of if group_of[layer] == name]
         # Flattened maps have C * H * W features; where sums join several maps only their common blocks can move.
-        channels = math.gcd(*(table[x].out_shape[0] if x != "input" else table.channels for x in members))
-        wires = tuple(_wire(table, wire_of, x, channels) for x in dict.fromkeys(wire_of[layer] for layer in members))
+        channels = math.gcd(*(_channels(table, x) for x in members)) or 1
+        own = dict.fromkeys(wire_of[layer] for layer in members)
+        wires = tuple(_wire(table, wire_of, x, channels, fixed) for x in own)
         group = Group(name, channels, fixed.isdisjoint(members), wires)
         if group.permutation or group.sign != "no" or group.scale:
             result.append(group)
@@ -121,22 +136,57 @@ def rows(table: Table) -> list[SymmetryRow]:
     return [SymmetryRow(x.name, x.channels, x.permutation, x.sign, x.scale) for x in groups(table)]
 
 
-def _first_sharing(table: Table, through: Collection[str]) -> dict[str, str]:
-    """{layer: first layer that it shares its channels with}, where kinds in `through` keep their input's channels."""
+def _is_known(layer: Layer) -> bool:
+    """Whether what the layer does to channels is known: a convolution in one group or depthwise, and not one row of
+    several tokens."""
+    if layer.kind in ("Linear", "BatchNorm2d"):
+        return len(layer.out_shape) == (1 if layer.kind == "Linear" else 3)
+    if layer.kind in _THROUGH:
+        return layer.kind == "Flatten" or layer.in_shape[:1] == layer.out_shape[:1]
+    return layer.kind == "Conv2d" and (layer.is_depthwise or "groups" not in layer.options)
+
+
+def _passes(layer: Layer) -> bool:
+    """Whether a layer without tensors carries its input's channels on."""
+    return layer.kind in _THROUGH and _is_known(layer)
+
+
+def _keeps_channels(layer: Layer) -> bool:
+    """Whether channel c of what it writes is made of channel c of what it reads."""
+    return _passes(layer) or layer.kind == "BatchNorm2d" or layer.is_depthwise
+
+
+def _fixed(table: Table) -> set[str]:
+    """The image, the output, and what is read or written by layers that are not known, or that join maps whose channels
+    differ in number."""
+    fixed = {"input", table.layers[-1].name}
+    for layer in table.layers:
+        joined = {_channels(table, name) for name in (layer.name, *layer.inputs)}
+        if not _is_known(layer) or (len(layer.inputs) > 1 and len(joined) > 1):
+            fixed |= {layer.name, *layer.inputs}
+    return fixed
+
+
+def _channels(table: Table, name: str) -> int:
+    """How many channels a layer writes, or the image has; 0 of a single value."""
+    return table.channels if name == "input" else (*table[name].out_shape, 0)[0]
+
+
+def _first_sharing(table: Table, keeps: Callable[[Layer], bool]) -> dict[str, str]:
+    """{layer: first layer that it shares its channels with}, where layers that it `keeps` have their input's."""
     first = {"input": "input"}
     for layer in table.layers:
-        if layer.kind not in {*_THROUGH, "Conv2d", "Linear", "BatchNorm2d"}:
-            raise ValueError(f"layer '{layer.name}' ({layer.kind}): which symmetries this kind has is not known")
-        first[layer.name] = first[layer.inputs[0]] if layer.kind in through else layer.name
-        for other in layer.inputs[1:]:
+        joins = keeps(layer) and layer.inputs
+        first[layer.name] = first[layer.inputs[0]] if joins else layer.name
+        for other in layer.inputs[1:] if joins else ():
             one, two = sorted((first[layer.name], first[other]), key=list(first).index)
             first = {name: one if root == two else root for name, root in first.items()}
     return first
 
 
-def _wire(table: Table, wire_of: Mapping[str, str], name: str, channels: int) -> Wire:
+def _wire(table: Table, wire_of: Mapping[str, str], name: str, channels: int, fixed: Collection[str]) -> Wire:
     """The wire of that name, from the layers on it, those that write it and those that read it."""
-    odd = homogeneous = wire_of["input"] != name and wire_of[table.layers[-1].name] != name
+    odd = homogeneous = name not in {wire_of[layer] for layer in fixed}
     powers: dict[tuple[str, int], int] = {}
     readers = set()
 
@@ -144,10 +194,12 @@ def _wire(table: Table, wire_of: Mapping[str, str], name: str, channels: int) ->
         powers[tensor, axis] = powers.get((tensor, axis), 0) + power
 
     for layer in table.layers:
-        if layer.kind in _THROUGH:
+        if _passes(layer):
             if wire_of[layer.name] == name:
                 odd &= _THROUGH[layer.kind][0]
                 homogeneous &= _THROUGH[layer.kind][1]
+            continue
+        if not _is_known(layer):
             continue
         if wire_of[layer.name] == name:
             for tensor in layer.parameters:
@@ -158,7 +210,7 @@ def _wire(table: Table, wire_of: Mapping[str, str], name: str, channels: int) ->
                 for tensor, power in (("weight", -1), ("running_mean", 1), ("running_var", 0)):
                     index(f"{layer.name}.{tensor}", 0, power)
             else:
-                index(f"{layer.name}.weight", 1, -1)
+                index(f"{layer.name}.weight", 0 if layer.is_depthwise else 1, -1)
     axes = tuple(Axis(x, n, _size(table, x, n) // channels, power) for (x, n), power in powers.items())
     sign = "no" if not odd else "conv-BN" if readers == {"BatchNorm2d"} else "odd"
     return Wire(name, axes, sign, homogeneous and "BatchNorm2d" not in readers)

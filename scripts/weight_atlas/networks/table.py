@@ -37,7 +37,8 @@ class Layer:
 
     kind is the name of the torch.nn class (or "Add"), options its keyword arguments, inputs the names of the layers
     that feed it ("input" is the image). Shapes leave the batch out: (C, H, W) or (F,). parameters and buffers map a
-    tensor's own name ("weight", "running_mean") to its shape.
+    tensor's own name ("weight", "running_mean") to its shape. A row of the kind "Parameter" or "Buffer" is one tensor,
+    called "value", of a module that holds others too; the row has the tensor's name.
     """
 
     name: str
@@ -56,11 +57,30 @@ class Layer:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates for one image: every weight at every output position, padding included; bias and
-        everything but convolutions and linear layers count nothing."""
-        if self.kind not in ("Conv2d", "Linear"):
-            return 0
-        return math.prod(self.parameters["weight"]) * math.prod(self.out_shape[1:])
+        """Multiply-accumulates for one image: every weight at every output position, padding included; attention its
+        projections and products besides. Biases and all other layers count nothing."""
+        if self.kind == "Linear":
+            return math.prod(self.parameters["weight"]) * math.prod(self.out_shape[:-1])
+        if self.kind == "Conv2d":
+            return math.prod(self.parameters["weight"]) * math.prod(self.out_shape[1:])
+        if self.kind == "MultiheadAttention" and len(self.in_shape) == 2:
+            tokens, width = self.in_shape
+            return tokens * (4 * width**2 + 2 * tokens * width)
+        return 0
+
+    @property
+    def is_batchnorm(self) -> bool:
+        """Whether it is normalised by the statistics of a batch."""
+        return self.kind.startswith("BatchNorm")
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether it is a convolution that makes each of its maps from the map of the same number."""
+        return self.kind == "Conv2d" and self.options.get("groups") == self.in_shape[0] == self.out_shape[0]
+
+    def tensor(self, own: str) -> str:
+        """The torch name of one of its parameters or buffers."""
+        return self.name if self.kind in ("Parameter", "Buffer") else f"{self.name}.{own}"
 
 
 def scaled(channels: int, width: float) -> int:
@@ -273,23 +293,27 @@ class Table:
     def with_batchnorm(self, layer: str | Layer) -> list[Layer]:
         """The layer and the BatchNorm that it feeds directly, if any: they are frozen or copied together."""
         layer = self[layer]
-        norms = [row for row in self.layers if row.kind == "BatchNorm2d" and row.inputs == (layer.name,)]
+        norms = [row for row in self.layers if row.is_batchnorm and row.inputs == (layer.name,)]
         return [layer, *norms]
 
     def select(self, layers: int | Sequence[str] | None) -> list[str]:
-        """Names of layers with tensors, in the table's order, each weight layer with its BatchNorm.
+        """Names of layers with parameters, in the table's order, each weight layer with its BatchNorm.
 
         Parameters
         ----------
         layers : int, list of str, or None
-            The number of weight layers from the input; or names and prefixes of names ("features" is all of
-            features.0, features.1, ..); or None for all.
+            The number of weight layers from the input, with all that comes before the last of them; or names and
+            prefixes of names ("features" is all of features.0, features.1, ..); or None for all.
         """
-        if isinstance(layers, int):
-            return [row.name for layer in self.weight_layers[:layers] for row in self.with_batchnorm(layer)]
         rows = [layer.name for layer in self.layers if layer.parameters]
         if layers is None:
             return rows
+        if isinstance(layers, int):
+            if layers <= 0:
+                return []
+            last = self.weight_layers[:layers][-1]
+            before = {layer.name for layer in self.layers[: self.layers.index(last)]}
+            return [row for row in rows if row in before or row in {one.name for one in self.with_batchnorm(last)}]
         named = [row for row in rows if any(f"{row}.".startswith(f"{name}.") for name in layers)]
         norms = [norm.name for row in named if self[row] in self.weight_layers for norm in self.with_batchnorm(row)]
         return [row for row in rows if row in named or row in norms]
@@ -300,15 +324,20 @@ class Table:
         layers = self.select(start.layers)
         if start.head == "fresh" and self.head.name in layers:
             layers.remove(self.head.name)
-        return [f"{name}.{tensor}" for name in layers for tensor in (*self[name].parameters, *self[name].buffers)]
+        return [self[name].tensor(own) for name in layers for own in (*self[name].parameters, *self[name].buffers)]
+
+    @property
+    def layer_of(self) -> dict[str, str]:
+        """{torch name of a tensor: name of its layer}."""
+        return {row.tensor(own): row.name for row in self.layers for own in (*row.parameters, *row.buffers)}
 
     def parameters(self) -> list[tuple[str, Shape]]:
         """(torch name, shape) of every learnable tensor, in named_parameters() order of the built module."""
-        return [(f"{row.name}.{name}", shape) for row in self._registered() for name, shape in row.parameters.items()]
+        return [(row.tensor(name), shape) for row in self._registered() for name, shape in row.parameters.items()]
 
     def buffers(self) -> list[tuple[str, Shape]]:
         """(torch name, shape) of every buffer, in named_buffers() order of the built module."""
-        return [(f"{row.name}.{name}", shape) for row in self._registered() for name, shape in row.buffers.items()]
+        return [(row.tensor(name), shape) for row in self._registered() for name, shape in row.buffers.items()]
 
     def _registered(self) -> list[Layer]:
         """The layers in torch's order: those that share a dotted prefix come together, at the place of the first."""
@@ -317,6 +346,20 @@ class Table:
             for prefix in _prefixes(layer.name):
                 first.setdefault(prefix, index)
         return sorted(self.layers, key=lambda layer: [first[prefix] for prefix in _prefixes(layer.name)])
+
+    @property
+    def stages(self) -> list[int]:
+        """How many weight layers there are up to the end of each stage: the depths at which everything that comes
+        after reads one map alone. Branches that run side by side are in one stage."""
+        last_read = {source: row for row, layer in enumerate(self.layers) for source in layer.inputs}
+        ends: list[int] = []
+        count, furthest = 0, last_read["input"]
+        for row, layer in enumerate(self.layers):
+            count += layer in self.weight_layers
+            if furthest <= row and count > (ends or [0])[-1]:
+                ends.append(count)
+            furthest = max(furthest, last_read.get(layer.name, row))
+        return ends
 
     @property
     def parameter_count(self) -> int:
@@ -344,8 +387,9 @@ class Table:
         """Bool [kh, kw] of a Conv2d: True where some output position reads the tap from inside the map.
 
         Tap i of an axis with n values, `before` zeros in front, stride s and o outputs reads position t*s + i - before
-        for t = 0 .. o-1; it is effective iff one of these lies in 0 .. n-1. A ZeroPad2d that feeds the convolution
-        counts as its own padding. A tap that is not effective only ever multiplies zeros: its gradient is exactly 0.
+        for t = 0 .. o-1 (i times the dilation); it is effective iff one of these lies in 0 .. n-1. A ZeroPad2d that
+        feeds the convolution counts as its own padding. A tap that is not effective only ever multiplies zeros: its
+        gradient is exactly 0. Where the padding repeats the map's own values all are effective.
         Raises ValueError for a layer that is no Conv2d.
         """
         import numpy as np
@@ -353,6 +397,8 @@ class Table:
         layer = self[layer]
         if layer.kind != "Conv2d":
             raise ValueError(f"layer '{layer.name}' ({layer.kind}): only a Conv2d has taps")
+        if "padding_mode" in layer.options:
+            return np.ones(layer.options["kernel_size"], dtype=bool)
         top, left = layer.options["padding"]
         sizes = layer.in_shape[1:]
         source = self._rows.get(layer.inputs[0])
@@ -362,7 +408,7 @@ class Table:
             source = self._rows.get(source.inputs[0])
         axes = []
         for axis, before in enumerate((top, left)):
-            taps = np.arange(layer.options["kernel_size"][axis])
+            taps = np.arange(layer.options["kernel_size"][axis]) * layer.options.get("dilation", (1, 1))[axis]
             starts = np.arange(layer.out_shape[1 + axis]) * layer.options["stride"][axis] - before
             reads = starts[:, None] + taps
             axes.append(((reads >= 0) & (reads < sizes[axis])).any(axis=0))

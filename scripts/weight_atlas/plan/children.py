@@ -207,10 +207,13 @@ def combined(vary: dict[str, dict[str, spec.Overrides]], where: str) -> list[tup
 
 
 def _depths(transfer: spec.Transfer, table: Table, where: str) -> list[int]:
-    """The numbers of layers to take: those of the config, or from none to all but the last."""
+    """The numbers of layers to take: those of the config, from none to all but the last, or as many as each stage of
+    the network has up to its end."""
     last = len(table.weight_layers) - 1
     if transfer.depths == "all":
         return list(range(last + 1))
+    if transfer.depths == "stages":
+        return [0, *(depth for depth in table.stages if depth <= last)]
     for depth in transfer.depths:
         if depth > last:
             raise ConfigError(f"{where}.depths: {depth} of {last + 1} weight layers; allowed: 0 to {last}")

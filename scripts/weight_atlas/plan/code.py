@@ -79,13 +79,14 @@ def digest(*files: str) -> str:
     """SHA-256 of what the files (relative to `scripts/`) and all that they import from there compute."""
     sha = hashlib.sha256()
     for file in closure(*files):
-        sha.update(f"{file}\n{_behaviour(file)}\n".encode())
+        sha.update(f"{file}\n{behaviour(file)}\n".encode())
     return sha.hexdigest()
 
 
 @cache
-def _behaviour(file: str) -> str:
-    """The syntax tree of a file as JSON, without docstrings, annotations and what only these need.
+def behaviour(file: str) -> str:
+    """The syntax tree of a file (relative to `scripts/`, or anywhere by its whole path) as JSON, without docstrings,
+    annotations and what only these need.
 
     `ast.dump` would differ from one Python to the next.
     """

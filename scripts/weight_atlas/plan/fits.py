@@ -131,7 +131,7 @@ def check_batches(training: Training, table: Table, images: int, overlays: list[
     for stage in training.stages:
         fixed = fixed_layers(table, table.select(stage.frozen), training)
         for layer in table.layers:
-            if layer.kind == "BatchNorm2d" and layer.name not in fixed and math.prod(layer.out_shape[1:]) == 1:
+            if layer.is_batchnorm and layer.name not in fixed and math.prod(layer.out_shape[1:]) == 1:
                 raise ConfigError(
                     f"{place(overlays, 'batch_size')}: one image per batch leaves the BatchNorm {layer.name!r} one "
                     "value per channel (its map is 1 x 1), of which it has no variance; give 2 or more"

@@ -22,6 +22,7 @@ OTHER_STEMS = ("best", "track", "optimizer")  # the other files of a replicate t
 FLOATS = ("F32", "F64", "F16", "BF16")  # kept as float32
 WHOLE = ("I64", "I32", "I16", "U8", "I8")  # of BatchNorm's counter of batches
 LARGEST = 512  # pixels of an image's side
+TRACED = 224  # pixels at which a traced network is looked at
 SAMPLE = 65536  # bytes of a file's end that its fingerprint looks at
 
 
@@ -170,23 +171,26 @@ def table(network: dict[str, Any], tensors: Tensors, size: int | None, outputs: 
 
     outputs: what the config says of the last layer, or None. ValueError where the size cannot be told from the shapes.
     """
-    first, head = _ends(network)
+    is_traced = networks.is_foreign(network["architecture"])
+    if size is None and is_traced:
+        raise ValueError("names no dataset; give the `size` of the images that its network takes, in pixels")
+    first, head = _ends(network, TRACED if is_traced else LARGEST)
     classes = outputs or _shape(tensors, head.name, 2)[0] or 10
     channels = [_shape(tensors, first.name, 4)[1] or 3] if first.kind == "Conv2d" else [1, 3]
     if size is not None:
-        size = networks.input_size(network["architecture"], size)
+        size = networks.fitting_size(network, channels[0], size, classes)
         candidates = [networks.layer_table(network, count, size, classes) for count in channels]
         return next((layers for layers in candidates if _misfit(layers, tensors) is None), candidates[-1])
     for count in channels:
         sizes = _sizes(network, tensors, count, classes)
         if sizes:
             return _only(network, sizes, count, classes)
-    return networks.layer_table(network, channels[0], networks.input_size(network["architecture"], 32), classes)
+    return networks.layer_table(network, channels[0], networks.fitting_size(network, channels[0], 32, classes), classes)
 
 
-def _ends(network: dict[str, Any]) -> tuple[Layer, Layer]:
+def _ends(network: dict[str, Any], size: int) -> tuple[Layer, Layer]:
     """The first and the last layer with weights; their names and kinds do not depend on the images."""
-    layers = networks.layer_table(network, 3, networks.input_size(network["architecture"], LARGEST), 10).weight_layers
+    layers = networks.layer_table(network, 3, networks.fitting_size(network, 3, size, 10), 10).weight_layers
     return layers[0], layers[-1]
 
 
@@ -206,7 +210,7 @@ def _sizes(network: dict[str, Any], tensors: Tensors, channels: int, classes: in
             return {}
 
     count = sum(math.prod(tensors[name].shape) for name in parameters(LARGEST) if name in tensors)
-    sizes = range(networks.input_size(network["architecture"], 1), LARGEST + 1)
+    sizes = range(networks.fitting_size(network, channels, 1, classes), LARGEST + 1)
     low, high = (
         side(sizes, count, key=lambda size: sum(math.prod(shape) for shape in parameters(size).values()))
         for side in (bisect.bisect_left, bisect.bisect_right)

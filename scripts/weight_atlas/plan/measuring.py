@@ -150,7 +150,7 @@ class _Network:
         self.models = [(cell_id, seed) for cell_id, cell in listed.items() for seed in cell["seeds"]]
         self.children = cell_table.children(listed)
         self.layers = [layer for layer in self.table.layers if layer.parameters]
-        self.norms = sum(layer.kind == "BatchNorm2d" for layer in self.layers)
+        self.norms = sum(layer.is_batchnorm for layer in self.layers)
         self.learnt = len(self.table.parameters())
         self.described = self.learnt + 2 * self.norms
         self.moved = len(self.layers) + 1
@@ -338,7 +338,7 @@ class _Network:
         found = pairs.at_checkpoints(self.listed, points) if points else ()
         ways = [3 if pair.is_matched else 1 for pair in found]
         each = RANKED * self.values + 2e-4 * self.described
-        matched = ASSIGNED * sum(layer.out_shape[0] ** 3 for layer in self.layers) + ALIGNED * self.values / 2
+        matched = ASSIGNED * sum((*layer.out_shape, 0)[0] ** 3 for layer in self.layers) + ALIGNED * self.values / 2
         seconds = len(ways) * 2 * self.reading + sum(ways) * each + sum(way > 1 for way in ways) * matched
         return self._need({"correlations": sum(ways) * self.described}, seconds, ids=2)
 

@@ -98,25 +98,30 @@ class Parts:
         """The network called `label`: architecture, width, options and threads; `where` is for errors."""
         if label not in self._networks:
             chosen = self.look_up(self.networks, label, where, "networks")
-            architecture, options = chosen.architecture or label, dict(chosen.model_extra or {})
-            place = self._places.get(label, f"networks.{label}")
-            if architecture not in networks.names():
-                raise ConfigError(
-                    f"{place}: there is no architecture {architecture!r}; {spec.near(architecture, networks.names())}"
-                )
-            with in_one_line(place):
-                declared = networks.options(architecture)
-            check_known(options, declared, place, list(spec.Network.model_fields))
-            with in_one_line(place):
-                networks.check_options(architecture, options)
-            defaults = {name: option.default for name, option in declared.items()}
+            architecture, options = chosen.named(label), dict(chosen.model_extra or {})
+            if not networks.is_foreign(architecture):
+                options = self._options(architecture, options, self._places.get(label, f"networks.{label}"))
             self._networks[label] = {
                 "architecture": architecture,
                 "width": chosen.width,
-                "options": defaults | options,
+                "options": options,
                 "threads": chosen.threads,
             }
         return self._networks[label]
+
+    def _options(self, architecture: str, options: Json, place: str) -> Json:
+        """The options of a network of the library with its defaults; ConfigError for others."""
+        if architecture not in networks.names():
+            raise ConfigError(
+                f"{place}: there is no architecture {architecture!r}; {spec.near(architecture, networks.names())}; for "
+                "a network of torchvision, name it as torchvision:, for your own as module:"
+            )
+        with in_one_line(place):
+            declared = networks.options(architecture)
+        check_known(options, declared, place, list(spec.Network.model_fields))
+        with in_one_line(place):
+            networks.check_options(architecture, options)
+        return {name: option.default for name, option in declared.items()} | options
 
     def variant(self, label: str, options: list[Overlay], key: str) -> str:
         """The name of the network called `label` with other options laid over its own; `label` itself without any."""
@@ -126,15 +131,20 @@ class Parts:
         name = f"{label} with {', '.join(f'{key} {value}' for key, value in sorted(changed.items()))}"
         if name not in self.networks:
             base = self.look_up(self.networks, label, key, "networks").model_dump()
-            full = base | {"architecture": base["architecture"] or label}
+            full = (
+                base
+                if base["torchvision"] or base["module"]
+                else base | {"architecture": base["architecture"] or label}
+            )
             self.networks[name] = check_overlaid(spec.Network, [Overlay(f"networks.{label}", full), *options])
             self._places[name] = options[-1].place
         return name
 
-    def size(self, network: Json, data: Data, label: str) -> int:
+    def size(self, network: Json, channels: int, data: Data, label: str) -> int:
         """The size of the images that the network takes; ConfigError where its file gives none."""
+        classes = self.outputs(label, len(data.facts["classes"]))
         with in_one_line(self._places.get(label, f"networks.{label}")):
-            return networks.input_size(network["architecture"], data.size)
+            return networks.fitting_size(network, channels, data.size, classes)
 
     def table(self, network: Json, channels: int, size: int, classes: int, label: str) -> Table:
         """The layer table for an input of `channels` x `size` x `size`; ConfigError where the input is too small."""
@@ -264,8 +274,9 @@ def _source_name(chosen: spec.Dataset) -> str:
 
 def network_identity(network: Json) -> Json:
     """What of a network differs from its defaults."""
-    defaults = {name: option.default for name, option in networks.options(network["architecture"]).items()}
-    options = {name: value for name, value in network["options"].items() if value != defaults[name]}
+    declared = {} if networks.is_foreign(network["architecture"]) else networks.options(network["architecture"])
+    defaults = {name: option.default for name, option in declared.items()}
+    options = {name: value for name, value in network["options"].items() if value != defaults.get(name)}
     identity: Json = {"architecture": network["architecture"]} | ({"options": options} if options else {})
     return identity | {key: network[key] for key in ("width", "threads") if network[key] != 1}
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from weight_atlas import store
+from weight_atlas import networks, store
+from weight_atlas.networks.foreign import source_file
 from weight_atlas.plan import code
 from weight_atlas.plan.identity import digest
 from weight_atlas.settings import Settings, Start
@@ -58,7 +59,7 @@ def block(
         "data": store.read_json(card)["sha256"] if card else None,
         "start": start,
         "code": training_code(),
-        "own_code": code.digest(*own_files(settings)),
+        "own_code": own_code(settings),
     }
 
 
@@ -71,8 +72,16 @@ def own_files(settings: Settings) -> list[str]:
     """The files that a cell's training runs beside those of all others, relative to `scripts/`: its network's and its
     perturbations'."""
     steps = sorted({step["type"] for step in settings.start.steps or []})
-    modules = [f"networks/architectures/{settings.network.architecture}", *(f"perturbations/{s}" for s in steps)]
-    return [f"weight_atlas/{module}.py" for module in modules]
+    architecture = settings.network.architecture
+    network = "networks/trace" if networks.is_foreign(architecture) else f"networks/architectures/{architecture}"
+    return [f"weight_atlas/{module}.py" for module in (network, *(f"perturbations/{step}" for step in steps))]
+
+
+def own_code(settings: Settings) -> str:
+    """The digest of the code that a cell's training runs beside all others: of `own_files`, and of the user's file that
+    its network is made by."""
+    own, file = code.digest(*own_files(settings)), source_file(settings.network.architecture)
+    return digest([own, code.behaviour(str(file.absolute()))], LENGTH) if file else own
 
 
 def _parent_digest(start: Start, parents: Iterable[Mapping[str, Any]], seeds: Iterable[int]) -> str | None:

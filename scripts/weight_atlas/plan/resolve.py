@@ -180,7 +180,7 @@ class Resolver(Parts):
         network = self.network(labels["network"], combination.place("network"))
         full = dict(training.full)
         snapshots = check_snapshots(full.pop("snapshots"), full["epochs"], training.overlays)
-        size = self.size(network, data, labels["network"])
+        size = self.size(network, start_spec.channels, data, labels["network"])
         classes = self.outputs(labels["network"], len(data.facts["classes"]))
         table = self.table(network, start_spec.channels, size, classes, labels["network"])
         if data.known and (start_spec.parent is None or self.cells[start_spec.parent].is_known):
@@ -264,7 +264,8 @@ class Resolver(Parts):
             names = [name for name in networks.names() if hasattr(networks.load_architecture(name), "published")]
             raise ConfigError(
                 f"inits.{labels['init']}.weights: 'imagenet' is not published for network {labels['network']!r}; "
-                f"allowed: {', '.join(names)} at width 1 (resnet18 with its own stem), or a `source`"
+                f"allowed: {', '.join(names)} at width 1 (resnet18 with its own stem), any network of "
+                "torchvision without options, or a `source`"
             )
         return published
 
@@ -273,7 +274,7 @@ class Resolver(Parts):
     ) -> StartSpec:
         """The start with the perturbations that its init names on top."""
         where = f"inits.{labels['init']}"
-        size = self.size(network, data, labels["network"])
+        size = self.size(network, start_spec.channels, data, labels["network"])
         table = self.table(network, start_spec.channels, size, len(data.facts["classes"]), labels["network"])
         chosen = [
             self.look_up(self.config.perturbations, name, f"{where}.perturb", "perturbations") for name in init.perturb

@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from weight_atlas import store, streams
-from weight_atlas.networks.build import TableModule, build
+from weight_atlas.networks.build import empty, module
+from weight_atlas.networks.foreign import TracedTable
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Draw, Settings, Start
 from weight_atlas.starts import perturb
 
-WeightLayer = nn.Conv2d | nn.Linear | nn.BatchNorm2d  # the layers that have parameters
+DRAWN = ("Conv2d", "Linear", "MultiheadAttention")  # the kinds of layers that a scheme is for
 
 
 class Missing(RuntimeError):
@@ -27,29 +28,38 @@ class Missing(RuntimeError):
 def initialise(model: nn.Module, table: Table, start: Start, seed: int, stream: str = "init") -> None:
     """Draw every layer's start in place, layer by layer from the stream (seed, `stream`, layer name).
 
-    Weights by the function of torch.nn.init that has the scheme's name, times the scale; biases are zero. default:
-    each torch layer's own `reset_parameters`, times the scale in its weights. BatchNorm starts with gamma 1, beta 0,
-    mean 0 and variance 1.
+    Weights of convolutions, linear layers and attention by the function of torch.nn.init that has the scheme's name,
+    times the scale; their biases are zero. default: each torch layer's own `reset_parameters`, times the scale in its
+    weights. BatchNorm starts with gamma 1, beta 0, mean 0 and variance 1. A traced network first gets all that its
+    constructor draws (stream layer "constructor"): that is its default, and what its other layers start with.
     """
+    is_traced = isinstance(table, TracedTable)
+    if is_traced:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(streams.key(seed, stream, "constructor"))
+            model.load_state_dict(module(table).state_dict())
     draws = {name: draw for draw in start.draws for name in table.select(draw.layers)}
     for layer in table.layers:
         if layer.parameters:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(streams.key(seed, stream, layer.name))
-                _draw(cast(WeightLayer, model.get_submodule(layer.name)), draws[layer.name])
+                if not is_traced:
+                    cast(Any, model.get_submodule(layer.name)).reset_parameters()
+                if layer.kind in DRAWN:
+                    _draw([model.get_parameter(layer.tensor(own)) for own in layer.parameters], draws[layer.name])
 
 
 @torch.no_grad()
-def _draw(module: WeightLayer, draw: Draw) -> None:
-    module.reset_parameters()
-    if isinstance(module, nn.BatchNorm2d):
-        return
-    if draw.scheme != "default":
-        _fill(module.weight, draw)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    if draw.scale != 1:
-        module.weight.mul_(draw.scale)
+def _draw(parameters: list[nn.Parameter], draw: Draw) -> None:
+    """Give the weights and biases of a layer their start, where that is not their own."""
+    for parameter in parameters:
+        if draw.scheme != "default":
+            if parameter.ndim > 1:
+                _fill(parameter, draw)
+            else:
+                nn.init.zeros_(parameter)
+        if parameter.ndim > 1 and draw.scale != 1:
+            parameter.mul_(draw.scale)
 
 
 def _fill(weight: torch.Tensor, draw: Draw) -> None:
@@ -67,7 +77,7 @@ def _fill(weight: torch.Tensor, draw: Draw) -> None:
 
 def drawn(table: Table, start: Start, seed: int, stream: str) -> dict[str, torch.Tensor]:
     """The parameters and buffers that a start draws, without a model: {torch name: float32 tensor}."""
-    model = TableModule(table)
+    model = module(table)
     initialise(model, table, start, seed, stream)
     return model.state_dict()
 
@@ -138,8 +148,7 @@ def recreate(settings: Settings, record: dict[str, Any], block: Path) -> dict[st
     settings: the cell's; record: the replicate's, as the trainer leaves it; block: its directory. ValueError, in one
     line, where what it was made of is missing, or where other values come of it now.
     """
-    with torch.device("meta"):  # no storage and no draws for what is about to be drawn
-        model, table = build(*settings.network_arguments)
+    model, table = empty(*settings.network_arguments)  # no storage and no draws for what is about to be drawn
     model, file = model.to_empty(device="cpu"), record["start_file"]
     if file is not None:
         file = os.path.normpath(block / file)

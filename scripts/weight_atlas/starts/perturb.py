@@ -47,9 +47,10 @@ class Weights:
 
     def batchnorms(self, names: list[str]) -> list[str]:
         """The BatchNorm layers among those of the tensors `names`, and those fed directly by one of these."""
-        layers = dict.fromkeys(name.rpartition(".")[0] for name in names)
+        layer_of = self.table.layer_of
+        layers = dict.fromkeys(layer_of[name] for name in names)
         attached = dict.fromkeys(row.name for layer in layers for row in self.table.with_batchnorm(layer))
-        return [name for name in {**layers, **attached} if self.table[name].kind == "BatchNorm2d"]
+        return [name for name in {**layers, **attached} if self.table[name].is_batchnorm]
 
 
 @torch.no_grad()
@@ -82,5 +83,5 @@ def tensor_names(table: Table, step: dict[str, Any]) -> list[str]:
     kinds = {"weights": ("Conv2d", "Linear"), "convolutions": ("Conv2d",)}.get(step["tensors"])
     rows = [table[name] for name in table.select(step["layers"])]
     if kinds is None:
-        return [f"{row.name}.{name}" for row in rows for name in row.parameters]
+        return [row.tensor(name) for row in rows for name in row.parameters]
     return [f"{row.name}.weight" for row in rows if row.kind in kinds]

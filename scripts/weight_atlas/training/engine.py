@@ -132,7 +132,7 @@ class Run:
         """
         if self.training.output_scale is not None:
             self.start = copy.deepcopy(self.model).requires_grad_(False)
-            self.start.load_state_dict(start)
+            build.fill(self.start, start)
             self.forward = self._scaled
 
     def _scaled(self, batch: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class Run:
         for name, tensor in saved.tensors.items():
             part, _, rest = name.partition(":")
             parts.setdefault(part, {})[rest] = tensor
-        self.model.load_state_dict(parts["model"])
+        build.fill(self.model, parts["model"])
         self._place_model()
         first = store.load_tensors(store.snapshot_path(self.out, self.seed, 0))
         self._scale_outputs(first)
@@ -205,9 +205,12 @@ class Run:
         """Freeze what the stage freezes; returns a fresh optimizer of everything else."""
         frozen = self.table.select(stage.frozen)
         self.model.requires_grad_(True)
-        for name in frozen:
-            self.model.get_submodule(name).requires_grad_(False)
-        self.fixed = [self.model.get_submodule(name) for name in fixed_layers(self.table, frozen, self.training)]
+        for row in (self.table[name] for name in frozen):
+            for own in row.parameters:
+                self.model.get_parameter(row.tensor(own)).requires_grad_(False)
+        modules = dict(self.model.named_modules())
+        fixed = fixed_layers(self.table, frozen, self.training)
+        self.fixed = [modules[name] for name in fixed if name in modules]
         self._cache(same_rows(self.table, frozen, self.training) if frozen and self.training.cache_features else 0)
         free = {name: one for name, one in self.model.named_parameters() if one.requires_grad}
         return create_optimizer(self.training.optimizer, free, stage.lr, self.table)
@@ -397,5 +400,5 @@ def penalised_layers(table: Table, layers: list[str] | None) -> list[str]:
 
 def steps_per_epoch(count: int, batch: int, table: Table) -> int:
     """Steps per epoch; a last batch of one image is left out where BatchNorm could not take it."""
-    has_single = count % batch == 1 and count > 1 and any(layer.kind == "BatchNorm2d" for layer in table.layers)
+    has_single = count % batch == 1 and count > 1 and any(layer.is_batchnorm for layer in table.layers)
     return -(-count // batch) - has_single

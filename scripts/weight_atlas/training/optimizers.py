@@ -44,7 +44,7 @@ def create_optimizer(
     factors = rate_factors(table, scale) if table and scale else {}
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in parameters.items():
-        key = factors.get(name.rpartition(".")[0], 1.0), decay == "weights" and parameter.ndim <= 1
+        key = factors.get(name, 1.0), decay == "weights" and parameter.ndim <= 1
         groups.setdefault(key, []).append(parameter)
     own: list[dict[str, Any]] = [
         {"params": members, "lr": lr * factor, "scale": factor} | ({"weight_decay": 0.0} if bare else {})
@@ -61,16 +61,18 @@ def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def rate_factors(table: Table, scale: float | Mapping[str, float]) -> dict[str, float]:
-    """{layer: factor of its learning rate}.
+    """{parameter: factor of its learning rate}.
 
     scale: a number is raised to how many weight layers come after the layer, so that the last has 1; or a factor for
     each of some layers (names, or prefixes of names; the last that fits counts), 1 for all others.
     """
     rows = table.select(None)
+    heavy = [rows.index(layer.name) for layer in table.weight_layers]
     if isinstance(scale, Mapping):
-        return {name: factor for layers, factor in scale.items() for name in table.select([layers])}
-    heavy = [layer.name for layer in table.weight_layers]
-    return {name: scale ** sum(rows.index(other) > at for other in heavy) for at, name in enumerate(rows)}
+        factors = {name: factor for layers, factor in scale.items() for name in table.select([layers])}
+    else:
+        factors = {name: scale ** sum(other > at for other in heavy) for at, name in enumerate(rows)}
+    return {table[name].tensor(own): factor for name, factor in factors.items() for own in table[name].parameters}
 
 
 def optimizer_state(

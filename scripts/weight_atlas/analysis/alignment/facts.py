@@ -8,7 +8,7 @@ import torch
 
 from weight_atlas.analysis.alignment import transforms
 from weight_atlas.analysis.types import Tensors
-from weight_atlas.networks.build import TableModule
+from weight_atlas.networks.build import TableModule, fill
 from weight_atlas.networks.table import Table
 
 TOLERANCE = 1e-10
@@ -105,7 +105,7 @@ def outputs(table: Table, tensors: Tensors, seed: int, batch: bool = False) -> t
     batch: BatchNorm uses the statistics of these images, else its running ones.
     """
     model = TableModule(table).double().eval()
-    model.load_state_dict(tensors)
+    fill(model, tensors)
     for part in model.modules():
         if batch and isinstance(part, torch.nn.BatchNorm2d):
             part.train()

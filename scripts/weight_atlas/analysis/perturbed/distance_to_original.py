@@ -67,7 +67,7 @@ def changes(table: Table, a: Tensors, b: Tensors) -> list[ChangedCount]:
     kernels, counts = kernels_for(table.parameter_count), []
     for layer in table.layers:
         if layer.parameters:
-            names = [f"{layer.name}.{name}" for name in layer.parameters]
+            names = [layer.tensor(name) for name in layer.parameters]
             changed = sum(kernels.differing(a[name], b[name]) for name in names)
             counts.append(ChangedCount(layer.parameter_count, changed))
     return [*counts, ChangedCount(sum(row.size for row in counts), sum(row.changed for row in counts))]

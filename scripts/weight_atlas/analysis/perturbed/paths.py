@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.alignment import weight_matching
@@ -142,7 +143,7 @@ def mix(out: torch.Tensor, a: torch.Tensor, b: torch.Tensor, t: float) -> None:
         target.copy_(left.double().mul_(1 - t).add_(right.double(), alpha=t))
 
 
-def reestimate(network: nn.Module, norms: Sequence[nn.BatchNorm2d], images: Images, size: int = TRAIN_BATCH) -> None:
+def reestimate(network: nn.Module, norms: Sequence[BatchNorm], images: Images, size: int = TRAIN_BATCH) -> None:
     """Compute the running statistics of the BatchNorm layers `norms` again, in place, from the training images.
 
     The images pass unchanged (not augmented) in batches of at most `size`, always the same, dropout off. The

@@ -48,7 +48,8 @@ def rows(table: Table, one: Tensors, other: Tensors, matchings: Sequence[str] = 
     for name_of_matching in matchings:
         theirs = other if name_of_matching == "raw" else match(table, one, other, name_of_matching == "signed")
         for layer, name in statistics.names(table):
-            a, b = one[f"{layer}.{name}"], theirs[f"{layer}.{name}"]
+            full = table[layer].tensor(name)
+            a, b = one[full], theirs[full]
             coefficients = pearson(a, b, kernels), spearman(a, b)
             changed, cosine = kernels.differing(a, b), movement.geometry(movement.sums(a, b, kernels)).cosine
             correlations.append(Correlation(layer, name, a.numel(), name_of_matching, *coefficients, changed, cosine))

@@ -82,7 +82,7 @@ def rows(table: Table, before: Tensors, after: Tensors) -> list[LayerMovement]:
     total = [0.0] * 4
     for layer in table.layers:
         if layer.parameters:
-            names = [f"{layer.name}.{name}" for name in layer.parameters]
+            names = [layer.tensor(name) for name in layer.parameters]
             products = [sums(before[name], after[name], kernels) for name in names]
             layer_sums = [math.fsum(column) for column in zip(*products, strict=True)]
             total = [sum(pair) for pair in zip(total, layer_sums, strict=True)]

@@ -75,7 +75,7 @@ def rows(table: Table, tensors: Tensors) -> list[tuple[str, str, int, float, flo
     kernels = kernels_for(table.parameter_count)
     described = []
     for layer, name in names(table):
-        full = f"{layer}.{name}"
+        full = table[layer].tensor(name)
         if full not in tensors:
             raise ValueError(f"{full} is in the layer table but not in the snapshot; train the cell again")
         described.append((layer, name, tensors[full].numel(), *moments(tensors[full], kernels)))

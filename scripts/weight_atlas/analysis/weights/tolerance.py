@@ -48,7 +48,7 @@ def rows(table: Table, start: Tensors, last: Tensors) -> list[ToleranceRow]:
     total, size = [0] * len(CRITERIA), 0
     for layer in table.layers:
         if layer.parameters:
-            names = [f"{layer.name}.{name}" for name in layer.parameters]
+            names = [layer.tensor(name) for name in layer.parameters]
             counts = [count(start[name], last[name], kernels) for name in names]
             changed = [sum(column) for column in zip(*counts, strict=True)]
             counted += _rows(layer.name, layer.parameter_count, changed)

@@ -70,7 +70,7 @@ def rows(table: Table, start: Tensors, last: Tensors, bits: Tensors | None = Non
     classes: list[UnchangedCounts] = []
     for layer in table.layers:
         for name, shape in layer.parameters.items():
-            full = f"{layer.name}.{name}"
+            full = layer.tensor(name)
             for kind, tensors in (("snapshot", start), ("snapshot", last), ("track file", bits)):
                 _check(full, kind, tensors, tuple(shape))
             taps = structural(table, layer) if name == "weight" and table.padding_weight_count(layer) else None

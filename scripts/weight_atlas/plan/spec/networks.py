@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from weight_atlas.networks.foreign import TORCHVISION
 from weight_atlas.plan.spec.values import (
     DISTINCT,
     NUMBER,
@@ -11,6 +12,7 @@ from weight_atlas.plan.spec.values import (
     Model,
     Name,
     Names,
+    Path,
     Positive,
     Rate,
     Scheme,
@@ -19,16 +21,38 @@ from weight_atlas.plan.spec.values import (
     at_most,
 )
 
+MODULE = r"^[^:]+:[A-Za-z_][A-Za-z0-9_]*$"  # mine.py:Net, or package.module:Net
+
 
 class Network(Model):
-    """An architecture with its width and its options; the rest of its keys are the architecture's own."""
+    """An architecture with its width and its options; the rest of its keys are the architecture's own.
+
+    It is a file of the library, a classifier of torchvision, or what a module of Python makes.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
     architecture: Name | None = None
+    torchvision: Name | None = None
+    module: Annotated[Path, Field(pattern=MODULE)] | None = None
     width: Annotated[float, Field(gt=0, le=4), NUMBER] = 1.0
     outputs: Annotated[int, Field(gt=0), at_most(1_000_000)] | None = None
     threads: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [key for key in ("architecture", "torchvision", "module") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"names {' and '.join(given)}; allowed: one of architecture, torchvision, module")
+        if self.torchvision and self.width != 1:
+            raise ValueError(f"gives width to torchvision's {self.torchvision}; give its own option, if it has one")
+        return self
+
+    def named(self, label: str) -> str:
+        """The architecture: a file's name (that of the label, where none is given), or `<module>:<name>`."""
+        if self.torchvision:
+            return f"{TORCHVISION}:{self.torchvision}"
+        return self.module or self.architecture or label
 
 
 class Constants(Model):

@@ -107,6 +107,9 @@ class Perturb(Model):
     training: dict[str, Any] = {}
 
 
+Depths = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), DISTINCT]
+
+
 class Transfer(Model):
     """First layers of a base cell, the rest fresh, trained on a target (Yosinski et al. 2014).
 
@@ -115,7 +118,7 @@ class Transfer(Model):
 
     base: Name
     target: Name
-    depths: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), DISTINCT] = "all"
+    depths: Literal["all", "stages"] | Depths = "all"
     modes: Annotated[list[Literal["frozen", "tuned", "random"]], Field(min_length=1), DISTINCT] = ["frozen"]
     where: Where = {}
     take: Take = "best"
