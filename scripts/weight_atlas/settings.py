@@ -197,6 +197,23 @@ class EarlyStopping:
 
 
 @dataclass(frozen=True)
+class EMA:
+    """An exponential moving average of the weights, step by step."""
+
+    decay: float
+
+
+@dataclass(frozen=True)
+class SWA:
+    """Stochastic weight averaging: the mean of the weights after each epoch from `start` on."""
+
+    start: int
+
+
+AVERAGES: dict[str, type[EMA | SWA]] = {"ema": EMA, "swa": SWA}
+
+
+@dataclass(frozen=True)
 class Penalty:
     """Elastic net on the weights of some layers, or of all."""
 
@@ -243,17 +260,19 @@ class Training:
     keep_optimizer: bool
     optimizer: Optimizer
     output_scale: float | None
+    average: EMA | SWA | None = None  # which older results do not say
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> "Training":
         """A training from its JSON."""
-        optimizer = dict(record["optimizer"])
+        optimizer, average = dict(record["optimizer"]), dict(record.get("average") or {})
         nested = {
             "stages": [Stage.parse(stage) for stage in record["stages"]],
             "early_stopping": record["early_stopping"] and EarlyStopping(**record["early_stopping"]),
             "augment": Augmentation(**record["augment"]),
             "copies": record["copies"] and [Augmentation(**copy) for copy in record["copies"]],
             "penalty": record["penalty"] and Penalty(**record["penalty"]),
+            "average": AVERAGES[average.pop("type")](**average) if average else None,
             "optimizer": Optimizer(optimizer.pop("type"), optimizer),
         }
         return cls(**{**record, **nested})

@@ -17,6 +17,7 @@ TRAINING: dict[str, Any] = {
     "penalty": None,
     "label_smoothing": 0.0,
     "clip_norm": None,
+    "average": None,
     "output_scale": None,
     "frozen_batchnorm": "fixed",
     "frozen_dropout": True,

@@ -59,6 +59,8 @@ TABLES = {
     ("stages, early stopping and penalty", "early_stopping"): spec.EarlyStopping,
     ("stages, early stopping and penalty", "penalty"): spec.Penalty,
     ("augment and copies", ""): spec.Augment,
+    ("average", "ema"): spec.EMA,
+    ("average", "swa"): spec.SWA,
     ("inits", ""): spec.Init,
     ("by_layer", ""): spec.LayerDrawing,
     ("normalise", ""): spec.Constants,

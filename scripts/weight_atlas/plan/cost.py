@@ -13,7 +13,7 @@ from typing import NamedTuple
 from weight_atlas.networks import batches
 from weight_atlas.networks.table import Layer, Table
 from weight_atlas.plan.cell import Cell
-from weight_atlas.settings import Optimizer
+from weight_atlas.settings import SWA, Optimizer
 from weight_atlas.training.frozen import constant, same_rows
 
 FLOPS = 110e9  # floating-point operations per second and CPU thread
@@ -104,7 +104,7 @@ def disk(cell: Cell, kept: str | list[int] = "all") -> DiskUse:
     rows = ROW * (training.epochs + 1) + RECORD[1]
     return DiskUse(
         kept=after + rows + state * training.keep_optimizer,
-        temporary=max(0, before - after) + whole + state + track,
+        temporary=max(0, before - after) + whole * (2 if training.average else 1) + state + track,
     )
 
 
@@ -149,6 +149,8 @@ def passes(cell: Cell, train_images: int, held_out: int) -> Passes:
             kept = max(kept, 4 * math.prod(layers[rows - 1].out_shape) * (train_images + held_out))
         seconds += (whole - first) * stage.epochs * (3 * train_images + held_out)
         seconds += first * times * (train_images + held_out)
+    if isinstance(training.average, SWA) and any(layer.buffers for layer in layers):  # update_bn, after an epoch
+        seconds += whole * train_images * (training.epochs - training.average.start + 1)
     return Passes(seconds + whole * held_out, kept)
 
 
@@ -170,7 +172,8 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
     time = max(work / GPU, launching) if device == "cuda" else (work + steps * STEP) / threads
     pixels = data.facts["channels"] * data.size**2
     held = sum(counts.values()) * pixels + features  # from the start to the end
-    working = held + (11 if training.track else 8) * 4 * parameters + _map_bytes(cell.table, batch)
+    copies = 8 + 3 * training.track + (training.average is not None)
+    working = held + copies * 4 * parameters + _map_bytes(cell.table, batch)
     on_host = BASE_MB + CUDA_MB + (held + 3 * 4 * parameters) / 1e6
     stays, more = disk(cell, kept)
     return Need(

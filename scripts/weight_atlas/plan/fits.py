@@ -11,7 +11,7 @@ from weight_atlas.plan.cell import Data
 from weight_atlas.plan.checks import ConfigError, Overlay, place
 from weight_atlas.plan.plugin_errors import in_one_line
 from weight_atlas.plugins import Option
-from weight_atlas.settings import Settings, Training
+from weight_atlas.settings import SWA, Settings, Training
 from weight_atlas.training.frozen import fixed_layers
 
 LARGEST = 10**9  # number in an option
@@ -92,6 +92,25 @@ def check_output_scale(scale: float | None, table: Table, overlays: list[Overlay
             f"{place(overlays, 'output_scale')}: {scale:g}, for a network with {kinds[0]}; allowed: networks without "
             "BatchNorm and dropout"
         )
+
+
+def check_average(training: Training, table: Table, overlays: list[Overlay]) -> None:
+    """Refuse an average that never begins, and one whose statistics are estimated anew where some are to stay."""
+    average = training.average
+    if not isinstance(average, SWA):
+        return
+    if average.start > training.epochs:
+        raise ConfigError(
+            f"{place(overlays, 'average', 'start')}: {average.start} of {training.epochs} epochs; allowed: 1 to "
+            f"{training.epochs}"
+        )
+    for stage in training.stages:
+        for name in fixed_layers(table, table.select(stage.frozen), training):
+            if table[name].kind == "BatchNorm2d":
+                raise ConfigError(
+                    f"{place(overlays, 'average')}: 'swa' estimates all running statistics anew, and the frozen "
+                    f"BatchNorm {name!r} keeps its own; allowed: ema, or frozen_batchnorm: batch"
+                )
 
 
 def check_layers(layers: list[str] | None, table: Table, where: str) -> None:

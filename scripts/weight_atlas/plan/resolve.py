@@ -9,6 +9,7 @@ from weight_atlas.plan import given, normalisation, spec
 from weight_atlas.plan.cell import Cell, Data, LayerTransfer, Perturbation, StartSpec, Weights
 from weight_atlas.plan.checks import ConfigError, Overlay, check
 from weight_atlas.plan.fits import (
+    check_average,
     check_batches,
     check_drawn,
     check_frozen,
@@ -210,6 +211,7 @@ class Resolver(Parts):
                 "snapshots": snapshots,
             }
             parsed = Settings.parse(settings)
+            check_average(parsed.training, table, training.overlays)
             check_batches(parsed.training, table, data.facts["counts"]["train"], training.overlays)
             self.cells[cell_id] = Cell(cell_id, kind, parsed, data, table, start_spec.parent, start_spec.weights)
         return self.cells[cell_id]

@@ -20,6 +20,7 @@ from weight_atlas.networks import batches, build
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Penalty, Settings, Stage
 from weight_atlas.training import checkpoint
+from weight_atlas.training.average import Average
 from weight_atlas.training.data import ImageData, Split
 from weight_atlas.training.feed import Feed
 from weight_atlas.training.frozen import fixed_layers, same_rows
@@ -55,6 +56,7 @@ class Run:
         self.penalised = penalised_layers(self.table, self.penalty.layers) if self.penalty else []
         self.recorder = Recorder(cell_id, settings, seed, self.table, out)
         self.tracker: GradientTracker | None = None
+        self.average: Average | None = None
         self.state, self.diverged, self.lr = State(), False, 0.0
         self.fixed: list[nn.Module] = []  # those that stay in evaluation mode
         self.forward: Callable[[Tensor], Tensor] = self.model
@@ -123,6 +125,12 @@ class Run:
 
     def _place_model(self) -> None:
         self.model.to(self.device).to(memory_format=torch.channels_last)
+        self.average = Average(self.training.average, self.model) if self.training.average else None
+
+    @property
+    def kept_model(self) -> nn.Module:
+        """What is evaluated and kept: the model, or its average."""
+        return self.average.model(self.model) if self.average else self.model
 
     def _scale_outputs(self, start: dict[str, Tensor]) -> None:
         """With an output scale alpha, train alpha (f(theta) - f(theta_0)) in the place of f(theta).
@@ -148,6 +156,8 @@ class Run:
             parts.setdefault(part, {})[rest] = tensor
         build.fill(self.model, parts["model"])
         self._place_model()
+        if self.average:
+            self.average.load(parts["average"])
         first = store.load_tensors(store.snapshot_path(self.out, self.seed, 0))
         self._scale_outputs(first)
         if self.training.track:
@@ -168,6 +178,9 @@ class Run:
         moments = optimizer_state(optimizer, dict(self.model.named_parameters()))
         tensors |= {f"optimizer:{name}": tensor for name, tensor in moments.items()}
         tensors |= {f"track:{name}": tensor for name, tensor in self.tracker.tensors().items()} if self.tracker else {}
+        tensors |= (
+            {f"average:{name}": tensor for name, tensor in self.average.tensors().items()} if self.average else {}
+        )
         tensors |= {f"right:{protocol}": right for protocol, right in self.right.items()}
         tensors["interrupted:cpu"] = torch.get_rng_state()
         tensors["interrupted:sums"] = torch.zeros(2) if sums is None else sums
@@ -194,6 +207,9 @@ class Run:
             began = time.monotonic()
             score = self.train_epoch(optimizer, first_step)
             self.state.epoch, first_step = self.state.epoch + 1, 0
+            if self.average:
+                with self._precision():
+                    self.average.add_epoch(self.model, self.state.epoch, self._trained_on)
             self.diverged = not self._finish_epoch(score, time.monotonic() - began)
             self._checkpoint(optimizer, 0)
         if not self.diverged and len(self.state.valid_losses(number)) < stage.epochs:
@@ -235,6 +251,10 @@ class Run:
         size = sum(kept.nbytes for kept in (train, *self.features.values())) / 1e6
         place = f"the first {rows} of {len(self.table.layers)} rows"
         log(self.seed, f"{place} are computed once: {size:,.0f} MB, {clock(time.monotonic() - began)}")
+
+    def _trained_on(self) -> Iterable[Tensor]:
+        """The images of the epoch that was trained last, in its batches."""
+        return (self.feed.batch(step)[0] for step in range(self.steps))
 
     def _batches(self, split: Split) -> Iterable[Tensor]:
         """What the network is evaluated on, in batches: the images of a split, or what is kept of them."""
@@ -311,6 +331,8 @@ class Run:
         optimizer.step()
         if self.tracker:
             self.tracker.add_values()
+        if self.average:
+            self.average.add_step(self.model)
         return torch.stack([loss.detach().double() * len(labels), (outputs.argmax(1) == labels).sum().double()])
 
     def _elastic_net(self, penalty: Penalty) -> Tensor:
@@ -332,11 +354,12 @@ class Run:
     @torch.inference_mode()
     def evaluate(self, split: Split) -> Evaluation:
         """The score of a split in evaluation mode, and which of its images are classified right."""
-        self.model.eval()
+        model = self.kept_model.eval()
+        forward = model if self.average else self.forward
         total, right = torch.zeros((), dtype=torch.float64, device=self.device), []
         for batch, labels in zip(self._batches(split), split.labels.split(self.evaluated), strict=True):
             with self._precision():
-                outputs = self.forward(batch).float()
+                outputs = forward(batch).float()
             loss = functional.cross_entropy(outputs, labels, reduction="sum")
             total += loss.double()
             right.append(outputs.argmax(1) == labels)
@@ -356,7 +379,7 @@ class Run:
         sound = epoch == 0 or all(loss < DIVERGED for loss in (train.loss, valid.loss))
         if sound:
             is_last = stage == len(self.training.stages) - 1 and self._is_over(stage)
-            self.recorder.keep_snapshots(self.model, state, valid.accuracy, is_last)
+            self.recorder.keep_snapshots(self.kept_model, state, valid.accuracy, is_last)
             right = right.cpu()
             self.right |= {"last": right} | ({"best_valid": right} if epoch and state.best_epoch == epoch else {})
         seconds_spent = time.monotonic() - self.began

@@ -37,6 +37,8 @@ from weight_atlas.plan.spec.studies import (
 )
 from weight_atlas.plan.spec.thresholds import PRESETS, Accuracies, Thresholds
 from weight_atlas.plan.spec.training import (
+    EMA,
+    SWA,
     Augment,
     Constant,
     Cosine,
@@ -54,10 +56,12 @@ from weight_atlas.plan.spec.values import SCHEMES, Model, Positive, Share, numbe
 
 __all__ = [
     "About",
+    "EMA",
     "JUDGES",
     "PASSING",
     "PRESETS",
     "SCHEMES",
+    "SWA",
     "Accuracies",
     "Adjust",
     "Augment",

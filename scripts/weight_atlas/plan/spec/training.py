@@ -116,6 +116,23 @@ class Penalty(Model):
     weight: Rate
 
 
+class EMA(Model):
+    """torch.optim.swa_utils: an exponential moving average of weights and running statistics, after every step."""
+
+    type: Literal["ema"]
+    decay: Share = 0.999
+
+
+class SWA(Model):
+    """torch.optim.swa_utils: the mean of the weights after each epoch from `start` on, with update_bn."""
+
+    type: Literal["swa"]
+    start: Epochs
+
+
+Average = Annotated[EMA | SWA, Field(discriminator="type")]
+
+
 class Training(Model):
     """How a cell is trained, its optimizer apart."""
 
@@ -130,6 +147,7 @@ class Training(Model):
     penalty: Penalty | None = None
     label_smoothing: Share = 0.0
     clip_norm: Rate | None = None
+    average: Average | None = None
     output_scale: Rate | None = None
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     frozen_batchnorm: Literal["fixed", "batch"] = "fixed"
@@ -148,4 +166,7 @@ class Training(Model):
             raise ValueError("has `cache_features` and images that change from epoch to epoch; allowed: redraw: false")
         if self.cache_features and self.output_scale is not None:
             raise ValueError("has `cache_features` and `output_scale`; allowed: one of them")
+        for key in ("cache_features", "output_scale", "keep_optimizer"):
+            if self.average and getattr(self, key):
+                raise ValueError(f"has `average` and `{key}`; allowed: one of them")
         return self
