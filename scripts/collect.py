@@ -11,7 +11,7 @@ import pandas as pd
 
 from weight_atlas import cell_table, pairs, schema, store
 from weight_atlas.analysis import comparisons
-from weight_atlas.analysis.runs import accuracy, anova, learnt, right, runs, summary
+from weight_atlas.analysis.runs import accuracy, anova, learnt, right, runs, summary, tuning
 from weight_atlas.analysis.transfer import transfer
 from weight_atlas.analysis.weights import correlation_tests
 from weight_atlas.plan.spec import Thresholds
@@ -85,7 +85,8 @@ def collect(
     write("tests", comparisons.rows(asked, comparisons.outcomes(sound, *measured), of_best))
     write("compared", pairs.counts(asked))
     write("likeness", correlation_tests.rows(asked, read("correlations")))
-    write("anova", anova.rows(asked, sound, rated, metrics))
+    write("tuning", tuning.rows(asked, ended, metrics))
+    write("anova", anova.rows(asked, sound, rated, metrics, read("tuning")))
     for name, rows in transfer.rows(asked, ended, rated, metrics, thresholds).items():
         write(name, rows)
     dictionary.write(output, "weight-atlas-tables", schema.COLLECTED)

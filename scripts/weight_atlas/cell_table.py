@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypedDict
 from weight_atlas import schema
 from weight_atlas.settings import Settings
 from weight_atlas.text import printable
+from weight_atlas.vocabulary import Role
 
 # The columns of cells.csv that are read here, and the most replicates that a cell has.
 NEEDED = ("cell_id", "study", "kind", "role", "replicates", "blocks", "card", "group", "cell")
@@ -53,6 +54,16 @@ class GroupedCell(Cell):
     """A cell of one measure group, with its id."""
 
     cell_id: str
+
+
+class Sweep(NamedTuple):
+    """A cell of a study's grid whose learning rate is tuned: its id, and all cells of its sweep, {factor on the rate:
+    id}, its own first."""
+
+    study: str
+    experiment: str
+    cell_id: str
+    rates: dict[str, str]
 
 
 class Child(NamedTuple):
@@ -141,6 +152,29 @@ def grouped(path: str | Path, group: str) -> list[GroupedCell]:
 def derived(cell: Cell) -> bool:
     """Whether a cell is one of DERIVED."""
     return any(entry["role"] in DERIVED for entry in cell["named"])
+
+
+def choosing(replicates: int) -> int:
+    """How many of the replicates of a tuned cell, the first ones, choose its learning rate: a third, at least one."""
+    return max(1, replicates // 3)
+
+
+def sweeps(cells: Mapping[str, Cell]) -> list[Sweep]:
+    """The sweeps of learning rates of all studies, in the order of the cells."""
+    others: dict[tuple[str, ...], dict[str, str]] = {}
+    for cell_id, cell in cells.items():
+        for entry in cell["named"]:
+            if entry["role"] == Role.TUNING:
+                own = {axis: label for axis, label in entry["labels"].items() if axis != "tuned"}
+                others.setdefault((entry["study"], *own.values()), {})[entry["labels"]["tuned"]] = cell_id
+    found = []
+    for cell_id, cell in cells.items():
+        for entry in cell["named"]:
+            key = (entry["study"], *(label for axis, label in entry["labels"].items() if axis != "tuned"))
+            if entry["role"] == Role.GRID and key in others:
+                experiment = entry["labels"].get("experiment", "")
+                found.append(Sweep(entry["study"], experiment, cell_id, {"1": cell_id} | others[key]))
+    return found
 
 
 def children(cells: Mapping[str, Cell]) -> dict[str, Child]:

@@ -142,7 +142,13 @@ def _axes(cells: Mapping[str, Cell]) -> list[_Axis]:
     """Every axis of every study at every setting of the others, where it has several levels."""
     places: dict[str, dict[str, int]] = {}  # of each label among those of its axis
     found: dict[tuple[Any, ...], list[_Listed]] = {}
-    listed = ((cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"] if entry["role"] == "grid")
+    tuned = {(sweep.study, sweep.cell_id) for sweep in cell_table.sweeps(cells)}
+    entries = ((cell_id, entry) for cell_id, cell in cells.items() for entry in cell["named"])
+    listed = (
+        (cell_id, entry)
+        for cell_id, entry in entries
+        if entry["role"] == "grid" and (entry["study"], cell_id) not in tuned
+    )
     for at, (cell_id, entry) in enumerate(listed):
         labels = entry["labels"]
         for axis, label in labels.items():
@@ -164,7 +170,8 @@ def _axes(cells: Mapping[str, Cell]) -> list[_Axis]:
 def contrasts(cells: Mapping[str, Cell]) -> list[Contrast]:
     """The pairs of cells that differ in exactly one thing and are compared (`level_pairs`), in the order of the cells.
 
-    Compared are cells of one study's grid and of one kind; sources are not. Two studies that hold the same pair under
+    Compared are cells of one study's grid and of one kind; sources are not, nor are cells whose learning rate is tuned:
+    which of their rates count is not known before they are trained. Two studies that hold the same pair under
     the same labels give it once.
     """
     placed: list[tuple[tuple[int, int], Contrast]] = []

@@ -77,6 +77,9 @@ class Experiment:
         As the config asks it; empty where it does not.
     of : tuple of str
         The outcomes that are asked about (OUTCOMES, or "table.column").
+    rates : int
+        How many learning rates each of its cells is tried at, of which the best is taken; 1 where optimizers are
+        compared at one rate each; 0 where nothing is tuned and no optimizers are compared.
     """
 
     study: str
@@ -87,6 +90,7 @@ class Experiment:
     complete: bool
     question: str
     of: tuple[str, ...]
+    rates: int = 0
 
     def axis(self, name: str) -> Axis:
         """One of its axes; KeyError where it does not ask about it."""

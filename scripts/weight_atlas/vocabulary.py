@@ -10,7 +10,7 @@ Axis = Literal["dataset", "network", "init", "optimizer"]
 AXES: Final[tuple[Axis, ...]] = get_args(Axis)  # every cell has a label on each
 # Further axes of cells.csv: what a study calls its experiments and given checkpoints, and what tells children apart.
 CHILD_AXES: Final = ("experiment", "perturbation", "base", "mode", "depth")
-OTHER_AXES: Final = (*CHILD_AXES, "given")
+OTHER_AXES: Final = (*CHILD_AXES, "given", "tuned")
 
 Split = Literal["train", "valid", "test"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)  # in the order of their numbers in a prepared data set
@@ -30,6 +30,7 @@ class Role(StrEnum):
 
     GRID = "grid"
     SOURCE = "source"  # others start from it
+    TUNING = "tuning"  # a cell of the grid at another learning rate, its label on the axis `tuned`
     PERTURBED = "perturbed"  # a trained cell, changed and trained again
     CONTROL = "control"  # the same without the change
     TRANSFER = "transfer"

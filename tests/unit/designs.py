@@ -9,8 +9,8 @@ import pandas as pd
 
 from tests.unit import summaries
 from tests.unit.tables import complete, write_table
-from weight_atlas import schema
-from weight_atlas.analysis.runs import accuracy
+from weight_atlas import cell_table, schema
+from weight_atlas.analysis.runs import accuracy, tuning
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.shapes import Experiment
@@ -69,6 +69,9 @@ def made(folder: Path, design: dict[str, Any], reach: Reach, fate: Fate = lambda
     counts = dict.fromkeys(done, (IMAGES, IMAGES))
     reached = accuracy.rows(pd.DataFrame(tables["metrics"]), ended, counts)
     schema.write(folder / "tables" / "accuracy.csv", "accuracy", reached)
+    listed = cell_table.read(folder / "cells.csv")
+    rates = tuning.rows(listed, *(pd.DataFrame(tables[name]) for name in ("runs", "metrics")))
+    schema.write(folder / "tables" / "tuning.csv", "tuning", rates)
     summaries.write(folder / "tables")
     complete(folder / "tables")
     return Made(Tables("study", folder / "cells.csv", folder / "tables", folder / "measures"), plan.experiments)

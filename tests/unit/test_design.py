@@ -416,7 +416,7 @@ def test_a_reference_that_never_finished(tmp_path):
     vary = {"step": {"plain": {}, "new": {"optimizer": "adam"}, "small": {"network": "lenet1"}}}
     found = made(tmp_path, {"grid": GRID, "vary": vary}, wobbling({"plain": 0.6, "new": 0.7, "small": 0.8}, "step"),
                  lambda labels, _: "failed" if labels["step"] == "plain" else "done")  # fmt: skip
-    [told] = answers.answer(found.tables, found.only)
+    told, *_ = answers.answer(found.tables, found.only)
     assert told.text == "Cannot say. No run of plain, which the others are compared with, has finished and learnt."
     check(every(found, found.only))
 

@@ -15,7 +15,8 @@ from weight_atlas.shapes import SHOWN, Axis, Experiment
 from weight_atlas.vocabulary import Status
 
 # Why a study has its cells, by role: those of the document, and those that are listed apart.
-OWN = {"grid": "cells in the grid", "perturbed": "perturbed and retrained", "transfer": "transfers"}
+OWN = {"grid": "cells in the grid", "tuning": "at other learning rates"}
+OWN |= {"perturbed": "perturbed and retrained", "transfer": "transfers"}
 APART = {"given": "given cells", "source": "source cells", "control": "controls of the perturbed"}
 APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
 

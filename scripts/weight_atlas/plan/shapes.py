@@ -92,7 +92,15 @@ def _experiment(part: _Part, cells: Mapping[str, Cell]) -> Experiment:
         complete=len(combined) == whole,
         question=part.design.question or "",
         of=tuple(part.design.of) or ("accuracy",),
+        rates=len(part.design.factors) + 1 if part.design.factors else int(_compares_optimizers(contexts)),
     )
+
+
+def _compares_optimizers(contexts: Mapping[str, Mapping[str, Flat]]) -> bool:
+    """Whether an axis has several optimizers, and no other axis learning rates."""
+    changed = {axis: _differing(list(context.values())) for axis, context in contexts.items()}
+    kinds = [axis for axis, names in changed.items() if "training.optimizer.type" in names]
+    return bool(kinds) and not any("training.optimizer.lr" in changed[axis] for axis in changed if axis not in kinds)
 
 
 def _is_started_from(part: _Part) -> bool:

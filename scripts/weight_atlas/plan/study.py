@@ -11,7 +11,7 @@ from typing import Any
 
 from weight_atlas import cell_table
 from weight_atlas.pairs import FEW
-from weight_atlas.plan import blocks, chapters, children, outside, shapes, spec
+from weight_atlas.plan import blocks, chapters, children, outside, shapes, spec, tuning
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Data, Entry
 from weight_atlas.plan.checks import ConfigError, Overlay, check, check_extent
@@ -52,6 +52,7 @@ class Plan:
             self.entries.extend(self._study(name, self.config.definitions[name]))
         if not self.entries:
             raise ConfigError("cells: 'document' leaves no cell of what `studies` asks for; allowed: all")
+        tuning.check(self.config, self.entries)
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
         self.experiments: list[Experiment] = shapes.experiments(self.config, self.entries, self.cells)
 
@@ -121,6 +122,7 @@ class Plan:
                 parents.append(children.Parent(cell, named, network, changes, sets))
         yield from self._sources(study, grid, replicates)
         yield from self._checkpoints(part, list(grid.values()), every, where)
+        yield from tuning.entries(self._resolver, study, part, parents, replicates, where)
         for kind in (children.perturbed, children.transferred):
             # One cell may have several labels: without a layer of a base, all transfers are the same.
             unique = {

@@ -21,6 +21,7 @@ from weight_atlas.reporting.exhibits.design import (
     figures,
     numbers,
     staged,
+    tuned,
 )
 from weight_atlas.reporting.exhibits.features import convergence, features, filters, laziness, pairs
 from weight_atlas.reporting.exhibits.perturbed import (
@@ -179,6 +180,7 @@ EXHIBITS_OF_EXPERIMENT: dict[str, Function] = {
     "lines": courses.lines,
     "course": courses.course,
     "gaps": courses.gaps,
+    "tuning": tuned.table,
     # several axes
     "factorial-means": factorial.heatmaps,
     "factorial-levels": factorial.distributions,

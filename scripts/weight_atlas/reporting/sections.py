@@ -11,7 +11,7 @@ from weight_atlas.vocabulary import Kind
 
 # What a section shows for each shape: its heading (axes stands for the words of the experiment's axes), its exhibits,
 # its answer.
-LEVELS = ("levels", "levels-table", "lines", "gaps", "settings")
+LEVELS = ("levels", "levels-table", "tuning", "lines", "gaps", "settings")
 SECTIONS: dict[Shape, tuple[str, tuple[str, ...], str]] = {
     Shape.SWEEP: ("Does {axes} matter?", LEVELS, "levels"),
     Shape.COMPARISON: ("Does {axes} matter?", LEVELS, "levels"),
@@ -20,7 +20,7 @@ SECTIONS: dict[Shape, tuple[str, tuple[str, ...], str]] = {
         "What do {axes} do, alone and together?",
         (
             *("factorial-means", "factorial-levels", "factorial-interactions", "effects"),
-            *("factorial-table", "effects-table"),
+            *("factorial-table", "effects-table", "tuning"),
         ),
         "factorial",
     ),

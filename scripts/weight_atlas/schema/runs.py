@@ -219,6 +219,28 @@ TABLES = (
         ("study", "factor"),
     ),
     Table(
+        "tuning",
+        "A replicate at one of the learning rates that a cell of a grid is tuned over.",
+        "weight_atlas.analysis.runs.tuning",
+        (
+            STUDY,
+            label("experiment", "The experiment; empty where the study has none."),
+            string("tuned", "Id of the cell that is tuned: that of the grid, at the optimizer's own rate."),
+            *REPLICATE,
+            number("factor", "What the optimizer's own rate is multiplied by."),
+            number("lr", "The learning rate."),
+            number(
+                "valid_accuracy",
+                "Validation accuracy at its best epoch, from 1; 0 of a replicate that diverged.",
+                "share",
+                optional=True,
+            ),
+            boolean("chooses", "Whether the seed is one of those that choose the rate; comparisons do not count them."),
+            boolean("best", "Whether its rate is the best on validation by the mean over the seeds that choose."),
+        ),
+        ("study", "experiment", "tuned", "cell_id", "seed"),
+    ),
+    Table(
         "anova",
         "A term of the analysis of variance of an experiment's grid, sums of squares of type II.",
         "weight_atlas.analysis.runs.anova",

@@ -25,20 +25,26 @@ class Grid:
 
 
 def rows(
-    cells: Mapping[str, Any], runs: pd.DataFrame, accuracy: pd.DataFrame, metrics: pd.DataFrame
+    cells: Mapping[str, Any],
+    runs: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    metrics: pd.DataFrame,
+    tuning: pd.DataFrame | None = None,
 ) -> list[tuple[Any, ...]]:
     """Rows of anova.csv: (study, experiment, setting, outcome, term, df, sum_sq, F, p, q, eta, omega, low,
     high, n).
 
     cells: as `weight_atlas.cell_table.read` gives them; the others are DataFrames with the columns of the tables of
     their names. n is the number of finished replicates. q is p corrected over all terms of a study (Benjamini and
-    Hochberg 1995). Seeds are blocks: replicates of one seed share random streams.
+    Hochberg 1995). Seeds are blocks: replicates of one seed share random streams. Of a cell whose learning rate is
+    tuned those at the best rate count that did not choose it; tuning: the table of that name.
     """
     values = outcomes(runs, accuracy, metrics)
     table: list[tuple[Any, ...]] = []
     for grid in grids(cells):
         for outcome, by_cell in values.items():
-            runs_ = [(place, *one) for cell_id, place in grid.cells.items() for one in by_cell.get(cell_id, {}).items()]
+            tuned = by_cell if tuning is None else at_chosen(by_cell, tuning[tuning["study"] == grid.study])
+            runs_ = [(place, *one) for cell_id, place in grid.cells.items() for one in tuned.get(cell_id, {}).items()]
             if any(len({place[factor] for place, *_ in runs_}) < 2 for factor in grid.factors):
                 continue
             levels = {factor: [place[factor] for place, *_ in runs_] for factor in grid.factors}
@@ -77,6 +83,18 @@ def outcomes(
         }
         for name, values in columns.items()
     }
+
+
+def at_chosen(by_cell: Mapping[str, dict[int, float]], tuning: pd.DataFrame) -> dict[str, dict[int, float]]:
+    """{cell_id: {seed: value}} with the values of tuned cells at their best rates, without the seeds that chose them.
+
+    tuning: the rows of tuning.csv of one study.
+    """
+    found = dict(by_cell)
+    for (tuned, cell_id), own in tuning[tuning["best"] & ~tuning["chooses"]].groupby(["tuned", "cell_id"]):
+        values, seeds = by_cell.get(str(cell_id), {}), set(own["seed"])
+        found[str(tuned)] = {seed: value for seed, value in values.items() if seed in seeds}
+    return found
 
 
 def grids(cells: Mapping[str, Any]) -> list[Grid]:

@@ -18,6 +18,7 @@ from weight_atlas.plan.spec.values import (
     Name,
     Names,
     Path,
+    Rate,
     Replicates,
     Take,
     Text,
@@ -41,6 +42,8 @@ def _outcome(text: str) -> str:
         raise ValueError(f"names {text!r}; {near(text, [*OUTCOMES, *columns])}")
     return text
 
+
+TUNED = (0.3, 3.0)  # factors of `tune: true`
 
 Outcome = Annotated[str, AfterValidator(_outcome)]
 
@@ -154,6 +157,7 @@ class Design(Model):
 
     grid: Grid | None
     vary: Vary = {}
+    tune: bool | Annotated[list[Rate], Field(min_length=1), DISTINCT] = False
     adjust: list[Adjust] = []
     exclude: list[Annotated[Where, Field(min_length=1)]] = []
     beyond: list[Annotated[Where, Field(min_length=1)]] = []
@@ -167,6 +171,12 @@ class Design(Model):
     order: Literal["path"] | None = None
     after: dict[Name, Name] = {}
     measure: Measures = []
+
+    @property
+    def factors(self) -> list[float]:
+        """The factors on the optimizers' own learning rates that are tried beside these; [] where nothing is tuned."""
+        factors = [*TUNED] if self.tune is True else self.tune or []
+        return [factor for factor in factors if factor != 1]
 
 
 class Experiment(Design):

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,8 @@ Json = dict[str, Any]
 Kept = Literal["counted", "learnt", "done"]  # which finished replicates Tables.done and its like give
 # Cells that are no part of a study's grid: those that others start from; those that were perturbed, and controls.
 ROLES: dict[str, tuple[str, ...]] = {Role.SOURCE: (Role.SOURCE,), Role.PERTURBED: RETRAINED}
+# The columns of cells.csv that follow from the settings of a cell, and not from what a study calls it.
+OF_SETTINGS = ["blocks", "parent", "group", "dataset_id", "card", "data", "parameters", "cell"]
 # The names of published data sets, by what the id of one begins with.
 PUBLISHED = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist": "MNIST", "fashionmnist": "Fashion-MNIST",
              "cinic": "CINIC-10", "256_objectcategories": "Caltech-256"}  # fmt: skip
@@ -54,6 +57,12 @@ class Tables:
         self.study = study
         self._rows = own = every[every["study"] == study]
         self.cells = own[own["role"].isin(ROLES.get(role, (role,)))].reset_index(drop=True)
+        self.folder, self.measures = Path(tables), Path(measures)
+        self._files: dict[str, pd.DataFrame] = {}
+        self._chose: dict[str, set[tuple[str, int]]] = {}  # experiment -> replicates that chose its learning rates
+        self._apart: set[tuple[str, int]] = set()  # those of them that do not count here
+        if role == Role.GRID and own["role"].eq(Role.TUNING).any():
+            self._tune()
         if self.cells.empty:
             known = ", ".join(sorted(set(every["study"])))
             raise ValueError(f"{cells}: no cell of study {study!r} in the role {role!r}; its studies are: {known}")
@@ -65,7 +74,6 @@ class Tables:
             there = {name for name, roles in ROLES.items() if own["role"].isin(roles).any()}
             self.sources = Tables(study, cells, tables, measures, Role.SOURCE) if Role.SOURCE in there else None
             self.children = Tables(study, cells, tables, measures, Role.PERTURBED) if Role.PERTURBED in there else None
-        self.folder, self.measures = Path(tables), Path(measures)
         self.kept_runs: Kept = "counted"
         self.left_out: list[str] = []
         self.faults: list[Fault] = []
@@ -75,12 +83,42 @@ class Tables:
         settings = zip(self.cells["cell_id"], self.cells["cell"], strict=True)
         self.settings = {cell_id: Settings.parse(json.loads(text)) for cell_id, text in settings}
         self.experiments: list[Experiment] = []
-        self._files: dict[str, pd.DataFrame] = {}
         self._read: dict[str, pd.DataFrame] = {}
         self.axes = self._differing()
         if self.cells.duplicated(["dataset", "network", *self.axes]).any() and self.cells["kind"].nunique() > 1:
             self.axes.append("kind")
         self._name()
+
+    def _tune(self) -> None:
+        """Put the cell at its best learning rate in the place of each tuned cell of the grid, under the same labels."""
+        found = self.table("tuning")
+        found = found[found["study"] == self.study]
+        best = dict(found.loc[found["best"], ["tuned", "cell_id"]].itertuples(index=False, name=None))
+        rows = self.rows.drop_duplicates("cell_id").set_index("cell_id")[OF_SETTINGS]
+        ids = self.cells["cell_id"].map(lambda cell_id: best.get(cell_id, cell_id))
+        settings = rows.loc[ids].reset_index(drop=True)
+        self.cells = self.cells.assign(cell_id=ids, **{name: settings[name] for name in OF_SETTINGS})
+        for experiment, own in found[found["chooses"]].groupby("experiment"):
+            self._chose[str(experiment)] = set(own[["cell_id", "seed"]].itertuples(index=False, name=None))
+
+    def compared(self, experiment: str) -> "Tables":
+        """The same Tables without the replicates that chose learning rates of an experiment: the others owe nothing to
+        that choice."""
+        chosen = self._chose.get(experiment)
+        if not chosen or self._apart == chosen:
+            return self
+        made, chose = copy.copy(self), Counter(cell_id for cell_id, _ in chosen)
+        made._apart, made._read = chosen, {}
+        made.cells = self.cells.assign(replicates=self.cells["replicates"] - self.cells["cell_id"].map(chose).fillna(0))
+        made.cells = made.cells.astype({"replicates": int})
+        return made
+
+    def _without(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows but those of the replicates that do not count here."""
+        if not self._apart or not {"cell_id", "seed"} <= set(frame.columns):
+            return frame
+        keys = frame[["cell_id", "seed"]].itertuples(index=False, name=None)
+        return frame[[key not in self._apart for key in keys]]
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -182,6 +220,7 @@ class Tables:
         frame, cells = self.table(name), self.cells  # asked for at each reading, so that each is noted
         if name not in self._read:
             cells = cells[["cell_id", *AXES, "label", "tint", "panel"]]
+            frame = self._without(frame)
             frame = frame[frame["cell_id"].isin(cells["cell_id"])]
             self._read[name] = frame.merge(cells, on="cell_id", how="left")
         if self._read[name].empty:
@@ -223,7 +262,7 @@ class Tables:
     def right(self, cells: Collection[str]) -> dict[tuple[str, int], npt.NDArray[np.bool_]]:
         """{(cell_id, seed): bool [images]}: which test images each replicate of some cells classifies right at its best
         validation epoch; none of a replicate without a record of it."""
-        found = self.table("right")
+        found = self._without(self.table("right"))
         found = found[(found["protocol"] == Protocol.BEST_VALID) & found["cell_id"].isin(cells)]
         return {(cell_id, seed): right for cell_id, seed, right in right_answers.of_rows(found)}
 
@@ -263,7 +302,10 @@ class Tables:
         return frame.reset_index(drop=True)
 
     def tests(self) -> pd.DataFrame:
-        """tests.csv: the rows whose data sets, networks and levels are this study's; empty places are empty text."""
+        """tests.csv: the rows whose data sets, networks and levels are this study's; empty places are empty text. None
+        is of cells whose learning rate is tuned, so that a study of such cells has none."""
+        if self._chose:
+            raise NothingToShow(f"cells of study {self.study} are tuned, and compared by experiment alone.")
         frame = self.table("tests")
         if frame.empty:
             raise NothingToShow("tests.csv has no test.")

@@ -171,6 +171,7 @@ def _study(name: str, asked: Json, told: Sequence[Json], unmeasured: Sequence[An
 
 # The roles of cells that start from others, and what one and several of them are called.
 CHILDREN = {
+    Role.TUNING: ("cell at another learning rate", "cells at other learning rates"),
     Role.PERTURBED: ("cell perturbed and trained again", "cells perturbed and trained again"),
     Role.CONTROL: ("control", "controls trained again without a perturbation"),
     Role.TRANSFER: ("transfer", "transfers"),

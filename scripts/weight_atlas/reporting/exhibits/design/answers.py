@@ -1,10 +1,10 @@
 """What an experiment of one axis answers: the verdict, the numbers, how sure, and what would settle it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from weight_atlas.reporting.exhibits.design import grid, levels, sweep
+from weight_atlas.reporting.exhibits.design import grid, levels, sweep, tuned
 from weight_atlas.reporting.exhibits.design.grid import Row
 from weight_atlas.reporting.exhibits.design.levels import Levels
 from weight_atlas.reporting.grammar.answers import (
@@ -32,13 +32,14 @@ def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list
     outcome : str
         One outcome, instead of those that the config asks about.
     """
-    return [
+    made = [
         one
         for name in levels.asked(experiment, outcome)
         for shown in [levels.read(tables, experiment, name)]
         for family in shown.families
         for one in told(shown, family)
     ]
+    return [*made, *_plain("", filter(None, [tuned.said(experiment)]))]
 
 
 def told(shown: Levels, family: str) -> list[Answer]:
@@ -63,7 +64,7 @@ def told(shown: Levels, family: str) -> list[Answer]:
     return [whole, *_plain(family, [*rest, *troubles(shown, family)])]
 
 
-def _plain(family: str, sentences: Sequence[str]) -> list[Answer]:
+def _plain(family: str, sentences: Iterable[str]) -> list[Answer]:
     """Sentences beside the verdict."""
     return [Answer(text, about=family) for text in sentences]
 

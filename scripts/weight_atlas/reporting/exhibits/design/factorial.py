@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.design import effects, grid, outcomes
+from weight_atlas.reporting.exhibits.design import effects, grid, outcomes, tuned
 from weight_atlas.reporting.exhibits.design.effects import records
 from weight_atlas.reporting.exhibits.design.grid import label, prefix
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
@@ -76,9 +76,10 @@ class Factorial(NamedTuple):
         return Exhibit(name, title, caption, tab=family.name, **parts)
 
     @property
-    def gaps(self) -> str:
-        """A sentence where not each combination has a cell; otherwise empty."""
-        return "" if self.experiment.complete else "The config leaves some combinations out."
+    def remarks(self) -> str:
+        """Sentences on learning rates, and on combinations without a cell."""
+        gaps = "" if self.experiment.complete else "The config leaves some combinations out."
+        return " ".join(filter(None, [tuned.explained(self.experiment), gaps]))
 
 
 def opened(tables: Tables, experiment: Experiment, outcome: str = "") -> Factorial:
@@ -166,7 +167,7 @@ def _heatmap(study: Factorial, family: Family) -> Exhibit:
         f"{grid.told('Every combination', family.found)}. {seen} {outcome.meaning[:1].upper()}{outcome.meaning[1:]}, "
         f"mean{' ± half its 95 % Student t interval' if written else ''} over the finished replicates "
         f"({grid.seeds(records(data))})"
-        f"{'; all maps have one scale' if others else ''}. {study.gaps} "
+        f"{'; all maps have one scale' if others else ''}. {study.remarks} "
         f"{'Hatched: no value.' if len(known) < math.prod(map(len, study.factors.values())) else ''} "
         f"{shortfall(family.found)}"
     )
@@ -230,7 +231,7 @@ def table(tables: Tables, experiment: Experiment) -> list[Exhibit]:
     caption = (
         "Accuracy in percent, mean ± half its 95 % interval over the finished replicates: on validation images at "
         "their best epoch, on test by three protocols, and training less test accuracy at the last epoch in points. "
-        f"{study.gaps} {shortfall(found)}"
+        f"{study.remarks} {shortfall(found)}"
     )
     title, alt = f"{enumerated(list(study.factors))} in numbers", f"Table of {plural(len(frame), 'combination')}."
     name, behind = (f"{prefix(experiment)}-{kind}" for kind in ("table", "means"))
@@ -283,7 +284,7 @@ def _distribution(study: Factorial, family: Family) -> Exhibit:
     caption = (
         f"{grid.told('Each factor alone', family.found)}. {seen} Each level has all of its finished runs ({counts}), "
         "whatever their other settings: most of its spread is theirs, and the analysis of variance tells them from "
-        f"chance. {study.gaps} {shortfall(family.found)}"
+        f"chance. {study.remarks} {shortfall(family.found)}"
     )
     return study.exhibit(
         family,
@@ -345,7 +346,7 @@ def _interaction(study: Factorial, family: Family) -> Exhibit:
         f"{grid.told('Two factors at a time', family.found)}. {seen} {few}Means with 95 % Student t intervals over "
         f"seeds ({grid.seeds(records(data))}){', averaged over the other factors' if len(factors) > 2 else ''}. "
         "Parallel lines add up; where lines cross, the best level of one factor depends on the other. "
-        f"{study.gaps} {shortfall(family.found)}"
+        f"{study.remarks} {shortfall(family.found)}"
     )
     return study.exhibit(
         family,
@@ -406,7 +407,7 @@ def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list
             if cell != best
         ]
     compared = grid.corrected(compared)
-    return [
+    made = [
         one
         for family in study.families
         for one in (
@@ -414,6 +415,7 @@ def answer(tables: Tables, experiment: Experiment, *, outcome: str = "") -> list
             *effects.told(family.found, study.experiment, family.name, study.outcome.name),
         )
     ]
+    return [*made, *(Answer(text) for text in [tuned.said(experiment)] if text)]
 
 
 def _best(study: Factorial, family: Family, compared: Sequence[grid.Row]) -> Answer:

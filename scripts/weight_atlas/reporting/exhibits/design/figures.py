@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.design import answers, grid, levels
+from weight_atlas.reporting.exhibits.design import answers, grid, levels, tuned
 from weight_atlas.reporting.exhibits.design.levels import Levels
 from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.exhibits.design.sweep import is_wide, positions
@@ -290,6 +290,7 @@ def caption(shown: Levels, families: Sequence[str], data: pd.DataFrame, reported
     parts = [
         told,
         f"{grid.told(levels.title(shown), shown.found)}: {shown.outcome.meaning}.",
+        tuned.explained(shown.experiment),
         shown.values.note,
         intervals("Lines", data),
         levels.told_by(shown) if reported else "",

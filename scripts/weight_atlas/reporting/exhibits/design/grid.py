@@ -23,7 +23,7 @@ LEVEL = 0.05  # of a test, after correction
 
 
 def cells_of(tables: Tables, experiment: Experiment) -> Tables:
-    """The Tables of the cells of an experiment's grid, each cell once.
+    """The Tables of the cells of an experiment's grid, each cell once, without replicates that chose a learning rate.
 
     Raises
     ------
@@ -31,9 +31,9 @@ def cells_of(tables: Tables, experiment: Experiment) -> Tables:
         Where the study has none of them.
     """
     if "experiment" in tables.cells:
-        found: Tables = tables.part(experiment=experiment.name)
+        found: Tables = tables.part(experiment=experiment.name).compared(experiment.name)
     elif not experiment.name:
-        found = tables.part()
+        found = tables.part().compared(experiment.name)
     else:
         raise NothingToShow(f"study {tables.study} has no experiment {experiment.name}.")
     trained = found.cells["kind"] != Kind.GIVEN
