@@ -1,5 +1,7 @@
 """Weight Atlas: from a grid of networks to a report. `snakemake --cores all` runs the tour; README.md has the rest."""
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -8,25 +10,25 @@ min_version("9.27")
 # A config file on the command line takes the place of the tour's, instead of being laid over it.
 if not workflow.config_settings.configfiles:
 
-    configfile: f"{workflow.basedir}/config/config.yaml"
-
-
-include: "rules/common.smk"
+    configfile: str(Path(workflow.snakefile).with_name("config") / "config.yaml")
 
 
 pathvars:
     data="data",
     cells="results/cells",
-    results=f"results/{PLAN.config.name}",
+    results=f"results/{config.get('name')}",
     logs="logs",
+
+
+include: "rules/common.smk"
 
 
 wildcard_constraints:
     cell=r"[a-z]+-[a-z0-9_.-]+",
     first=r"\d+",
     last=r"\d+",
-    dataset=r"[a-z0-9_.-]+",
-    weights=r"[a-z0-9_.-]+",
+    dataset=made("data", "data", PLAN.datasets, r"[a-z0-9_.-]+"),
+    weights=made("weights", "data", PLAN.weights, r"[a-z0-9_.-]+"),
     group=r"[a-z0-9_.-]+",
     study="|".join(map(re.escape, PLAN.asked)),
     page="|".join(map(re.escape, JOBS.pages)),
@@ -46,7 +48,7 @@ include: "rules/keep.smk"
 
 
 rule all:
-    default_target: True
+    default_target: not IN_MODULE
     input:
         expand("<results>/report/{page}.html", page=JOBS.pages),
         "<results>/explorer.html",

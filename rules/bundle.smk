@@ -26,7 +26,7 @@ rule bundle:
         pictures=[f"<results>/pictures/{study}" for study in PLAN.asked],
         cards=JOBS.cards(),
         prepared=ancient(JOBS.prepared()),
-        weights=[f"data/weights/{weights}.safetensors" for weights in PLAN.weights],
+        weights=JOBS.starts(),
         runs=JOBS.block_files("run.json"),
     output:
         f"<results>/{PLAN.config.name}.zip",
@@ -42,6 +42,6 @@ rule bundle:
     message:
         "bundling {output}"
     shell:
-        "logged {log:q} "
-        "python {input.script:q} --results $(dirname {output:q}) --commit {params.commit:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
+        'python {input.script:q} --results "$(dirname {output:q})" --commit {params.commit:q} '
         "--snakemake {params.snakemake} --output {output:q}"

@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 from importlib import metadata
 from pathlib import Path
 
-BASE = Path(workflow.basedir)
+BASE = Path(os.path.abspath(workflow.snakefile)).parents[1]  # in a module `basedir` is the caller's
 SCRIPTS = os.path.relpath(BASE / "scripts")
+if not os.path.isdir(SCRIPTS):
+    sys.exit(f"Weight Atlas cannot be read from {BASE}: clone the repository, and give the path of its Snakefile")
 sys.path.insert(0, str(BASE / "scripts"))
 
-from weight_atlas import interrupt
+from weight_atlas import folders, interrupt
 from weight_atlas.export import commit, result
 from weight_atlas.plan import (
     clock,
@@ -28,26 +31,29 @@ from weight_atlas.plan import (
     spec,
     stated,
 )
+from weight_atlas.plan.study import block_path
 
 FIRST = 10**9  # data before training, so that the most urgent cell can be the first to train
-# Bash for all rules. It is strict, and `logged FILE COMMAND` keeps what a command says in a file, whose last lines go
-# to the console where it fails, but not where a user stops it. Jobs use the Python that runs Snakemake, whether or not
-# its environment is activated.
-STRICT = 'set -euo pipefail; trap "exit 130" INT; '
-LOGGED = 'logged() {{ "${{@:2}}" > "$1" 2>&1 || {{ tail -n 20 "$1" >&2; return 1; }}; }}; '
-PYTHON = f'export PATH={shlex.quote(os.path.dirname(sys.executable))}:"$PATH"; '
-QUIET = snakemake_internals.QuietOnceStopped()
+snakemake_internals.share_python(workflow)
+IN_MODULE = snakemake_internals.is_module(workflow)  # no handler below runs there, and the command line is another's
+QUIET = None if IN_MODULE else snakemake_internals.QuietOnceStopped()
 snakemake_internals.ignore_dates(BASE)
-shell.prefix(STRICT + LOGGED + ("" if snakemake_internals.deployed(workflow) else PYTHON))
 
-config.update(command_line.typed(config, snakemake_internals.config_settings(workflow)))
+# The config's files, and what was typed on top of them.
+FILES = [] if IN_MODULE else snakemake_internals.config_files(workflow)
+TYPED = {} if IN_MODULE else snakemake_internals.config_settings(workflow)
+config.update(command_line.typed(config, TYPED))
+FOLDERS = snakemake_internals.pathvars(workflow, folders.NAMES)
+CONFIG = dict(config)
+if not folders.Folders.of(str(config.get("name")), FOLDERS).are_usual:
+    CONFIG["pathvars"] = {**config.get("pathvars", {}), **FOLDERS}
 IS_MAIN = snakemake_internals.is_main(workflow)
 PLAN = commands.plan_or_exit(
-    config,
-    snakemake_internals.config_files(workflow) or [os.path.relpath(BASE / "config/config.yaml")],
-    snakemake_internals.config_settings(workflow),
+    CONFIG,
+    FILES or ([] if IN_MODULE else [os.path.relpath(BASE / "config/config.yaml")]),
+    TYPED,
     IS_MAIN,
-    absent=IS_MAIN and snakemake_internals.asks_only_for("plan", "power"),
+    absent=IS_MAIN and not IN_MODULE and snakemake_internals.asks_only_for("plan", "power"),
 )
 AGAIN = {}
 if IS_MAIN:
@@ -60,28 +66,41 @@ if IS_MAIN:
         AGAIN = outdated.outdated(PLAN)
         if not PLAN.absent:
             outdated.stamp(PLAN, AGAIN)
-        typed = "definitions" in snakemake_internals.config_settings(workflow)
-        stated.record(PLAN.config, PLAN.root, snakemake_internals.config_files(workflow), typed)
+        stated.record(PLAN.config, PLAN.root, FILES, IN_MODULE or "definitions" in TYPED)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
 
-JOBS = jobs.Jobs(PLAN, SCRIPTS)
+JOBS = jobs.Jobs(PLAN, SCRIPTS, snakemake_internals.prefix(workflow))
 REMOVING = PLAN.config.prune == "remove"
 READING = {"plan", "power", "status"} | (
     set() if REMOVING else {"prune"}
 )  # targets that look on: they run beside a run
 MAKING_NONE = READING | {"smoke", "prune"}  # targets that make no results of the config
 # What results are made from: the config without what it says to do this once.
-LASTING = {key: value for key, value in config.items() if key not in spec.PASSING}
+LASTING = {key: value for key, value in CONFIG.items() if key not in spec.PASSING}
+
+
+def made(what, folder, ids, usual):
+    """The regular expression of a wildcard, for the ids that this workflow makes: any that look like such (`usual`),
+    but in a module its own alone, since another import may make others in the same folder."""
+    if not IN_MODULE:
+        return usual
+    return "|".join(map(re.escape, snakemake_internals.claimed(workflow, what, FOLDERS[folder], ids))) or "(?!)"
+
+
+def cells_of(kind):
+    """The regular expression of the ids of cells of a kind."""
+    return made("cells", "cells", [cell for cell in PLAN.cells if cell.startswith(kind)], rf"{kind}-[a-z0-9_.-]+")
 
 
 def command(*passing, target=()):
     """What a user types for this config: its files, what was set on the command line, and keys for this once."""
-    given = snakemake_internals.config_settings(workflow).items()
     words = [
-        f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in given if key in LASTING
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in TYPED.items()
+        if key in LASTING
     ]
-    return outcome.command(snakemake_internals.config_files(workflow), [*words, *passing], *target)
+    return outcome.command(FILES, [*words, *passing], *target)
 
 
 def settled(paths):
@@ -93,9 +112,15 @@ def settled(paths):
     def inputs(wildcards):
         files = paths(wildcards)
         files = [files] if isinstance(files, str) else files
-        return [path if outdated.maker(path) in AGAIN else ancient(path) for path in files]
+        return [path if outdated.maker(JOBS.names.get(path, path)) in AGAIN else ancient(path) for path in files]
 
     return inputs
+
+
+def trained(name="run.json"):
+    """A file of each block of trained replicates, for rules of other workflows: `weight_atlas.trained()`."""
+    blocks = [block_path(cell, block) for cell, blocks in PLAN.blocks.items() for block in blocks]
+    return [str(PLAN.path(block) / name) for block in blocks]
 
 
 RETRY = command("retry_failed=true")
@@ -137,7 +162,12 @@ def warned(text, again={}):
 def workflow_files(*names):
     """Files of the workflow, and all files of its folders, relative to the working directory."""
     paths = (path for name in names for path in [BASE / name, *(BASE / name).rglob("*")])
-    return sorted(os.path.relpath(path) for path in paths if path.is_file())
+    return sorted(JOBS.outside(os.path.relpath(path)) for path in paths if path.is_file())
+
+
+def option(name, *values):
+    """An option of a command, where it has a value."""
+    return shlex.join([f"--{name}", *values]) if values else ""
 
 
 def page_templates():
@@ -159,4 +189,4 @@ def compared_tables(wildcards):
     for path in paths:
         if not Path(path).is_file():
             sys.exit(f"config: compare: {path} is not there; give a finished results/NAME, or an unpacked bundle")
-    return paths
+    return [JOBS.outside(path) for path in paths]

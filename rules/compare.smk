@@ -25,4 +25,5 @@ rule compare:
     message:
         "comparing with {params.other}"
     shell:
-        "python {input.script:q} $(dirname {input.cells:q}) {params.other:q} --output {output:q} 2>&1 | tee {log:q}"
+        'source "$(dirname {input.script:q})/job.sh"; '
+        'python {input.script:q} "$(dirname {input.cells:q})" {params.other:q} --output {output:q} 2>&1 | tee {log:q}'

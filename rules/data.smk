@@ -25,7 +25,7 @@ rule prepare:
     message:
         "preparing the data set {wildcards.dataset}"
     shell:
-        "logged {log:q} "
+        "source {resources.scripts:q}/job.sh; logged {log:q} "
         "python {resources.scripts:q}/prepare.py dataset --spec {params.spec:q} --dataset-id {wildcards.dataset} "
         "--data-root {resources.root:q} --output {output.data:q} --card {output.card:q} --seen {resources.seen:q}; "
         "grep '^warning: ' {log:q} >&2 || true"
@@ -53,6 +53,6 @@ rule weights:
     message:
         "preparing the weights {wildcards.weights}"
     shell:
-        "logged {log:q} "
+        "source {resources.scripts:q}/job.sh; logged {log:q} "
         "python {resources.scripts:q}/prepare.py weights --spec {params.spec:q} --data-root {resources.root:q} "
         "--output {output:q}"

@@ -17,7 +17,7 @@ rule given:
     benchmark:
         "<logs>/benchmarks/given/{cell}/seeds_{first}-{last}.tsv"
     wildcard_constraints:
-        cell=r"given-[a-z0-9_.-]+",
+        cell=cells_of("given"),
     priority: FIRST
     conda:
         "../envs/atlas.yaml"
@@ -34,7 +34,7 @@ rule given:
     message:
         "reading {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --files {input.files:q} "
         "--data {input.data:q} --card {input.card:q} --device {resources.device} --jobs-per-gpu {resources.jobs} "
-        "--output $(dirname {output.run:q})"
+        '--output "$(dirname {output.run:q})"'

@@ -10,10 +10,11 @@ rule plan:
     conda:
         "../envs/atlas.yaml"
     params:
-        config=json.dumps(config),
+        config=json.dumps(CONFIG),
     message:
         "planning"
     shell:
+        'source "$(dirname {input.script:q})/job.sh"; '
         "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
 
 
@@ -26,10 +27,11 @@ rule power:
     conda:
         "../envs/atlas.yaml"
     params:
-        config=json.dumps(config),
+        config=json.dumps(CONFIG),
     message:
         "how many replicates would show what"
     shell:
+        'source "$(dirname {input.script:q})/job.sh"; '
         "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
 
 
@@ -42,10 +44,11 @@ rule smoke:
     conda:
         "../envs/atlas.yaml"
     params:
-        config=json.dumps(config),
+        config=json.dumps(CONFIG),
     message:
         "training each network on each data set for one step"
     shell:
+        'source "$(dirname {input.script:q})/job.sh"; '
         "python {input.script:q} --config {params.config:q} --smoke 2>&1 | tee {log:q}"
 
 
@@ -58,10 +61,11 @@ rule status:
     conda:
         "../envs/atlas.yaml"
     params:
-        config=json.dumps(config),
+        config=json.dumps(CONFIG),
     message:
         "looking at what has become of it"
     shell:
+        'source "$(dirname {input.script:q})/job.sh"; '
         "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
 
 
@@ -74,9 +78,10 @@ rule prune:
     conda:
         "../envs/atlas.yaml"
     params:
-        config=json.dumps(config),
+        config=json.dumps(CONFIG),
         command=command("prune=remove", target=["prune"]),
     message:
         "looking for what no config asks for any more"
     shell:
+        'source "$(dirname {input.script:q})/job.sh"; '
         "python {input.script:q} --config {params.config:q} --command {params.command:q} 2>&1 | tee {log:q}"

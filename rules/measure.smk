@@ -26,7 +26,7 @@ checkpoint cells:
     message:
         "listing the cells"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} --config {params.config:q} --command {params.command:q} --retry {params.retry:q} "
         "--cells {output.cells:q} --resolved {output.config:q}"
 
@@ -58,7 +58,7 @@ rule measure:
     message:
         "measuring {wildcards.group}"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} --cells {input.cells:q} --group {wildcards.group} --data {input.data:q} "
         "--card {input.card:q} --threads {threads} --device {resources.device} --jobs-per-gpu {resources.jobs} "
         "--output {output:q}"
@@ -86,6 +86,6 @@ rule collect:
     message:
         "joining the tables"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} --cells {input.cells:q} --measures {input.measures:q} --cards {input.cards:q} "
         "--thresholds {params.thresholds:q} --output {output:q}"

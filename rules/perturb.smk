@@ -3,6 +3,6 @@
 
 use rule train as retrain with:
     wildcard_constraints:
-        cell=r"perturb-[a-z0-9_.-]+",
+        cell=cells_of("perturb"),
     message:
         "retraining {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"

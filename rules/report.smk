@@ -19,7 +19,7 @@ rule draw_data:
     message:
         "drawing the data sets"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} data --cards {input.cards:q} --data {input.data:q} --config {input.config:q} "
         "--output {output:q}"
 
@@ -45,15 +45,15 @@ rule draw:
     conda:
         "../envs/atlas.yaml"
     params:
-        document=lambda wildcards, input: f"--document {os.path.dirname(input.document[0])}" if input.document else "",
-        stated=lambda wildcards, input: f"--stated {input.stated}" if input.stated else "",
+        document=lambda wildcards, input: option("document", *map(os.path.dirname, input.document[:1])),
+        stated=lambda wildcards, input: option("stated", *input.stated),
         form="page",
     message:
         "drawing the study {wildcards.study}"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} study --study {wildcards.study} --cells {input.cells:q} --config {input.config:q} "
-        "--tables {input.tables:q} --measures $(dirname {input.tables:q})/measures {params.document} {params.stated} "
+        '--tables {input.tables:q} --measures "$(dirname {input.tables:q})/measures" {params.document} {params.stated} '
         "--references {input.references:q} --cards {input.cards:q} --form {params.form} --output {output:q}"
 
 
@@ -82,9 +82,9 @@ rule render:
     message:
         "rendering the page {wildcards.page}"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} "
-        "--figures $(dirname {input.cells:q})/figures --cards {input.cards:q} --config {input.config:q} "
+        '--figures "$(dirname {input.cells:q})/figures" --cards {input.cards:q} --config {input.config:q} '
         "--templates {params.templates:q} {params.code} --output {output.page:q}"
 
 
@@ -112,9 +112,9 @@ rule paper:
     message:
         "writing the report as {wildcards.form}"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} "
-        "--figures $(dirname {input.cells:q})/figures --cards {input.cards:q} --config {input.config:q} "
+        '--figures "$(dirname {input.cells:q})/figures" --cards {input.cards:q} --config {input.config:q} '
         "--templates {params.templates:q} {params.code} --output {output:q}"
 
 
@@ -149,6 +149,6 @@ rule explore:
     message:
         "writing the explorer"
     shell:
-        "logged {log:q} "
+        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
         "python {input.script:q} --cells {input.cells:q} --tables {input.tables:q} --config {input.config:q} "
         "--templates {params.templates:q} --output {output:q}"

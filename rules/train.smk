@@ -21,7 +21,7 @@ rule train:
     benchmark:
         "<logs>/benchmarks/train/{cell}/seeds_{first}-{last}.tsv"
     wildcard_constraints:
-        cell=r"base-[a-z0-9_.-]+",
+        cell=cells_of("base"),
     priority: JOBS.priority
     retries: jobs.ATTEMPTS
     conda:
@@ -46,8 +46,9 @@ rule train:
     message:
         "training {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
+        "source {resources.scripts:q}/job.sh; "
         "python {resources.scripts:q}/train.py --cell-id {wildcards.cell} --cell {params.cell:q} --data {input.data:q} "
         "--card {input.card:q} {params.weights} --parents {params.parents:q} {resources.adopt} "
-        "--output $(dirname {output.run:q}) --log {log:q} --device {resources.device} "
+        '--output "$(dirname {output.run:q})" --log {log:q} --device {resources.device} '
         "--jobs-per-gpu {resources.jobs} --keep {resources.keep} "
         "--attempt {resources.attempt} --attempts {params.attempts} --failures {resources.failures}"

@@ -3,6 +3,6 @@
 
 use rule train as transfer with:
     wildcard_constraints:
-        cell=r"transfer-[a-z0-9_.-]+",
+        cell=cells_of("transfer"),
     message:
         "transferring {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"

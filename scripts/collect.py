@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path, help="results/<name>/tables")
     chosen = parser.parse_args(arguments)
     thresholds = {study: Thresholds(**given) for study, given in chosen.thresholds.items()}
-    collect(cell_table.read(chosen.cells), chosen.measures, chosen.cards, chosen.output, thresholds)
+    collect(cell_table.located(chosen.cells), chosen.measures, chosen.cards, chosen.output, thresholds)
 
 
 def collect(

@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from weight_atlas import schema, stats
 from weight_atlas.plan import commands, cost, outcome
@@ -77,7 +76,7 @@ def differences(spread: float) -> Iterator[str]:
 
 def spreads(plan: Plan) -> dict[str, float]:
     """cell_id -> the standard deviation of its test accuracy, of the results that are there."""
-    path = Path(plan.root) / "results" / plan.config.name / "tables" / "accuracy.csv"
+    path = plan.path(f"results/{plan.config.name}/tables/accuracy.csv")
     if not path.is_file():
         return {}
     rows = schema.read(path, "accuracy")

@@ -1,18 +1,19 @@
 """Results in a notebook: `wa.cells()`, `wa.table()`, `wa.exhibits()`, `wa.load()` and `wa.images()`.
 
 All take `name`, the config of the results (by default the only one, or the tour), and `root`, the folder that the
-workflow ran in (by default the current one, or the repository). No command imports this module. pandas and torch are
-imported by the functions that need them.
+workflow ran in (by default the current one, or the repository), or the one of the results. No command imports this
+module. pandas and torch are imported by the functions that need them.
 """
 
 import difflib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from weight_atlas import records, schema, store
-from weight_atlas.cell_table import Cell, read
+from weight_atlas import folders, records, schema, store
+from weight_atlas.cell_table import Cell, located
 from weight_atlas.vocabulary import SPLITS
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def exhibits(
         Where the tables hold nothing to draw; its message says why.
     """
     folder = _results(name, root)
-    config = store.read_json(folder / "config.json")
+    config, places = store.read_json(folder / "config.json"), folders.read(folder)
     if study is None and len(config["asked"]) > 1:
         raise ValueError(f"the config has several studies; give one of them; {_there(', '.join(config['asked']))}")
     chosen = study or config["asked"][0]
@@ -122,7 +123,7 @@ def exhibits(
         chosen,
         {key: folder / file for key, file in files.items()},
         chapters.folder(document) if document else None,
-        sorted((folder.parents[1] / "data").glob("*.json")),
+        sorted((Path(places.data) if places else folder.parents[1] / "data").glob("*.json")),
         chapters.references(asked.get("references", [])),
     )
     return telling.draw(which, tables, experiment, **options)
@@ -210,6 +211,8 @@ def images(
 
 def _results(name: str | None, root: str | Path | None) -> Path:
     """The folder results/<name>; ValueError where there is none, or where it is ambiguous."""
+    if root is not None and (Path(root) / "cells.csv").is_file():
+        return Path(os.path.abspath(root))
     places = [Path(root)] if root is not None else [Path.cwd(), REPOSITORY]
     tables = next((paths for place in places if (paths := sorted(place.glob("results/*/cells.csv")))), [])
     known = {path.parent.name: path.parent for path in tables}
@@ -225,7 +228,7 @@ def _results(name: str | None, root: str | Path | None) -> Path:
 
 def _find(cell: str | Mapping[str, str], folder: Path) -> FoundCell:
     """The one cell that fits an id or labels; ValueError where none or several do."""
-    known = read(folder / "cells.csv")
+    known = located(folder / "cells.csv")
     if not isinstance(cell, str):
         return _find_labelled(cell, known)
     ids = [cell] if cell in known else [cell_id for cell_id in known if cell in cell_id]

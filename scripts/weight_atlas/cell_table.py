@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
-from weight_atlas import schema
+from weight_atlas import folders, schema
 from weight_atlas.settings import Settings
 from weight_atlas.text import printable
 from weight_atlas.vocabulary import Role
@@ -80,6 +80,17 @@ class Child(NamedTuple):
     labels: tuple[str, ...]
 
 
+def located(path: str | Path) -> dict[str, Cell]:
+    """As `read`, with the blocks and cards at the places where they are (`weight_atlas.folders`)."""
+    cells, places = read(path), folders.read(Path(path).parent)
+    for cell in cells.values():
+        if places is None:
+            break
+        cell["blocks"] = [places.place(block) for block in cell["blocks"]]
+        cell["card"] = cell["card"] and places.place(cell["card"])
+    return cells
+
+
 def read(path: str | Path) -> dict[str, Cell]:
     """The cells of a cells.csv by their ids, in the file's order.
 
@@ -141,7 +152,7 @@ def grouped(path: str | Path, group: str) -> list[GroupedCell]:
 
     Raises ValueError where there is no such group.
     """
-    cells = read(path)
+    cells = located(path)
     members = [GroupedCell(cell_id=cell_id, **cell) for cell_id, cell in cells.items() if cell["group"] == group]
     if not members:
         known = ", ".join(sorted({cell["group"] for cell in cells.values()}))

@@ -505,7 +505,7 @@ def test_one_version_stands_everywhere():
 
 def test_the_wildcards_are_those_of_the_snakefile():
     block = re.search(r"^wildcard_constraints:\n(.*?)^\S", text("Snakefile"), re.M | re.S)[1]
-    patterns = dict(re.findall(r'^    (\w+)=r"(.*)",$', block, re.M)) | {
+    patterns = dict(re.findall(r'^    (\w+)=(?:made\(.*)?r"(.*?)"\)?,$', block, re.M)) | {
         "study": "dynamics",
         "page": "report|study-dynamics",
     }

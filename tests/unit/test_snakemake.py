@@ -17,7 +17,7 @@ from weight_atlas.plan import snakemake_internals
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEN_IN = "9.27"  # read its workflow.py and scheduling/job_scheduler.py again before this is raised
-DOCUMENTED = {"basedir"}
+DOCUMENTED = {"snakefile"}
 
 
 def test_the_installed_version_is_the_one_that_was_read():

@@ -22,7 +22,7 @@ from weight_atlas.plan import spec
 from weight_atlas.plan.pages import pages
 from weight_atlas.reporting.pages import document, markdown, render
 from weight_atlas.schema import dictionary
-from weight_atlas.store import atomic_write, read_json, sha256, tensor_files
+from weight_atlas.store import atomic_write, read_json, sha256, tensor_files, write_json
 
 ROOT = Path(__file__).resolve().parents[3]
 ABOUT = ("CITATION.cff", "LICENSE", "requirements.txt")  # of the workflow's own folder
@@ -81,9 +81,12 @@ def _report(result: Result, folder: Path) -> None:
         _copy(ROOT / "report" / name, folder / name)
     for name in ABOUT:
         _copy(ROOT / name, folder / name)
-    _copy(result.folder / "config.json", folder / "config.json")
+    if "folders" in result.config:  # of where it ran; a bundle has its own
+        write_json(folder / "config.json", {key: value for key, value in result.config.items() if key != "folders"})
+    else:
+        _copy(result.folder / "config.json", folder / "config.json")
     keys = {key: result.config[key] for key in spec.Config.model_fields if key in result.config}
-    keys = {key: value for key, value in keys.items() if key not in spec.PASSING}
+    keys = {key: value for key, value in keys.items() if key not in (*spec.PASSING, "pathvars")}
     _text(folder / "config.yaml", yaml.safe_dump(keys, sort_keys=False, allow_unicode=True))
     for page in names:
         if active.problem(f"{page}.html", (folder / f"{page}.html").read_bytes()):
@@ -97,7 +100,7 @@ def _tables(result: Result, folder: Path) -> None:
     _copy(result.folder / "cells.csv", folder / "cells.csv")
     _copy(result.folder / "tables/runs.csv", folder / "runs.csv")
     for card in result.cards:
-        _copy(result.root / card, folder / "data" / Path(card).name)
+        _copy(result.path(card), folder / "data" / Path(card).name)
 
 
 def _dictionary(
@@ -177,7 +180,7 @@ def provenance(result: Result, commit: str, snakemake: str) -> dict[str, Any]:
     machines = [record["machine"] for run in runs for record in run["replicates"]]
     kinds = sorted({kind for one in machines for kind in one["versions"]})
     versions = {kind: sorted({one["versions"][kind] for one in machines if kind in one["versions"]}) for kind in kinds}
-    cards = [read_json(result.root / name) for name in result.cards]
+    cards = [read_json(result.path(name)) for name in result.cards]
     replicates = [(cell_id, seed) for cell_id, cell in result.cells.items() for seed in cell["seeds"]]
     return {
         "name": result.config["name"],
@@ -194,7 +197,7 @@ def provenance(result: Result, commit: str, snakemake: str) -> dict[str, Any]:
 
 def _blocks(result: Result) -> list[Path]:
     """The folders of all blocks."""
-    return [result.root / block for cell in result.cells.values() for block in cell["blocks"]]
+    return [result.path(block) for cell in result.cells.values() for block in cell["blocks"]]
 
 
 def _data(result: Result) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import cell_table, records, schema, store
+from weight_atlas.folders import Folders
 from weight_atlas.vocabulary import Status
 
 REQUIRED = ("cells.csv", "config.json", "tables/runs.csv", "tables/accuracy.csv", "tables/movement.csv")
@@ -31,6 +32,7 @@ class Result:
         self.root = Path(os.path.abspath(folder)).parents[1]
         self.is_bundle = (self.folder / "weights.sha256").is_file()
         self.config: dict[str, Any] = store.read_json(self.folder / "config.json")
+        self.folders = None if self.is_bundle else Folders.beside(self.folder, self.config)
         self.cells = cell_table.read(self.folder / "cells.csv")
 
     def rows(self, table: str) -> Iterator[dict[str, str]]:
@@ -47,6 +49,10 @@ class Result:
         """How a replicate ended: done, diverged, failed or missing."""
         return self.runs.get((cell_id, seed), {}).get("status", Status.MISSING)
 
+    def path(self, name: str) -> Path:
+        """Where the file or folder of a name is (`weight_atlas.folders`), if it is there."""
+        return Path(self.folders.place(name)) if self.folders else self.root / name
+
     @property
     def cards(self) -> list[str]:
         """The names of the data sets' cards, sorted; given cells may have no data set."""
@@ -54,7 +60,7 @@ class Result:
 
     def card(self, name: str) -> dict[str, Any]:
         """The card of this name."""
-        card: dict[str, Any] = store.read_json((self.folder if self.is_bundle else self.root) / name)
+        card: dict[str, Any] = store.read_json(self.folder / name if self.is_bundle else self.path(name))
         return card
 
     def snapshots(self, cell_id: str, seed: int) -> dict[int | str, Path]:
@@ -62,7 +68,7 @@ class Result:
         block = next((one for one in self.cells[cell_id]["blocks"] if seed in store.block_seeds(one)), None)
         if block is None or self.is_bundle:  # cells beside an unpacked bundle are not its own
             return {}
-        folder = self.root / block / "snapshots" / f"seed{seed}"
+        folder = self.path(block) / "snapshots" / f"seed{seed}"
         epochs = {int(path.stem[6:]): path for path in folder.glob("epoch_*.safetensors")}
         best = store.snapshot_file(folder, "best")
         return dict(sorted(epochs.items())) | ({"best": best} if best.exists() else {})

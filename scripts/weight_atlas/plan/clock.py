@@ -19,8 +19,8 @@ def set_right(plan: Plan) -> int:
 
     Those that nobody may change stay: Snakemake takes them as they are (`snakemake_internals.ignore_dates`).
     """
-    blocks = [plan.root / block_path(cell_id, block) for cell_id, blocks in plan.blocks.items() for block in blocks]
-    results, data = plan.root / "results" / plan.config.name, plan.root / "data"
+    blocks = [plan.path(block_path(cell_id, block)) for cell_id, blocks in plan.blocks.items() for block in blocks]
+    results, data = plan.path(f"results/{plan.config.name}"), plan.path("data")
     paths = [block / name for block in blocks for name in ("run.json", "metrics.csv")]
     return _date([*paths, *_below(results)], results.parent) + _date(_below(data), data)
 

@@ -77,7 +77,7 @@ def read(progress: Progress, most: int = MOST) -> Shown:
 def _points(progress: Progress, cell_id: str, seed: int) -> tuple[Point, ...]:
     """The epochs that a replicate has recorded, as far as their numbers are finite; none where it has no metrics."""
     block = next(block for block in progress.plan.blocks[cell_id] if block[0] <= seed <= block[1])
-    directory = progress.plan.root / block_path(cell_id, block)
+    directory = progress.plan.path(block_path(cell_id, block))
     for where in (directory, store.scratch_path(directory)):
         with contextlib.suppress(OSError, ValueError):  # not there, or just being moved
             rows = schema.dicts(store.metrics_path(where, seed), ("epoch", "valid_accuracy", "valid_loss"))

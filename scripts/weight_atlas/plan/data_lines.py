@@ -26,7 +26,7 @@ def warnings(plan: Plan, again: Mapping[str, str] = MappingProxyType({})) -> lis
     """
     lines = _changed(plan, again)
     for data in plan.datasets.values():
-        card = plan.root / f"{data_path(data.dataset_id)}.json"
+        card = plan.path(f"{data_path(data.dataset_id)}.json")
         prepared = card.exists() and data_path(data.dataset_id) not in again
         told = store.read_json(card).get("warnings", []) if prepared else data.facts["warnings"]
         lines += [f"warning: {data.label}: {warning}" for warning in told]

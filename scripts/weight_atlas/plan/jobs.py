@@ -34,10 +34,24 @@ class Wildcards(Protocol):
 class Jobs:
     """The jobs of a plan, for the rules."""
 
-    def __init__(self, plan: Plan, scripts: str):
-        """scripts: the folder of the commands, relative to the working directory."""
-        self.plan, self.scripts = plan, scripts
+    def __init__(self, plan: Plan, scripts: str, prefix: str = ""):
+        """scripts: the folder of the commands, relative to the working directory. prefix: what Snakemake puts before
+        the relative paths of all inputs and outputs, where the workflow is a module that is given one."""
+        self.plan, self.prefix, self.scripts = plan, prefix, os.path.abspath(scripts) if prefix else scripts
+        self.names: dict[str, str] = {}  # of what was located
         self.urgency = cost.urgency(plan.cells, plan.config.device)
+
+    def located(self, name: str) -> str:
+        """The file or folder of a name (`weight_atlas.folders`), as a rule says it."""
+        path = self.outside(self.plan.folders.place(name))
+        self.names[path] = name
+        return path
+
+    def outside(self, path: str) -> str:
+        """A path relative to the working directory as a rule says it: Snakemake puts the prefix before it again."""
+        if not self.prefix:
+            return path
+        return path.removeprefix(self.prefix) if path.startswith(self.prefix) else os.path.abspath(path)
 
     # ------------------------------------------------------------------------------------------- code
 
@@ -62,7 +76,7 @@ class Jobs:
 
     def dataset_stamp(self, wildcards: Wildcards) -> str:
         """The file that is newer than a data set which must be prepared again."""
-        return str(outdated.STAMPS / outdated.data_path(wildcards.dataset))
+        return self.outside(str(outdated.STAMPS / outdated.data_path(wildcards.dataset)))
 
     def dataset_seen(self, wildcards: Wildcards) -> str:
         """The file that remembers the sizes and times of the images that a data set is made from."""
@@ -74,7 +88,7 @@ class Jobs:
 
     def weights_stamp(self, wildcards: Wildcards) -> str:
         """The file that is newer than weights which must be prepared again."""
-        return str(outdated.STAMPS / outdated.weights_path(wildcards.weights))
+        return self.outside(str(outdated.STAMPS / outdated.weights_path(wildcards.weights)))
 
     def weights_spec(self, wildcards: Wildcards) -> str:
         """What weights are made from, as JSON."""
@@ -87,42 +101,53 @@ class Jobs:
 
     def block_stamp(self, wildcards: Wildcards) -> str:
         """The file that is newer than a block which must be trained again."""
-        return str(outdated.STAMPS / block_path(wildcards.cell, (int(wildcards.first), int(wildcards.last))))
+        block = block_path(wildcards.cell, (int(wildcards.first), int(wildcards.last)))
+        return self.outside(str(outdated.STAMPS / block))
+
+    def _data(self, cell: Cell, suffix: str) -> str | list[str]:
+        return self.located(f"{outdated.data_path(cell.data.dataset_id)}.{suffix}") if cell.data else []
 
     def cell_data(self, wildcards: Wildcards) -> str | list[str]:
         """The prepared data set of a cell, where it has one."""
-        return _data(self._cell(wildcards), "safetensors")
+        return self._data(self._cell(wildcards), "safetensors")
 
     def cell_card(self, wildcards: Wildcards) -> str | list[str]:
         """The card of a cell's data set, where it has one."""
-        return _data(self._cell(wildcards), "json")
+        return self._data(self._cell(wildcards), "json")
 
     def cell_weights(self, wildcards: Wildcards) -> str | list[str]:
         """The prepared weights that a cell starts from, if any."""
         weights = self._cell(wildcards).weights
-        return f"{outdated.weights_path(weights.weights_id)}.safetensors" if weights else []
+        return self.located(f"{outdated.weights_path(weights.weights_id)}.safetensors") if weights else []
 
     def weights_option(self, wildcards: Wildcards) -> str:
         """The same as an option of the command line."""
-        weights = self.cell_weights(wildcards)
-        return f"--weights {shlex.quote(weights)}" if isinstance(weights, str) else ""
+        weights = self._cell(wildcards).weights
+        name = f"{outdated.weights_path(weights.weights_id)}.safetensors" if weights else ""
+        return f"--weights {shlex.quote(self.plan.folders.place(name))}" if weights else ""
 
     def parent_blocks(self, wildcards: Wildcards) -> list[str]:
         """The directories of the parent's blocks that hold the replicates of this one."""
-        return self.plan.parent_blocks(wildcards.cell, (int(wildcards.first), int(wildcards.last)))
+        return [self.plan.folders.place(name) for name in self._parents(wildcards)]
 
     def parent_runs(self, wildcards: Wildcards) -> list[str]:
         """The records of these blocks."""
-        return [f"{block}/run.json" for block in self.parent_blocks(wildcards)]
+        return [self.located(f"{name}/run.json") for name in self._parents(wildcards)]
 
-    def given_files(self, wildcards: Wildcards) -> list[Path]:
+    def _parents(self, wildcards: Wildcards) -> list[str]:
+        return self.plan.parent_blocks(wildcards.cell, (int(wildcards.first), int(wildcards.last)))
+
+    def given_files(self, wildcards: Wildcards) -> list[str]:
         """The user's files of the replicates of a block, series after series."""
+        return [self.outside(str(path)) for path in self._given(wildcards)]
+
+    def _given(self, wildcards: Wildcards) -> list[Path]:
         series = self._cell(wildcards).files[int(wildcards.first) : int(wildcards.last) + 1]
         return [path for files in series for path in files]
 
     def given_fingerprint(self, wildcards: Wildcards) -> str:
         """What tells these files apart. Not a function of the rule's input: of those Snakemake asks no change."""
-        return given.fingerprint(self.given_files(wildcards))
+        return given.fingerprint(self._given(wildcards))
 
     def cell_settings(self, wildcards: Wildcards) -> str:
         """A cell in full, as JSON."""
@@ -170,15 +195,20 @@ class Jobs:
     def block_files(self, name: str, cells: list[str] | None = None) -> list[str]:
         """A file of every block that the config asks for (of the given cells)."""
         chosen = self.plan.cells if cells is None else cells
-        return [f"{block_path(cell, block)}/{name}" for cell in chosen for block in self.plan.blocks[cell]]
+        blocks = [block_path(cell, block) for cell in chosen for block in self.plan.blocks[cell]]
+        return [self.located(f"{block}/{name}") for block in blocks]
 
     def cards(self) -> list[str]:
         """The cards of all data sets."""
-        return [f"{outdated.data_path(dataset)}.json" for dataset in self.plan.datasets]
+        return [self.located(f"{outdated.data_path(dataset)}.json") for dataset in self.plan.datasets]
 
     def prepared(self) -> list[str]:
         """The tensor files of all data sets, in the order of their cards."""
-        return [f"{outdated.data_path(dataset)}.safetensors" for dataset in self.plan.datasets]
+        return [self.located(f"{outdated.data_path(dataset)}.safetensors") for dataset in self.plan.datasets]
+
+    def starts(self) -> list[str]:
+        """The prepared weights that cells start from."""
+        return [self.located(f"{outdated.weights_path(weights)}.safetensors") for weights in self.plan.weights]
 
     def _group(self, wildcards: Wildcards) -> list[Cell]:
         return [self.plan.cells[cell] for cell in self.plan.groups[wildcards.group]]
@@ -189,11 +219,11 @@ class Jobs:
 
     def group_data(self, wildcards: Wildcards) -> str | list[str]:
         """The prepared data set of a group, where it has one."""
-        return _data(self._group(wildcards)[0], "safetensors")
+        return self._data(self._group(wildcards)[0], "safetensors")
 
     def group_card(self, wildcards: Wildcards) -> str | list[str]:
         """The card of a group's data set, where it has one."""
-        return _data(self._group(wildcards)[0], "json")
+        return self._data(self._group(wildcards)[0], "json")
 
     def group_need(self, wildcards: Wildcards) -> measuring.GroupNeed:
         """What measuring a group takes at the first attempt."""
@@ -226,24 +256,25 @@ class Jobs:
 
     def measures(self) -> list[str]:
         """The directories of all groups' measures."""
-        return [f"results/{self.plan.config.name}/measures/{group}" for group in self.plan.groups]
+        return [self.located(f"results/{self.plan.config.name}/measures/{group}") for group in self.plan.groups]
 
     # ---------------------------------------------------------------------------------------- studies
 
     def document(self, wildcards: Wildcards) -> list[str]:
         """The files of the document that a study reports; none where it reports none."""
         document = self.plan.config.definitions[wildcards.study].document
-        return sorted(map(os.path.relpath, chapters.folder(document).glob("*.yaml"))) if document else []
+        files = sorted(map(os.path.relpath, chapters.folder(document).glob("*.yaml"))) if document else []
+        return [self.outside(file) for file in files]
 
     def stated(self, wildcards: Wildcards) -> list[str]:
         """Since when the workflow knows the claims that a study states itself; none where it states none."""
         path = stated.path(self.plan.config, wildcards.study)
-        return [str(path)] if self.plan.config.definitions[wildcards.study].claims else []
+        return [self.outside(str(path))] if self.plan.config.definitions[wildcards.study].claims else []
 
     def references(self, wildcards: Wildcards) -> list[str]:
         """The files of published curves that a study names, beside those of its document."""
         names = self.plan.config.definitions[wildcards.study].references
-        return list(map(os.path.relpath, chapters.references(names)))
+        return [self.outside(os.path.relpath(path)) for path in chapters.references(names)]
 
     @property
     def pages(self) -> dict[str, list[str]]:
@@ -252,7 +283,9 @@ class Jobs:
 
     def drawn(self, wildcards: Wildcards) -> list[str]:
         """The directories of the chapters that a page shows."""
-        return [f"results/{self.plan.config.name}/figures/{chapter}" for chapter in self.pages[wildcards.page]]
+        return [
+            self.located(f"results/{self.plan.config.name}/figures/{chapter}") for chapter in self.pages[wildcards.page]
+        ]
 
     @property
     def thresholds(self) -> str:
@@ -263,10 +296,6 @@ class Jobs:
     def layout(self, wildcards: Wildcards) -> str:
         """All that cells.csv says, as a digest."""
         return digest(self.plan.rows())
-
-
-def _data(cell: Cell, suffix: str) -> str | list[str]:
-    return f"{outdated.data_path(cell.data.dataset_id)}.{suffix}" if cell.data else []
 
 
 def attempt_number(wildcards: Wildcards, attempt: int) -> int:

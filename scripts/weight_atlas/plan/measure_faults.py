@@ -36,17 +36,17 @@ class MeasureFault(NamedTuple):
         return f"the measure {self.measure} of {first}{own}{more}"
 
 
-def read(name: str, tables: Path, groups: Mapping[str, str]) -> list[MeasureFault]:
+def read(tables: Path, groups: Mapping[str, str], logs: str) -> list[MeasureFault]:
     """The measures that raised, in the order of the cells; none where the table is not there.
 
     Parameters
     ----------
-    name : str
-        The results' name.
     tables : path
-        Its folder of tables.
+        The folder of tables.
     groups : mapping
         {cell id: its measure group}
+    logs : str
+        The folder with the logs of the measure jobs.
 
     Raises
     ------
@@ -59,6 +59,6 @@ def read(name: str, tables: Path, groups: Mapping[str, str]) -> list[MeasureFaul
         if cell in groups:
             found.setdefault((groups[cell], measure, why), []).append((cell, int(seed) if seed else None))
     return [
-        MeasureFault(measure, replicates, why, f"logs/measure/{name}/{group}.log")
+        MeasureFault(measure, replicates, why, f"{logs}/{group}.log")
         for (group, measure, why), replicates in found.items()
     ]

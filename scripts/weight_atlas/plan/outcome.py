@@ -253,13 +253,13 @@ def _recorded(plan: Plan) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(cell id, block, what its run.json says) of each block that has one."""
     for cell_id, blocks in plan.blocks.items():
         for name in (block_path(cell_id, block) for block in blocks):
-            if (plan.root / name / "run.json").exists():
-                yield cell_id, name, records.read(plan.root / name)
+            if (plan.path(name) / "run.json").exists():
+                yield cell_id, name, records.read(plan.path(name))
 
 
 def _missing(plan: Plan) -> dict[tuple[str, int], str]:
     """{(cell, seed): cause} of the replicates whose files were not as recorded when they were last measured."""
-    path = plan.root / f"results/{plan.config.name}/tables/missing.csv"
+    path = plan.path(f"results/{plan.config.name}/tables/missing.csv")
     if not path.exists():
         return {}
     try:
@@ -296,8 +296,8 @@ def _damaged_parent(plan: Plan, trouble: dict[str, Any]) -> list[str]:
     return [
         name
         for name in names
-        if (plan.root / name / "run.json").exists()
-        and records.replicates([plan.root / name], [seed])[0].record["status"] == Status.MISSING
+        if (plan.path(name) / "run.json").exists()
+        and records.replicates([plan.path(name)], [seed])[0].record["status"] == Status.MISSING
     ]
 
 
@@ -311,8 +311,8 @@ def command(files: list[str], settings: list[str], *target: str) -> str:
 
 def after(plan: Plan, again: str) -> str:
     """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
-    report = f"results/{plan.config.name}/report/report.html"
-    where = [f"The report: {report}"] if (plan.root / report).exists() else []
+    report = plan.path(f"results/{plan.config.name}/report/report.html")
+    where = [f"The report: {report}"] if report.exists() else []
     try:
         parts = [*_unlearnt(plan), *faults(plan)]
     except (ValueError, OSError) as error:
@@ -324,7 +324,7 @@ def recommended(plan: Plan) -> list[str]:
     """What the answers of the studies recommend, as the report says it: a line for each sentence; [] for none."""
     lines = []
     for study in plan.asked:
-        path = plan.root / f"results/{plan.config.name}/figures/{study}/exhibits.json"
+        path = plan.path(f"results/{plan.config.name}/figures/{study}/exhibits.json")
         told = store.read_json(path).get("questions", []) if path.exists() else []
         answers = [answer for question in told for answer in question["answer"]]
         for answer in answers:
@@ -352,7 +352,7 @@ def troubled(plan: Plan, again: str) -> str:
 
 def _unlearnt(plan: Plan) -> list[str]:
     """A line on the finished replicates that never learnt, as the tables have them; [] for none."""
-    path = plan.root / f"results/{plan.config.name}/tables/runs.csv"
+    path = plan.path(f"results/{plan.config.name}/tables/runs.csv")
     count = sum(row.get("learnt") == "False" for row in schema.dicts(path)) if path.exists() else 0
     told = f"{plan.config.name}: {count} of the finished replicates never learnt; the report lists them"
     return [told] if count else []
@@ -366,7 +366,7 @@ def faults(plan: Plan) -> list[str]:
 
 def _unmeasured(plan: Plan) -> list[str]:
     name, groups = plan.config.name, {cell: group for group, cells in plan.groups.items() for cell in cells}
-    found = measure_faults.read(name, plan.root / f"results/{name}/tables", groups)
+    found = measure_faults.read(plan.path(f"results/{name}/tables"), groups, plan.folders.place(f"logs/measure/{name}"))
     lines = [f"  {fault.what}: {fault.why} (log: {fault.log})" for fault in found]
     head = f"{name}: measures failed ({len(lines)}); all else stands"
     return [head, *lines, f"  {measure_faults.ADVICE}"] if lines else []
@@ -375,9 +375,9 @@ def _unmeasured(plan: Plan) -> list[str]:
 def _undrawn(plan: Plan) -> list[str]:
     name, lines = plan.config.name, []
     for chapter in ("data", *plan.asked):
-        path = plan.root / f"results/{name}/figures/{chapter}/exhibits.json"
+        path = plan.path(f"results/{name}/figures/{chapter}/exhibits.json")
         found = store.read_json(path).get("faults", []) if path.exists() else []
-        log = f"logs/draw/{name}/{chapter}.log"
+        log = plan.folders.place(f"logs/draw/{name}/{chapter}.log")
         lines += [f"  {chapter}: {one['what']}: {one['why']} (log: {log})" for one in found]
     return [f"{name}: parts of the report failed ({len(lines)}); all else stands", *lines] if lines else []
 

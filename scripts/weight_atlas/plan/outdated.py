@@ -27,7 +27,7 @@ FOLLOWS, RETRIED = "what it is made from is made again", "it failed, or is not w
 
 
 def outdated(plan: Plan) -> dict[str, str]:
-    """{path without suffix: why} of all that must be made (again); with `retry_failed` what failed too.
+    """{name without suffix: why} of all that must be made (again); with `retry_failed` what failed too.
 
     ValueError, in one line, where a run.json is no record of its block, a card not that of its data set, or where
     weights do not fit what starts from them.
@@ -43,7 +43,7 @@ def outdated(plan: Plan) -> dict[str, str]:
     for cell_id, blocks in plan.blocks.items():
         for block in blocks:
             name = block_path(cell_id, block)
-            run = records.read(plan.root / name) if (plan.root / name / "run.json").exists() else None
+            run = records.read(plan.path(name)) if (plan.path(name) / "run.json").exists() else None
             if run and cell_id in parents:
                 runs.setdefault(cell_id, []).extend(run["replicates"])
             if plan.cells[cell_id].kind != "given":
@@ -54,17 +54,17 @@ def outdated(plan: Plan) -> dict[str, str]:
 
 
 def maker(path: str) -> str:
-    """The key in `outdated` of what makes a file."""
+    """The key in `outdated` of what makes a file, by the file's name."""
     return path.removesuffix("/run.json") if path.endswith("/run.json") else path.rsplit(".", 1)[0]
 
 
 def data_path(dataset_id: str) -> str:
-    """Where a data set and its card are, without their suffixes."""
+    """What a data set and its card are called, without their suffixes."""
     return f"data/{dataset_id}"
 
 
 def weights_path(weights_id: str) -> str:
-    """Where prepared weights are, without the suffix."""
+    """What prepared weights are called, without the suffix."""
     return f"data/weights/{weights_id}"
 
 
@@ -74,7 +74,7 @@ def _entry(name: str, why: str | None) -> dict[str, str]:
 
 def _why_dataset(plan: Plan, dataset_id: str) -> str | None:
     """Why a data set must be prepared, or None."""
-    card, data = (plan.root / f"{data_path(dataset_id)}.{suffix}" for suffix in ("json", "safetensors"))
+    card, data = (plan.path(f"{data_path(dataset_id)}.{suffix}") for suffix in ("json", "safetensors"))
     if not (card.exists() and data.exists()):
         return ABSENT
     found, images = read_card(card), store.tensor_header(data).shapes.get("images")
@@ -89,7 +89,7 @@ def _why_dataset(plan: Plan, dataset_id: str) -> str | None:
 
 def _why_weights(plan: Plan, weights_id: str) -> str | None:
     """Why a file of weights must be prepared, or None."""
-    path = plan.root / f"{weights_path(weights_id)}.safetensors"
+    path = plan.path(f"{weights_path(weights_id)}.safetensors")
     if not path.exists():
         return ABSENT
     spec, header = plan.weights[weights_id], store.tensor_header(path)[0]
@@ -104,7 +104,7 @@ def _why_weights(plan: Plan, weights_id: str) -> str | None:
 def _check_weights(plan: Plan, reasons: Collection[str]) -> None:
     """Refuse weights that do not fit the cells that are to be trained from them."""
     cells = (plan.cells[cell_id] for cell_id, _ in outcome.known(plan, outcome.missing(plan, reasons)))
-    files = {name: plan.root / f"{weights_path(name)}.safetensors" for name in plan.weights}
+    files = {name: plan.path(f"{weights_path(name)}.safetensors") for name in plan.weights}
     again = [name for name in plan.weights if weights_path(name) in reasons]
     weights.check(cells, files, again, Path(plan.config.data_root))
 
@@ -126,15 +126,15 @@ def _why_block(
         return FOLLOWS
     today = recipe.block(
         cell.settings,
-        plan.root / f"{data}.json",
-        plan.root / f"{start}.safetensors" if start else None,
+        plan.path(f"{data}.json"),
+        plan.path(f"{start}.safetensors") if start else None,
         runs.get(cell.parent or "", []),
         range(block[0], block[1] + 1),
     )
     if not all(recipe.agrees(record["recipe"], today, plan.config.adopt) for record in run["replicates"]):
         return OTHER
     if run["cell"] != cell.settings.json:
-        path = plan.root / block_path(cell_id, block) / "run.json"
+        path = plan.path(block_path(cell_id, block)) / "run.json"
         raise ValueError(
             f"{path}: its settings are not those that it was trained with; remove the file, so that it is made again"
         )
@@ -148,7 +148,7 @@ def stamp(plan: Plan, again: Collection[str]) -> None:
     for path in (block_path(cell_id, block) for cell_id, blocks in plan.blocks.items() for block in blocks):
         files[path] = [f"{path}/run.json", f"{path}/metrics.csv"]
     for name, results in files.items():
-        _set(plan.root / STAMPS / name, [plan.root / file for file in results], name in again)
+        _set(plan.root / STAMPS / name, [plan.path(file) for file in results], name in again)
 
 
 def _set(path: Path, results: list[Path], again: bool) -> None:

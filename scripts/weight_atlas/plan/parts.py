@@ -11,6 +11,7 @@ from weight_atlas.datasets import seen, source_info
 from weight_atlas.datasets.card import Card, Facts
 from weight_atlas.datasets.card import read as read_card
 from weight_atlas.datasets.source import Gone
+from weight_atlas.folders import Folders
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import absent_data, spec
 from weight_atlas.plan.cell import Data
@@ -75,7 +76,8 @@ class Parts:
 
     def _look(self, label: str, dataset_id: str, full: Json) -> Data:
         """What a data set holds: by its card, unless its source is there and not what it was."""
-        path, root = self.root / "data" / f"{dataset_id}.json", Path(self.config.data_root)
+        folders, root = Folders.of(self.config.name, self.config.pathvars), Path(self.config.data_root)
+        path = self.root / folders.place(f"data/{dataset_id}.json")
         if not path.exists():
             try:
                 return Data(label, dataset_id, full, source_info.facts(full, root))

@@ -93,7 +93,7 @@ class Progress:
         self.running: list[Running] = []
         for cell_id, blocks in plan.blocks.items():
             for block in blocks:
-                directory = plan.root / block_path(cell_id, block)
+                directory = plan.path(block_path(cell_id, block))
                 finished = records(directory)
                 self.finished |= {(cell_id, seed): record for seed, record in finished.items()}
                 if replicate := running(cell_id, block, directory, finished):
@@ -178,7 +178,7 @@ class Progress:
         groups = [
             [plan.cells[cell_id] for cell_id in members]
             for name, members in plan.groups.items()
-            if not (plan.root / f"results/{plan.config.name}/measures/{name}").exists()
+            if not plan.path(f"results/{plan.config.name}/measures/{name}").exists()
         ]
         known = [cells for cells in groups if all(cell.is_known for cell in cells)]
         needs = [measuring.group(cells, plan.listed, plan.config.device) for cells in known]
@@ -228,9 +228,9 @@ def _time_lines(progress: Progress) -> list[str]:
 
 def _disk_lines(plan: Plan) -> list[str]:
     """What the snapshots of this config take, what all cells and all data do, and what is free."""
-    blocks = [plan.root / block_path(cell_id, block) for cell_id, blocks in plan.blocks.items() for block in blocks]
+    blocks = [plan.path(block_path(cell_id, block)) for cell_id, blocks in plan.blocks.items() for block in blocks]
     current, expected = used([*blocks, *map(store.scratch_path, blocks)]).size, outcome.disk_bytes(plan)
-    cells, data = (used([plan.root / path]).size for path in ("results/cells", "data"))
+    cells, data = (used([plan.path(path)]).size for path in ("results/cells", "data"))
     free = shutil.disk_usage(plan.root).free
     return [
         f"disk      {outcome.size(current)} of about {outcome.size(expected)} of this config's cells; all cells "

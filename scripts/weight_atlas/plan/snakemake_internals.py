@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,33 @@ BY_CTRL_C = "exit status 130"
 # ignored by default, so that what the process starts knows nothing of it.
 WAKE = signal.SIGURG
 Workflow = Any  # snakemake.workflow.Workflow: importing it here would cost every command a second
+
+
+def is_module(workflow: Workflow) -> bool:
+    """Whether another workflow imports this one: then no handler of ours runs, and the command line is the other's."""
+    return not workflow.modifier.is_main_snakefile()
+
+
+def prefix(workflow: Workflow) -> str:
+    """What is put before the relative paths of all rules of a module, "" without any."""
+    mark = "x"
+    return str(workflow.modifier.path_modifier.replace_prefix(mark)).removesuffix(mark)
+
+
+def pathvars(workflow: Workflow, names: Iterable[str]) -> dict[str, str]:
+    """{name: the folder that it stands for}, the prefix included, from the config, the profile, the module, or us."""
+    modify = workflow.modifier.path_modifier.replace_prefix
+    return {name: str(workflow.pathvars.apply(modify(f"<{name}>"))) for name in names}
+
+
+def claimed(workflow: Workflow, what: str, folder: str, ids: Iterable[str]) -> list[str]:
+    """Those of some ids that no other import of this workflow makes in the same folder already.
+
+    Two imports with configs that share a cell would otherwise have two rules for it, which is an error.
+    """
+    taken: dict[tuple[str, str, str], str] = workflow.__dict__.setdefault("_weight_atlas_claims", {})
+    own = str(workflow.modifier.namespace)
+    return [one for one in ids if taken.setdefault((what, os.path.abspath(folder), one), own) == own]
 
 
 def is_main(workflow: Workflow) -> bool:
@@ -48,9 +76,10 @@ def config_settings(workflow: Workflow) -> dict[str, Any]:
     return dict(workflow.config_settings.config or {})
 
 
-def deployed(workflow: Workflow) -> bool:
-    """Whether Snakemake gives each job a software environment."""
-    return bool(workflow.deployment_settings.deployment_method)
+def share_python(workflow: Workflow) -> None:
+    """Let jobs use the Python that runs Snakemake (scripts/job.sh), unless they have software environments."""
+    has_own = bool(workflow.deployment_settings.deployment_method)
+    os.environ["WEIGHT_ATLAS_PYTHON"] = "" if has_own else os.path.dirname(sys.executable)
 
 
 class QuietOnceStopped(logging.Filter):

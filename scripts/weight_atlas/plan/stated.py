@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from weight_atlas import records, store
+from weight_atlas.folders import Folders
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.spec import Claim, Config
 
@@ -25,7 +26,7 @@ class Stated(NamedTuple):
 
 def path(config: Config, study: str) -> Path:
     """Where the claims of a study stand, relative to the working directory."""
-    return Path("results", config.name, "stated", f"{study}.json")
+    return Path(Folders.of(config.name, config.pathvars).place(f"results/{config.name}/stated/{study}.json"))
 
 
 def fingerprint(claim: Claim) -> str:

@@ -70,7 +70,7 @@ summary { width: fit-content; color: var(--link); cursor: pointer; }
 
 def path(plan: Plan) -> Path:
     """Where the page of a plan is."""
-    return plan.root / f"results/{plan.config.name}/status.html"
+    return plan.path(f"results/{plan.config.name}/status.html")
 
 
 def write(progress: Progress, works: bool) -> None:

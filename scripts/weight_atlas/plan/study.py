@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import cell_table
+from weight_atlas.folders import Folders
 from weight_atlas.pairs import FEW
 from weight_atlas.plan import blocks, chapters, children, outside, shapes, spec, tuning
 from weight_atlas.plan.blocks import Block
@@ -43,7 +44,7 @@ class Plan:
         chapters.check_documents(self.config)
         chapters.check_references(self.config)
         chapters.check_claims(self.config)
-        self.root = root
+        self.root, self.folders = root, Folders.of(self.config.name, self.config.pathvars)
         self._resolver = Resolver(self.config, root, look, absent)
         for label in self.config.networks:
             self._resolver.network(label)
@@ -55,6 +56,10 @@ class Plan:
         tuning.check(self.config, self.entries)
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
         self.experiments: list[Experiment] = shapes.experiments(self.config, self.entries, self.cells)
+
+    def path(self, name: str) -> Path:
+        """Where the file or folder of a name is (`weight_atlas.folders`)."""
+        return self.root / self.folders.place(name)
 
     # --------------------------------------------------------------------------------------- expansion
 
@@ -193,7 +198,7 @@ class Plan:
     @cached_property
     def blocks(self) -> dict[str, list[blocks.Block]]:
         """The blocks of each cell: finished ones first, new ones for the rest."""
-        finished = blocks.on_disk(self.root / "results" / "cells")
+        finished = blocks.on_disk(self.path("results/cells"))
         per_job = self.config.replicates_per_job
         return {
             cell_id: blocks.cover(self.replicates[cell_id], per_job, finished.get(cell_id, []))
@@ -201,7 +206,7 @@ class Plan:
         }
 
     def parent_blocks(self, cell_id: str, block: Block) -> list[str]:
-        """The directories of the parent's blocks that hold the replicates of a block."""
+        """The names of the parent's blocks that hold the replicates of a block."""
         parent = self.cells[cell_id].parent
         if parent is None:
             return []
@@ -308,7 +313,8 @@ class Plan:
     def resolved(self) -> dict[str, Any]:
         """`config.json`: the config with its defaults filled in, the studies that it asks for, what their experiments
         ask, and the titles of the data sets."""
-        config = self.config.model_dump(mode="json")
+        config = self.config.model_dump(mode="json", exclude={"pathvars"})
+        config |= {} if self.folders.are_usual else {"folders": self.folders.relative}
         config["asked"] = self.asked
         config["experiments"] = [experiment.json for experiment in self.experiments]
         titles = {label: dataset.title or label for label, dataset in self.config.datasets.items()}
@@ -355,7 +361,7 @@ def _measured(entry: Entry, names: list[MeasureName]) -> Entry:
 
 
 def block_path(cell_id: str, block: blocks.Block) -> str:
-    """Where a block's files are, relative to the working directory."""
+    """What a block's folder is called (`weight_atlas.folders`)."""
     return f"results/cells/{cell_id}/{blocks.name(block)}"
 
 

@@ -1,7 +1,7 @@
 """What no config asks for any more: trained cells, prepared data and measures; listed, or removed.
 
-What is asked for is a set of paths below the working directory: blocks (`results/cells/<cell>/seeds_0-2`), data sets
-and weights (`data/<dataset>`, `data/weights/<weights>`, no suffix), measures (`results/<name>/measures/<group>`).
+What is asked for is a set of names (`weight_atlas.folders`): blocks (`results/cells/<cell>/seeds_0-2`), data sets and
+weights (`data/<dataset>`, `data/weights/<weights>`, no suffix), measures (`results/<name>/measures/<group>`).
 """
 
 import json
@@ -29,8 +29,8 @@ WEIGHTS = re.compile(r".+-[0-9a-f]{10}")
 
 @dataclass(frozen=True)
 class Item:
-    """Something on the disk: its path below the working directory, its files and directories, and, of trained cells,
-    the blocks, each of which a process may be training."""
+    """Something on the disk: its name, its files and directories, and, of trained cells, the blocks, each of which a
+    process may be training."""
 
     path: str
     files: list[Path]
@@ -81,34 +81,36 @@ def others(plan: Plan) -> Iterator[Demand]:
             yield Demand(f"config/{path.name}", asked_by(other))
         except (ConfigError, yaml.YAMLError, ValueError, OSError) as error:
             yield Demand(f"config/{path.name}", None, str(error).splitlines()[0])
-    for path in sorted((plan.root / "results").glob("*/cells.csv")):
-        if path.parent.name != plan.config.name:
+    for path in sorted(plan.path("results").glob("*/cells.csv")):
+        if path.parent != plan.path(f"results/{plan.config.name}"):
             yield Demand(f"results/{path.parent.name}", shown_by(path.parent))
 
 
 # ----------------------------------------------------------------------------------------------- what is there
 
 
-def stored(root: Path) -> Iterator[Item]:
+def stored(plan: Plan) -> Iterator[Item]:
     """What runs have left in results/cells, data and results/<name>/measures; nothing that a user put there.
 
     A link of a cell, block or measure is the user's. Where results or data are links themselves, what lies behind them
     is found, and stays (see `table`): it may be others' too.
     """
-    for cell in _folders(root / "results/cells"):
+    for cell in _folders(plan.path("results/cells")):
         if CELL.fullmatch(cell.name):
             blocks = sorted({match[1] for entry in _folders(cell) if (match := BLOCK.fullmatch(entry.name))})
             for block in (cell / name for name in blocks):
                 yield Item(f"results/cells/{cell.name}/{block.name}", [block, store.scratch_path(block)], [block])
-    for card in sorted((root / "data").glob("*.json")):
+    for card in sorted(plan.path("data").glob("*.json")):
         if _is_card(card):
             yield Item(f"data/{card.stem}", [card, card.with_suffix(".safetensors")])
-    for weights in sorted((root / "data/weights").glob("*.safetensors")):
+    for weights in sorted(plan.path("data/weights").glob("*.safetensors")):
         if WEIGHTS.fullmatch(weights.stem) and _is_weights(weights):
             yield Item(f"data/weights/{weights.stem}", [weights])
-    for cells in sorted((root / "results").glob("*/cells.csv")):
+    own = plan.path(f"results/{plan.config.name}")
+    for cells in sorted(plan.path("results").glob("*/cells.csv")):
+        name = plan.config.name if cells.parent == own else cells.parent.name
         for group in _folders(cells.parent / "measures"):
-            yield Item(f"results/{cells.parent.name}/measures/{group.name}", [group])
+            yield Item(f"results/{name}/measures/{group.name}", [group])
 
 
 def _folders(path: Path) -> list[Path]:
@@ -134,11 +136,11 @@ def _is_weights(path: Path) -> bool:
         return False
 
 
-def unwanted(root: Path, wanted: set[str]) -> list[Item]:
+def unwanted(plan: Plan, wanted: set[str]) -> list[Item]:
     """What is there and not wanted; a cell as a whole where none of its blocks is, a linked one among them."""
     cells: dict[str, list[Item]] = {}
     rest: list[Item] = []
-    for item in stored(root):
+    for item in stored(plan):
         if item.blocks:
             cells.setdefault(os.path.dirname(item.path), []).append(item)
         else:
@@ -146,7 +148,7 @@ def unwanted(root: Path, wanted: set[str]) -> list[Item]:
     trained: list[Item] = []
     for path, items in cells.items():
         left = [item for item in items if item.path not in wanted]
-        cell = Item(path, [root / path], [block for item in items for block in item.blocks])
+        cell = Item(path, [plan.path(path)], [block for item in items for block in item.blocks])
         trained += left if any(name.startswith(f"{path}/") for name in wanted) else [cell]
     return trained + [item for item in rest if item.path not in wanted]
 
@@ -167,7 +169,7 @@ def table(plan: Plan, remove: bool, command: str, say: Callable[[str], object]) 
     say : callable
         Is given pieces of text, with their line ends.
     """
-    results = plan.root / "results" / plan.config.name
+    results = plan.path(f"results/{plan.config.name}")
     shown = shown_by(results) if (results / "cells.csv").exists() else set()
     names, wanted, sums, failed = [f"this config ({plan.config.name})"], asked_by(plan), [0, 0], 0
     unreadable = []
@@ -178,12 +180,13 @@ def table(plan: Plan, remove: bool, command: str, say: Callable[[str], object]) 
             names.append(printable(name))
             wanted |= paths
     say("\n".join(["", f"wanted by: {', '.join(names)}", *unreadable, "", ""]))
-    for item in unwanted(plan.root, wanted):
+    for item in unwanted(plan, wanted):
         size, latest = used(item.files)
         say(f"{outcome.size(size):>9}  {outcome.spoken(time.time() - latest):>9} old  {printable(item.path)}")
-        say(f"  (still shown in results/{plan.config.name})" if _shown(item, shown) else "")
+        say(f"  (still shown in {plan.folders.results})" if _shown(item, shown) else "")
         try:
-            why = _stays(plan.root, item) or (remove and _remove(plan.root, item)) or ""
+            root = _root(plan, item)
+            why = _stays(root, item) or (remove and _remove(root, item)) or ""
         except OSError as error:
             why, failed = f"not all of it could be removed: {removal.reason(error)}", failed + 1
         say(f"  (stays: {why})\n" if why else "\n")
@@ -196,6 +199,12 @@ def table(plan: Plan, remove: bool, command: str, say: Callable[[str], object]) 
 def _shown(item: Item, shown: set[str]) -> bool:
     """Whether the results that this config's last run left are made from it."""
     return any(path == item.path or path.startswith(f"{item.path}/") for path in shown)
+
+
+def _root(plan: Plan, item: Item) -> Path:
+    """The folder below which no link is followed: the working directory, or the one of the four that it lies in."""
+    roots = (plan.root, *map(plan.path, ("data", "results/cells", "results")))
+    return next(root for root in roots if all(path.is_relative_to(root) for path in item.files))
 
 
 def _stays(root: Path, item: Item) -> str | None:

@@ -30,7 +30,7 @@ def run(plan: Plan) -> int:
         trials.setdefault(key, (f"{plan.group(cell_id)}{f' ({options})' if options else ''} as {cell_id}", cell))
     for name, cell in trials.values():
         try:
-            loss = _first_loss(cell, f"data/{cell.settings.dataset_id}")
+            loss = _first_loss(cell, str(plan.path(f"data/{cell.settings.dataset_id}")))
             if not math.isfinite(loss):
                 raise ValueError(f"loss {loss} in its first step; see the data, the learning rate and the precision")
             print(f"  works   {name}: loss {loss:.3f} in its first step", flush=True)

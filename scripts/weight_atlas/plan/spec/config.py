@@ -46,6 +46,7 @@ class Config(Model):
     cells: Literal["all", "document"] = "all"
     compare: Path | None = None
     page: Literal["several", "single"] = "several"
+    pathvars: dict[Literal["data", "cells", "results", "logs"], Path] = {}
 
     @model_validator(mode="after")
     def _studies(self) -> Self:

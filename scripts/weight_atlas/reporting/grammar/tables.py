@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from weight_atlas import right_answers, schema, stats
+from weight_atlas import folders, right_answers, schema, stats
 from weight_atlas.faults import Fault, NothingToShow
 from weight_atlas.plan.spec import Reference
 from weight_atlas.reporting.grammar.source import note
@@ -58,6 +58,7 @@ class Tables:
         self._rows = own = every[every["study"] == study]
         self.cells = own[own["role"].isin(ROLES.get(role, (role,)))].reset_index(drop=True)
         self.folder, self.measures = Path(tables), Path(measures)
+        self._places = folders.read(Path(cells).parent)
         self._files: dict[str, pd.DataFrame] = {}
         self._chose: dict[str, set[tuple[str, int]]] = {}  # experiment -> replicates that chose its learning rates
         self._apart: set[tuple[str, int]] = set()  # those of them that do not count here
@@ -166,6 +167,10 @@ class Tables:
         for others in (self.sources, self.children):
             if others is not None:
                 others.cards = cards
+
+    def place(self, name: str) -> Path:
+        """Where a file of cells.csv is (`weight_atlas.folders`)."""
+        return Path(self._places.place(name) if self._places else name)
 
     def experiment(self, name: str) -> Experiment:
         """One of the study's experiments; NothingToShow where it has none of that name."""

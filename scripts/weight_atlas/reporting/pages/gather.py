@@ -3,12 +3,13 @@
 import datetime
 import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from weight_atlas import schema
+from weight_atlas import folders, schema
 from weight_atlas.plan import measure_faults, recipe
 from weight_atlas.plan.pages import DATA, METHODS, RUNS, STUDY, SUMMARY, pages
 from weight_atlas.reporting.pages.markdown import slug, slugs
@@ -48,11 +49,13 @@ def gather(
     asked, single = _asked(resolved), resolved.get("page") == "single"
     chapters_of = pages(list(asked), resolved.get("page", ""))
     slugs_of = slugs([DATA, *asked])
-    folders = {Path(figures) / name: slugs_of[name] for name in chapters_of[page]}
-    chapters = _chapters(folders, f"logs/draw/{resolved['name']}")
+    places = folders.read(Path(cells).parent)
+    logs = os.path.relpath(places.logs) if places else "logs"
+    drawn = {Path(figures) / name: slugs_of[name] for name in chapters_of[page]}
+    chapters = _chapters(drawn, f"{logs}/draw/{resolved['name']}")
     data = chapters.get("data", _NOTHING)
     groups = {row["cell_id"]: row["group"] for row in rows}
-    unmeasured = measure_faults.read(resolved["name"], Path(tables), groups)
+    unmeasured = measure_faults.read(Path(tables), groups, f"{logs}/measure/{resolved['name']}")
     studies = [
         chapters.get(name, _NOTHING) | _study(name, one or {}, told, unmeasured) | {"slug": slugs_of[name]}
         for name, one in asked.items()

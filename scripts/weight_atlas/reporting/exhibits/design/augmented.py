@@ -251,7 +251,7 @@ def examples(tables: Tables, experiment: Experiment) -> list[Exhibit]:
 def _examples(
     tables: Tables, experiment: Experiment, found: Tables, axis: str, kinds: Mapping[str, Augmentation], several: bool
 ) -> Exhibit:
-    shown = pictures(Path(found.cells["data"].iloc[0]), dict(list(kinds.items())[:MOST]))
+    shown = pictures(tables.place(found.cells["data"].iloc[0]), dict(list(kinds.items())[:MOST]))
     count = max(map(len, shown.values()))
     fig = style.figure(len(shown) * (style.WIDTH - 1.0) / max(count, 8) + 0.35)
     layout: Any = fig.get_layout_engine()
