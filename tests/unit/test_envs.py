@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tests.conftest import PARTS
+
 ROOT = Path(__file__).resolve().parents[2]
 PINS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 PYTHON = "3.11"
@@ -157,6 +159,41 @@ def test_every_rule_uses_it_and_no_other_lies_beside_it():
     ]
     assert set(named) == {"../envs/atlas.yaml"}
     assert [path.name for path in (ROOT / "envs").glob("*.yaml")] == ["atlas.yaml"]
+
+
+def test_no_package_comes_from_a_channel_with_a_licence_of_its_own():
+    channels = yaml.safe_load((ROOT / "envs/atlas.yaml").read_text(encoding="utf-8"))["channels"]
+    assert channels == ["conda-forge", "nodefaults"]
+
+
+# ------------------------------------------------------------------------------------ containers, the catalog
+
+
+def ignored(name):
+    """The patterns of an ignore file, without what anchors them in git."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return {line.removeprefix("**/").strip("/") for line in lines if line and not line.startswith("#")}
+
+
+def test_an_image_has_nothing_that_a_run_left():
+    assert ignored(".dockerignore") == ignored(".gitignore")
+
+
+def test_both_recipes_install_the_same_and_hold_what_the_rules_read():
+    docker, apptainer = ((ROOT / "envs" / name).read_text() for name in ("Containerfile", "apptainer.def"))
+    [base, other] = (re.search(r"^(?:FROM|From:) (.*)$", text, re.M)[1] for text in (docker, apptainer))
+    assert base == other == f"python:{PYTHON}-slim"
+    for command in re.findall(r"^RUN ((?:apt-get|pip) .*)$", docker, re.M):
+        assert f"    {command}\n" in apptainer, command
+    held = set(re.findall(r"^    (\S+) /atlas/$", apptainer, re.M))
+    assert held == {*PARTS} and all((ROOT / part).exists() for part in held)
+    assert re.findall(r"^USER (.*)$", docker, re.M) == ["atlas"] and "useradd --create-home atlas" in docker
+
+
+def test_the_catalog_finds_what_it_needs():
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert set(usage) <= {"mandatory-flags", "software-stack-deployment", "report"}
+    assert usage["software-stack-deployment"] == {"conda": True} and (ROOT / "config/README.md").is_file()
 
 
 # --------------------------------------------------------------------------------------- commits and GitHub
