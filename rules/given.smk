@@ -1,4 +1,4 @@
-"""Checkpoints that a user gives, laid out as if they had been trained here, and evaluated where there are pictures."""
+"""Checkpoints that a user gives, laid out as if they had been trained here, and evaluated where there are images."""
 
 
 rule given:
@@ -30,11 +30,12 @@ rule given:
         jobs=PLAN.config.jobs_per_gpu,
     params:
         cell=JOBS.cell_settings,
+        checkpoints=JOBS.given_checkpoints,
         fingerprint=JOBS.given_fingerprint,
     message:
         "reading {wildcards.cell}, replicates {wildcards.first} to {wildcards.last}"
     shell:
         'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
-        "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --files {input.files:q} "
+        "python {input.script:q} --cell-id {wildcards.cell} --cell {params.cell:q} --files {params.checkpoints:q} "
         "--data {input.data:q} --card {input.card:q} --device {resources.device} --jobs-per-gpu {resources.jobs} "
         '--output "$(dirname {output.run:q})"'

@@ -18,7 +18,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cell-id", required=True, help="the cell's id")
     parser.add_argument("--cell", required=True, type=json.loads, help="its settings in full, as JSON")
-    parser.add_argument("--files", required=True, nargs="+", type=Path, help="safetensors files, series after series")
+    parser.add_argument(
+        "--files", required=True, nargs="+", type=Path, help="safetensors files or their indices, in series"
+    )
     parser.add_argument("--data", nargs="?", help="the prepared data set to evaluate on")
     parser.add_argument("--card", nargs="?", help="its card")
     parser.add_argument("--output", required=True, type=Path, help="the block's directory, .../seeds_<first>-<last>")

@@ -305,8 +305,11 @@ def at_checkpoints(cells: Mapping[str, Cell], points: Mapping[Key, Iterable[str]
         seeds.setdefault(cell_id, []).append(seed)
     for contrast in contrasts(cells):
         both = [seed for seed in seeds.get(contrast.cell_a, []) if (contrast.cell_b, seed) in points]
-        shifted = zip(both, both[1:] + both[:1], strict=True) if len(both) > 1 else ()
-        for kind, two in (("models", shifted), ("twins", zip(both, both, strict=True))):
+        shifted = [*zip(both, both[1:] + both[:1], strict=True)] if len(both) > 1 else []
+        twins = [*zip(both, both, strict=True)]
+        if contrast.factor == "given" and not shifted:  # nobody says that two given runs share draws
+            shifted, twins = twins, shifted
+        for kind, two in (("models", shifted), ("twins", twins)):
             for seed_a, seed_b in two:
                 yield from _at_common(points, (contrast.cell_a, seed_a), (contrast.cell_b, seed_b), kind)
     for key, checkpoints in points.items():

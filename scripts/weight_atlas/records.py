@@ -77,7 +77,7 @@ def timestamp() -> str:
 def digests(folder: Path) -> dict[str, str]:
     """{name: SHA-256} of the files of a replicate's folder except its record, sorted by name."""
     files = sorted(path for path in folder.iterdir() if path.name != "record.json" and path.is_file())
-    return {path.name: store.sha256(path) for path in files}
+    return {path.name: sha256(path) for path in files}
 
 
 def seal(block: Path, seed: int, recipe: Mapping[str, str | None]) -> None:
@@ -148,17 +148,22 @@ def read_replicate(block: Path, seed: int, sealed: bool = True) -> dict[str, Any
 
 def find_damage(block: Path, record: Mapping[str, Any], names: Iterable[str] | None = None) -> str | None:
     """What is wrong with the files of a replicate (those of these names, or all), in one line; None where they are as
-    recorded. A file that stays the same is read once per process.
+    recorded.
     """
     folder, recorded = store.replicate_path(block, record["seed"]), record["sha256"]
     for name in recorded if names is None else names:
         path, digest = folder / name, recorded.get(name)
         if not path.is_file():
             return f"{path} is missing"
-        stat = path.stat()
-        if _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns) != digest:
+        if sha256(path) != digest:
             return f"{path} was altered: its SHA-256 is not the recorded one"
     return None
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hex; of one that stays the same it is computed once per process, also behind a link."""
+    stat = path.stat()
+    return _sha256(path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @cache

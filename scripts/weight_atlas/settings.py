@@ -28,12 +28,16 @@ class Input:
 
 @dataclass(frozen=True)
 class Network:
-    """A form of an architecture."""
+    """A form of an architecture; or the tensors of a model of which no more is known, whose architecture is "".
+
+    tensors: folded, as `weight_atlas.networks.stored` has them; None where the architecture says which there are.
+    """
 
     architecture: str
     width: float
     options: dict[str, Any]
     threads: int
+    tensors: dict[str, list[Any]] | None = None
 
 
 @dataclass(frozen=True)

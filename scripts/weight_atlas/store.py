@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REST = "rest"  # in the metadata of a snapshot: the file beside it that has the tensors that it leaves out
+# In the metadata of a snapshot: the file beside it that has the tensors that it leaves out, or several with / between.
+REST = "rest"
+
+LINK = "given_"  # begins the name of a link to a user's file
 
 # The columns of a block's metrics.csv, one row an epoch and replicate: here, since training does not import the schema.
 METRICS = (
@@ -156,6 +159,23 @@ def layout(
     return entries
 
 
+def link_tensors(path: str | Path, files: Sequence[Path], metadata: Mapping[str, object]) -> None:
+    """Write a snapshot that leaves all tensors to `files`, anywhere, with a link beside it to each (see
+    `tensor_files`)."""
+    path = Path(path)
+    make_folder(path.parent)
+    links = [path.with_name(f"{LINK}{path.stem}-{number}{path.suffix}") for number, _ in enumerate(files, 1)]
+    for link, file in zip(links, files, strict=True):
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(os.path.realpath(file), os.path.realpath(path.parent)))
+    save_tensors(path, {}, {**metadata, REST: "/".join(link.name for link in links)})
+
+
+def is_linked(path: str | Path) -> bool:
+    """Whether a snapshot leaves its tensors to a user's files."""
+    return tensor_entries.read(path).metadata.get(REST, "").startswith(LINK)
+
+
 def as_bytes(tensor: "npt.NDArray[Any] | torch.Tensor") -> memoryview:
     """The tensor's elements in C order as a flat buffer of bytes; no copy where it is contiguous and on the CPU."""
     import numpy as np
@@ -192,24 +212,26 @@ def _load(path: str | Path, load_file: Callable[[Path], dict[str, T]]) -> dict[s
 
 
 def tensor_files(path: str | Path, remedy: str = tensor_entries.MAKE_AGAIN) -> list[Path]:
-    """The files that together hold the tensors of a safetensors file: itself, and the one that its metadata names as
-    `rest`, where it has the others. FileNotFoundError, in one line, where that one is missing.
+    """The files that together hold the tensors of a safetensors file: itself, and those that its metadata names as
+    `rest`, which have the others. FileNotFoundError, in one line, where one is missing.
 
     A snapshot does not repeat the tensors that training never changes: its metadata name the snapshot beside it that
-    has them (`rest`), which is whole. remedy: as for `tensor_entries.read`, which raises ValueError.
+    has them (`rest`), which is whole. One of given checkpoints that are not copied has no tensor, and links beside it
+    to the user's files. remedy: as for `tensor_entries.read`, which raises ValueError.
     """
     path = Path(path)
     rest = tensor_entries.read(path, remedy).metadata.get(REST)
     if rest is None:
         return [path]
-    other = path.parent / Path(rest).name
-    if not other.is_file():
-        raise FileNotFoundError(
-            f"{path}: the tensors that it shares with {tensor_entries.shown(rest)} are gone with it; "
-            "train the cell again"
-        )
-    tensor_entries.read(other, remedy)
-    return [path, other]
+    others = [path.parent / name for name in rest.split("/")]
+    for other in others:
+        if not other.is_file():
+            raise FileNotFoundError(
+                f"{path}: the tensors that it shares with {tensor_entries.shown(rest)} are gone with it; "
+                "train the cell again"
+            )
+        tensor_entries.read(other, remedy)
+    return [path, *others]
 
 
 def tensor_header(path: str | Path) -> Header:

@@ -95,7 +95,7 @@ def measured(replicate: Replicate, epochs: Sequence[int], asked: Sequence[type[C
     """
     measures = [make(replicate) for make in asked]
     for epoch in epochs:
-        tensors = starts.load(replicate.snapshot(epoch))
+        tensors = starts.open_snapshot(replicate.snapshot(epoch))
         described = statistics.rows(replicate.table, tensors)
         is_finite = all(math.isfinite(row[-1]) for row in described)
         sound = []

@@ -132,9 +132,9 @@ def _network(members: Sequence[GroupedCell], images: Images | None, scratch: Pat
 
 def _walk(network: Network, cell_measures: Sequence[CellMeasure], collected: Collected) -> None:
     """Hand the cells of one network, their replicates' snapshots and their trained models to the measures."""
-    model_measures = [make(network) for make in measures.MODEL_MEASURES]
+    model_measures = [make(network) for make in measures.MODEL_MEASURES if make.fits(network.table)]
     for cell in network.cells.values():
-        for cell_measure in cell_measures:
+        for cell_measure in (one for one in cell_measures if one.fits(network.table)):
             with collected.spared(cell_measure.name, [cell["cell_id"]]):
                 cell_measure.see(cell, network)
         for seed, block, _, record in records.replicates(cell["blocks"], cell["seeds"]):
@@ -170,7 +170,7 @@ def _replicate(
     replicate = Replicate(network.table, block, record)
     if course.outdated(block, record):
         print(f"{cell_id} seed {seed}: {OUTDATED}", flush=True)
-    asked = [course_measure for course_measure in measures.COURSE_MEASURES if course_measure.asked_for(cell)]
+    asked = [one for one in measures.COURSE_MEASURES if one.fits(network.table) and one.asked_for(cell)]
     course_rows = course.rows(replicate, epochs, asked, functools.partial(collected.spared, cells=[cell_id], seed=seed))
     for course_measure in asked:
         for name in course_measure.tables:

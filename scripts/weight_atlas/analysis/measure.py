@@ -29,7 +29,7 @@ from weight_atlas import starts, store
 from weight_atlas.analysis.evaluation import Images
 from weight_atlas.analysis.features import activations, feature_correlations
 from weight_atlas.analysis.features.activations import Model
-from weight_atlas.analysis.types import Key, Record, Row, Rows, Tensors
+from weight_atlas.analysis.types import Key, Readable, Record, Row, Rows, Tensors
 from weight_atlas.cell_table import Child, GroupedCell
 from weight_atlas.networks.table import Table
 from weight_atlas.plan.measures import MEASURES, MeasureName, Taken
@@ -77,12 +77,12 @@ class Replicate:
 class Snapshot:
     """One snapshot of a replicate.
 
-    tensors: parameters and buffers, float32; statistics: its rows of `weight_atlas.analysis.weights.statistics`;
-    finite: whether all of its values are.
+    tensors: parameters and buffers, float32, which may stay on disk; statistics: its rows of
+    `weight_atlas.analysis.weights.statistics`; finite: whether all of its values are.
     """
 
     epoch: int
-    tensors: Tensors
+    tensors: Readable
     statistics: list[Row]
     finite: bool
 
@@ -146,6 +146,12 @@ class Measure(ABC):
     def asked_for(cls, cell: GroupedCell) -> bool:
         """Whether it is to be taken of a cell, where the cell has what it needs."""
         return MEASURES[cls.name].taken is not Taken.ASKED or cls.name in cell["measures"]
+
+    @classmethod
+    def fits(cls, table: Table) -> bool:
+        """Whether what is known of a model suffices: of one that is stored tensors alone, nobody knows what it
+        computes."""
+        return table.is_network or not MEASURES[cls.name].network
 
     @abstractmethod
     def rows(self) -> Rows:

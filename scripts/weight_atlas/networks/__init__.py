@@ -36,7 +36,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from weight_atlas import plugins
-from weight_atlas.networks import architectures, foreign
+from weight_atlas.networks import architectures, foreign, stored
 from weight_atlas.networks.foreign import is_foreign
 from weight_atlas.networks.table import Table, TooSmall
 
@@ -136,7 +136,8 @@ def layer_table(network: Mapping[str, Any], channels: int, size: int, classes: i
     Parameters
     ----------
     network : {"architecture": name, "width": 1.0, "options": {}}
-        Width and options may be left out; other keys are not read.
+        Width and options may be left out; of other keys only `tensors` is read, which a model has of which only the
+        tensors are known: they, folded, are the table (see `stored`).
     channels, size : int
         Of the images [channels, size, size], after padding (see `input_size`).
     classes : int
@@ -148,6 +149,8 @@ def layer_table(network: Mapping[str, Any], channels: int, size: int, classes: i
         In one line, for an unknown architecture or option, a width that is no positive number, an image that is too
         small (with the smallest size that works), and rows that do not end in one output per class.
     """
+    if network.get("tensors"):
+        return stored.Stored(stored.unfold(network["tensors"]))
     architecture, width = network["architecture"], network.get("width", 1.0)
     if is_foreign(architecture):
         return _traced(network, channels, size, classes)

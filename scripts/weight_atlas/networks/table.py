@@ -50,6 +50,10 @@ class Layer:
     parameters: dict[str, Shape] = field(default_factory=dict)
     buffers: dict[str, Shape] = field(default_factory=dict)
 
+    def tensor(self, name: str) -> str:
+        """The torch name of one of its tensors."""
+        return f"{self.name}.{name}"
+
     @property
     def parameter_count(self) -> int:
         """Number of learnable values."""
@@ -96,6 +100,8 @@ class Table:
     paddings are a number or a pair (height, width). Every method raises ValueError for a name used twice or unknown and
     for shapes that do not fit, and TooSmall (a ValueError) where a map would become smaller than 1.
     """
+
+    is_network = True  # whether it is known how the layers are connected, and what they compute
 
     def __init__(self, channels: int, size: int) -> None:
         self.channels = channels

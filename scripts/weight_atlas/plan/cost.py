@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from weight_atlas.networks import batches
+from weight_atlas.networks.stored import Stored
 from weight_atlas.networks.table import Layer, Table
 from weight_atlas.plan.cell import Cell
 from weight_atlas.settings import SWA, Optimizer
@@ -199,6 +200,9 @@ def reading(cell: Cell, replicates: int, device: str) -> Need:
     pixels = cell.data.facts["channels"] * cell.data.size**2 if cell.data else 0
     threads, snapshots = cell.settings.network.threads, replicates * len(cell.settings.snapshots)
     size = 4 * (cell.table.parameter_count + cell.table.buffer_count)
+    if isinstance(cell.table, Stored):  # read tensor by tensor, and linked to
+        held = BASE_MB + 4 * 4 * cell.table.largest / 1e6
+        return Need(START + 2 * snapshots * size * DISK, int(held), snapshots * RECORD[0], 0, 1, 0, 0)
     seconds = size * DISK + (counts["valid"] + counts["test"]) * forward(cell.table.layers) / threads
     memory = BASE_MB + 4 * size / 1e6 + (sum(counts.values()) * pixels) / 1e6
     memory += batches.evaluation_bytes(cell.table) / 1e6 if cell.data else 0

@@ -5,18 +5,22 @@ What is wrong is a ValueError in one line, which names the file and says what to
 
 import bisect
 import collections
+import fnmatch
 import hashlib
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from weight_atlas import networks, store, tensor_entries
+from weight_atlas import networks, tensor_entries
+from weight_atlas.networks import stored
 from weight_atlas.networks.table import Layer, Shape, Table
+from weight_atlas.plan import sharded
+from weight_atlas.plan.sharded import SUFFIX, Tensor, Tensors
+from weight_atlas.tensor_names import natural
 
-SUFFIX = ".safetensors"
 PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")  # never opened
 OTHER_STEMS = ("best", "track", "optimizer")  # the other files of a replicate that this workflow trained
 FLOATS = ("F32", "F64", "F16", "BF16")  # kept as float32
@@ -29,28 +33,20 @@ SAMPLE = 65536  # bytes of a file's end that its fingerprint looks at
 # ------------------------------------------------------------------------------------------------ the files
 
 
-class Tensor(NamedTuple):
-    """A tensor of a file: its dtype as safetensors calls it, and its shape."""
-
-    dtype: str
-    shape: Shape
-
-
-Tensors = dict[str, Tensor]
-
-
 class Series(NamedTuple):
-    """The files of each replicate in order, and the epochs that all replicates have."""
+    """The checkpoints of each replicate in order, each a file or an index of several (see `sharded`), and the epochs
+    that all replicates have."""
 
     files: list[list[Path]]
     epochs: list[int]
 
 
 def series(files: str | list[str], root: Path) -> Series:
-    """The given files in order.
+    """The given checkpoints in order.
 
-    files: a folder below `root`, a list of files, or a list of folders, one per replicate. The epoch of a file is the
-    number after "epoch" in its name, else the last number there; where no name has one they are 0, 1, 2 ..
+    files: a folder below `root`, a list of files, or a list of folders, one per replicate. A folder has its checkpoints
+    in it, or each in a folder inside it. The epoch of a checkpoint is the number after "epoch" in its name (or that of
+    its folder), else the last number there; where no name has one they are 0, 1, 2 ..
     """
     paths = [root / file for file in ([files] if isinstance(files, str) else files)]
     for path in paths:
@@ -72,35 +68,59 @@ def series(files: str | list[str], root: Path) -> Series:
 
 
 def _folder(path: Path) -> tuple[list[Path], list[int]]:
-    """The safetensors files of a folder in order, and their epochs."""
-    every = [file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
-    every.sort(key=lambda file: _natural(file.name))
-    checkpoints = [file for file in every if file.suffix == SUFFIX and file.stem not in OTHER_STEMS]
+    """The checkpoints of a folder in order, and their epochs."""
+    checkpoints, numbers = _inside(path), {}
+    if checkpoints:
+        numbers = {file: _number(sharded.stem(file)) for file in checkpoints}
+    for folder in [] if checkpoints else sorted((one for one in path.iterdir() if one.is_dir()), key=_by_name):
+        own = _inside(folder)
+        if len(own) > 1:
+            raise ValueError(
+                f"{folder} has several checkpoints ({_few([file.name for file in own])}); give one of them"
+            )
+        numbers |= {file: _number(folder.name) for file in own}
+        checkpoints += own
     if not checkpoints:
+        every = sorted((file for file in path.iterdir() if not file.name.startswith(".")), key=_by_name)
         pickle = next((file for file in every if file.suffix in PICKLES), None)
         names = _few([file.name for file in every]) or "nothing"
         raise ValueError(
             _convert(pickle) if pickle else f"{path} has no *{SUFFIX} file (it has {names}); put them there"
         )
-    numbers = {file: _number(file.stem) for file in checkpoints}
     if set(numbers.values()) == {None}:
         return checkpoints, list(range(len(checkpoints)))
     without = [file for file in checkpoints if numbers[file] is None]
     counts = collections.Counter(numbers.values())
     twice = sorted((file for file in checkpoints if counts[numbers[file]] > 1), key=lambda file: numbers[file] or 0)
     if without or twice:
-        why = f"{without[0].name} has no number" if without else f"{twice[0].name} and {twice[1].name} are one epoch"
+        name = [str(file.relative_to(path)) for file in without or twice]
+        why = f"{name[0]} has no number" if without else f"{name[0]} and {name[1]} are one epoch"
         raise ValueError(f"{path}: the order of its files is not clear ({why}); give files: as a list, in order")
     in_order = sorted((number, file) for file, number in numbers.items() if number is not None)
     return [file for _, file in in_order], [number for number, _ in in_order]
 
 
+def _inside(folder: Path) -> list[Path]:
+    """The checkpoints in a folder: its indices, and its safetensors files that no index names."""
+    every = [file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")]
+    indices = [file for file in every if sharded.is_index(file)]
+    parts = {part for index in indices for part in sharded.shards(index)}
+    files = [file for file in every if file.suffix == SUFFIX and file.stem not in OTHER_STEMS and file not in parts]
+    return sorted([*indices, *files], key=_by_name)
+
+
+def _by_name(path: Path) -> list[tuple[int, int, str]]:
+    return natural(path.name)
+
+
 def _epochs(paths: list[Path]) -> list[int]:
-    """The epochs of files that are listed in order: their numbers where these rise, else 0, 1, 2 .."""
-    numbers = [_number(path.stem) for path in paths]
-    known = [number for number in numbers if number is not None]
-    rising = len(known) == len(paths) and all(a < b for a, b in itertools.pairwise(known))
-    return known if rising else list(range(len(paths)))
+    """The epochs of files that are listed in order: the numbers of their names, or of their folders', where these rise;
+    else 0, 1, 2 .."""
+    for names in ([sharded.stem(path) for path in paths], [path.parent.name for path in paths if len(paths) > 1]):
+        known = [number for name in names if (number := _number(name)) is not None]
+        if len(known) == len(paths) and all(a < b for a, b in itertools.pairwise(known)):
+            return known
+    return list(range(len(paths)))
 
 
 def _number(stem: str) -> int | None:
@@ -108,16 +128,11 @@ def _number(stem: str) -> int | None:
     return int(match[1]) if match and int(match[1]) < 2**63 else None  # beyond that no table has it
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts epoch_2 before epoch_10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
-
-
 def _beside(path: Path) -> str:
     """What there is instead of a path: the names in its folder, or that there is no such folder."""
     if not path.parent.is_dir():
         return f", nor is {path.parent}"
-    names = sorted((file.name for file in path.parent.iterdir() if not file.name.startswith(".")), key=_natural)
+    names = sorted((file.name for file in path.parent.iterdir() if not file.name.startswith(".")), key=natural)
     return f" ({path.parent} has {_few(names) or 'nothing'})"
 
 
@@ -151,18 +166,59 @@ def fingerprint(paths: list[Path]) -> str:
 
 
 def header(path: Path) -> Tensors:
-    """The tensors of a file by name; ValueError where it is no safetensors file."""
+    """The tensors of a checkpoint by name; ValueError where a file of it is no safetensors file."""
     if path.suffix in PICKLES:
         raise ValueError(_convert(path))
-    try:
-        parts = store.tensor_files(path, "replace it, or leave it out")
-    except FileNotFoundError as error:
-        raise ValueError(str(error).replace("train the cell again", "put that file beside it")) from None
-    tensors: Tensors = {}
-    for part in parts:
-        entries = tensor_entries.read(part).tensors.items()
-        tensors = {name: Tensor(entry["dtype"], tuple(entry["shape"])) for name, entry in entries} | tensors
-    return tensors
+    return sharded.header(path) if sharded.is_index(path) else sharded.single(path)
+
+
+def folded(checkpoints: Sequence[Path], roles: Mapping[str, str]) -> stored.Folded:
+    """The tensors of a model of which no more is known, with their roles, as settings have them (see `stored`).
+
+    Parameters
+    ----------
+    checkpoints : sequence of paths
+        Those of all replicates; all have the tensors of the first.
+    roles : {pattern: role}
+        What takes the place of what is guessed.
+
+    Raises
+    ------
+    ValueError
+        Where a checkpoint has other tensors, where a name or their number is none that is read, or where a pattern
+        fits no tensor.
+    """
+    first, *others = checkpoints
+    tensors = header(first)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    for name in shapes:
+        if len(name) > stored.LONGEST or not stored.NAME.fullmatch(name):
+            allowed = f"letters, digits and _ - . / : + @, up to {stored.LONGEST}"
+            raise ValueError(f"{first}: a tensor is called {tensor_entries.shown(name)}; allowed: {allowed}")
+    for path in others:
+        if difference := _other_shape(shapes, {name: tensor.shape for name, tensor in header(path).items()}):
+            raise ValueError(f"{path}: {difference} in {first}; give checkpoints of one model")
+    for pattern in roles:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in shapes):
+            raise ValueError(f"roles: {pattern!r} fits no tensor of {first} (it has {_few(list(shapes))}); correct it")
+    floats = {name: tensor.dtype in FLOATS for name, tensor in tensors.items()}
+    found = stored.entries(shapes, floats, roles)
+    if all(role == stored.BUFFER for role, _ in found.values()):
+        raise ValueError(
+            f"{first}: has no tensor of weights ({_few(list(shapes)) or 'it is empty'}); give another file"
+        )
+    if len(found) > stored.MOST:
+        raise ValueError(f"{first}: has {len(found):,} tensors; allowed: up to {stored.MOST:,}")
+    return stored.fold(found)
+
+
+def _other_shape(shapes: dict[str, Shape], others: dict[str, Shape]) -> str | None:
+    """The first tensor that is not in both, or not of one shape; None where all are."""
+    for name in [*shapes, *others]:
+        if shapes.get(name) != others.get(name):
+            one, other = (str(list(found[name])) if name in found else "missing" for found in (others, shapes))
+            return f"{name} is {one} there, and {other}"
+    return None
 
 
 def table(network: dict[str, Any], tensors: Tensors, size: int | None, outputs: int | None) -> Table:

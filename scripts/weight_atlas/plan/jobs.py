@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Protocol
 
-from weight_atlas.plan import chapters, code, cost, given, measuring, outdated, pages, stated
+from weight_atlas.plan import chapters, code, cost, given, measuring, outdated, pages, sharded, stated
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
 from weight_atlas.plan.parts import seen_path
@@ -137,13 +137,17 @@ class Jobs:
     def _parents(self, wildcards: Wildcards) -> list[str]:
         return self.plan.parent_blocks(wildcards.cell, (int(wildcards.first), int(wildcards.last)))
 
-    def given_files(self, wildcards: Wildcards) -> list[str]:
-        """The user's files of the replicates of a block, series after series."""
+    def given_checkpoints(self, wildcards: Wildcards) -> list[str]:
+        """The user's checkpoints of the replicates of a block, series after series: files, or indices of several."""
         return [self.outside(str(path)) for path in self._given(wildcards)]
+
+    def given_files(self, wildcards: Wildcards) -> list[str]:
+        """All files of these."""
+        return [self.outside(str(file)) for path in self._given(wildcards) for file in sharded.files(path)]
 
     def _given(self, wildcards: Wildcards) -> list[Path]:
         series = self._cell(wildcards).files[int(wildcards.first) : int(wildcards.last) + 1]
-        return [path for files in series for path in files]
+        return [path for checkpoints in series for path in checkpoints]
 
     def given_fingerprint(self, wildcards: Wildcards) -> str:
         """What tells these files apart. Not a function of the rule's input: of those Snakemake asks no change."""

@@ -42,19 +42,23 @@ class Taken(StrEnum):
 
 
 class Measure(NamedTuple):
-    """A measure. tables: the CSV files that it writes rows of; tensors: the safetensors file, "" for none."""
+    """A measure. tables: the CSV files that it writes rows of; tensors: the safetensors file, "" for none; network:
+    whether it needs to know what a model computes, and not its tensors alone."""
 
     meaning: str
     taken: Taken
     tables: tuple[str, ...] = ()
     tensors: str = ""
+    network: bool = True
 
 
 MEASURES: Final[dict[MeasureName, Measure]] = {
-    "statistics": Measure("mean, deviation, extremes and norm of each tensor, by epoch", Taken.ALWAYS, ("statistics",)),
-    "movement": Measure("distance of each layer from its start, by epoch", Taken.ALWAYS, ("movement",)),
-    "unchanged": Measure("values that never changed, and why", Taken.ALWAYS, ("unchanged", "tolerance")),
-    "parameters": Measure("values that training can move on their own", Taken.ALWAYS, ("parameters",)),
+    "statistics": Measure(
+        "mean, deviation, extremes and norm of each tensor, by epoch", Taken.ALWAYS, ("statistics",), network=False
+    ),
+    "movement": Measure("distance of each layer from its start, by epoch", Taken.ALWAYS, ("movement",), network=False),
+    "unchanged": Measure("values that never changed, and why", Taken.ALWAYS, ("unchanged", "tolerance"), network=False),
+    "parameters": Measure("values that training can move on their own", Taken.ALWAYS, ("parameters",), network=False),
     "features": Measure(
         "correlations between a model's features (where there are images) and between their weights",
         Taken.ALWAYS,
@@ -69,9 +73,11 @@ MEASURES: Final[dict[MeasureName, Measure]] = {
     ),
     "symmetries": Measure("what leaves the function of a network as it is", Taken.PERTURBED, ("symmetries",)),
     "facts": Measure("symmetries of small networks, computed", Taken.PERTURBED, ("facts",)),
-    "checkpoints": Measure("the epochs of the checkpoints", Taken.CHECKPOINTS, ("checkpoints",)),
-    "correlations": Measure("correlations of weights at checkpoints", Taken.CHECKPOINTS, ("correlations",)),
-    "spectra": Measure("singular values of weights at checkpoints", Taken.CHECKPOINTS, ("spectra",)),
+    "checkpoints": Measure("the epochs of the checkpoints", Taken.CHECKPOINTS, ("checkpoints",), network=False),
+    "correlations": Measure(
+        "correlations of weights at checkpoints", Taken.CHECKPOINTS, ("correlations",), network=False
+    ),
+    "spectra": Measure("singular values of weights at checkpoints", Taken.CHECKPOINTS, ("spectra",), network=False),
     "filters": Measure("images of the filters and activations of the end convolutions", Taken.ASKED, (), "filters"),
     "identical": Measure("distinct filters of the first convolution, by epoch", Taken.ASKED, ("identical",)),
     "convergence": Measure(

@@ -8,13 +8,14 @@ with what 300 cells take).
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from weight_atlas import cell_table, pairs
 from weight_atlas.networks import symmetry
+from weight_atlas.networks.stored import Stored
 from weight_atlas.networks.table import Layer, Table
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.cost import GPU, forward, written
@@ -41,6 +42,7 @@ THRESHOLDS = 3  # rows per layer that settles
 TESTED, TRAINED = 2000, 1000  # images at a point of a line, at most; the latter where there is a BatchNorm
 FEATURES = 4096  # at most
 MEMORY_MB, ROW_MEMORY = 2000, 500  # of a process; bytes of a row while it waits
+ONE = 64  # bytes of a value of the largest tensor, where one is in memory at a time: its ranks take most
 
 # Seconds on one thread.
 STARTS = 3.0  # a job: interpreter, torch, data
@@ -128,12 +130,16 @@ def total(groups: Iterable[Needs]) -> Needs:
 def asked(needs: Needs, cells: Iterable[Cell]) -> GroupNeed:
     """What to ask a scheduler for: three times the time, at least half an hour; all rows and matrices in memory.
 
-    A few snapshots are in memory at a time, in 64 bits where channels are matched.
+    A few snapshots are in memory at a time, in 64 bits where channels are matched; of a model of which only the tensors
+    are known it is one tensor of two snapshots.
     """
-    parameters = max(cell.table.parameter_count for cell in cells)
+    parameters = max(0 if isinstance(cell.table, Stored) else cell.table.parameter_count for cell in cells)
+    largest = max(cell.table.largest if isinstance(cell.table, Stored) else 0 for cell in cells)
     seconds = STARTS + sum(need.seconds for need in needs.values())
     held = sum(need.tensors + ROW_MEMORY * sum(need.rows.values()) for need in needs.values())
-    return GroupNeed(int(MEMORY_MB + (28 * parameters + held) / 1e6), max(30, int(seconds * 3 / 60) + 1))
+    return GroupNeed(
+        int(MEMORY_MB + (28 * parameters + ONE * largest + held) / 1e6), max(30, int(seconds * 3 / 60) + 1)
+    )
 
 
 class _Network:
@@ -152,7 +158,7 @@ class _Network:
         self.layers = [layer for layer in self.table.layers if layer.parameters]
         self.norms = sum(layer.is_batchnorm for layer in self.layers)
         self.learnt = len(self.table.parameters())
-        self.described = self.learnt + 2 * self.norms
+        self.described = self.learnt + (2 * self.norms if self.table.is_network else len(self.table.buffers()))
         self.moved = len(self.layers) + 1
         self.values = self.table.parameter_count + self.table.buffer_count
 
@@ -167,24 +173,26 @@ class _Network:
         return SUMMED * self.learnt + _summed(self.table.parameter_count)
 
     def needs(self) -> Needs:
-        """{measure: what it takes}."""
-        return {
-            "statistics": self._statistics(),
-            "movement": self._movement(),
-            "unchanged": self._unchanged(),
-            "parameters": self._need({"parameters": len(self.cells) * (self.learnt + 1)}, 0.0),
-            "features": self._features(),
-            "pairs": self._pairs(),
-            "retrained": self._retrained(),
-            "symmetries": self._symmetries(),
-            "checkpoints": self._checkpoints(),
-            "correlations": self._correlations(),
-            "spectra": self._spectra(),
-            "filters": self._filters(),
-            "identical": self._identical(),
-            "convergence": self._convergence(),
-            "laziness": self._laziness(),
+        """{measure: what it takes}; of a model of which only the tensors are known those that suffice for it."""
+        takes: dict[MeasureName, Callable[[], Need]] = {
+            "statistics": self._statistics,
+            "movement": self._movement,
+            "unchanged": self._unchanged,
+            "parameters": self._parameters,
+            "features": self._features,
+            "pairs": self._pairs,
+            "retrained": self._retrained,
+            "symmetries": self._symmetries,
+            "checkpoints": self._checkpoints,
+            "correlations": self._correlations,
+            "spectra": self._spectra,
+            "filters": self._filters,
+            "identical": self._identical,
+            "convergence": self._convergence,
+            "laziness": self._laziness,
         }
+        known = self.table.is_network
+        return {name: need() for name, need in takes.items() if known or not MEASURES[name].network}
 
     def _need(self, rows: dict[str, int], seconds: float, tensors: float = 0.0, ids: int = 1) -> Need:
         """ids: how many ids of cells a row has."""
@@ -216,6 +224,9 @@ class _Network:
         seconds = count * (6e-4 * self.learnt + _counted(self.table.parameter_count))
         rows = {"unchanged": count * (self.learnt + 1), "tolerance": count * TOLERANCES * self.moved}
         return self._need(rows, seconds)
+
+    def _parameters(self) -> Need:
+        return self._need({"parameters": len(self.cells) * (self.learnt + 1)}, 0.0)
 
     def _identical(self) -> Need:
         asked = self._asked("identical") if self.convolutions else []
@@ -336,7 +347,7 @@ class _Network:
     def _correlations(self) -> Need:
         points = self._points("correlations")
         found = pairs.at_checkpoints(self.listed, points) if points else ()
-        ways = [3 if pair.is_matched else 1 for pair in found]
+        ways = [3 if pair.is_matched and self.table.is_network else 1 for pair in found]
         each = RANKED * self.values + 2e-4 * self.described
         matched = ASSIGNED * sum((*layer.out_shape, 0)[0] ** 3 for layer in self.layers) + ALIGNED * self.values / 2
         seconds = len(ways) * 2 * self.reading + sum(ways) * each + sum(way > 1 for way in ways) * matched
@@ -345,7 +356,8 @@ class _Network:
     def _spectra(self) -> Need:
         count = sum(map(len, self._points("spectra").values()))
         weights = self.table.weight_layers
-        each = sum(SINGULAR * math.prod(one.parameters["weight"]) * one.parameters["weight"][0] for one in weights)
+        shapes = [next(iter(layer.parameters.values())) for layer in weights]
+        each = sum(SINGULAR * math.prod(shape) * min(shape[0], math.prod(shape[1:])) for shape in shapes)
         return self._need({"spectra": count * len(weights)}, count * (self.reading + each + 4e-4 * len(weights)))
 
 

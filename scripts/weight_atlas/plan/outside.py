@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from weight_atlas.plan import spec
+from weight_atlas.plan import sharded, spec
 from weight_atlas.plan.checks import ConfigError
 
 
@@ -36,6 +36,17 @@ def _named(config: spec.Config) -> Iterator[tuple[str, str]]:
     for label, given in config.given.items():
         for name in [given.files] if isinstance(given.files, str) else given.files:
             yield f"given.{label}.files", name
-            folder = Path(config.data_root, name)
-            inside = sorted(folder.iterdir()) if folder.is_dir() and os.access(folder, os.R_OK) else []
-            yield from ((f"given.{label}.files", f"{name}/{path.name}") for path in inside if path.is_symlink())
+            path = Path(config.data_root, name)
+            folder = path.parent if sharded.is_index(path) else path
+            links = (link.relative_to(config.data_root) for link in _links(folder, 2))
+            yield from ((f"given.{label}.files", link.as_posix()) for link in links)
+
+
+def _links(folder: Path, levels: int) -> Iterator[Path]:
+    """The links in a folder and in those inside it, so many levels deep."""
+    inside = sorted(folder.iterdir()) if folder.is_dir() and os.access(folder, os.R_OK) else []
+    for path in inside:
+        if path.is_symlink():
+            yield path
+        elif levels > 1 and path.is_dir():
+            yield from _links(path, levels - 1)

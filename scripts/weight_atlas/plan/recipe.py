@@ -73,8 +73,9 @@ def own_files(settings: Settings) -> list[str]:
     perturbations'."""
     steps = sorted({step["type"] for step in settings.start.steps or []})
     architecture = settings.network.architecture
-    network = "networks/trace" if networks.is_foreign(architecture) else f"networks/architectures/{architecture}"
-    return [f"weight_atlas/{module}.py" for module in (network, *(f"perturbations/{step}" for step in steps))]
+    network = f"architectures/{architecture}" if architecture else "stored"
+    files = [f"networks/{'trace' if networks.is_foreign(architecture) else network}", *(f"perturbations/{s}" for s in steps)]
+    return [f"weight_atlas/{file}.py" for file in files]
 
 
 def own_code(settings: Settings) -> str:

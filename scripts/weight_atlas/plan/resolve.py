@@ -134,6 +134,8 @@ class Resolver(Parts):
     def given(self, name: str) -> Cell:
         """The cell of some checkpoints of the config's section `given`; ConfigError where a file does not fit."""
         where, entry = f"given.{name}", self.config.given[name]
+        if entry.network is None:
+            return self._stored(entry, where)
         outputs = self.look_up(self.config.networks, entry.network, f"{where}.network", "networks").outputs
         network = self.network(entry.network)
         data = self.data(entry.dataset, f"{where}.dataset") if entry.dataset else None
@@ -152,8 +154,7 @@ class Resolver(Parts):
             "input": [table.channels, table.size, classes],
             "files": entry.files,
         } | ({"normalise": normalise} if normalise else {})
-        folder = Path(entry.files) if isinstance(entry.files, str) else Path(entry.files[0]).parent
-        words = (data.dataset_id.rsplit("-", 1)[0] if data else "", network["architecture"], folder.name)
+        words = (data.dataset_id.rsplit("-", 1)[0] if data else "", network["architecture"], _folder_name(entry))
         cell_id = f"given-{slug(*filter(None, words))}-{digest(identity)}"
         settings = {
             "dataset_id": data.dataset_id if data else "",
@@ -165,6 +166,26 @@ class Resolver(Parts):
             "snapshots": epochs,
         }
         self.cells[cell_id] = Cell(cell_id, "given", Settings.parse(settings), data, table, files=files)
+        return self.cells[cell_id]
+
+    def _stored(self, entry: spec.Given, where: str) -> Cell:
+        """The cell of checkpoints of any model, of which only the tensors are known."""
+        with in_one_line(where):
+            files, epochs = given.series(entry.files, Path(self.config.data_root))
+            tensors = given.folded([path for replicate in files for path in replicate], entry.roles)
+            network = {"architecture": "", "width": 1.0, "options": {}, "threads": 1, "tensors": tensors}
+            table = networks.layer_table(network, 0, 0, 0)
+        cell_id = f"given-{slug(_folder_name(entry))}-{digest({'tensors': tensors, 'files': entry.files})}"
+        settings = {
+            "dataset_id": "",
+            "classes": 0,
+            "input": {"channels": 0, "size": 0},
+            "network": network,
+            "start": {"kind": "given", "files": entry.files},
+            "training": {"epochs": epochs[-1]},
+            "snapshots": epochs,
+        }
+        self.cells[cell_id] = Cell(cell_id, "given", Settings.parse(settings), None, table, files=files)
         return self.cells[cell_id]
 
     def _add_cell(
@@ -331,6 +352,11 @@ class Resolver(Parts):
                     f"{where}: {name} has the shape {list(shape)} here and {list(theirs.get(name, ()))} in the "
                     f"cell that it starts from, {start_spec.parent}; give both data sets the same channels and size"
                 )
+
+
+def _folder_name(entry: spec.Given) -> str:
+    """The name of the folder that given checkpoints are in."""
+    return (Path(entry.files) if isinstance(entry.files, str) else Path(entry.files[0]).parent).name
 
 
 def _start_of(cell: Cell, start: Json, identity: Json, parent: str | None) -> StartSpec:

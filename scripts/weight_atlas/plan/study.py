@@ -48,6 +48,7 @@ class Plan:
         self._resolver = Resolver(self.config, root, look, absent)
         for label in self.config.networks:
             self._resolver.network(label)
+        self._models: dict[str, str] = {}  # what those are called of which only the tensors are known
         self.entries: list[Entry] = []
         for name in self.config.asked:
             self.entries.extend(self._study(name, self.config.definitions[name]))
@@ -85,7 +86,9 @@ class Plan:
             near = spec.near(name, self.config.given)
             raise ConfigError(f"definitions.{study}.given: {name!r} is not one of the given; {near}")
         given, cell = self.config.given[name], self._resolver.given(name)
-        labels = {"dataset": given.dataset or NO_DATA, "network": given.network, "init": "", "optimizer": ""}
+        tensors = cell.settings.network.tensors
+        model = given.network or self._models.setdefault(digest(tensors), f"tensors of {name}")
+        labels = {"dataset": given.dataset or NO_DATA, "network": model, "init": "", "optimizer": ""}
         epochs = cell.settings.snapshots
         checkpoints = {"first": epochs[0]} | ({"last": epochs[-1]} if len(epochs) > 1 else {})
         return Entry(study, "grid", labels | {"given": name}, cell.cell_id, len(cell.files), checkpoints)
@@ -266,6 +269,8 @@ class Plan:
         dataset = cell.settings.dataset_id
         shape = cell.settings.input  # however they are normalised
         shared = [dataset, cell.architecture, {"channels": shape.channels, "size": shape.size}]
+        if tensors := cell.settings.network.tensors:
+            return f"tensors-{digest(tensors, 8)}"
         return f"{slug(dataset.rsplit('-', 1)[0] or NO_DATA, cell.architecture)}-{digest(shared, 8)}"
 
     @cached_property

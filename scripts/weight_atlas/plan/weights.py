@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from weight_atlas.datasets import weights
-from weight_atlas.plan import given
+from weight_atlas.plan import given, sharded
 from weight_atlas.plan.cell import Cell
 
 
@@ -28,7 +28,7 @@ def check(cells: Iterable[Cell], prepared: dict[str, Path], again: Collection[st
         path: Path | None = prepared[cell.weights.weights_id]
         if cell.weights.weights_id in again:
             path = weights.source_file(cell.weights.spec, data_root) if "file" in cell.weights.spec else None
-        if path is not None and path.suffix == given.SUFFIX:
+        if path is not None and path.suffix == sharded.SUFFIX:
             _check_fit(cell, path)
 
 

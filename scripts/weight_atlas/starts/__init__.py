@@ -5,6 +5,7 @@ What a start is made of stays on disk (its seed, its file), so that a start itse
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from weight_atlas.networks.foreign import TracedTable
 from weight_atlas.networks.table import Table
 from weight_atlas.settings import Draw, Settings, Start
 from weight_atlas.starts import perturb
+from weight_atlas.tensors_on_disk import TensorsOnDisk
 
 DRAWN = ("Conv2d", "Linear", "MultiheadAttention")  # the kinds of layers that a scheme is for
 
@@ -122,6 +124,14 @@ def fingerprint(tensors: dict[str, torch.Tensor]) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def open_snapshot(path: str | Path) -> Mapping[str, torch.Tensor]:
+    """{torch name: float32 tensor} of a snapshot to read: of one that leaves its tensors to a user's files they stay
+    there, and each is read when it is asked for. Else, and in what it raises, as `load`."""
+    if Path(path).exists() and store.is_linked(path):
+        return TensorsOnDisk(store.tensor_files(path))
+    return load(path)
 
 
 def load(path: str | Path) -> dict[str, torch.Tensor]:

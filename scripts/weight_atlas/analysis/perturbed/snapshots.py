@@ -32,5 +32,7 @@ def finished_snapshot(cell: Cell | None, seed: int, take: str | int = "last") ->
 def kept_snapshots(cell: Cell, seed: int) -> dict[int, Path]:
     """{epoch: path} of the snapshots of a finished replicate that are on disk, in their order."""
     [(_, block, _, record)] = records.replicates(cell["blocks"], [seed])
-    paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in range(record["epochs"] + 1)}
+    named, is_given = cell["cell"].snapshots, cell["cell"].is_given  # numbers of given ones may be dates
+    epochs = named if is_given and isinstance(named, list) else range(record["epochs"] + 1)
+    paths = {epoch: store.snapshot_path(block, seed, epoch) for epoch in epochs}
     return {epoch: path for epoch, path in paths.items() if store.is_kept(path)}

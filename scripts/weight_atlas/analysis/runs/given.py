@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import torch
 
-from weight_atlas import records, schema, store
+from weight_atlas import records, schema, store, tensor_entries
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.evaluation import Images
-from weight_atlas.analysis.types import AnyPath, Card, Record, Row, Tensors
+from weight_atlas.analysis.types import AnyPath, Card, Readable, Record, Row, Tensors
 from weight_atlas.networks import inputs
+from weight_atlas.plan import sharded
 from weight_atlas.settings import Input, Settings
+from weight_atlas.tensors_on_disk import TensorsOnDisk
 
 VALID = 1  # of a data file's `split`
 
@@ -50,14 +52,15 @@ def lay_out(
     """Write run.json, metrics.csv and snapshots of a block directory from a user's files.
 
     Tensors become float32; a series with a value that is not finite counts as diverged. The same files give the same
-    bytes. Prints a line per replicate.
+    bytes. Those of a model of which only the tensors are known are not copied: its snapshots have links to them, and
+    one tensor at a time is in memory. Prints a line per replicate.
 
     Parameters
     ----------
     cell_id, settings : str, Settings
         The cell, and its settings, resolved, whose `snapshots` are the epochs of each series.
     files : sequence of paths
-        Those of the block's seeds, series after series.
+        The checkpoints of the block's seeds, series after series: files, or indices of several.
     data, card : path and dict, or None
         The data set's file and its card to evaluate every snapshot on; None leaves metrics.csv its header.
     block : path
@@ -108,15 +111,13 @@ def _replicate(
     accuracies: dict[int, float] = {}  # on the validation images, from epoch 1
     diverged_at = None
     for epoch, path in series.items():
-        tensors, from_types = converted(store.load_tensors(path))
-        about = {"cell_id": cell_id, "seed": seed, "epoch": epoch}
-        store.save_tensors(store.snapshot_path(block, seed, epoch), tensors, about)
-        digest = store.sha256(path)
-        sources.append({"epoch": epoch, "file": path.name, "sha256": digest, "converted_from": from_types})
+        snapshot, about = store.snapshot_path(block, seed, epoch), {"cell_id": cell_id, "seed": seed, "epoch": epoch}
+        tensors, said = (_linked if settings.network.tensors else _copied)(path, snapshot, about)
+        sources.append({"epoch": epoch} | said)
         if diverged_at is None and not all(tensor.isfinite().all() for tensor in tensors.values()):
             diverged_at = epoch
         if splits is not None and diverged_at is None:
-            values = evaluate(settings, tensors, splits)
+            values = evaluate(settings, dict(tensors), splits)
             metrics.append((cell_id, seed, epoch, *(values.get(column) for column in schema.names("metrics")[3:])))
             if epoch >= 1:
                 accuracies[epoch] = values["valid_accuracy"]
@@ -127,6 +128,25 @@ def _replicate(
     status = "done" if diverged_at is None else "diverged"
     record = {"seed": seed, "status": status, "cause": cause, "epochs": max(series), "best_epoch": best}
     return record | {"files": sources}, metrics
+
+
+def _copied(path: Path, snapshot: Path, about: Record) -> tuple[Readable, Record]:
+    """Write a snapshot of the converted tensors of a file; returns these, and what the record says of the file."""
+    tensors, from_types = converted(store.load_tensors(path))
+    store.save_tensors(snapshot, tensors, about)
+    return tensors, {"file": path.name, "sha256": store.sha256(path), "converted_from": from_types}
+
+
+def _linked(path: Path, snapshot: Path, about: Record) -> tuple[Readable, Record]:
+    """Write a snapshot with links to the files of a checkpoint; returns their tensors, and what the record says."""
+    files = sharded.files(path)[1 if sharded.is_index(path) else 0 :]
+    store.link_tensors(snapshot, files, about)
+    dtypes = {entry["dtype"] for file in files for entry in tensor_entries.read(file).tensors.values()}
+    words = sorted(word for word, dtype in tensor_entries.DTYPES.items() if dtype in dtypes - {"F32"})
+    said: Record = {"file": path.name, "sha256": records.sha256(path), "converted_from": words}
+    if sharded.is_index(path):
+        said |= {"shards": {file.relative_to(path.parent).as_posix(): records.sha256(file) for file in files}}
+    return TensorsOnDisk(files), said
 
 
 def converted(tensors: Tensors) -> Converted:

@@ -55,7 +55,7 @@ class Spectra(AtCheckpoints):
                 (*key, name, point.epoch, *row)
                 for key, points in self.points.items()
                 for name, point in points.items()
-                for row in spectra.rows(table, starts.load(point.snapshot))
+                for row in spectra.rows(table, starts.open_snapshot(point.snapshot))
             ]
         }
 
@@ -82,10 +82,11 @@ class Correlations(AtCheckpoints):
     def rows(self) -> Rows:
         rows: list[Row] = []
         for pair in pairs.at_checkpoints(self.network.cells, self.points):
-            matchings = correlation.MATCHINGS if pair.is_matched else ("raw",)
+            is_matched = pair.is_matched and self.network.table.is_network
+            matchings = correlation.MATCHINGS if is_matched else ("raw",)
             a, b = self.points[pair.model_a][pair.checkpoint_a], self.points[pair.model_b][pair.checkpoint_b]
             ends = (pair.checkpoint_a, pair.checkpoint_b, a.epoch, b.epoch)
-            tensors = starts.load(a.snapshot), starts.load(b.snapshot)
+            tensors = starts.open_snapshot(a.snapshot), starts.open_snapshot(b.snapshot)
             found = correlation.rows(self.network.table, *tensors, matchings)
             rows += [(*pair.model_a, *pair.model_b, pair.comparison, *ends, *row) for row in found]
         return {"correlations": rows}

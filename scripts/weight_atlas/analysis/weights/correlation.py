@@ -11,7 +11,7 @@ import torch
 from weight_atlas.analysis.alignment import matching, transforms, weight_matching
 from weight_atlas.analysis.kernels.interface import CentredProducts, Kernels
 from weight_atlas.analysis.kernels.select import kernels_for
-from weight_atlas.analysis.types import FloatArray, Tensors
+from weight_atlas.analysis.types import FloatArray, Readable, Tensors
 from weight_atlas.analysis.weights import movement, statistics
 from weight_atlas.networks import symmetry
 from weight_atlas.networks.table import Table
@@ -32,7 +32,7 @@ class Correlation(NamedTuple):
     cosine: float
 
 
-def rows(table: Table, one: Tensors, other: Tensors, matchings: Sequence[str] = MATCHINGS) -> list[Correlation]:
+def rows(table: Table, one: Readable, other: Readable, matchings: Sequence[str] = MATCHINGS) -> list[Correlation]:
     """Correlate each parameter and running statistic of two models.
 
     Parameters
@@ -46,7 +46,9 @@ def rows(table: Table, one: Tensors, other: Tensors, matchings: Sequence[str] = 
     """
     kernels, correlations = kernels_for(table.parameter_count), []
     for name_of_matching in matchings:
-        theirs = other if name_of_matching == "raw" else match(table, one, other, name_of_matching == "signed")
+        theirs = other
+        if name_of_matching != "raw":
+            theirs = match(table, dict(one), dict(other), name_of_matching == "signed")
         for layer, name in statistics.names(table):
             full = table[layer].tensor(name)
             a, b = one[full], theirs[full]

@@ -8,7 +8,7 @@ import torch
 from weight_atlas.analysis.kernels.interface import Kernels, Products
 from weight_atlas.analysis.kernels.select import kernels_for
 from weight_atlas.analysis.measure import CourseMeasure, Replicate, Snapshot
-from weight_atlas.analysis.types import Row, Rows, Tensors
+from weight_atlas.analysis.types import Readable, Row, Rows
 from weight_atlas.networks.table import Table
 
 
@@ -65,7 +65,7 @@ class LayerMovement(NamedTuple):
     relative: float
 
 
-def rows(table: Table, before: Tensors, after: Tensors) -> list[LayerMovement]:
+def rows(table: Table, before: Readable, after: Readable) -> list[LayerMovement]:
     """The movement of each layer with parameters, then of "total".
 
     A layer's weight and bias count as one vector, "total" is all learnable parameters; buffers do not count.

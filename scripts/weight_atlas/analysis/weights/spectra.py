@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from weight_atlas.analysis.types import FloatArray, Tensors
+from weight_atlas.analysis.types import FloatArray, Readable
 from weight_atlas.networks.table import Table
 
 FEWEST = 20  # eigenvalues that a tail must have
@@ -39,7 +39,7 @@ class Spectrum(NamedTuple):
 UNDEFINED = PowerLaw(math.nan, math.nan, 0, math.nan)
 
 
-def rows(table: Table, tensors: Tensors) -> list[Spectrum]:
+def rows(table: Table, tensors: Readable) -> list[Spectrum]:
     """The spectrum of each convolution and linear layer; NaN for a weight of zeros, or not finite.
 
     The weight is taken as a matrix [outputs, inputs x taps]. stable_rank = |W|_F^2 / |W|_2^2 (Rudelson and Vershynin
@@ -54,7 +54,7 @@ def rows(table: Table, tensors: Tensors) -> list[Spectrum]:
     """
     spectra = []
     for layer in table.weight_layers:
-        squares = eigenvalues(tensors[f"{layer.name}.weight"].flatten(1))
+        squares = eigenvalues(tensors[layer.tensor(next(iter(layer.parameters)))].flatten(1))
         top = float(squares[-1])
         norm, rank, law = math.nan, math.nan, UNDEFINED
         if 0 < top < math.inf:

@@ -8,7 +8,7 @@ import torch
 from weight_atlas.analysis.kernels.interface import Kernels
 from weight_atlas.analysis.kernels.select import kernels_for
 from weight_atlas.analysis.measure import CourseMeasure, Replicate, Snapshot
-from weight_atlas.analysis.types import Row, Rows, Tensors
+from weight_atlas.analysis.types import Readable, Row, Rows
 from weight_atlas.networks.table import Table
 
 
@@ -53,7 +53,7 @@ def names(table: Table) -> list[tuple[str, str]]:
     ]
 
 
-def rows(table: Table, tensors: Tensors) -> list[tuple[str, str, int, float, float, float, float, float, float]]:
+def rows(table: Table, tensors: Readable) -> list[tuple[str, str, int, float, float, float, float, float, float]]:
     """Describe each tensor of a snapshot.
 
     Parameters
@@ -78,7 +78,8 @@ def rows(table: Table, tensors: Tensors) -> list[tuple[str, str, int, float, flo
         full = table[layer].tensor(name)
         if full not in tensors:
             raise ValueError(f"{full} is in the layer table but not in the snapshot; train the cell again")
-        described.append((layer, name, tensors[full].numel(), *moments(tensors[full], kernels)))
+        tensor = tensors[full]
+        described.append((layer, name, tensor.numel(), *moments(tensor, kernels)))
     return described
 
 

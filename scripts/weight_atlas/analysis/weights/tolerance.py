@@ -6,7 +6,7 @@ import torch
 
 from weight_atlas.analysis.kernels.interface import Kernels
 from weight_atlas.analysis.kernels.select import kernels_for
-from weight_atlas.analysis.types import Tensors
+from weight_atlas.analysis.types import Readable
 from weight_atlas.networks.table import Table
 
 ULP = (0, 1, 8, 64, 512, 4096)
@@ -27,7 +27,7 @@ class ToleranceRow(NamedTuple):
     changed: int
 
 
-def rows(table: Table, start: Tensors, last: Tensors) -> list[ToleranceRow]:
+def rows(table: Table, start: Readable, last: Readable) -> list[ToleranceRow]:
     """Count each layer's parameters, weight and bias together, and "total", by each tolerance of CRITERIA.
 
     Counted are the parameters that differ by more than the tolerance:

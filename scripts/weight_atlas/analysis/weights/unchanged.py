@@ -16,7 +16,7 @@ import torch
 
 from weight_atlas.analysis.kernels.interface import Kernels
 from weight_atlas.analysis.kernels.select import kernels_for
-from weight_atlas.analysis.types import Tensors
+from weight_atlas.analysis.types import Readable, Tensors
 from weight_atlas.networks.table import Layer, Table
 
 GRADIENT, CHANGED = 1, 2  # the bits of a track file: had ever a nonzero gradient, was ever changed
@@ -43,7 +43,7 @@ class UnchangedCounts(NamedTuple):
 UnchangedRow = tuple[str, str, int, int, int, int, int | None, int | None, int | None, int, int | None]
 
 
-def rows(table: Table, start: Tensors, last: Tensors, bits: Tensors | None = None) -> list[UnchangedRow]:
+def rows(table: Table, start: Readable, last: Readable, bits: Tensors | None = None) -> list[UnchangedRow]:
     """Count each learnable parameter's values by class, then those of all ("total", "all").
 
     Parameters
@@ -71,13 +71,12 @@ def rows(table: Table, start: Tensors, last: Tensors, bits: Tensors | None = Non
     for layer in table.layers:
         for name, shape in layer.parameters.items():
             full = layer.tensor(name)
-            for kind, tensors in (("snapshot", start), ("snapshot", last), ("track file", bits)):
-                _check(full, kind, tensors, tuple(shape))
+            first, end = _checked(full, "snapshot", start, shape), _checked(full, "snapshot", last, shape)
+            recorded = None if bits is None else _checked(full, "track file", bits, shape)
             taps = structural(table, layer) if name == "weight" and table.padding_weight_count(layer) else None
-            recorded = None if bits is None else bits[full]
-            counts = count(start[full], last[full], taps, recorded, kernels)
+            counts = count(first, end, taps, recorded, kernels)
             classes.append(counts)
-            counted.append((layer.name, name, start[full].numel(), *counts))
+            counted.append((layer.name, name, first.numel(), *counts))
     return [*counted, ("total", "all", sum(size for _, _, size, *_ in counted), *_total(classes))]
 
 
@@ -145,10 +144,10 @@ def _sum_of_known(numbers: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(numbers) else None
 
 
-def _check(full: str, kind: str, tensors: Tensors | None, shape: tuple[int, ...]) -> None:
-    """Raise ValueError where a tensor of a file is missing or has not the table's shape."""
-    if tensors is None:
-        return
-    have = tuple(tensors[full].shape) if full in tensors else "missing"
-    if have != shape:
-        raise ValueError(f"{full} is {have} in the {kind}, {shape} in the layer table; train the cell again")
+def _checked(full: str, kind: str, tensors: Readable, shape: tuple[int, ...]) -> torch.Tensor:
+    """A tensor of a file, read once; ValueError where it is missing or has not the table's shape."""
+    tensor = tensors.get(full)
+    if tensor is None or tuple(tensor.shape) != tuple(shape):
+        have = "missing" if tensor is None else tuple(tensor.shape)
+        raise ValueError(f"{full} is {have} in the {kind}, {tuple(shape)} in the layer table; train the cell again")
+    return tensor

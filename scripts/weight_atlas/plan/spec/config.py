@@ -33,7 +33,7 @@ class Config(Model):
     replicates: Replicates = 3
     replicates_per_job: Replicates = 3
     datasets: dict[Name, Dataset] = {}
-    networks: Annotated[dict[Name, Network], Field(min_length=1)]
+    networks: Annotated[dict[Name, Network], Field(min_length=1)] = {}
     inits: dict[Name, Init | list[Init]] = {}
     optimizers: dict[Name, Optimizer] = {}
     sources: dict[Name, Source] = {}
@@ -51,7 +51,8 @@ class Config(Model):
     @model_validator(mode="after")
     def _studies(self) -> Self:
         self._add_unlisted_given()
-        needed = ["definitions"] if not self.definitions else ["datasets", "optimizers"] if self._trains else []
+        trained = ["datasets", "networks", "optimizers"] if self._trains else []
+        needed = trained if self.definitions else ["definitions"]
         for key in needed:
             if not getattr(self, key):
                 raise ValueError(f"{key}: is missing; the config must give it")

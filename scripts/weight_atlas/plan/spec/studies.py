@@ -46,6 +46,7 @@ def _outcome(text: str) -> str:
 TUNED = (0.3, 3.0)  # factors of `tune: true`
 
 Outcome = Annotated[str, AfterValidator(_outcome)]
+Pattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/+@*?-]+$", max_length=200)]  # of names of tensors
 
 
 class Overrides(Model):
@@ -186,13 +187,27 @@ class Experiment(Design):
 
 
 class Given(Model):
-    """Checkpoints of the user's own as safetensors files: a training series in order, or one per replicate."""
+    """Checkpoints of the user's own as safetensors files: a training series in order, or one per replicate.
 
-    network: Name
+    Without a network they are of any model, of which only the tensors are known.
+    """
+
+    network: Name | None = None
     files: Below | Annotated[list[Below], Field(min_length=1), DISTINCT]
+    roles: dict[Pattern, Literal["weight", "bias", "norm", "embedding", "buffer"]] = {}
     dataset: Name | None = None
     size: Annotated[int, Field(ge=1, le=512)] | None = None
     normalise: Normalise | None = None
+
+    @model_validator(mode="after")
+    def _of_a_network(self) -> Self:
+        for key in ("dataset", "size"):
+            if getattr(self, key) is not None and self.network is None:
+                what = "accuracy and features need one" if key == "dataset" else "its images have a size"
+                raise ValueError(f"names `{key}` without `network`; allowed: with a network ({what})")
+        if self.roles and self.network is not None:
+            raise ValueError("names `roles` and `network`; allowed: one of them (a network says what its tensors are)")
+        return self
 
     @model_validator(mode="after")
     def _said_once(self) -> Self:
