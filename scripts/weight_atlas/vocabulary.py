@@ -10,6 +10,7 @@ Axis = Literal["dataset", "network", "init", "optimizer"]
 AXES: Final[tuple[Axis, ...]] = get_args(Axis)  # every cell has a label on each
 # Further axes of cells.csv: what a study calls its experiments and given checkpoints, and what tells children apart.
 CHILD_AXES: Final = ("experiment", "perturbation", "base", "mode", "depth")
+NO_DATA: Final = "no data"  # the label of given checkpoints for which no data set is named
 OTHER_AXES: Final = (*CHILD_AXES, "given", "tuned")
 
 Split = Literal["train", "valid", "test"]

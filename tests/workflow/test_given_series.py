@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -198,3 +199,94 @@ def test_with_a_data_set_every_file_is_judged(run):
     for words in ("knowing", "Test accuracy", "Three accuracies", "3 of 3"):
         assert words in page
     assert "epochs trained" not in page
+
+
+# ------------------------------------------------------------------------------------------------ of any model
+
+
+def a_model(folder, seed, blocks=30):
+    """Three checkpoints in two files each of a model of hundreds of tensors, {step: its tensors}: `wpe` never changes,
+    and `h.1.fc.weight` moves most."""
+    draw, found = np.random.default_rng(seed), {}
+    shapes = {"wte.weight": (24, 8), "wpe.weight": (6, 8)}
+    for block in range(blocks):
+        shapes |= {f"h.{block}.{own}": (8, 8) for own in ("q.weight", "k.weight", "v.weight", "o.weight")}
+        shapes |= {f"h.{block}.fc.weight": (16, 8), f"h.{block}.fc.bias": (16,)}
+        shapes |= {f"h.{block}.ln.{own}": (8,) for own in ("weight", "bias")}
+        shapes |= {f"h.{block}.down.weight": (8, 16), f"h.{block}.down.bias": (8,)}
+    now = {name: draw.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+    for step in (0, 500, 1000):
+        own = folder / f"checkpoint-{step}"
+        own.mkdir(parents=True)
+        where = {name: f"model-{at % 2 + 1:05}-of-00002.safetensors" for at, name in enumerate(now)}
+        for file in {*where.values()}:
+            save_file({name: x for name, x in now.items() if where[name] == file}, own / file)
+        (own / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+        found[step] = now
+        change = {name: 0.5 if name == "h.1.fc.weight" else 0.0 if name == "wpe.weight" else 0.01 for name in now}
+        now = {name: (x + change[name] * draw.normal(0, 1, x.shape)).astype(np.float32) for name, x in now.items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def any_model(tmp_path_factory):
+    """A workflow after its run on two series of one model, for which no network is named."""
+    root = tmp_path_factory.mktemp("any model")
+    config = {"name": "mine", "data_root": "checkpoints", "given": {name: {"files": name} for name in ("one", "other")}}
+    config["measure"] = ["convergence"]
+    workflow = Workflow(root, config)
+    workflow.series = {name: a_model(root / "checkpoints" / name, seed) for seed, name in enumerate(config["given"])}
+    workflow.run("all")
+    return workflow
+
+
+def told(workflow):
+    """The words of the report, without their notes."""
+    found = pages.pages(workflow.root / "results/mine").values()
+    text = "".join(page.split("<body", 1)[1].split("<script", 1)[0] for page in found)
+    return " ".join(re.sub("<[^>]+>", " ", pages.without_notes(text)).split())
+
+
+def test_any_model_is_told_of_tensor_by_tensor(any_model):
+    text, first, last = told(any_model), any_model.series["one"][0], any_model.series["one"][1000]
+    relative = {name: np.linalg.norm(last[name] - x) / np.linalg.norm(x) for name, x in first.items()}
+    most = max(relative, key=relative.__getitem__)
+    assert most == "h.1.fc.weight"
+    assert f"one: 1 of {len(first)} tensors never changes (wpe.weight). {most} moves most, by " in text
+    for words in ("Movement by tensor", "Movement by role", "Movement by depth", "Between the runs", "one and other"):
+        assert words in text, words
+    needed = "accuracy, features, transfer, the matching of channels and convergence"
+    assert f"No network is named for one and other. One is needed for {needed}." in text
+    for words in ("What the networks learnt", "Three accuracies", "NaN", "on no data", "{}"):
+        assert words not in text, words
+
+
+def test_hundreds_of_tensors_leave_figures_that_can_be_read(any_model):
+    """Rows that tensors share: no figure has more than 60 of them."""
+    folder = any_model.root / "results/mine/figures/given"
+    exhibits = json.loads((folder / "exhibits.json").read_text())
+    assert exhibits["faults"] == []
+    drawn = {one["name"]: one for one in exhibits["exhibits"] if one["file"]}
+    wanted = {"movement-layers", "rotation", "statistics", "spectra", "between", "between-runs", "tensors-depth-one"}
+    assert wanted <= drawn.keys()
+    for one in drawn.values():
+        size = re.search(r"width='([\d.]+)pt' height='([\d.]+)pt'", (folder / one["file"]).read_text())
+        width, height = map(float, size.groups())
+        assert height < 1.5 * width, one["name"]
+    with open(folder / "movement-layers.csv", newline="") as file:
+        assert len({row["layer"] for row in csv.DictReader(file)}) == len(any_model.series["one"][0])
+
+
+def test_a_shard_that_changes_is_read_again_and_one_that_goes_is_said(any_model):
+    assert any_model.jobs() == set()
+    shard = any_model.root / "checkpoints/other/checkpoint-500/model-00002-of-00002.safetensors"
+    before = shard.read_bytes()
+    shard.write_bytes(before[:-4] + b"\0\0\0\0")
+    try:
+        assert {job.split()[0] for job in any_model.jobs()} >= {"reading", "measuring", "joining", "drawing"}
+        shard.unlink()
+        ended = any_model.run("all", check=False)
+    finally:
+        shard.write_bytes(before)
+    [line] = [line for line in ended.stdout.splitlines() if line.startswith("config: ")]
+    assert ended.returncode and "given.other: " in line and f"names {shard.name}, which is not there" in line

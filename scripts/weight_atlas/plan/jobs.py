@@ -139,7 +139,7 @@ class Jobs:
 
     def given_checkpoints(self, wildcards: Wildcards) -> list[str]:
         """The user's checkpoints of the replicates of a block, series after series: files, or indices of several."""
-        return [self.outside(str(path)) for path in self._given(wildcards)]
+        return [str(path) for path in self._given(wildcards)]
 
     def given_files(self, wildcards: Wildcards) -> list[str]:
         """All files of these."""

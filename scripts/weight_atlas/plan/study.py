@@ -22,9 +22,7 @@ from weight_atlas.plan.labels import Labels, check_axis, check_count, check_name
 from weight_atlas.plan.measures import MeasureName
 from weight_atlas.plan.resolve import Combination, Resolver
 from weight_atlas.shapes import Axis, Experiment
-from weight_atlas.vocabulary import AXES
-
-NO_DATA = "no data"  # the label of given checkpoints for which no data set is named
+from weight_atlas.vocabulary import AXES, NO_DATA
 
 
 class Plan:

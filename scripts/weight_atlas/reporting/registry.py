@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from weight_atlas.reporting.claims import answers as of_claims
 from weight_atlas.reporting.exhibits import diagrams, documented, networks
 from weight_atlas.reporting.exhibits.checkpoints import answers as of_checkpoints
-from weight_atlas.reporting.exhibits.checkpoints import checkpoints, correlations, invariants, schedules
+from weight_atlas.reporting.exhibits.checkpoints import between_runs, checkpoints, correlations, invariants, schedules
 from weight_atlas.reporting.exhibits.design import answers as by_shape
 from weight_atlas.reporting.exhibits.design import (
     augmented,
@@ -41,7 +41,7 @@ from weight_atlas.reporting.exhibits.transfer import curves as transfer_curves
 from weight_atlas.reporting.exhibits.transfer import effects as transfer_effects
 from weight_atlas.reporting.exhibits.transfer import recommendations, references, segments, training
 from weight_atlas.reporting.exhibits.weights import answers as of_weights
-from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tolerance, unchanged
+from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tensors, tolerance, unchanged
 
 Function = Callable[..., list[Any]]
 
@@ -65,6 +65,9 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "movement-layers": layers.movement_layers,
     "rotation": layers.rotation,
     "statistics": statistics.statistics,
+    "tensors": tensors.table,
+    "tensors-roles": tensors.roles,
+    "tensors-depth": tensors.depth,
     # features
     "feature-correlation": features.feature_correlation,
     "feature-correlation-summary": features.summary,
@@ -125,6 +128,7 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "correlation": correlations.correlation,
     "aligned": correlations.aligned,
     "between": checkpoints.between,
+    "between-runs": between_runs.between_runs,
     "invariants": invariants.invariants,
     "compared": staged.compared,
     "compared-table": staged.compared_table,
@@ -135,6 +139,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "unchanged": unchanged.answer,
     "moved": of_weights.way,
     "layers": statistics.answer,
+    "tensors": tensors.answer,
     "features": of_weights.independence,
     "alike": pairs.answer,
     "in-order": convergence.answer,
@@ -157,6 +162,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "starts-reported": of_checkpoints.against_document,
     "starts-conclusion": of_claims.conclusion,
     "transformed": of_checkpoints.spread,
+    "between-runs": between_runs.answer,
     "higher": of_checkpoints.higher,
     "likeness": of_claims.likeness,
     "stayed": of_checkpoints.rotation,

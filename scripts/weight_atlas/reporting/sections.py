@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from weight_atlas.plan import spec
+from weight_atlas.plan.measures import MEASURES
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import slug
+from weight_atlas.reporting.grammar.words import enumerated, slug
 from weight_atlas.shapes import Experiment, Shape
 from weight_atlas.vocabulary import Kind
 
@@ -57,6 +58,9 @@ WEIGHTS = (
     *("movement", "interval-norms", "norms", "movement-layers", "rotation"),
     *("unchanged", "unchanged-layers", "tolerance", "effective"),
 )
+OF_NETWORKS = ("effective",)  # of the exhibits above those that tensors alone say nothing for
+TENSORS = ("tensors", "tensors-roles", "tensors-depth")
+LEFT_OUT = ("accuracy", "features", "transfer", "the matching of channels")  # what needs a network
 FEATURES = ("feature-correlation", "feature-correlation-summary", "feature-pairs", "feature-cross")
 ORDER = ("convergence", "settled", "settled-order", "convergence-others")
 FILTERS = ("filter-weights", "filter-activations", "identical")
@@ -107,8 +111,12 @@ def _heading(words: str, axes: Sequence[str]) -> str:
 
 
 def _weights(tables: Tables) -> Iterator[spec.Question]:
+    tensors = [cell for cell in tables.cells["cell_id"] if tables.are_tensors([cell])]
     if tables.has_courses:
-        yield _question("moved", "How far do the weights move, and when?", WEIGHTS, "moved")
+        exhibits = tuple(name for name in WEIGHTS if name not in OF_NETWORKS or len(tensors) < len(tables.cells))
+        yield _question("moved", "How far do the weights move, and when?", exhibits, "moved")
+        if tensors:
+            yield _question("tensors", "Which tensors move, and which never change?", TENSORS, "tensors")
     else:
         tables.left_out.append("Every series is a single file, so nothing is told that needs two.")
     if tables.sees_images:
@@ -121,7 +129,19 @@ def _weights(tables: Tables) -> Iterator[spec.Question]:
         yield _question("filters", "What do filters show?", FILTERS, "filters")
     given = set(tables.cells["kind"]) == {Kind.GIVEN}
     exhibits = ("statistics", "spectra", "between") if given else ("statistics",)
-    yield _question("layers", "What happens layer by layer?", exhibits, "layers")
+    yield _question("layers", f"What happens {tables.noun} by {tables.noun}?", exhibits, "layers")
+    if given and tables.cells["replicates"].sum() > 1:
+        yield _question("alike", "How alike are the runs?", ("between-runs",), "between-runs")
+    if tensors:
+        tables.left_out.append(_of_tensors(tables, tensors))
+
+
+def _of_tensors(tables: Tables, cells: Sequence[str]) -> str:
+    """A sentence on what is left out of series for which no network is named."""
+    names = tables.rows.loc[tables.rows["cell_id"].isin(cells), "given"]
+    asked = [name for name, measure in MEASURES.items() if measure.network and _asks(tables, name)]
+    needs = [*LEFT_OUT, *(name for name in asked if name not in LEFT_OUT)]
+    return f"No network is named for {enumerated([*dict.fromkeys(names)])}. One is needed for {enumerated(needs)}."
 
 
 def _asks(tables: Tables, measure: str) -> bool:

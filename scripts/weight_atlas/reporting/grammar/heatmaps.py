@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
-from weight_atlas.reporting.grammar import marks, panels, style
+from weight_atlas.reporting.grammar import layer_rows, marks, panels, style
 from weight_atlas.reporting.grammar.tables import Tables
 
 ROW = 0.165  # inches
@@ -170,6 +170,7 @@ def side_by_side(
     height: float = ROW,
     hatched: str = "no value",
     extra: Sequence[Artist] = (),
+    texts: Sequence[str] | None = None,
 ) -> Figure:
     """Heatmaps with common rows and columns, a scale and a colour bar each.
 
@@ -185,8 +186,10 @@ def side_by_side(
         What the legend says of cells without a value.
     extra : sequence of Artist
         Further entries of the legend.
+    texts : sequence of str, optional
+        The names of the rows; by default their keys, with dots between.
     """
-    texts = [".".join(np.atleast_1d(row)) for row in rows]
+    texts = texts or [".".join(np.atleast_1d(row)) for row in rows]
     width = (style.WIDTH - LETTER * max(map(len, texts)) - 0.2) / len(maps) / len(columns)
     groups = _groups(columns, width)
     names = [column.text for column in columns]
@@ -245,11 +248,13 @@ def by_layer(tables: Tables, data: pd.DataFrame, norm: Normalize, label: str) ->
     ----------
     tables : Tables
     data : DataFrame
-        A row for each cell and layer: cell_id, dataset, network, layer and mean.
+        A row for each cell and layer: cell_id, dataset, network, layer and mean. Of many layers some share a row (see
+        `layer_rows`).
     norm : Normalize
     label : str
         What stands at the colour bar.
     """
+    data = layer_rows.merged(data, ["cell_id", "dataset", "network", "layer"])
     strips = panels.strips(tables, data)
     layers = {name: list(dict.fromkeys(data.loc[data["network"] == name, "layer"])) for name, _ in strips}
     cells = {network: list(dict.fromkeys(tables.where(network=network)["label"])) for network, _ in strips}

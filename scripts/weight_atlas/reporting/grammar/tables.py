@@ -187,6 +187,15 @@ class Tables:
         return any(self.cells["dataset_id"])
 
     @property
+    def noun(self) -> str:
+        """What a row of its tables by layer is: "tensor" where only the tensors of every model are known."""
+        return "tensor" if all(one.network.tensors for one in self.settings.values()) else "layer"
+
+    def are_tensors(self, cell_ids: Iterable[str]) -> bool:
+        """Whether of some cells only the tensors are known, so that what is called a layer is one."""
+        return all(self.settings[cell].network.tensors for cell in cell_ids)
+
+    @property
     def has_courses(self) -> bool:
         """Whether some cell has more than one snapshot."""
         return any(len(self.settings[cell].snapshots) != 1 for cell in self.cells["cell_id"])

@@ -10,16 +10,16 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.design.spans import place
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
 from weight_atlas.reporting.exhibits.weights.statistics import MEASURES, measured
-from weight_atlas.reporting.grammar import style
+from weight_atlas.reporting.grammar import layer_rows, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.heatmaps import Column, Map, side_by_side
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import slug, span, whole
+from weight_atlas.reporting.grammar.words import plural, slug, span, whole
 from weight_atlas.stats import summarise
 
-KINDS = ("weight", "bias", "running_mean", "running_var")  # the blocks of a heatmap's rows
 PRELOAD, CUSTOM = "preload", "custom"
 STARTS = {"weights": PRELOAD, "parent": PRELOAD, "init": CUSTOM}
 NORM = "Of a batch normalisation weight is γ and bias β; its running statistics are at the bottom."
@@ -37,8 +37,16 @@ class Family(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Which network it is, and on which data set."""
-        return f"{self.network} on {self.dataset}"
+        """Which network it is, and on which data set, where one is named."""
+        return place({"network": self.network, "dataset": self.dataset})
+
+    def drawn(self, data: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+        """The data of one of its figures by row (see `layer_rows`); keys: what tells its means apart."""
+        return layer_rows.merged(data.assign(network=self.network), ["network", *keys])
+
+    def told(self, data: pd.DataFrame, noun: str) -> str:
+        """A sentence on rows that layers share; empty where none do."""
+        return layer_rows.told(data.assign(network=self.network), noun)
 
     def exhibit(
         self, kind: str, title: str, caption: str, alt: str, data: pd.DataFrame, figure: Figure | None = None,
@@ -84,13 +92,6 @@ def at_checkpoints(tables: Tables, name: str) -> pd.DataFrame:
     return tables.done(name).merge(where, on=["cell_id", "seed", "epoch"])
 
 
-def blocks(frame: pd.DataFrame) -> pd.MultiIndex:
-    """The (layer, parameter) of a frame: all weights, then all biases, then running statistics, in layer order."""
-    found = frame.loc[frame["parameter"].isin(KINDS), ["layer", "parameter"]].drop_duplicates()
-    order = found["parameter"].map(KINDS.index).sort_values(kind="stable").index
-    return pd.MultiIndex.from_frame(found.loc[order])
-
-
 def drawn_like(tables: Tables, figures: str) -> str:
     """A sentence on the figures of the study's document that an exhibit is shaped like; empty without a document."""
     source = tables.document.get("source")
@@ -121,13 +122,13 @@ def _maps(data: pd.DataFrame, scales: Scales, rows: list[str], columns: list[str
     return found
 
 
-def _growth(data: pd.DataFrame, what: str) -> str:
+def _growth(data: pd.DataFrame, what: str, noun: str) -> str:
     """A sentence on how the means of `what` go by layer from the first checkpoint to the last, model by model."""
     told = []
     for model, own in data.groupby("model", sort=False):
         ends = own.groupby("layer", sort=False)["mean"].agg(["first", "last"])
         more, most = int((ends["last"] > ends["first"]).sum()), style.number(ends["last"].max(), 3)
-        told.append(f"with {model} in {more} of {len(ends)} layers (up to {most})")
+        told.append(f"with {model} in {more} of {plural(len(ends), noun)} (up to {most})")
     return f"From the first checkpoint to the last {what} grows {'; '.join(told)}."
 
 
@@ -144,7 +145,7 @@ def statistics(tables: Tables) -> list[Exhibit]:
     for family in families(tables):
         own = _labelled(data, family.cells)
         spread = own[(own["statistic"] == "std") & (own["parameter"] == "weight")]
-        seen = _growth(spread, "the standard deviation of the weights")
+        seen = _growth(spread, "the standard deviation of the weights", tables.noun)
         caption = (
             f"{seen} "
             f"Mean, standard deviation and range of every weight and bias of {family.where}, at the checkpoints of "
@@ -155,7 +156,10 @@ def statistics(tables: Tables) -> list[Exhibit]:
         )
         alt = f"Heatmaps by layer and checkpoint of {family.network}. {seen}"
         columns = _columns(family.cells, points(tables), "checkpoint")
-        fig = side_by_side(measured(own, ["cell_id", "checkpoint"]), blocks(own), columns)
+        drawn = family.drawn(own, ["cell_id", "checkpoint", "layer", "parameter", "statistic"])
+        rows = layer_rows.ordered(drawn)
+        texts = layer_rows.texts(rows, tables.are_tensors(family.cells["cell_id"]))
+        fig = side_by_side(measured(drawn, ["cell_id", "checkpoint"]), rows, columns, texts=texts)
         made.append(family.exhibit("statistics", "Weights and biases at the checkpoints", caption, alt, own, fig))
     return made
 
@@ -180,13 +184,17 @@ def between(tables: Tables) -> list[Exhibit]:
             f"{_still(own)} "
             f"From one checkpoint to the next, and from the first to the last, within each model of {family.where}: "
             "the share of values that are not exactly equal, the angle between the two vectors, and Pearson's r of the "
-            f"two (Spearman's is in the CSV); means over the finished replicates. {NORM} Exactly 0 has its own colour: "
+            "two (Spearman's is in the CSV); means over the finished replicates. "
+            f"{family.told(own, tables.noun) or NORM} Exactly 0 has its own colour: "
             "a frozen tensor. No value: an angle with a vector of zeros, or a correlation with a constant one. "
             f"{shortfall(tables)}"
         )
         alt = f"Heatmaps by layer and interval between checkpoints of {family.network}. {_still(own)}"
-        maps = _maps(own, STEPS, ["layer", "parameter"], ["cell_id", "step"])
-        fig = side_by_side(maps, blocks(own), _columns(family.cells, own, "step"))
+        drawn = family.drawn(own, ["cell_id", "step", "layer", "parameter", "quantity"])
+        maps = _maps(drawn, STEPS, ["layer", "parameter"], ["cell_id", "step"])
+        rows = layer_rows.ordered(drawn)
+        texts = layer_rows.texts(rows, tables.are_tensors(family.cells["cell_id"]))
+        fig = side_by_side(maps, rows, _columns(family.cells, own, "step"), texts=texts)
         made.append(family.exhibit("between", "From checkpoint to checkpoint", caption, alt, own, fig))
     return made
 
@@ -219,7 +227,7 @@ def turns(tables: Tables) -> pd.DataFrame:
 
 def _still(data: pd.DataFrame) -> str:
     """A sentence on how many tensors are exactly the same at two checkpoints."""
-    own = data[(data["quantity"] == "changed") & data["parameter"].isin(["weight", "bias"])]
+    own = data[(data["quantity"] == "changed") & data["parameter"].isin(layer_rows.LEARNT)]
     told = [
         f"{model} keeps {int((part['mean'] == 0).sum())} of {len(part)} tensors exactly, {step}"
         for (model, step), part in own.groupby(["model", "step"], sort=False)
@@ -255,7 +263,7 @@ def spectra(tables: Tables) -> list[Exhibit]:
     made = []
     for family in families(tables):
         own = _labelled(data, family.cells)
-        seen = _growth(own[own["quantity"] == "spectral_norm"], "the spectral norm")
+        seen = _growth(own[own["quantity"] == "spectral_norm"], "the spectral norm", tables.noun)
         fits = found[found["cell_id"].isin(family.cells["cell_id"]) & found["alpha"].notna()]
         caption = (
             f"{seen} "
@@ -263,12 +271,14 @@ def spectra(tables: Tables) -> list[Exhibit]:
             "(spectral norm), ‖W‖² / σ² of the largest (stable rank: how many directions carry the norm), and the "
             "exponent of the power law that fits the tail of σ² best (maximum likelihood, with the start of the tail "
             "where the Kolmogorov-Smirnov distance is smallest): means over the finished replicates. "
-            f"{_fitted(fits)} No value: a layer with fewer than 20 singular values has no such fit. {shortfall(tables)}"
+            f"{_fitted(fits)} {family.told(own, tables.noun)} No value: fewer than 20 singular values have no such "
+            f"fit. {shortfall(tables)}"
         )
         alt = f"Heatmaps by layer and checkpoint of {family.network}. {seen}"
-        maps = _maps(own, SPECTRA, ["layer"], ["cell_id", "checkpoint"])
+        drawn = family.drawn(own, ["cell_id", "checkpoint", "layer", "quantity"])
+        maps = _maps(drawn, SPECTRA, ["layer"], ["cell_id", "checkpoint"])
         columns = _columns(family.cells, points(tables), "checkpoint")
-        fig = side_by_side(maps, pd.Index(own["layer"].unique()), columns, 0.19)
+        fig = side_by_side(maps, pd.Index(drawn["layer"].unique()), columns, 0.19)
         made.append(family.exhibit("spectra", "Spectra of the weights", caption, alt, own, fig))
     return made
 

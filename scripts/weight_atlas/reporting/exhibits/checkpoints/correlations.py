@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from weight_atlas.faults import NothingToShow
-from weight_atlas.reporting.exhibits.checkpoints.checkpoints import blocks, drawn_like, shown
+from weight_atlas.reporting.exhibits.checkpoints.checkpoints import drawn_like, shown
 from weight_atlas.reporting.exhibits.runs.runs import shortfall
-from weight_atlas.reporting.grammar import heatmaps, marks, style
+from weight_atlas.reporting.grammar import heatmaps, layer_rows, marks, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.heatmaps import Column, Map
 from weight_atlas.reporting.grammar.tables import Tables
@@ -91,7 +91,7 @@ def _correlation(tables: Tables, pair: Pair) -> Exhibit:
 
 def _heatmap(own: pd.DataFrame) -> Figure:
     """The mean correlations of a pair, with their numbers where there is room; frames where they are clear."""
-    rows = blocks(own)
+    rows = layer_rows.ordered(own)
     columns = [
         Column((name, kind), text, name) for name in own["checkpoint"].unique() for kind, text in COEFFICIENTS.items()
     ]

@@ -10,6 +10,7 @@ from weight_atlas.reporting.exhibits.design.outcomes import Outcome
 from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.stats import summarise
+from weight_atlas.vocabulary import NO_DATA
 
 
 def spans(tables: Tables, outcome: Outcome, values: pd.DataFrame, said: str) -> list[Answer]:
@@ -42,7 +43,7 @@ def spans(tables: Tables, outcome: Outcome, values: pd.DataFrame, said: str) -> 
 
 def place(row: Row) -> str:
     """ "lenet5 on digits"; given checkpoints need no data set."""
-    return f"{row['network']} on {row['dataset']}" if row["dataset"] else str(row["network"])
+    return f"{row['network']} on {row['dataset']}" if row["dataset"] not in ("", NO_DATA) else str(row["network"])
 
 
 def _span(outcome: Outcome, rows: list[Row]) -> str:

@@ -11,7 +11,7 @@ from weight_atlas.reporting.grammar import dots, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import SHARE, mean_text, plural, whole
-from weight_atlas.vocabulary import Protocol
+from weight_atlas.vocabulary import NO_DATA, Protocol
 
 # protocol -> (words, marker, colour)
 PROTOCOLS = {
@@ -141,7 +141,7 @@ def counted(columns: Iterable[str]) -> str:
 def everywhere(tables: Tables) -> str:
     """ " of lenet5 on digits": what all cells share and a table does not repeat; empty where they share neither."""
     shared = {"of": tables.values("network"), "on": tables.values("dataset")}
-    return "".join(f" {word} {names[0]}" for word, names in shared.items() if len(names) == 1)
+    return "".join(f" {word} {names[0]}" for word, names in shared.items() if len(names) == 1 and names[0] != NO_DATA)
 
 
 def sources(tables: Tables) -> list[Exhibit]:

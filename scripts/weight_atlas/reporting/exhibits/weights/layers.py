@@ -5,27 +5,31 @@ import pandas as pd
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.runs.runs import shortfall, with_cells
-from weight_atlas.reporting.grammar import heatmaps, style
+from weight_atlas.reporting.grammar import heatmaps, layer_rows, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, last
 from weight_atlas.reporting.grammar.words import by_network, three
 from weight_atlas.stats import summarise
 
-READING = "Rows are layers, the input at the top; columns are cells. All panels share one scale."
+READING = {
+    "layer": "Rows are layers, the input at the top; columns are cells. All panels share one scale.",
+    "tensor": "Rows are tensors, in the order of their names; columns are cells.",
+}
 UNDEFINED = "Hatched: not in the grid, no finished replicate, or a start of norm 0, so that there is no value."
 
 
 def movement_layers(tables: Tables) -> list[Exhibit]:
     """Relative movement of every layer in every cell, as heatmaps."""
     data = _layer_means(tables, "relative")
-    fig = heatmaps.by_layer(tables, data, style.positive_scale(data["mean"]), "‖θ − θ₀‖ / ‖θ₀‖ of the layer")
+    fig = heatmaps.by_layer(tables, data, style.positive_scale(data["mean"]), f"‖θ − θ₀‖ / ‖θ₀‖ of the {tables.noun}")
+    noun = tables.noun
     caption = (
-        "Movement of every layer from its start to the last epoch, relative to the norm of its start, ‖θ − θ₀‖ / "
-        f"‖θ₀‖: means over the finished replicates (intervals are in the CSV). {READING} Exactly 0 (a frozen layer) "
-        f"has its own colour. {UNDEFINED} {shortfall(tables)}"
+        f"Movement of every {noun} from its start to the last epoch, relative to the norm of its start, ‖θ − θ₀‖ / "
+        f"‖θ₀‖: means over the finished replicates (intervals are in the CSV). {READING[noun]} "
+        f"{layer_rows.told(data, noun)} Exactly 0 (a frozen {noun}) has its own colour. {UNDEFINED} {shortfall(tables)}"
     )
-    alt = f"Heatmap of relative movement by layer and cell: {_most_and_least(data, 'moved', ' of its norm')}."
-    return [Exhibit("movement-layers", "Movement by layer", caption, alt, data, fig)]
+    alt = f"Heatmap of relative movement by {noun} and cell: {_most_and_least(data, 'moved', ' of its norm')}."
+    return [Exhibit("movement-layers", f"Movement by {noun}", caption, alt, data, fig)]
 
 
 def rotation(tables: Tables) -> list[Exhibit]:
@@ -34,14 +38,15 @@ def rotation(tables: Tables) -> list[Exhibit]:
     data["angle"] = np.degrees(np.arccos(data["mean"].clip(-1, 1)))
     angles = data.assign(mean=data["angle"])
     fig = heatmaps.by_layer(tables, angles, style.positive_scale(angles["mean"]), "angle between θ₀ and θ (°)")
+    noun = tables.noun
     caption = (
-        "How far every layer turned: the angle between its parameters at the start and after the last epoch, from the "
-        f"mean cosine over the finished replicates (the cosine with its interval is in the CSV). {READING} 0°: the "
-        "layer still points where it pointed, and training has at most scaled it; 90°: nothing is left of the start's "
-        f"direction. {UNDEFINED} {shortfall(tables)}"
+        f"How far every {noun} turned: the angle between its values at the start and after the last epoch, from the "
+        f"mean cosine over the finished replicates (the cosine with its interval is in the CSV). {READING[noun]} "
+        f"{layer_rows.told(data, noun)} 0°: the {noun} still points where it pointed, and training has at most scaled "
+        f"it; 90°: nothing is left of the start's direction. {UNDEFINED} {shortfall(tables)}"
     )
-    alt = f"Heatmap of the angle to the start by layer and cell: {_most_and_least(angles, 'turned', '°')}."
-    return [Exhibit("rotation", "Rotation by layer", caption, alt, data, fig)]
+    alt = f"Heatmap of the angle to the start by {noun} and cell: {_most_and_least(angles, 'turned', '°')}."
+    return [Exhibit("rotation", f"Rotation by {noun}", caption, alt, data, fig)]
 
 
 def _layer_means(tables: Tables, column: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from weight_atlas.reporting.exhibits.design import grid
 from weight_atlas.reporting.exhibits.design.effects import records
 from weight_atlas.reporting.exhibits.design.spans import place
 from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, shortfall, with_cells
-from weight_atlas.reporting.grammar import heatmaps, style
+from weight_atlas.reporting.grammar import heatmaps, layer_rows, style
 from weight_atlas.reporting.grammar.answers import Answer, Number, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.heatmaps import Column, Map
@@ -37,7 +37,7 @@ def statistics(tables: Tables) -> list[Exhibit]:
 def _start_and_end(tables: Tables) -> pd.DataFrame:
     """Means over replicates by cell, layer, parameter, moment (start, end) and statistic, weights and biases alone."""
     found = tables.done("statistics")
-    found = found[found["parameter"].isin(["weight", "bias"])]
+    found = found[found["parameter"].isin(layer_rows.LEARNT)]
     if found.empty:
         raise NothingToShow("statistics.csv has no weight or bias.")
     epochs = found.groupby(["cell_id", "seed"])["epoch"]
@@ -56,16 +56,21 @@ def _exhibit(tables: Tables, data: pd.DataFrame, names: Sequence[str]) -> Exhibi
     """The exhibit of one network and data set; names: those of the two that differ in the study."""
     network, dataset = (str(data[column].iloc[0]) for column in ("network", "dataset"))
     given = (tables.where(network=network, dataset=dataset)["kind"] == "given").any()
+    are_tensors, where = tables.are_tensors(data["cell_id"].unique()), place({"network": network, "dataset": dataset})
+    what = "tensor" if are_tensors else "weight and bias"
+    kinds, order = (
+        ("weights, embeddings, norms", "by name") if are_tensors else ("all weights", "in the network's order")
+    )
     caption = (
-        f"Mean, standard deviation and range of every weight and bias of {network} on {dataset}, each cell at its "
+        f"Mean, standard deviation and range of every {what} of {where}, each cell at its "
         f"start ({'epoch 0; of given checkpoints the first' if given else 'epoch 0'}) and at its last epoch: means "
-        "over the finished replicates (intervals are in the CSV). Rows are first all weights, then all biases, in the "
-        "network's order. The mean is coloured symmetrically about 0. A scale is logarithmic where its values span "
-        "more than a factor of 20, and exactly 0 (biases that start at 0) has its own colour. "
+        f"over the finished replicates (intervals are in the CSV). Rows are first {kinds}, then all biases, {order}. "
+        f"{layer_rows.told(data, tables.noun)} The mean is coloured symmetrically about 0. A scale is logarithmic "
+        "where its values span more than a factor of 20, and exactly 0 (biases that start at 0) has its own colour. "
         f"{shortfall(tables, network=network, dataset=dataset)}"
     )
-    alt = f"Heatmaps of mean, standard deviation and range by layer of {network} on {dataset}. {_growth(data)}"
-    title, tab = "Weights and biases by layer", ", ".join(names)
+    alt = f"Heatmaps of mean, standard deviation and range by {tables.noun} of {where}. {_growth(data, tables.noun)}"
+    title, tab = "Statistics by tensor" if are_tensors else "Weights and biases by layer", ", ".join(names)
     return Exhibit(slug("statistics", *names), title, caption, alt, data, _figure(tables, data), tab=tab)
 
 
@@ -77,8 +82,12 @@ def _figure(tables: Tables, data: pd.DataFrame) -> Figure:
         for cell in data["cell_id"].unique()
         for moment in MOMENTS
     ]  # fmt: skip
-    rows = data[["layer", "parameter"]].drop_duplicates().sort_values("parameter", ascending=False, kind="stable")
-    return heatmaps.side_by_side(measured(data, ["cell_id", "moment"]), pd.MultiIndex.from_frame(rows), columns)
+    are_tensors = tables.are_tensors(data["cell_id"].unique())
+    keys = ["network", "cell_id", "moment", "layer", "parameter", "statistic"]
+    drawn = layer_rows.merged(data, keys)
+    rows = layer_rows.ordered(drawn)
+    texts = layer_rows.texts(rows, are_tensors)
+    return heatmaps.side_by_side(measured(drawn, ["cell_id", "moment"]), rows, columns, texts=texts)
 
 
 def measured(data: pd.DataFrame, columns: Sequence[str]) -> list[Map]:
@@ -99,7 +108,7 @@ def _spreads(data: pd.DataFrame) -> pd.DataFrame:
     return pairs.reindex(columns=list(MOMENTS)).dropna().groupby("layer", sort=False).mean()
 
 
-def _growth(data: pd.DataFrame) -> str:
+def _growth(data: pd.DataFrame, noun: str) -> str:
     """In how many layers the standard deviation of the weights grew, as a sentence; "" where it is not known."""
     ends = _spreads(data)
     if ends.empty:
@@ -107,7 +116,7 @@ def _growth(data: pd.DataFrame) -> str:
     change = ends["end"] - ends["start"]
     return (
         f"From start to end the standard deviation of the weights grew in {int((change > 0).sum())} of {len(change)} "
-        f"layers (mean over cells), most in {change.idxmax()} (by {style.number(change.max(), 3)})."
+        f"{noun}s (mean over cells), most in {change.idxmax()} (by {style.number(change.max(), 3)})."
     )
 
 
@@ -145,7 +154,7 @@ def growth(first: pd.DataFrame, end: pd.DataFrame, by: Sequence[str]) -> pd.Data
     return made.assign(**{name: np.exp(made[name]) for name in ("mean", "low", "high")})
 
 
-def growing(rows: pd.DataFrame) -> tuple[str, Number]:
+def growing(rows: pd.DataFrame, noun: str = "layer") -> tuple[str, Number]:
     """ "clearly grows in 4 and shrinks in 0 of 5 layers, most in fc3: 1.09 times [1.04, 1.15]" of rows of `growth`, and
     the number of that layer; of none that is clear the number of the layer with the largest change."""
     every = records(rows)
@@ -156,7 +165,7 @@ def growing(rows: pd.DataFrame) -> tuple[str, Number]:
     if math.isfinite(most["low"]):
         change += f" [{', '.join(style.number(most[end], 3) for end in ('low', 'high'))}]"
     changed = f"grows in {more} and shrinks in {len(clear) - more} of" if clear else "changes in none of"
-    text = f"clearly {changed} {plural(len(every), 'layer')}, most in {most['layer']}: {change}"
+    text = f"clearly {changed} {plural(len(every), noun)}, most in {most['layer']}: {change}"
     return text, number(f"standard deviation of {most['layer']}, last over first", most, change)
 
 
@@ -165,7 +174,10 @@ def answer(tables: Tables) -> list[Answer]:
     found = grown(tables)
     if found.empty:
         return []
-    sure = f"q < {grid.LEVEL}, corrected for all layers, {grid.seeds(records(found))}"
-    told = [(place(records(own)[0]), *growing(own)) for _, own in found.groupby(["network", "dataset"], sort=False)]
+    sure = f"q < {grid.LEVEL}, corrected for all {tables.noun}s, {grid.seeds(records(found))}"
+    told = [
+        (place(records(own)[0]), *growing(own, tables.noun))
+        for _, own in found.groupby(["network", "dataset"], sort=False)
+    ]
     words = "from start to end the standard deviation of the weights"
     return [Answer(f"{words} {text}.", None, where, (one,), sure) for where, text, one in told]

@@ -12,7 +12,7 @@ from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design.outcomes import outcome
 from weight_atlas.reporting.exhibits.design.spans import place, spans
 from weight_atlas.reporting.exhibits.runs.runs import ESTIMATE, extremes, intervals, shortfall, with_cells
-from weight_atlas.reporting.grammar import dots, marks, panels, style
+from weight_atlas.reporting.grammar import dots, layer_rows, marks, panels, style
 from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
@@ -179,27 +179,44 @@ def unchanged_layers(tables: Tables) -> list[Exhibit]:
     kept = data[[held[key] for key in zip(data["network"], data["layer"], strict=True)]]
     if kept.empty:
         raise NothingToShow(f"more than {style.percent(1 - SPECK)} of every layer of every network changed.")
-    strips = panels.strips(tables, kept)
-    layers = {network: list(dict.fromkeys(kept.loc[kept["network"] == network, "layer"])) for network, _ in strips}
+    drawn = _by_row(kept)
+    strips = panels.strips(tables, drawn)
+    layers = {network: list(dict.fromkeys(drawn.loc[drawn["network"] == network, "layer"])) for network, _ in strips}
     fig, grid = panels.rows(strips, layers, "share of parameters (%)", 0.2, 0.8)
-    for row in kept.to_dict("records"):
+    for row in drawn.to_dict("records"):
         _stack(grid[row["network"], row["dataset"]], layers[row["network"]].index(row["layer"]), row, 0.7)
     for axes in grid.values():
         axes.set_xlim(0, 100)
     marks.legend(fig, (), extra=_entries(kept))
-    few = [f"{plural(int((~own).sum()), 'layer')} of {name}" for name, own in held.groupby("network", sort=False)
+    few = [f"{plural(int((~own).sum()), tables.noun)} of {name}" for name, own in held.groupby("network", sort=False)
            if not own.all()]  # fmt: skip
+    together = " (weights and biases together)" if tables.noun == "layer" else ""
     left_out = f"Left out, with at most {style.percent(SPECK)} unchanged in any panel: {', '.join(few)}. "
     caption = (
-        "Where the unchanged parameters are: the classes by layer (weights and biases together), means over the "
-        f"replicates and cells of a network and data set. {MEANING}{left_out if few else ''}{shortfall(tables)}"
+        f"Where the unchanged parameters are: the classes by {tables.noun}{together}, means over the replicates and "
+        f"cells of a network and data set. {layer_rows.told(kept, tables.noun)} {MEANING}"
+        f"{left_out if few else ''}{shortfall(tables)}"
     )
-    top = min(kept.to_dict("records"), key=lambda row: float(row["changed"]))
+    top: Any = min(kept.to_dict("records"), key=lambda row: float(row["changed"]))
     alt = (
-        f"Stacked bars by layer. The least changed layer is {top['layer']} of {top['network']} on {top['dataset']}: "
-        f"{style.percent(1 - top['changed'])} of it is unchanged, {style.percent(top['structural'])} is structural."
+        f"Stacked bars by {tables.noun}. The least changed {tables.noun} is {top['layer']} of {place(top)}: "
+        f"{style.percent(1 - top['changed'])} of it is unchanged, "
+        f"{style.percent(top['structural'])} is structural."
     )
-    return [Exhibit("unchanged-layers", "Unchanged parameters by layer", caption, alt, data, fig)]
+    return [Exhibit("unchanged-layers", f"Unchanged parameters by {tables.noun}", caption, alt, data, fig)]
+
+
+def _by_row(data: pd.DataFrame) -> pd.DataFrame:
+    """`_by_layer` by the rows of a figure: the shares of layers that share one are those of all their values."""
+    if not layer_rows.is_shared(data):
+        return data
+    found = []
+    for _, own in data.groupby("network", sort=False):
+        own = own.assign(layer=own["layer"].map(layer_rows.shared(own["layer"])))
+        counts = own.assign(**{name: own[name] * own["size"] for name in CLASSES})
+        sums = counts.groupby(["dataset", "network", "layer"], sort=False)[["size", *CLASSES]].sum().reset_index()
+        found.append(sums.assign(**{name: sums[name] / sums["size"] for name in CLASSES}))
+    return pd.concat(found, ignore_index=True)
 
 
 # ------------------------------------------------------------------------------------------- the answer
