@@ -1,8 +1,9 @@
-"""Results in a notebook: `wa.cells()`, `wa.table()`, `wa.exhibits()`, `wa.load()` and `wa.images()`.
+"""Results in a notebook: `wa.cells()`, `wa.table()`, `wa.exhibits()`, `wa.load()` and `wa.images()`; and models of your
+own measured, `wa.measure()`.
 
-All take `name`, the config of the results (by default the only one, or the tour), and `root`, the folder that the
-workflow ran in (by default the current one, or the repository), or the one of the results. No command imports this
-module. pandas and torch are imported by the functions that need them.
+All but the last take `name`, the config of the results (by default the only one, or the tour), and `root`, the folder
+that the workflow ran in (by default the current one, or the repository), or the one of the results. No command imports
+this module. pandas and torch are imported by the functions that need them.
 """
 
 import difflib
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from weight_atlas.analysis.of_models import Model, Series
     from weight_atlas.reporting.grammar.exhibit import Exhibit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -207,6 +209,52 @@ def images(
     positions = (tensors["split"] == SPLITS.index(split)).nonzero().squeeze(1)
     fitted = inputs.fit_images(tensors["images"][positions], card, shape.channels, shape.size)
     return LabelledImages(inputs.normalise(fitted, *inputs.constants(card, shape)), tensors["labels"][positions])
+
+
+def measure(
+    models: "Model | Series | Mapping[str, Series]", *, roles: Mapping[str, str] | None = None, spectra: bool = True
+) -> "dict[str, pd.DataFrame]":
+    """How the tensors of models move, what they are, and how alike runs are: models that no workflow trained.
+
+    Nothing but the tensors is looked at, as of given checkpoints without a network. Of files one tensor at a time is in
+    memory.
+
+    Parameters
+    ----------
+    models : list or dict
+        A series of models in order (their epochs are 0, 1, 2 ..), or {epoch: model}; or several of them by the names
+        of their runs. A model is a torch module, a state dict, or the path of a safetensors file or of the index of
+        several. All have the same tensors.
+    roles : dict, optional
+        {pattern: role}: weight, bias, norm, embedding or buffer, instead of what is guessed from names and shapes.
+        Buffers of modules are such.
+    spectra : bool
+        Whether singular values are computed, which take longest.
+
+    Returns
+    -------
+    dict of DataFrame
+        statistics, movement, unchanged, tolerance, parameters, spectra and correlations, with the columns of these
+        tables. `cell_id` is the name of the run ("run" where it has none), `layer` the tensor, `parameter` its role.
+
+    Raises
+    ------
+    ValueError
+        In one line, where something is no model, a file is not whole, or tensors differ.
+    """
+    import pandas as pd
+
+    from weight_atlas.analysis import of_models
+    from weight_atlas.networks.stored import ROLES
+
+    for pattern, role in (roles or {}).items():
+        if role not in ROLES:
+            raise ValueError(f"roles: {pattern}: {role!r} is no role; allowed: {', '.join(ROLES)}")
+    rows = of_models.measure(of_models.named(models), roles or {}, spectra)
+    declared = {name: {column.name: column.dtype for column in schema.TABLES[name].columns} for name in rows}
+    return {
+        name: pd.DataFrame(found, columns=schema.names(name)).astype(declared[name]) for name, found in rows.items()
+    }
 
 
 def _results(name: str | None, root: str | Path | None) -> Path:

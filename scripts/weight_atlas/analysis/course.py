@@ -6,7 +6,7 @@ tables that were made of them before.
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from weight_atlas import schema, starts, store
 from weight_atlas.analysis.features.filters import IdenticalFilters
 from weight_atlas.analysis.measure import CourseMeasure, Replicate, Snapshot
-from weight_atlas.analysis.types import Record, Rows, Value
+from weight_atlas.analysis.types import Readable, Record, Rows, Value
 from weight_atlas.analysis.weights import statistics
 from weight_atlas.analysis.weights.ends import Ends
 from weight_atlas.analysis.weights.movement import Movement
@@ -89,13 +89,20 @@ def rows(replicate: Replicate, epochs: Sequence[int], asked: Sequence[type[Cours
 
 
 def measured(replicate: Replicate, epochs: Sequence[int], asked: Sequence[type[CourseMeasure]], spare: Spare) -> Rows:
-    """What `rows` gives, from the snapshots: each is read once and handed to every measure.
+    """What `rows` gives, from the snapshots: each is read once and handed to every measure."""
+    snapshots = ((epoch, starts.open_snapshot(replicate.snapshot(epoch))) for epoch in epochs)
+    return walked(replicate, snapshots, asked, spare)
+
+
+def walked(
+    replicate: Replicate, snapshots: Iterable[tuple[int, Readable]], asked: Sequence[type[CourseMeasure]], spare: Spare
+) -> Rows:
+    """What `rows` gives, of snapshots in order, each with its epoch.
 
     spare: by a measure's name what takes in that it raises. It then has no rows, and the others see all snapshots.
     """
     measures = [make(replicate) for make in asked]
-    for epoch in epochs:
-        tensors = starts.open_snapshot(replicate.snapshot(epoch))
+    for epoch, tensors in snapshots:
         described = statistics.rows(replicate.table, tensors)
         is_finite = all(math.isfinite(row[-1]) for row in described)
         sound = []
