@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from weight_atlas import tensor_entries
 
-MAPPED = 256 << 20  # bytes that are read of open files until they are closed: pages that were read count as memory
+MAPPED = 64 << 20  # bytes that are read of open files until they are closed: pages that were read count as memory
 
 
 class TensorsOnDisk(Mapping[str, torch.Tensor]):

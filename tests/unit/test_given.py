@@ -14,7 +14,8 @@ import yaml
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import save_file as save_torch
 
-from weight_atlas import networks, store
+from weight_atlas import cell_table, networks, schema, store
+from weight_atlas.analysis import group
 from weight_atlas.analysis.runs import given as laid
 from weight_atlas.plan import checks, cost, given, outcome, study
 
@@ -102,6 +103,90 @@ def test_the_fingerprint_follows_the_content(tmp_path):
     changed[-1] ^= 1
     files[1].write_bytes(changed)
     assert given.fingerprint(files) != before
+
+
+def started(root, series=2, replicates=2, **source):
+    """A config that trains a cell from given checkpoints."""
+    for seed in range(series):
+        write(root / f"run/{seed}", "epoch_0", "epoch_2")
+    asked = config(root, files=[f"run/{seed}" for seed in range(series)]) | {"replicates": replicates}
+    asked |= {"datasets": {"digits": {"source": "digits"}}, "optimizers": {"sgd": {"type": "sgd"}}}
+    asked |= {"sources": {"theirs": {"given": "run"} | source}, "inits": {"theirs": {"source": "theirs"}}}
+    grid = {"dataset": ["digits"], "network": ["lenet1"], "init": ["theirs", "default"], "optimizer": ["sgd"]}
+    return asked | {"definitions": {"tuned": {"grid": grid, "given": ["run"]}}}
+
+
+def test_given_checkpoints_start_cells(tmp_path):
+    plan = study.Plan(started(tmp_path), Path("nowhere"))
+    [parent] = [cell for cell in plan.cells.values() if cell.kind == "given"]
+    [child] = [cell for cell in plan.cells.values() if cell.parent]
+    assert child.parent == parent.cell_id and child.settings.start.taken_snapshot(parent.settings.epochs) == 2
+    roles = {(entry.role, entry.cell_id) for entry in plan.entries}
+    assert {("source", parent.cell_id), ("grid", parent.cell_id), ("grid", child.cell_id)} <= roles
+    [experiment] = plan.experiments
+    assert [(axis.name, axis.levels) for axis in experiment.axes] == [("init", ("theirs", "default"))]
+    assert plan.parent_blocks(child.cell_id, (0, 1)) == [f"results/cells/{parent.cell_id}/seeds_0-1"]
+
+
+UNSTARTED = {
+    "too few series": (
+        {"series": 1},
+        {},
+        ["replicates: 2 of a cell start from", "which are 1 series; lower replicates"],
+    ),
+    "more than given": ({"init": "default"}, {}, ["sources.theirs: names `given` and `init`; allowed: `given` alone"]),
+    "not given": ({"given": None}, {}, ["sources.theirs: names no `dataset`; allowed: with `dataset`, `init` and"]),
+    "given unknown": ({"given": "runs"}, {}, ["sources.theirs.given: 'runs'", "did you mean 'run'?"]),
+    "the best of none": ({}, {"take": "best"}, ["inits.theirs.take: 'best' is not known; give given.run.dataset"]),
+    "no such epoch": ({}, {"take": 1}, ["inits.theirs.take: epoch 1 of the cell is not kept; its kept epochs: 0, 2"]),
+}
+
+
+@pytest.mark.parametrize("case", UNSTARTED)
+def test_what_cannot_start_a_cell_is_said_in_one_line(tmp_path, case):
+    source, init, words = UNSTARTED[case]
+    asked = started(tmp_path, **source)
+    asked["inits"]["theirs"] |= init
+    with pytest.raises(checks.ConfigError) as error:
+        study.Plan(asked, Path("nowhere"))
+    assert "\n" not in str(error.value) and all(word in str(error.value) for word in words), error.value
+
+
+def test_tensors_without_a_network_start_no_cell(tmp_path):
+    asked = started(tmp_path)
+    del asked["given"]["run"]["network"]
+    with pytest.raises(checks.ConfigError, match="sources.theirs.given: 'run' names no network; a cell starts from"):
+        study.Plan(asked, Path("nowhere"))
+
+
+def test_given_networks_are_aligned(tmp_path, monkeypatch):
+    """A copy with its channels in another order is the same network, once they are matched."""
+    monkeypatch.chdir(tmp_path)
+    one = tensors()
+    first, second = np.array([2, 0, 3, 1]), np.random.default_rng(2).permutation(12)
+    other = {name: one[name][first] for name in ("conv1.weight", "conv1.bias")}
+    other |= {"conv2.weight": one["conv2.weight"][second][:, first], "conv2.bias": one["conv2.bias"][second]}
+    columns = one["fc.weight"].reshape(10, 12, 16)[:, second].reshape(10, 192)
+    other |= {"fc.weight": columns, "fc.bias": one["fc.bias"]}
+    for name, found in {"one": one, "other": other}.items():
+        (tmp_path / name).mkdir()
+        save_file({key: np.ascontiguousarray(value) for key, value in found.items()}, tmp_path / name / "a.safetensors")
+    asked = config(tmp_path)
+    asked["given"] = {name: {"network": "lenet1", "files": name} for name in ("one", "other")}
+    plan = study.Plan(asked, tmp_path)
+    rows, [named] = plan.rows(), plan.groups
+    header = schema.header("cells", list(rows[0]))
+    schema.write(tmp_path / "cells.csv", "cells", ([row[key] for key in header] for row in rows), header=header)
+    for cell in plan.cells.values():
+        laid.lay_out(
+            cell.cell_id, cell.settings, cell.files[0], None, None, Path(f"results/cells/{cell.cell_id}/seeds_0-0")
+        )
+    group.measure(cell_table.grouped("cells.csv", named), None, None, tmp_path / "measures")
+    frame = schema.read(tmp_path / "measures/correlations.csv", "correlations")
+    frame = frame[(frame["comparison"] == "models") & (frame["parameter"] == "weight")].set_index(["matching", "layer"])
+    assert set(frame.index.levels[0]) == {"raw", "permuted", "signed"}
+    assert frame.loc["permuted", "pearson"].to_numpy() == pytest.approx(1, abs=1e-12)
+    assert frame.loc["raw", "pearson"].abs().max() < 0.6
 
 
 # ------------------------------------------------------------------------------------------- what is refused
@@ -444,6 +529,15 @@ def test_a_series_that_is_not_finite_has_diverged(tmp_path):
     _, run = block(tmp_path, series)
     [record] = run["replicates"]
     assert record["status"] == "diverged" and "epoch 1" in record["cause"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", [0, 17, 69_999])
+def test_a_value_that_is_not_finite_is_found_wherever_it_is(value, at):
+    values = torch.linspace(-3, 3, 70_000)
+    assert laid.is_finite(values) and laid.is_finite(values[:0]) and laid.is_finite(torch.arange(3))
+    values[at] = value
+    assert not laid.is_finite(values)
 
 
 def test_laying_out_again_leaves_no_file_of_before(tmp_path):

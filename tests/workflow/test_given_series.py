@@ -201,6 +201,32 @@ def test_with_a_data_set_every_file_is_judged(run):
     assert "epochs trained" not in page
 
 
+def test_given_weights_start_a_cell_and_are_perturbed(run):
+    """Each replicate begins with the file of its series, as it is and with its first layer negated."""
+    config = json.loads(json.dumps(run.config)) | {"replicates": 2, "training": {"epochs": 1}}
+    config["datasets"] = {"digits": {"source": "digits", "per_class": {"train": 12}}}
+    config |= {"optimizers": {"sgd": {"type": "sgd"}}, "sources": {"theirs": {"given": "plain"}}}
+    config["perturbations"] = {"flipped": {"type": "flip", "layers": ["conv1"]}}
+    inits = {"last": {}, "middle": {"take": 2}, "flipped": {"perturb": ["flipped"]}}
+    config["inits"] = {name: {"source": "theirs", "head": "copied"} | init for name, init in inits.items()}
+    grid = {"dataset": ["digits"], "network": ["lenet1"], "init": [*inits], "optimizer": ["sgd"]}
+    config["definitions"] = {"tuned": {"grid": grid, "given": ["plain"]}}
+    run.write(config)
+    try:
+        run.run("results/mine/tables")
+    finally:
+        run.write(run.config)
+    with open(run.root / "results/mine/cells.csv", newline="") as file:
+        cells = {row["init"]: row for row in csv.DictReader(file)}
+    for name, init in inits.items():
+        for seed, found in run.series.items():
+            path = run.root / cells[name]["blocks"] / f"snapshots/seed{seed}/epoch_0.safetensors"
+            start, file = load_file(path), found[init.get("take", EPOCHS[-1])]
+            for tensor, value in file.items():
+                sign = -1 if name == "flipped" and tensor.startswith("conv1") else 1
+                assert np.array_equal(start[tensor], sign * value), (name, tensor)
+
+
 # ------------------------------------------------------------------------------------------------ of any model
 
 

@@ -25,6 +25,7 @@ from weight_atlas.plan.labels import Labels, matches
 from weight_atlas.plan.parts import Json, Parts, TrainingInFull, network_identity
 from weight_atlas.plan.plugin_errors import in_one_line
 from weight_atlas.settings import Settings, Start
+from weight_atlas.vocabulary import NO_DATA
 
 
 @dataclass(frozen=True)
@@ -316,14 +317,12 @@ class Resolver(Parts):
         source = self.look_up(self.config.sources, name, f"inits.{labels['init']}.source", "sources")
         if name in ancestors:
             raise ConfigError(f"{where}: is a cycle of parents ({' -> '.join([*ancestors, name])}); allowed: none")
-        inner = {
-            "dataset": source.dataset,
-            "network": source.network or labels["network"],
-            "init": source.init,
-            "optimizer": source.optimizer,
-        }
-        changes = [Overlay(f"{where}.training", source.training)]
-        parent = self.cell(Combination(inner, changes, [], where), (*ancestors, name))
+        if source.given:
+            parent, inner = self._given_source(source.given, init, f"inits.{labels['init']}", where)
+        else:
+            inner = {"network": labels["network"]} | source.axes
+            changes = [Overlay(f"{where}.training", source.training)]
+            parent = self.cell(Combination(inner, changes, [], where), (*ancestors, name))
         self.source_labels[parent.cell_id] = inner
         if isinstance(init.take, int):
             check_take(init.take, parent.settings, f"inits.{labels['init']}.take")
@@ -335,6 +334,16 @@ class Resolver(Parts):
         if init.normalise:
             normalise = normalisation.constants(init.normalise, channels, f"inits.{labels['init']}")
         return StartSpec(start, start, channels, parent.cell_id, normalise=normalise)
+
+    def _given_source(self, name: str, init: spec.Init, place: str, where: str) -> tuple[Cell, Labels]:
+        """The cell of given checkpoints as a source, and its labels; ConfigError where it cannot be one."""
+        entry = self.look_up(self.config.given, name, f"{where}.given", "given")
+        if entry.network is None:
+            raise ConfigError(f"{where}.given: {name!r} names no network; a cell starts from weights of a known one")
+        if init.take == "best" and entry.dataset is None:
+            raise ConfigError(f"{place}.take: 'best' is not known; give given.{name}.dataset, or take an epoch")
+        labels = {"dataset": entry.dataset or NO_DATA, "network": entry.network, "init": "", "optimizer": ""}
+        return self.given(name), labels
 
     def _check_parent(self, start_spec: StartSpec, table: Table, where: str) -> None:
         """Refuse a parent whose tensors, as far as they are copied, are not those of the network."""

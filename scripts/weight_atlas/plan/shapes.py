@@ -30,6 +30,11 @@ class _Part(NamedTuple):
     def grid(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.role == Role.GRID]
 
+    @property
+    def designed(self) -> list[Entry]:
+        """Those of the grid that its axes are about: given checkpoints stand beside cells that are trained."""
+        return [entry for entry in self.grid if "given" not in entry.labels] or self.grid
+
 
 def experiments(config: spec.Config, entries: Sequence[Entry], cells: Mapping[str, Cell]) -> list[Experiment]:
     """The experiments of all studies, in the config's order.
@@ -70,7 +75,7 @@ def _is_of(entry: Entry, name: str, design: spec.Design) -> bool:
 
 
 def _experiment(part: _Part, cells: Mapping[str, Cell]) -> Experiment:
-    labels = [entry.labels for entry in part.grid]
+    labels = [entry.labels for entry in part.designed]
     varying = varying_axes(labels)
     asked = [axis for axis in varying if axis not in FAMILIES]
     if not asked and "network" in varying and not _is_started_from(part):
@@ -114,7 +119,7 @@ def _is_started_from(part: _Part) -> bool:
 def _context(part: _Part, axis: str, varying: Sequence[str]) -> dict[str, Flat]:
     """{level: the settings in full} of cells that differ in one axis alone: those with most levels."""
     contexts: dict[tuple[str, ...], dict[str, Entry]] = {}
-    for entry in part.grid:
+    for entry in part.designed:
         others = tuple(entry.labels[other] for other in varying if other != axis)
         contexts.setdefault(others, {}).setdefault(entry.labels[axis], entry)
     largest = max(contexts.values(), key=len)
@@ -147,7 +152,7 @@ def _differing(levels: Sequence[Flat]) -> list[str]:
 
 
 def _axis(part: _Part, name: str, asked: Sequence[str], context: Mapping[str, Flat]) -> Axis:
-    first = list(dict.fromkeys(entry.labels[name] for entry in part.grid))
+    first = list(dict.fromkeys(entry.labels[name] for entry in part.designed))
     numbers, setting = _numbers(first, context)
     levels = sorted(first, key=numbers.__getitem__) if numbers else first
     vary = part.design.vary.get(name, {})

@@ -54,6 +54,7 @@ class Plan:
             raise ConfigError("cells: 'document' leaves no cell of what `studies` asks for; allowed: all")
         tuning.check(self.config, self.entries)
         self.cells: dict[str, Cell] = {entry.cell_id: self._resolver.cells[entry.cell_id] for entry in self.entries}
+        self._check_series()
         self.experiments: list[Experiment] = shapes.experiments(self.config, self.entries, self.cells)
 
     def path(self, name: str) -> Path:
@@ -195,6 +196,16 @@ class Plan:
             if parent:
                 most[parent] = max(most[parent], most[cell_id])
         return most
+
+    def _check_series(self) -> None:
+        """Refuse more replicates than there are series, where given checkpoints start each."""
+        for cell_id, count in self.replicates.items():
+            files = self.cells[cell_id].files
+            if files and count > len(files):
+                series = f"the given checkpoints in {files[0][0].parent}, which are {len(files)} series"
+                raise ConfigError(
+                    f"replicates: {count} of a cell start from {series}; lower replicates, or give more series"
+                )
 
     @cached_property
     def blocks(self) -> dict[str, list[blocks.Block]]:

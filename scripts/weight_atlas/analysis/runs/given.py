@@ -114,7 +114,7 @@ def _replicate(
         snapshot, about = store.snapshot_path(block, seed, epoch), {"cell_id": cell_id, "seed": seed, "epoch": epoch}
         tensors, said = (_linked if settings.network.tensors else _copied)(path, snapshot, about)
         sources.append({"epoch": epoch} | said)
-        if diverged_at is None and not all(tensor.isfinite().all() for tensor in tensors.values()):
+        if diverged_at is None and not all(map(is_finite, tensors.values())):
             diverged_at = epoch
         if splits is not None and diverged_at is None:
             values = evaluate(settings, dict(tensors), splits)
@@ -128,6 +128,11 @@ def _replicate(
     status = "done" if diverged_at is None else "diverged"
     record = {"seed": seed, "status": status, "cause": cause, "epochs": max(series), "best_epoch": best}
     return record | {"files": sources}, metrics
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Whether all values of a tensor are finite: its extremes are, several times faster than asking each value."""
+    return tensor.numel() == 0 or all(bool(end.isfinite()) for end in torch.aminmax(tensor))
 
 
 def _copied(path: Path, snapshot: Path, about: Record) -> tuple[Readable, Record]:

@@ -164,13 +164,31 @@ class Init(Drawing):
 
 
 class Source(Model):
-    """A cell of another data set whose trained weights start a cell here.
+    """A cell of another data set whose trained weights start a cell here, or given checkpoints.
 
     Its network is that of the cell, or `network`, where the layers that are taken have the same names and shapes.
     """
 
-    dataset: Name
+    dataset: Name | None = None
     network: Name | None = None
-    init: Name
-    optimizer: Name
+    init: Name | None = None
+    optimizer: Name | None = None
     training: dict[str, Any] = {}
+    given: Name | None = None
+
+    @model_validator(mode="after")
+    def _trained_or_given(self) -> Self:
+        needed = ("dataset", "init", "optimizer")
+        for key in (*needed, "network", "training") if self.given else ():
+            if getattr(self, key):
+                raise ValueError(f"names `given` and `{key}`; allowed: `given` alone")
+        for key in needed if not self.given else ():
+            if getattr(self, key) is None:
+                raise ValueError(f"names no `{key}`; allowed: with `dataset`, `init` and `optimizer`, or `given` alone")
+        return self
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """Its labels by axis, of a source that is trained; without its network where it has none of its own."""
+        named = {axis: getattr(self, axis) for axis in ("dataset", "network", "init", "optimizer")}
+        return {axis: label for axis, label in named.items() if label}
