@@ -1,4 +1,4 @@
-"""Prepare a data set (tensor file and card) or a file of weights. See `prepare.py dataset --help`."""
+"""Prepare a data set (tensor file and card) or a file of weights, or download. See `prepare.py dataset --help`."""
 
 import argparse
 import json
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from weight_atlas import store
-from weight_atlas.datasets import files, seen
+from weight_atlas.datasets import fetch, files, seen
 from weight_atlas.plan import recipe
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the command line, with the commands `dataset` and `weights`."""
+    """The parser of the command line, with the commands `dataset`, `weights` and `fetch`."""
     result = argparse.ArgumentParser(description=__doc__)
     commands = result.add_subparsers(dest="command", required=True)
     dataset = commands.add_parser("dataset", help="read images into one tensor file, and write its card")
@@ -20,9 +20,11 @@ def parser() -> argparse.ArgumentParser:
     dataset.add_argument("--card", required=True, help="the JSON card to write")
     dataset.add_argument("--seen", type=Path, help="the file that remembers the sizes and times of the images")
     weights = commands.add_parser("weights", help="check a file of weights and convert it to safetensors")
-    for command in (dataset, weights):
+    download = commands.add_parser("fetch", help="download what a data set is made from, where it is missing")
+    for command in (dataset, weights, download):
         command.add_argument("--spec", required=True, type=json.loads, metavar="JSON", help="what to prepare")
         command.add_argument("--data-root", default=None, help="the folder that sources are looked for in")
+    for command in (dataset, weights):
         command.add_argument("--output", required=True, help="the safetensors file to write")
     return result
 
@@ -31,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status: 0, or 1 after one line on stderr that says what to do."""
     options = parser().parse_args(arguments)
     try:
-        if options.command == "dataset":
+        if options.command == "fetch":
+            fetch(options.spec, options.data_root)
+        elif options.command == "dataset":
             from weight_atlas.datasets.prepare import prepare_dataset
 
             mark = seen.mark(files(options.spec, options.data_root))

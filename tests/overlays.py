@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from weight_atlas import networks, store
-from weight_atlas.datasets.torchvision_datasets import DATASETS, IDX
+from weight_atlas.datasets.known import DATASETS, IDX
 from weight_atlas.plan.labels import matches
 from weight_atlas.plan.study import Plan
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.unit.test_data_lines import config, prepared, write
 from weight_atlas import store
-from weight_atlas.datasets import image, seen, source_info, torchvision_datasets
+from weight_atlas.datasets import image, known, seen, source_info, torchvision_datasets
 from weight_atlas.datasets.source import ImageFile
 from weight_atlas.datasets.weights import prepare_weights
 from weight_atlas.plan import data_lines, outdated, parts, recipe, study
@@ -230,14 +230,14 @@ def weights_config(root: Path) -> dict:
 
 def test_published_idx_files_are_alike_wherever_they_lie(tmp_path):
     """A data set that was prepared from an archive stays when the same files are unpacked beside it."""
-    known = torchvision_datasets.DATASETS["MNIST"]
+    mnist = known.DATASETS["MNIST"]
     spec = {"source": "torchvision", "dataset": "MNIST", "download": True, "archive": None}
     source = source_info.describe(spec, tmp_path)
     published = torchvision_datasets.digests(spec, tmp_path, source)
-    assert published == [known.digests[name] for name in known.files]
-    (tmp_path / known.folder).mkdir(parents=True)
-    for name in known.files:
-        (tmp_path / known.folder / name).write_bytes(name.encode())
+    assert published == [mnist.digests[name] for name in mnist.files]
+    (tmp_path / mnist.folder).mkdir(parents=True)
+    for name in mnist.files:
+        (tmp_path / mnist.folder / name).write_bytes(name.encode())
     assert set(torchvision_datasets.digests(spec, tmp_path, source)).isdisjoint(published)
 
 

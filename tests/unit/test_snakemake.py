@@ -68,6 +68,15 @@ def test_the_target_is_known_while_rules_are_read(monkeypatch, words, asked):
     assert snakemake_internals.asks_only_for("plan") is asked
 
 
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [("-n", True), ("-nq --cores 1", True), ("all --dry-run", True), ("--cores 1 --config name=x-n", False)],
+)
+def test_a_dry_run_is_known_while_rules_are_read(monkeypatch, words, asked):
+    monkeypatch.setattr(sys, "argv", ["snakemake", *words.split()])
+    assert snakemake_internals.is_dry_run() is asked
+
+
 def test_dates_are_ignored_for_these_rules_alone(monkeypatch, tmp_path):
     import snakemake.api  # noqa: F401
     from snakemake import dag

@@ -4,6 +4,6 @@
 them; `weight_atlas.datasets.prepare` and `weight_atlas.datasets.weights` do the work.
 """
 
-from weight_atlas.datasets.source_info import facts, files
+from weight_atlas.datasets.source_info import facts, fetch, files
 
-__all__ = ["facts", "files"]
+__all__ = ["facts", "fetch", "files"]

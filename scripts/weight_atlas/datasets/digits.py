@@ -20,6 +20,10 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
     return []
 
 
+def fetch(spec: Spec, data_root: DataRoot) -> None:
+    """Nothing: the scans come with scikit-learn."""
+
+
 def describe(spec: Spec, data_root: DataRoot) -> Source:
     """The Source of the digits, without importing scikit-learn."""
     return Source(

@@ -75,6 +75,10 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
     return [container.path for container in _containers(spec, data_root)]
 
 
+def fetch(spec: Spec, data_root: DataRoot) -> None:
+    """Nothing: a folder is the user's."""
+
+
 def describe(spec: Spec, data_root: DataRoot) -> Source:
     """The Source of a folder: its images are listed, and none is opened but the first of each class where channels
     or size are not set. ValueError in one line where something is missing, empty or of mixed sizes."""
@@ -86,7 +90,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     names = sorted({name for classes in parts.values() for name in classes})
     _check_names(names)
     images = {part: [_sorted(classes.get(name, [])) for name in names] for part, classes in parts.items()}
-    channels, size = _first_format(spec, names, images)
+    channels, size = first_format(spec, names, images)
     return Source(
         title=Path(spec["path"]).stem if spec.get("path") else f"Images of {len(names)} classes",
         classes=names,
@@ -192,10 +196,10 @@ def _kinds(names: Iterable[str]) -> list[tuple[str, list[str]]]:
     return sorted(kinds.items(), key=lambda kind: (-len(kind[1]), kind[0]))[:KINDS]
 
 
-def _first_format(spec: Spec, names: list[str], images: dict[str, list[list[ImageFile]]]) -> ImageFormat:
-    """Channels and size by the first image of each class and part.
+def first_format(spec: Spec, names: list[str], images: dict[str, list[list[ImageFile]]]) -> ImageFormat:
+    """Channels and size by the first image of each class and part, which is opened where `spec` does not set both.
 
-    Colour if one of them has colour; their sizes must be equal where `spec` sets none.
+    Colour if one of them has colour; their sizes must be equal where `spec` sets none, else ValueError in one line.
     """
     if spec.get("channels") and spec.get("size"):
         return ImageFormat(None, None)

@@ -13,7 +13,7 @@ from weight_atlas.datasets import remarks, repeats
 from weight_atlas.datasets.card import Card
 from weight_atlas.datasets.changes import Changes
 from weight_atlas.datasets.source import DataRoot, Images, Positions, Source, Spec
-from weight_atlas.datasets.source_info import SOURCES, describe, fingerprint, shape
+from weight_atlas.datasets.source_info import SOURCES, describe, fetch, fingerprint, shape
 from weight_atlas.datasets.split import choose, describe_split, file_labels, select_labels, train_labels
 from weight_atlas.store import save_tensors
 from weight_atlas.vocabulary import SPLITS
@@ -53,6 +53,7 @@ def prepare_dataset(spec: Spec, dataset_id: str, data_root: DataRoot, output: st
     ValueError
         In one line, for whatever a user can get wrong.
     """
+    fetch(spec, data_root)
     source = describe(spec, data_root)
     picks = choose(spec, source.classes, source.counts)
     numbers, names = file_labels(spec, source.classes)

@@ -73,6 +73,9 @@ class SourceModule(Protocol):
     def files(self, spec: Spec, data_root: DataRoot) -> list[Path]:
         """The files and directories that must exist."""
 
+    def fetch(self, spec: Spec, data_root: DataRoot) -> None:
+        """Download what is missing, where the spec says that it may be; ValueError in one line where that fails."""
+
     def describe(self, spec: Spec, data_root: DataRoot) -> Source:
         """The Source that a spec names; ValueError in one line where something is wrong, Gone where it is missing."""
 

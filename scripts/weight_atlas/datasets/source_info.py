@@ -26,6 +26,14 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
     return [] if "published" in spec else SOURCES[spec["source"]].files(spec, data_root)
 
 
+def fetch(spec: Spec, data_root: DataRoot) -> None:
+    """Download what is missing of a data set's source, where its spec says that it may be.
+
+    Nothing is done where all is there. ValueError in one line where it fails.
+    """
+    SOURCES[spec["source"]].fetch(spec, data_root)
+
+
 def describe(spec: Spec, data_root: DataRoot) -> Source:
     """The source that a data set's spec names; ValueError in one line, whatever files are called."""
     try:

@@ -2,7 +2,7 @@
 
 from weight_atlas.datasets import source_info
 from weight_atlas.datasets.card import Facts
-from weight_atlas.datasets.source import DataRoot, Spec
+from weight_atlas.datasets.source import DataRoot, Gone, Spec
 from weight_atlas.vocabulary import SPLITS
 
 # Where nothing is said of them: the number of classes, pixels, and images per class and split.
@@ -13,7 +13,10 @@ def published(spec: Spec, data_root: DataRoot) -> Facts | None:
     """What the card of a data set will say by the numbers that were published of it; None where there are none."""
     if spec["source"] != "torchvision":
         return None
-    return source_info.facts({**spec, "archive": None, "download": True}, data_root)
+    try:
+        return source_info.facts({**spec, "archive": None, "download": True}, data_root)
+    except Gone:  # only its files say so
+        return None
 
 
 def stand_in(spec: Spec) -> Facts:

@@ -16,12 +16,14 @@ def plan_or_exit(
     given: dict[str, Any] | None = None,
     look: bool = False,
     absent: bool = False,
+    fetch: bool = False,
 ) -> Plan:
     """The plan of a config, which was read from these files, with what is given on the command line; ends the process,
     with one line, where something is wrong with it. look: whether to see if prepared data sets are still as their
-    sources are; absent: whether data sets that are not at hand may be planned."""
+    sources are; absent: whether data sets that are not at hand may be planned; fetch: whether they are downloaded
+    first, where the config says from where."""
     try:
-        return load(config, files, given, look, absent)
+        return load(config, files, given, look, absent, fetch)
     except ConfigError as problem:
         sys.exit(f"config: {problem}")
     except ValueError as error:  # of results that are there
@@ -34,13 +36,14 @@ def load(
     given: dict[str, Any] | None = None,
     look: bool = False,
     absent: bool = False,
+    fetch: bool = False,
 ) -> Plan:
     """The plan of a config, as `plan_or_exit` gives it. Raises ConfigError, in one line."""
     names = [str(file) for file in files]
     for name in names:
         config_files.check(Path(name))
     try:
-        return Plan(config, look=look, absent=absent)
+        return Plan(config, look=look, absent=absent, fetch=fetch)
     except ConfigError as problem:
         sources = _sources(str(problem).partition(": ")[0].split("."), names, given or {})
         raise ConfigError(f"{', '.join(sources)}: {problem}" if sources else str(problem)) from None

@@ -13,7 +13,7 @@ from weight_atlas.datasets.card import read as read_card
 from weight_atlas.datasets.source import Gone
 from weight_atlas.folders import Folders
 from weight_atlas.networks.table import Table
-from weight_atlas.plan import absent_data, spec
+from weight_atlas.plan import absent_data, fetching, spec
 from weight_atlas.plan.cell import Data
 from weight_atlas.plan.checks import ConfigError, Overlay, check_overlaid, merge
 from weight_atlas.plan.fits import check_known, check_layers, check_schedules, check_size, step_options
@@ -52,10 +52,13 @@ class Steps(NamedTuple):
 class Parts:
     """The parts of a config's cells, so that each data set is looked at and each layer table built once."""
 
-    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True, absent: bool = False):
+    def __init__(
+        self, config: spec.Config, root: Path = Path(), look: bool = True, absent: bool = False, fetch: bool = False
+    ):
         """look: whether to see if prepared data sets are still as their sources are; else what was seen last counts.
-        absent: whether data sets that are not at hand may be planned."""
-        self.config, self.root, self._looks, self._absent = config, root, look, absent
+        absent: whether data sets that are not at hand may be planned; fetch: whether they are downloaded first, where
+        the config says from where."""
+        self.config, self.root, self._looks, self._absent, self._fetches = config, root, look, absent, fetch
         self.networks = dict(config.networks)  # and variants of them, which no config names
         self._data: dict[str, Data] = {}
         self._tables: dict[tuple[str, int, int, int], Table] = {}
@@ -83,7 +86,10 @@ class Parts:
                 return Data(label, dataset_id, full, source_info.facts(full, root))
             except Gone as error:
                 if not self._absent:
-                    raise
+                    if not (self._fetches and full.get("download")):
+                        raise
+                    fetching.fetch(label, full, root)
+                    return Data(label, dataset_id, full, source_info.facts(full, root))
                 published = absent_data.published(full, root)
                 facts = published or absent_data.stand_in(full)
                 return Data(label, dataset_id, full, facts, absent=str(error), known=published is not None)

@@ -50,9 +50,11 @@ class Combination:
 class Resolver(Parts):
     """Turns labels into cells; one per config."""
 
-    def __init__(self, config: spec.Config, root: Path = Path(), look: bool = True, absent: bool = False):
-        """look, absent: see `Parts`."""
-        super().__init__(config, root, look, absent)
+    def __init__(
+        self, config: spec.Config, root: Path = Path(), look: bool = True, absent: bool = False, fetch: bool = False
+    ):
+        """look, absent, fetch: see `Parts`."""
+        super().__init__(config, root, look, absent, fetch)
         self.cells: dict[str, Cell] = {}
         self.source_labels: dict[str, Labels] = {}
 

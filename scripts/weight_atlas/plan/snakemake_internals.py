@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -61,9 +62,19 @@ def asks_only_for(*known: str) -> bool:
     """Whether a user names targets, these alone, while rules are read, when `targets` are not known yet."""
     if not set(known) & set(sys.argv[1:]):
         return False
-    parser: Any = importlib.import_module("snakemake.cli").get_argument_parser()  # which has no types
-    named = set(parser.parse_args(sys.argv[1:]).targets)
+    named = set(_command_line().targets)
     return bool(named) and named <= set(known)
+
+
+def is_dry_run() -> bool:
+    """Whether a user asks what would be done, while rules are read."""
+    return any(re.match("-[A-Za-z]*n|--dry", word) for word in sys.argv[1:]) and bool(_command_line().dryrun)
+
+
+def _command_line() -> Any:
+    """What a user typed. Making Snakemake's parser takes a quarter of a second."""
+    parser: Any = importlib.import_module("snakemake.cli").get_argument_parser()  # which has no types
+    return parser.parse_args(sys.argv[1:])
 
 
 def config_files(workflow: Workflow) -> list[str]:

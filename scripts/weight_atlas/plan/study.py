@@ -28,12 +28,20 @@ from weight_atlas.vocabulary import AXES, NO_DATA
 class Plan:
     """What a config asks for: `entries` (study by study), `cells` by id, and the blocks that train them."""
 
-    def __init__(self, config: dict[str, Any], root: Path = Path(), look: bool = True, absent: bool = False):
+    def __init__(
+        self,
+        config: dict[str, Any],
+        root: Path = Path(),
+        look: bool = True,
+        absent: bool = False,
+        fetch: bool = False,
+    ):
         """Check `config` (a plain dictionary) and expand it; ConfigError with one line where something is wrong.
 
         look: whether to see if prepared data sets are still as their sources are, as whoever plans work must; else
         what was seen last counts, as for the jobs of that work. absent: whether data sets that are not at hand may be
-        planned, as far as that goes: nothing can be trained on them.
+        planned, as far as that goes: nothing can be trained on them. fetch: whether they are downloaded first, where
+        the config says from where.
         """
         check_extent(config)
         self.config: spec.Config = check(spec.Config, config, "")
@@ -43,7 +51,7 @@ class Plan:
         chapters.check_references(self.config)
         chapters.check_claims(self.config)
         self.root, self.folders = root, Folders.of(self.config.name, self.config.pathvars)
-        self._resolver = Resolver(self.config, root, look, absent)
+        self._resolver = Resolver(self.config, root, look, absent, fetch)
         for label in self.config.networks:
             self._resolver.network(label)
         self._models: dict[str, str] = {}  # what those are called of which only the tensors are known

@@ -4,6 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from weight_atlas.datasets import known
+from weight_atlas.plan.spec.messages import near
 from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Below, Model, Positive, Rate, Seed, Share, Title
 
 Paths = Annotated[list[Below], Field(min_length=1), DISTINCT]
@@ -94,11 +96,27 @@ class Torchvision(ImageSource):
     """A data set that torchvision reads (and downloads, where allowed)."""
 
     source: Literal["torchvision"]
-    dataset: Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
+    dataset: known.Name
+    options: dict[str, str | int] = {}
     download: bool = True
     archive: Below | None = None
     instead: Folder | None = None
     size: Annotated[int, Field(ge=8, le=512)] | None = None
+
+    @model_validator(mode="after")
+    def _options(self) -> Self:
+        option = known.DATASETS[self.dataset].option
+        for name, value in self.options.items():
+            if option is None or name != option.name:
+                raise ValueError(f"options: unknown option {name!r}; {near(name, [option.name] if option else [])}")
+            if value not in option.values:
+                raise ValueError(f"options: {name} is {value!r}; allowed: {', '.join(map(str, option.values))}")
+        if option and option.default is None and not self.options:
+            raise ValueError(f"options: {option.name} is missing; allowed: {', '.join(map(str, option.values))}")
+        self.options = {name: value for name, value in self.options.items() if option and value != option.default}
+        if self.archive and known.known(self.model_dump()).list_images:
+            raise ValueError(f"archive: is not read for the image files of {self.dataset}; unpack it below data_root")
+        return self
 
 
 Dataset = Annotated[Digits | Folder | Torchvision, Field(discriminator="source")]

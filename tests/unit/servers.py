@@ -1,0 +1,58 @@
+"""A server of files on this machine, with ranges of bytes, that can be told to fail."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files; `server.told` has each request's range, and what the server is to do wrong is set on it."""
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing on the console."""
+
+    def do_GET(self) -> None:
+        server, asked = self.server, self.headers.get("Range")
+        server.told.append(asked)
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = path.read_bytes()
+        start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and server.ranges else 0
+        if start >= len(content) and start:
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        if server.length:
+            self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        end = start + server.cuts.pop(0) if server.cuts else len(content)
+        self.wfile.write(content[start:end])
+
+
+@contextmanager
+def served(folder: Path, ranges: bool = True, cuts: tuple[int, ...] = (), length: bool = True) -> Iterator[str]:
+    """The address of a server of a folder's files.
+
+    Parameters
+    ----------
+    ranges : whether it knows the header Range
+    cuts : the first answers break off after so many bytes, one each
+    length : whether it says how long a file is
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: Handler(*given, directory=str(folder)))
+    server.ranges, server.cuts, server.length, server.told = ranges, list(cuts), length, []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
