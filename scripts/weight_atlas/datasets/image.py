@@ -29,13 +29,13 @@ SPECIAL = {
 }
 
 
-def open_zip(path: Path) -> zipfile.ZipFile:
+def open_zip(path: Path, else_it_is: str = "neither a folder nor a readable zip") -> zipfile.ZipFile:
     """The zip at `path`; ValueError in one line where it is none, or one that is to exhaust its reader."""
     try:
         refuse_special(path)
         archive = zipfile.ZipFile(path)
     except Exception as error:  # zipfile raises many kinds for damaged data
-        raise ValueError(f"{path}: neither a folder nor a readable zip ({_reason(error)}); replace it") from None
+        raise ValueError(f"{path}: {else_it_is} ({_reason(error)}); replace it") from None
     if sum(member.compress_size for member in archive.infolist()) > path.stat().st_size:
         archive.close()
         raise ValueError(f"{path}: its members overlap, as no honest zip's do; replace it")

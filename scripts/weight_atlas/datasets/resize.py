@@ -86,8 +86,9 @@ def resize_all(images: Images, out: Images) -> Changes:
     planes = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     resized, recoloured = planes.shape[2:] != out.shape[2:], planes.shape[1] != out.shape[1]
     if resized or planes.shape[1] > out.shape[1]:
+        size = out.shape[2] if resized else None
         for i, image in enumerate(images):
-            out[i] = resize(Image.fromarray(image), out.shape[1], out.shape[2])
+            out[i] = resize(Image.fromarray(image), out.shape[1], size)
     else:
         out[:] = planes
     return alike(len(images), **{RESIZED: resized, RECOLOURED: recoloured})

@@ -6,14 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from weight_atlas.datasets import digits, folder, remarks, seen, torchvision_datasets
+from weight_atlas.datasets import arrays, digits, folder, remarks, seen, torchvision_datasets
 from weight_atlas.datasets.card import Facts
 from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, under_data_root
 from weight_atlas.datasets.split import choose, file_labels, train_labels
 from weight_atlas.text import one_line
 from weight_atlas.vocabulary import SPLITS
 
-SOURCES: dict[str, SourceModule] = {"digits": digits, "torchvision": torchvision_datasets, "folder": folder}
+SOURCES: dict[str, SourceModule] = {
+    "digits": digits,
+    "folder": folder,
+    "npy": arrays,
+    "npz": arrays,
+    "torchvision": torchvision_datasets,
+}
 
 
 def files(spec: Spec, data_root: DataRoot) -> list[Path]:

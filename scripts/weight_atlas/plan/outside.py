@@ -30,6 +30,11 @@ def _named(config: spec.Config) -> Iterator[tuple[str, str]]:
     for label, dataset in config.datasets.items():
         if isinstance(dataset, spec.Torchvision) and dataset.archive:
             yield f"datasets.{label}.archive", dataset.archive
+        if isinstance(dataset, spec.Npz):
+            yield f"datasets.{label}.path", dataset.path
+        if isinstance(dataset, spec.Npy):
+            for split, pair in (("train", dataset.train), ("valid", dataset.valid), ("test", dataset.test)):
+                yield from ((f"datasets.{label}.{split}.{key}", path) for key, path in pair or ())
     for label, inits in config.inits.items():
         files = (init.file for init in (inits if isinstance(inits, list) else [inits]))
         yield from ((f"inits.{label}.file", file) for file in files if file)

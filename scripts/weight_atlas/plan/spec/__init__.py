@@ -8,12 +8,15 @@ from weight_atlas.plan.spec.chapters import About, Chapter, Closing, Part, Quest
 from weight_atlas.plan.spec.claims import JUDGES, Claim, Statement, Within
 from weight_atlas.plan.spec.config import PASSING, Config
 from weight_atlas.plan.spec.data import (
+    ArrayPair,
     Counts,
     Dataset,
     Digits,
     Folder,
     Fractions,
     ImageSource,
+    Npy,
+    Npz,
     RandomClasses,
     Torchvision,
 )
@@ -55,6 +58,7 @@ from weight_atlas.plan.spec.training import (
 from weight_atlas.plan.spec.values import SCHEMES, Model, Positive, Share, number
 
 __all__ = [
+    "ArrayPair",
     "About",
     "EMA",
     "JUDGES",
@@ -80,6 +84,8 @@ __all__ = [
     "EarlyStopping",
     "Experiment",
     "Folder",
+    "Npy",
+    "Npz",
     "Fractions",
     "Given",
     "Grid",

@@ -6,8 +6,10 @@ from pydantic import Field, model_validator
 
 from weight_atlas.datasets import known
 from weight_atlas.plan.spec.messages import near
-from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Below, Model, Positive, Rate, Seed, Share, Title
+from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Below, Line, Model, Positive, Rate, Seed, Share, Title
 
+ClassNames = Annotated[list[Line], Field(min_length=1), DISTINCT]
+Side = Annotated[int, Field(ge=8, le=512)]
 Paths = Annotated[list[Below], Field(min_length=1), DISTINCT]
 
 
@@ -67,7 +69,7 @@ class Digits(ImageSource):
     """scikit-learn's bundled 1,797 scans of digits, enlarged."""
 
     source: Literal["digits"]
-    size: Annotated[int, Field(ge=8, le=512)] = 28
+    size: Side = 28
 
 
 class Folder(ImageSource):
@@ -78,7 +80,7 @@ class Folder(ImageSource):
     train: Paths | None = None
     valid: Paths | None = None
     test: Paths | None = None
-    size: Annotated[int, Field(ge=8, le=512)] | None = None
+    size: Side | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -92,6 +94,44 @@ class Folder(ImageSource):
         return self
 
 
+class Npz(ImageSource):
+    """Arrays of numpy in one file: images and labels of each split, in the layout of MedMNIST or of Keras."""
+
+    source: Literal["npz"]
+    path: Below
+    names: ClassNames | None = None
+    size: Side | None = None
+
+
+class ArrayPair(Model):
+    """Two arrays of numpy: images, and their labels."""
+
+    images: Below
+    labels: Below
+
+
+class Npy(ImageSource):
+    """Arrays of numpy in two files per split."""
+
+    source: Literal["npy"]
+    train: ArrayPair
+    valid: ArrayPair | None = None
+    test: ArrayPair | None = None
+    names: ClassNames | None = None
+    size: Side | None = None
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        seen: set[str] = set()
+        for path in (
+            path for pair in (self.train, self.valid, self.test) if pair for path in (pair.images, pair.labels)
+        ):
+            if path in seen:
+                raise ValueError(f"names {path!r} twice; give each path once")
+            seen.add(path)
+        return self
+
+
 class Torchvision(ImageSource):
     """A data set that torchvision reads (and downloads, where allowed)."""
 
@@ -101,7 +141,7 @@ class Torchvision(ImageSource):
     download: bool = True
     archive: Below | None = None
     instead: Folder | None = None
-    size: Annotated[int, Field(ge=8, le=512)] | None = None
+    size: Side | None = None
 
     @model_validator(mode="after")
     def _options(self) -> Self:
@@ -119,4 +159,4 @@ class Torchvision(ImageSource):
         return self
 
 
-Dataset = Annotated[Digits | Folder | Torchvision, Field(discriminator="source")]
+Dataset = Annotated[Digits | Folder | Npz | Npy | Torchvision, Field(discriminator="source")]

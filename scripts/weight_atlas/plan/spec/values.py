@@ -42,6 +42,12 @@ def _plain(text: str) -> str:
     return text
 
 
+def _one_line(text: str) -> str:
+    if "\n" in text or "\t" in text or not text.strip():
+        raise ValueError(f"{text!r} is no name; give one line of text")
+    return _plain(text)
+
+
 def _path(text: str) -> str:
     if "\n" in text or "\t" in text:
         raise ValueError("has a line break or a tab; give the path without it")
@@ -75,6 +81,7 @@ Rate = Annotated[float, Field(gt=0), NUMBER]
 Share = Annotated[float, Field(ge=0, lt=1), NUMBER]
 Text = Annotated[str, Field(max_length=10_000), AfterValidator(_plain)]
 Title = Annotated[str, Field(max_length=300), AfterValidator(_plain)]
+Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
 Path = Annotated[str, Field(max_length=1_000), AfterValidator(_path)]
 Below = Annotated[Path, AfterValidator(_below)]  # data_root
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
