@@ -41,6 +41,7 @@ TABLES = {
     ("Every data set", ""): spec.ImageSource,
     ("By source", "digits"): spec.Digits,
     ("By source", "folder"): spec.Folder,
+    ("By source", "csv"): spec.Csv,
     ("By source", "npz"): spec.Npz,
     ("By source", "npy"): spec.Npy,
     ("pairs of arrays", ""): spec.ArrayPair,

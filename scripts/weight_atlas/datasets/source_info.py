@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from weight_atlas.datasets import arrays, digits, folder, remarks, seen, torchvision_datasets
+from weight_atlas.datasets import arrays, digits, folder, remarks, seen, table, torchvision_datasets
 from weight_atlas.datasets.card import Facts
 from weight_atlas.datasets.source import DataRoot, Source, SourceModule, Spec, under_data_root
 from weight_atlas.datasets.split import choose, file_labels, train_labels
@@ -14,6 +14,7 @@ from weight_atlas.text import one_line
 from weight_atlas.vocabulary import SPLITS
 
 SOURCES: dict[str, SourceModule] = {
+    "csv": table,
     "digits": digits,
     "folder": folder,
     "npy": arrays,

@@ -30,7 +30,7 @@ def _named(config: spec.Config) -> Iterator[tuple[str, str]]:
     for label, dataset in config.datasets.items():
         if isinstance(dataset, spec.Torchvision) and dataset.archive:
             yield f"datasets.{label}.archive", dataset.archive
-        if isinstance(dataset, spec.Npz):
+        if isinstance(dataset, spec.Csv | spec.Npz):
             yield f"datasets.{label}.path", dataset.path
         if isinstance(dataset, spec.Npy):
             for split, pair in (("train", dataset.train), ("valid", dataset.valid), ("test", dataset.test)):

@@ -275,8 +275,10 @@ def _paths(folder: spec.Folder) -> list[str]:
 
 def _source_name(chosen: spec.Dataset) -> str:
     """What a data set is called in the names of files: by where it comes from, not by its label."""
-    if isinstance(chosen, spec.Npz | spec.Npy):
-        return Path(chosen.path if isinstance(chosen, spec.Npz) else chosen.train.images).name.split(".")[0]
+    if isinstance(chosen, spec.Csv | spec.Npz):
+        return Path(chosen.path).name.split(".")[0]
+    if isinstance(chosen, spec.Npy):
+        return Path(chosen.train.images).name.split(".")[0]
     if isinstance(chosen, spec.Folder):
         return Path(_paths(chosen)[0]).name.split(".")[0]
     return chosen.dataset if isinstance(chosen, spec.Torchvision) else chosen.source

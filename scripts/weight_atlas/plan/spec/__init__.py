@@ -10,6 +10,7 @@ from weight_atlas.plan.spec.config import PASSING, Config
 from weight_atlas.plan.spec.data import (
     ArrayPair,
     Counts,
+    Csv,
     Dataset,
     Digits,
     Folder,
@@ -78,6 +79,7 @@ __all__ = [
     "Constants",
     "Cosine",
     "Counts",
+    "Csv",
     "Dataset",
     "Design",
     "Digits",

@@ -94,6 +94,14 @@ class Folder(ImageSource):
         return self
 
 
+class Csv(ImageSource):
+    """Images that a CSV file lists, by the columns path, label and (where there are splits) split."""
+
+    source: Literal["csv"]
+    path: Below
+    size: Side | None = None
+
+
 class Npz(ImageSource):
     """Arrays of numpy in one file: images and labels of each split, in the layout of MedMNIST or of Keras."""
 
@@ -159,4 +167,4 @@ class Torchvision(ImageSource):
         return self
 
 
-Dataset = Annotated[Digits | Folder | Npz | Npy | Torchvision, Field(discriminator="source")]
+Dataset = Annotated[Csv | Digits | Folder | Npz | Npy | Torchvision, Field(discriminator="source")]
