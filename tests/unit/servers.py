@@ -17,13 +17,18 @@ class Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         server, asked = self.server, self.headers.get("Range")
         server.told.append(asked)
+        if server.redirect:
+            self.send_response(302)
+            self.send_header("Location", server.redirect)
+            self.end_headers()
+            return
         path = Path(self.translate_path(self.path))
         if not path.is_file():
             self.send_error(404)
             return
         content = path.read_bytes()
         start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) if asked and server.ranges else 0
-        if start >= len(content) and start:
+        if asked and server.ranges and start >= len(content):
             self.send_error(416)
             return
         self.send_response(206 if start else 200)
@@ -37,21 +42,25 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path, ranges: bool = True, cuts: tuple[int, ...] = (), length: bool = True) -> Iterator[str]:
-    """The address of a server of a folder's files.
+def served(
+    folder: Path, ranges: bool = True, cuts: tuple[int, ...] = (), length: bool = True, redirect: str = ""
+) -> Iterator[tuple[str, ThreadingHTTPServer]]:
+    """The address of a server of a folder's files, and the server, whose `told` has the range of each request.
 
     Parameters
     ----------
     ranges : whether it knows the header Range
     cuts : the first answers break off after so many bytes, one each
     length : whether it says how long a file is
+    redirect : where it sends everybody
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: Handler(*given, directory=str(folder)))
-    server.ranges, server.cuts, server.length, server.told = ranges, list(cuts), length, []
+    server.ranges, server.cuts, server.length, server.redirect = ranges, list(cuts), length, redirect
+    server.told = []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}", server
     finally:
         server.shutdown()
         server.server_close()

@@ -44,6 +44,7 @@ TABLES = {
     ("By source", "csv"): spec.Csv,
     ("By source", "npz"): spec.Npz,
     ("By source", "npy"): spec.Npy,
+    ("download", ""): spec.Download,
     ("pairs of arrays", ""): spec.ArrayPair,
     ("By source", "torchvision"): spec.Torchvision,
     ("per_class, split and random classes", "per_class"): spec.Counts,

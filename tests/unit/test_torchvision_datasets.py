@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import hashlib
+import inspect
 import json
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import scipy.io
 import torchvision.datasets
+import yaml
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Resize
 
@@ -305,6 +307,13 @@ def test_what_is_known_is_what_torchvision_says():
     assert named == known.listings.IMAGENETTE
 
 
+def test_the_full_config_has_the_published_checksum_of_caltech_256():
+    config = yaml.safe_load((ROOT / "config/convnets.yaml").read_text(encoding="utf-8"))
+    published = inspect.getsource(torchvision.datasets.Caltech256.download)
+    given = config["datasets"]["Caltech-256"]["download"]
+    assert f'"{given["url"]}"' in published and f'md5="{given["md5"]}"' in published
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -400,7 +409,7 @@ def test_emnist_is_downloaded_as_torchvision_does(tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision.datasets.EMNIST, "md5", md5(tmp_path / "web/gzip.zip"))
     root = tmp_path / "data"
     wanted = spec("torchvision", dataset="EMNIST", options={"split": "letters"}, download=True)
-    with served(tmp_path / "web") as address:
+    with served(tmp_path / "web") as (address, _):
         monkeypatch.setattr(torchvision.datasets.EMNIST, "url", f"{address}/gzip.zip")
         card, arrays = make(tmp_path, wanted, root)
     expected = theirs(tmp_path / "made", wanted, None)
@@ -419,7 +428,7 @@ def test_image_files_are_downloaded_and_moved_as_a_whole(tmp_path, monkeypatch):
             file.write(path, path.relative_to(tmp_path / "made"))
     real = torchvision.datasets.eurosat.download_and_extract_archive
     wanted = spec("torchvision", dataset="EuroSAT", size=24, download=True)
-    with served(tmp_path / "web") as address:
+    with served(tmp_path / "web") as (address, _):
 
         def elsewhere(url, md5, **how):
             real(f"{address}/EuroSAT.zip", md5=digest, **how)

@@ -1,10 +1,14 @@
 """What the workflow says before it does anything, and how it begins."""
 
 import copy
+import hashlib
+import tarfile
 
 import pytest
 
 from tests.conftest import Workflow, small, tiny
+from tests.unit.servers import served
+from tests.unit.test_datasets import put
 from tests.unit.test_plan import WRONG
 
 
@@ -41,6 +45,31 @@ def test_only_the_plan_is_made_without_the_data(fresh):
     assert "9 training jobs" in text and "? parameters" in text
     for other in others:
         assert other.returncode and "datasets.digits-0-4: dataset folder: data/downloads/mine not found" in other.stdout
+
+
+def test_data_are_downloaded_by_a_run_and_by_nothing_else(tmp_path):
+    """A dry run, the plan and the status ask no server; a run asks once, before it plans."""
+    put(tmp_path / "web/birds", {"robin": 30, "wren": 30}, mode="L", width=28, height=28)
+    with tarfile.open(tmp_path / "web/birds.tar.xz", "w:xz") as file:
+        file.add(tmp_path / "web/birds", "birds")
+    digest = hashlib.sha256((tmp_path / "web/birds.tar.xz").read_bytes()).hexdigest()
+    (tmp_path / "workflow").mkdir()
+    with served(tmp_path / "web") as (address, server):
+        config = small("lenet1")
+        given = {"url": f"{address}/birds.tar.xz", "sha256": digest}
+        config["datasets"] = {"birds": {"source": "folder", "path": "birds", "download": given}}
+        config["definitions"]["dynamics"]["grid"]["dataset"] = ["birds"]
+        workflow = Workflow(tmp_path / "workflow", config)
+        others = [workflow.run(*words, check=False) for words in (["--dry-run"], ["status"])]
+        planned = workflow.run("plan").stdout
+        assert server.told == []
+        done = workflow.run("--until", "prepare")
+        jobs = workflow.jobs()
+    said = "datasets.birds: dataset folder: data/downloads/birds is not there yet; a run downloads it before it plans"
+    assert all(other.returncode and said in other.stdout for other in others)
+    assert "data set birds: is not at hand" in planned
+    assert server.told == [None] and "downloading the data set birds to data/downloads" in done.stdout
+    assert any(job.startswith("training") for job in jobs) and not any(job.startswith("preparing") for job in jobs)
 
 
 def test_a_dry_run_lists_every_job(fresh):

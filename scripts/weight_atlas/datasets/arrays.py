@@ -8,11 +8,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from weight_atlas.datasets import array_file
+from weight_atlas.datasets import array_file, download
 from weight_atlas.datasets.array_file import ArrayFile
 from weight_atlas.datasets.changes import Changes
 from weight_atlas.datasets.resize import resize_all
-from weight_atlas.datasets.source import ClassReader, DataRoot, Gone, Images, Positions, Source, Spec, under_data_root
+from weight_atlas.datasets.source import (
+    ClassReader,
+    DataRoot,
+    Images,
+    Positions,
+    Source,
+    Spec,
+    not_found,
+    under_data_root,
+)
 from weight_atlas.text import one_line
 from weight_atlas.vocabulary import SPLITS
 
@@ -45,7 +54,8 @@ def _named(spec: Spec) -> dict[str, tuple[str, str]]:
 
 
 def fetch(spec: Spec, data_root: DataRoot) -> None:
-    """Nothing: arrays are the user's."""
+    """Download an .npz, where the spec says from where."""
+    download.fetch_path(spec, data_root, unpack=False)
 
 
 def describe(spec: Spec, data_root: DataRoot) -> Source:
@@ -59,10 +69,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     """
     for path in files(spec, data_root):
         if not path.is_file():
-            raise Gone(
-                f"dataset {spec['source']}: {path} not found (data_root is {data_root}); set data_root to the folder "
-                "that holds it, or correct its name"
-            )
+            raise not_found(spec, path, data_root)
     pairs = _pairs(spec, data_root)
     first = next(iter(pairs.values())).images
     for pair in pairs.values():

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category
 
+from weight_atlas.datasets import download
 from weight_atlas.datasets.changes import BLANK, RECOLOURED, RESIZED, Changes
 from weight_atlas.datasets.contents import SUFFIXES, Contents, contents
 from weight_atlas.datasets.image import digest, opener
@@ -23,6 +24,7 @@ from weight_atlas.datasets.source import (
     Positions,
     Source,
     Spec,
+    not_found,
     under_data_root,
 )
 from weight_atlas.datasets.split import chosen, select_labels
@@ -76,7 +78,8 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
 
 
 def fetch(spec: Spec, data_root: DataRoot) -> None:
-    """Nothing: a folder is the user's."""
+    """Download a zip to its place, or an archive that is unpacked, where the spec says from where."""
+    download.fetch_path(spec, data_root, unpack=not str(spec.get("path")).endswith(".zip"))
 
 
 def describe(spec: Spec, data_root: DataRoot) -> Source:
@@ -85,7 +88,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     containers = _containers(spec, data_root)
     if not containers:
         raise ValueError("dataset folder: names no images; set path:, or train: and test:")
-    looked = [_look(container, data_root) for container in containers]
+    looked = [_look(spec, container, data_root) for container in containers]
     parts = _parts(looked)
     names = sorted({name for classes in parts.values() for name in classes})
     _check_names(names)
@@ -116,14 +119,11 @@ def _check_names(names: list[str]) -> None:
             )
 
 
-def _look(container: Container, data_root: DataRoot) -> Looked:
+def _look(spec: Spec, container: Container, data_root: DataRoot) -> Looked:
     """What is in a container; Gone where it is not there, or empty, ValueError where no image is in a class folder."""
     part, path = container
     if not path.exists():
-        raise Gone(
-            f"dataset folder: {path} not found (data_root is {data_root}); set data_root to the folder that holds it, "
-            "or correct its name"
-        )
+        raise not_found(spec, path, data_root)
     found = contents(path)
     layout = arrange(str(path), found.names, found.directories, part)
     if not layout.folders:

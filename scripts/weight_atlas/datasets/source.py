@@ -67,6 +67,22 @@ class Gone(ValueError):
     """The files of a source are not there."""
 
 
+def not_found(spec: Spec, path: Path, data_root: DataRoot) -> Gone:
+    """What is said where a file or folder is not there; of one that a run downloads, that it does."""
+    if spec.get("download") and not first_folder(path, data_root).exists():
+        return Gone(f"dataset {spec['source']}: {path} is not there yet; a run downloads it before it plans")
+    return Gone(
+        f"dataset {spec['source']}: {path} not found (data_root is {data_root}); set data_root to the folder that "
+        "holds it, or correct its name"
+    )
+
+
+def first_folder(path: Path, data_root: DataRoot) -> Path:
+    """The file or folder directly in data_root that a path leads through."""
+    base = Path(data_root or "")
+    return base.joinpath(*path.relative_to(base).parts[:1])
+
+
 class SourceModule(Protocol):
     """What each module of a kind of source provides."""
 

@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from weight_atlas.datasets import folder
+from weight_atlas.datasets import download, folder
 from weight_atlas.datasets.contents import SUFFIXES
 from weight_atlas.datasets.image import refuse_special
 from weight_atlas.datasets.layout import WORDS
-from weight_atlas.datasets.source import ClassReader, DataRoot, Gone, ImageFile, Source, Spec, under_data_root
+from weight_atlas.datasets.source import ClassReader, DataRoot, ImageFile, Source, Spec, not_found, under_data_root
 from weight_atlas.text import one_line, printable
 
 MOST_BYTES = 2**28  # of the file: 268 MB
@@ -37,7 +37,8 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
 
 
 def fetch(spec: Spec, data_root: DataRoot) -> None:
-    """Nothing: a table is the user's."""
+    """Download an archive that is unpacked, where the spec says from where."""
+    download.fetch_path(spec, data_root, unpack=True)
 
 
 def describe(spec: Spec, data_root: DataRoot) -> Source:
@@ -51,10 +52,7 @@ def describe(spec: Spec, data_root: DataRoot) -> Source:
     """
     path = under_data_root(data_root, spec["path"], "dataset csv")
     if not path.exists():
-        raise Gone(
-            f"dataset csv: {path} not found (data_root is {data_root}); set data_root to the folder that holds it, or "
-            "correct its name"
-        )
+        raise not_found(spec, path, data_root)
     rows = list(_rows(path))
     _check(path, rows)
     parts, labels = dict.fromkeys(row.part for row in rows), {row.label for row in rows}

@@ -87,8 +87,9 @@ def unpacked(archive: Path, spec: Spec, stack: ExitStack) -> Path:
     names = [(Path(found.folder) / name).as_posix() for name in found.files]
     with members(archive, names) as listed:
         for name, file in listed:
-            with open(folder / name, "wb") as copy:
-                shutil.copyfileobj(file, copy, 2**16)
+            if file:
+                with open(folder / name, "wb") as copy:
+                    shutil.copyfileobj(file, copy, 2**16)
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise ValueError(f"{archive}: holds no {missing[0]}, as torchvision's layout asks; correct archive:")
     for name, digest in found.digests.items():

@@ -1,12 +1,13 @@
 """The section `datasets` of a config."""
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from weight_atlas.datasets import known
 from weight_atlas.plan.spec.messages import near
-from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Below, Line, Model, Positive, Rate, Seed, Share, Title
+from weight_atlas.plan.spec.values import DISTINCT, NUMBER, Below, Line, Model, Positive, Rate, Seed, Share, Title, Url
 
 ClassNames = Annotated[list[Line], Field(min_length=1), DISTINCT]
 Side = Annotated[int, Field(ge=8, le=512)]
@@ -72,6 +73,20 @@ class Digits(ImageSource):
     size: Side = 28
 
 
+class Download(Model):
+    """Where a file was published, and its checksum, by which it is verified before it is opened."""
+
+    url: Url
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.sha256 is None) == (self.md5 is None):
+            raise ValueError("names neither or both of `sha256` and `md5`; allowed: exactly one of them")
+        return self
+
+
 class Folder(ImageSource):
     """Images in one directory per class, plain or zipped, below data_root."""
 
@@ -80,12 +95,15 @@ class Folder(ImageSource):
     train: Paths | None = None
     valid: Paths | None = None
     test: Paths | None = None
+    download: Download | None = None
     size: Side | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
         if (self.path is None) == (self.train is None):
             raise ValueError("names neither or both of `path` and `train`; allowed: exactly one of them")
+        if self.download and self.path is None:
+            raise ValueError("download: is for one `path`; unpack what `train`, `valid` and `test` name yourself")
         splits = {"train": self.train, "valid": self.valid, "test": self.test}
         seen: dict[str, str] = {}
         for split, path in ((split, path) for split, paths in splits.items() for path in paths or []):
@@ -99,7 +117,14 @@ class Csv(ImageSource):
 
     source: Literal["csv"]
     path: Below
+    download: Download | None = None
     size: Side | None = None
+
+    @model_validator(mode="after")
+    def _in_folder(self) -> Self:
+        if self.download and len(PurePosixPath(self.path).parts) < 2:
+            raise ValueError(f"path: {self.path!r} has no folder to unpack to; give one, such as 'study/{self.path}'")
+        return self
 
 
 class Npz(ImageSource):
@@ -107,6 +132,7 @@ class Npz(ImageSource):
 
     source: Literal["npz"]
     path: Below
+    download: Download | None = None
     names: ClassNames | None = None
     size: Side | None = None
 
@@ -162,6 +188,8 @@ class Torchvision(ImageSource):
         if option and option.default is None and not self.options:
             raise ValueError(f"options: {option.name} is missing; allowed: {', '.join(map(str, option.values))}")
         self.options = {name: value for name, value in self.options.items() if option and value != option.default}
+        if self.instead and self.instead.download:
+            raise ValueError("instead.download: is not read; give the folder alone")
         if self.archive and known.known(self.model_dump()).list_images:
             raise ValueError(f"archive: is not read for the image files of {self.dataset}; unpack it below data_root")
         return self

@@ -17,6 +17,7 @@ PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$": "letters, digits and _ . + -, a letter or digit first",
     r"^[a-z0-9][a-z0-9_-]*$": "small letters, digits, _ and -, a letter or digit first",
     r"^[a-z][a-z0-9_-]*$": "small letters, digits, _ and -, a letter first",
+    r"^[0-9a-f]{32}$": "the 32 hexadecimal digits that md5sum prints",
     r"^[0-9a-f]{64}$": "the 64 hexadecimal digits that sha256sum prints",
 }
 

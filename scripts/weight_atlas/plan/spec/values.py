@@ -3,6 +3,7 @@
 import re
 from pathlib import PurePath, PurePosixPath
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -62,6 +63,19 @@ def _below(path: str) -> str:
     return path
 
 
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        known = False
+    if not known or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"{text!r} is not a URL that begins with http:// or https://; give one")
+    if parts.username or parts.password:
+        raise ValueError("names a user; give a URL that needs none, since configs and results are passed on")
+    return text
+
+
 def _distinct(values: list[Any]) -> list[Any]:
     for place, value in enumerate(values):
         if value in values[:place]:
@@ -84,6 +98,7 @@ Title = Annotated[str, Field(max_length=300), AfterValidator(_plain)]
 Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
 Path = Annotated[str, Field(max_length=1_000), AfterValidator(_path)]
 Below = Annotated[Path, AfterValidator(_below)]  # data_root
+Url = Annotated[str, Field(max_length=2_000), AfterValidator(_url)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=60)]
 Names = Annotated[list[Name], Field(min_length=1), DISTINCT]
 Where = dict[str, Name | Annotated[list[Name], Field(min_length=1), DISTINCT]]
