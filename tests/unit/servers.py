@@ -39,11 +39,18 @@ class Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         end = start + server.cuts.pop(0) if server.cuts else len(content)
         self.wfile.write(content[start:end])
+        if end < len(content) and server.stalls:
+            server.ended.wait()
 
 
 @contextmanager
 def served(
-    folder: Path, ranges: bool = True, cuts: tuple[int, ...] = (), length: bool = True, redirect: str = ""
+    folder: Path,
+    ranges: bool = True,
+    cuts: tuple[int, ...] = (),
+    length: bool = True,
+    redirect: str = "",
+    stalls: bool = False,
 ) -> Iterator[tuple[str, ThreadingHTTPServer]]:
     """The address of a server of a folder's files, and the server, whose `told` has the range of each request.
 
@@ -53,15 +60,17 @@ def served(
     cuts : the first answers break off after so many bytes, one each
     length : whether it says how long a file is
     redirect : where it sends everybody
+    stalls : whether what breaks off stays open, without a word
     """
     server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: Handler(*given, directory=str(folder)))
     server.ranges, server.cuts, server.length, server.redirect = ranges, list(cuts), length, redirect
-    server.told = []
+    server.told, server.stalls, server.ended = [], stalls, threading.Event()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", server
     finally:
+        server.ended.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -4,15 +4,20 @@ import io
 import json
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.unit.test_datasets import make, of, refused
-from tests.unit.test_torchvision_datasets import COUNTS
+import prepare
+from tests.unit.test_datasets import TEST, TRAIN, idx_files, make, of, refused
+from tests.unit.test_datasets import spec as idx_spec
+from tests.unit.test_torchvision_datasets import COUNTS, food
 from weight_atlas.datasets import array_file, facts
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import checks
@@ -299,3 +304,49 @@ def test_arrays_are_planned_and_links_out_of_data_root_refused(tmp_path):
     plan = Plan(config | {"outside_data_root": True}, tmp_path)
     assert {data.dataset_id.rsplit("-", 1)[0] for data in plan.datasets.values()} == {"a", "x"}
     assert all(data.facts["counts"] == {"train": 12, "valid": 4, "test": 2} for data in plan.datasets.values())
+
+
+def test_the_same_images_are_the_same_data_set_whatever_holds_them(tmp_path):
+    """MNIST's files, an npz, pairs of npy and a table of PNGs give the same tensors, split and order."""
+    made = idx_files(tmp_path / "MNIST/raw", TRAIN, TEST)
+    written(tmp_path / "a.npz", KERAS, made)
+    pairs, rows = {}, ["path,label,split"]
+    for part, (images, labels) in made.items():
+        np.save(tmp_path / f"{part}-x.npy", images)
+        np.save(tmp_path / f"{part}-y.npy", labels)
+        pairs[part] = {"images": f"{part}-x.npy", "labels": f"{part}-y.npy"}
+        for at, (image, label) in enumerate(zip(images, labels, strict=True)):
+            (tmp_path / "scans").mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / f"scans/{part}{at:05d}.png")
+            rows.append(f"scans/{part}{at:05d}.png,{label},{part}")
+    (tmp_path / "mnist.csv").write_text("\n".join(rows))
+    every = [
+        idx_spec("torchvision"),
+        spec(),
+        {"source": "npy", **COMMON, **pairs},
+        {"source": "csv", **COMMON, "path": "mnist.csv"},
+    ]
+    cards = [make(tmp_path, wanted, tmp_path, wanted["source"])[0] for wanted in every]
+    for key in ("sha256", "counts", "classes", "mean", "std", "repeats", "channels", "size"):
+        assert all(card[key] == cards[0][key] for card in cards), key
+
+
+def test_facts_import_neither_torch_nor_pandas(tmp_path, monkeypatch):
+    written(tmp_path / "a.npz", KERAS, {part: arrays(counts, 9, 9) for part, counts in COUNTS.items()})
+    food(tmp_path, monkeypatch)
+    rows = [f"food-101/images/waffles/{at}.jpg,{at % 2}\n" for at in range(10)]
+    (tmp_path / "birds.csv").write_text("path,label\n" + "".join(rows))
+    every = [
+        spec(),
+        {"source": "csv", **COMMON, "path": "birds.csv", "size": 16},
+        idx_spec("torchvision", dataset="Food101", size=16),
+        idx_spec("torchvision", dataset="SVHN", download=True),
+        idx_spec("torchvision", dataset="EMNIST", options={"split": "letters"}, download=True),
+    ]
+    code = (
+        "import json, sys\nfrom weight_atlas.datasets import facts, files\n"
+        "for spec in json.loads(sys.argv[1]): facts(spec, sys.argv[2]), files(spec, sys.argv[2])\n"
+        "sys.exit(bool({'torch', 'torchvision', 'sklearn', 'pandas', 'scipy', 'urllib.request'} & set(sys.modules)))"
+    )
+    scripts = Path(prepare.__file__).parent
+    subprocess.run([sys.executable, "-c", code, json.dumps(every), str(tmp_path)], cwd=scripts, check=True)

@@ -111,6 +111,15 @@ def test_a_server_that_sends_nothing_more_is_left_with_what_there_is(tmp_path, w
     assert server.told == ["bytes=1000000-"]
 
 
+def test_a_server_that_stalls_is_asked_again(tmp_path, web, monkeypatch):
+    (web / "file").write_bytes(CONTENT)
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    with served(web, cuts=(1_000_000, 400_000), stalls=True) as (address, server):
+        fetch(address, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert len(server.told) == 3 and server.told[1].startswith("bytes=")
+
+
 def test_a_wrong_checksum_is_removed_and_never_opened(tmp_path, web, monkeypatch):
     (web / "file").write_bytes(CONTENT)
     monkeypatch.setattr(archive, "unpack", None)
@@ -261,6 +270,15 @@ def test_an_archive_is_unpacked_as_a_whole(tmp_path, web, pack, prefix):
     inside = {f"other/{name}": file for name, file in FILES.items()} if prefix == "other/" else FILES
     assert below(tmp_path / "set") == inside
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set", "web"]
+
+
+def test_what_a_killed_process_left_is_replaced(tmp_path, web):
+    content = tar(FILES)
+    (web / "file").write_bytes(content)
+    (tmp_path / ".part-set/old").mkdir(parents=True)
+    with served(web) as (address, _):
+        fetch(address, tmp_path / "set", content, unpack=True)
+    assert below(tmp_path / "set") == FILES and sorted(os.listdir(tmp_path)) == ["set", "web"]
 
 
 def test_empty_folders_of_an_archive_are_made_and_an_empty_target_is_taken(tmp_path, web):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from weight_atlas.datasets import array_file, download
+from weight_atlas.datasets import array_file
 from weight_atlas.datasets.array_file import ArrayFile
 from weight_atlas.datasets.changes import Changes
 from weight_atlas.datasets.resize import resize_all
@@ -55,6 +55,8 @@ def _named(spec: Spec) -> dict[str, tuple[str, str]]:
 
 def fetch(spec: Spec, data_root: DataRoot) -> None:
     """Download an .npz, where the spec says from where."""
+    from weight_atlas.datasets import download  # with what it needs of the network, which a plan does without
+
     download.fetch_path(spec, data_root, unpack=False)
 
 

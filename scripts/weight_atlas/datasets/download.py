@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -154,17 +153,19 @@ def _move(part: Path, target: Path) -> None:
 
 def _unpack(part: Path, target: Path) -> None:
     """Unpack an archive beside the target, give the folder its name once all is on the disk, and remove the archive."""
-    with tempfile.TemporaryDirectory(prefix=".part-", dir=target.parent) as folder:
-        inner = Path(folder) / target.name
-        archive.unpack(part, inner)
-        alone = list(inner.iterdir())
-        if [path.name for path in alone] == [target.name] and alone[0].is_dir():
-            inner = alone[0]
+    folder = target.with_name(f".part-{target.name}")
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    try:
+        archive.unpack(part, folder)
+        alone = list(folder.iterdir())
+        inner = alone[0] if [path.name for path in alone] == [target.name] and alone[0].is_dir() else folder
         os.sync()
         if target.is_dir():
             target.rmdir()  # it is empty
         os.replace(inner, target)
         flush(target.parent)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     part.unlink()
 
 

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import category
 
-from weight_atlas.datasets import download
 from weight_atlas.datasets.changes import BLANK, RECOLOURED, RESIZED, Changes
 from weight_atlas.datasets.contents import SUFFIXES, Contents, contents
 from weight_atlas.datasets.image import digest, opener
@@ -79,6 +78,8 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
 
 def fetch(spec: Spec, data_root: DataRoot) -> None:
     """Download a zip to its place, or an archive that is unpacked, where the spec says from where."""
+    from weight_atlas.datasets import download  # with what it needs of the network, which a plan does without
+
     download.fetch_path(spec, data_root, unpack=not str(spec.get("path")).endswith(".zip"))
 
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from weight_atlas.datasets import download, folder
+from weight_atlas.datasets import folder
 from weight_atlas.datasets.contents import SUFFIXES
 from weight_atlas.datasets.image import refuse_special
 from weight_atlas.datasets.layout import WORDS
@@ -38,6 +38,8 @@ def files(spec: Spec, data_root: DataRoot) -> list[Path]:
 
 def fetch(spec: Spec, data_root: DataRoot) -> None:
     """Download an archive that is unpacked, where the spec says from where."""
+    from weight_atlas.datasets import download  # with what it needs of the network, which a plan does without
+
     download.fetch_path(spec, data_root, unpack=True)
 
 

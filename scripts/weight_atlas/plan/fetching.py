@@ -18,10 +18,10 @@ def fetch(label: str, spec: dict[str, Any], data_root: Path) -> None:
     command = [sys.executable, str(PREPARE), "fetch", "--spec", json.dumps(spec), "--data-root", str(data_root)]
     print(f"{NEWS}the data set {label} to {data_root}", file=sys.stderr, flush=True)
     last = ""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as process:
         for line in process.stderr or ():
             last = line.strip() or last
             if line.startswith(NEWS):
                 print(line, end="", file=sys.stderr, flush=True)
     if process.returncode:
-        raise ValueError(last.removeprefix("prepare: "))
+        raise ValueError(last.removeprefix("prepare: ") or f"the download ended with {process.returncode}; try again")
