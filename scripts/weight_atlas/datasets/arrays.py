@@ -57,7 +57,7 @@ def fetch(spec: Spec, data_root: DataRoot) -> None:
     """Download an .npz, where the spec says from where."""
     from weight_atlas.datasets import download  # with what it needs of the network, which a plan does without
 
-    download.fetch_path(spec, data_root, unpack=False)
+    download.fetch_path(spec, data_root)
 
 
 def describe(spec: Spec, data_root: DataRoot) -> Source:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from weight_atlas.datasets import archive
-from weight_atlas.datasets.source import DataRoot, Spec, first_folder, under_data_root
+from weight_atlas.datasets.source import DataRoot, Spec, downloaded, is_unpacked, under_data_root
 from weight_atlas.store import flush, make_folder
 from weight_atlas.text import one_line, printable
 
@@ -80,15 +80,15 @@ def fetch(given: Mapping[str, Any], target: Path, unpack: bool) -> None:
         raise ValueError(f"{wanted.url}: {_told(error, target.parent)}") from None
 
 
-def fetch_path(spec: Spec, data_root: DataRoot, unpack: bool) -> None:
-    """Bring the `path` of a spec to its place where it has a `download`; unpack: from an archive of its first folder.
+def fetch_path(spec: Spec, data_root: DataRoot) -> None:
+    """Bring the `path` of a spec to its place, where it has a `download`.
 
     ValueError as `fetch` raises it, and where the archive does not hold the path.
     """
     if spec.get("download"):
         path = under_data_root(data_root, spec["path"], f"dataset {spec['source']}")
-        target = first_folder(path, data_root) if unpack else path
-        fetch(spec["download"], target, unpack)
+        target = downloaded(spec, path, data_root)
+        fetch(spec["download"], target, is_unpacked(spec))
         if not path.exists():
             raise ValueError(
                 f"dataset {spec['source']}: {path} is not in what was downloaded to {target}; correct path:"

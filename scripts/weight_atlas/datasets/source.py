@@ -69,7 +69,7 @@ class Gone(ValueError):
 
 def not_found(spec: Spec, path: Path, data_root: DataRoot) -> Gone:
     """What is said where a file or folder is not there; of one that a run downloads, that it does."""
-    if spec.get("download") and not first_folder(path, data_root).exists():
+    if spec.get("download") and not downloaded(spec, path, data_root).exists():
         return Gone(f"dataset {spec['source']}: {path} is not there yet; a run downloads it before it plans")
     return Gone(
         f"dataset {spec['source']}: {path} not found (data_root is {data_root}); set data_root to the folder that "
@@ -77,10 +77,17 @@ def not_found(spec: Spec, path: Path, data_root: DataRoot) -> Gone:
     )
 
 
-def first_folder(path: Path, data_root: DataRoot) -> Path:
-    """The file or folder directly in data_root that a path leads through."""
+def downloaded(spec: Spec, path: Path, data_root: DataRoot) -> Path:
+    """What the download of a spec's `path` makes: the file itself, or the folder that an archive is unpacked to."""
+    if not is_unpacked(spec):
+        return path
     base = Path(data_root or "")
     return base.joinpath(*path.relative_to(base).parts[:1])
+
+
+def is_unpacked(spec: Spec) -> bool:
+    """Whether the download of a spec is an archive to unpack: all but an .npz, and a zip that `path` names."""
+    return spec["source"] != "npz" and not spec["path"].endswith(".zip")
 
 
 class SourceModule(Protocol):

@@ -40,7 +40,7 @@ def fetch(spec: Spec, data_root: DataRoot) -> None:
     """Download an archive that is unpacked, where the spec says from where."""
     from weight_atlas.datasets import download  # with what it needs of the network, which a plan does without
 
-    download.fetch_path(spec, data_root, unpack=True)
+    download.fetch_path(spec, data_root)
 
 
 def describe(spec: Spec, data_root: DataRoot) -> Source:
