@@ -29,7 +29,7 @@ from snakemake.common.configfile import load_configfile
 from tests.conftest import ROOT, tiny
 from tests.unit import headers
 from weight_atlas import store, tensor_entries
-from weight_atlas.datasets import archive, folder, source_info
+from weight_atlas.datasets import archive, source_info
 from weight_atlas.export import check
 from weight_atlas.plan import commands, config_files, given, spec
 from weight_atlas.plan.checks import ConfigError
@@ -237,15 +237,7 @@ def zips(rng: random.Random, path: Path) -> None:
     members = {f"{one}/{number}.png": _picture(rng) for one in folders for number in range(rng.choice([1, 8, 8, 9]))}
     (path / "z.zip").write_bytes(_scar(rng, _zipped(rng, members), 0.6))
     sizes = rng.choice([{"size": 8, "channels": 1}, {"size": 8}, {"size": 8, "channels": 3}])
-    asked = spec.Folder(source="folder", path="z.zip", **sizes).model_dump()
-    source = source_info.describe(asked, path)
-    source_info.facts(asked, path)
-    channels, height, width = source_info.shape(asked, source)
-    with folder.reader(asked, path, source) as read:
-        for part, counts in source.counts.items():
-            for label, count in enumerate(counts):
-                out = np.zeros((count, channels, height, width), np.uint8)
-                read(out, part, label, np.arange(count))
+    _read(spec.Folder(source="folder", path="z.zip", **sizes).model_dump(), path)
 
 
 def archives(rng: random.Random, path: Path) -> None:
@@ -266,6 +258,112 @@ def archives(rng: random.Random, path: Path) -> None:
         for member in found:
             while member.file.read(2**16):
                 pass
+
+
+def unpacked(rng: random.Random, path: Path) -> None:
+    """A tar or zip that is unpacked as a whole."""
+    names = ["a/1", "./a/2", "b", "a/1/c", "../x", "/x", "a\\b", "Ünï", "n" * 300, "c/", "a/./1", ""]
+    members = {name: rng.randbytes(rng.choice([0, 9, 5000])) for name in rng.sample(names, rng.choice([1, 3, 3, 5]))}
+    file = io.BytesIO()
+    if rng.random() < 0.5:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
+            for name, content in members.items():
+                zipped.writestr(name or "empty", content)
+    else:
+        with tarfile.open(fileobj=file, mode=rng.choice(["w", "w:gz", "w:bz2", "w:xz"])) as made:
+            for name, content in members.items():
+                entry = tarfile.TarInfo(name or "empty")
+                entry.type = rng.choice([tarfile.REGTYPE] * 20 + [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE])
+                entry.size, entry.linkname = len(content) if entry.type == tarfile.REGTYPE else 0, "../../etc/passwd"
+                made.addfile(entry, io.BytesIO(content))
+    (path / "deep").mkdir()
+    (path / "deep/a.archive").write_bytes(_scar(rng, file.getvalue(), 0.5))
+    try:
+        archive.unpack(path / "deep/a.archive", path / "deep/to")
+    finally:
+        assert [one.name for one in path.iterdir()] == ["deep"], "something is outside"
+        assert not [one for one in path.rglob("*") if one.is_symlink()]
+
+
+def arrays(rng: random.Random, path: Path) -> None:
+    """An .npz of images and labels."""
+    number, form = rng.choice([6, 12, 12]), rng.choice([(9, 9), (9, 7, 3), (9, 9, 1), (9,), (0, 9)])
+    kinds: list[Any] = [np.uint8, np.int64, np.float32, np.uint8, ">i2", bool, np.complex64, "U3", object]
+    pairs: dict[str, bytes] = {}
+    for part in rng.choice([("train",), ("train", "test"), ("train", "val", "test")]):
+        labels = np.arange(number) % 2
+        if rng.random() < 0.2:
+            labels = labels.astype(rng.choice(kinds))
+        images = np.full((number, *form), 7, rng.choice([np.uint8] * 9 + kinds))
+        for key, array in ((f"{part}_images", images), (f"{part}_labels", labels)):
+            file = io.BytesIO()
+            np.save(file, array, allow_pickle=True)
+            pairs[f"{key}.npy"] = _scar(rng, file.getvalue(), 0.1)
+    (path / "a.npz").write_bytes(_scar(rng, _zipped(rng, pairs), 0.3))
+    _read(spec.Npz(source="npz", path="a.npz", size=rng.choice([None, 8])).model_dump(), path)
+
+
+def tables(rng: random.Random, path: Path) -> None:
+    """A CSV file that lists images."""
+    lines = ["path,label" + rng.choice(["", ",split", ",note"])]
+    for number in range(24):
+        name = f"{number}.png"
+        (path / name).write_bytes(_picture(rng))
+        lines.append(
+            f"{name},{'ab'[number % 2]}" + lines[0].count(",", 5) * f",{('train', 'val', 'test')[number // 2 % 3]}"
+        )
+    (path / "a.csv").write_bytes(_scar(rng, "\n".join(lines).encode(), 0.5))
+    _read(spec.Csv(source="csv", path="a.csv", size=8, channels=rng.choice([None, 1, 3])).model_dump(), path)
+
+
+def lists(rng: random.Random, path: Path) -> None:
+    """What lists the images of a data set of torchvision."""
+    texts: dict[str, str] = {}
+    images, name = [], rng.choice(["Food101", "DTD", "GTSRB", "OxfordIIITPet", "FGVCAircraft"])
+    numbers = {part: range(first, first + 12) for first, part in ((0, "train"), (12, "val"), (24, "test"))}
+    for part, of in numbers.items():
+        labelled = [(number, "ab"[number % 2]) for number in of]
+        if name == "Food101":
+            images += [f"food-101/images/{label}/{number}.jpg" for number, label in labelled]
+            named = {label: [f"{label}/{number}" for number, own in labelled if own == label] for label in "ab"}
+            texts[f"food-101/meta/{part}.json"] = json.dumps(named)
+        elif name == "DTD":
+            images += [f"dtd/dtd/images/{label}/{number}.jpg" for number, label in labelled]
+            texts[f"dtd/dtd/labels/{part}1.txt"] = "".join(f"{label}/{number}.jpg\n" for number, label in labelled)
+        elif name == "GTSRB":
+            images += [f"gtsrb/GTSRB/Training/0000{number % 2}/{number}.ppm" for number in of]
+            images += [f"gtsrb/GTSRB/Final_Test/Images/{number}.ppm" for number in of]
+            rows = [f"{number}.ppm;9;{number % 2}\n" for number in of]
+            texts["gtsrb/GT-final_test.csv"] = "Filename;Width;ClassId\n" + "".join(rows)
+        elif name == "OxfordIIITPet":
+            images += [f"oxford-iiit-pet/images/{label}_{number}.jpg" for number, label in labelled]
+            lines = [f"{label}_{number} {'ab'.index(label) + 1} 1 1\n" for number, label in labelled]
+            texts[f"oxford-iiit-pet/annotations/{'trainval' if part == 'train' else part}.txt"] = "".join(lines)
+        else:
+            base = "fgvc-aircraft-2013b/data"
+            images += [f"{base}/images/{number}.jpg" for number in of]
+            texts[f"{base}/images_variant_{part}.txt"] = "".join(f"{number} {label}\n" for number, label in labelled)
+            texts[f"{base}/variants.txt"] = "a\nb\n"
+    for file in images:
+        (path / file).parent.mkdir(parents=True, exist_ok=True)
+        (path / file).write_bytes(_picture(rng))
+    for file, text in texts.items():
+        (path / file).parent.mkdir(parents=True, exist_ok=True)
+        (path / file).write_bytes(_scar(rng, text.encode(), 0.3))
+    asked = spec.Torchvision(source="torchvision", dataset=name, download=False, size=8, channels=3)
+    _read(asked.model_dump(), path)
+
+
+def _read(asked: dict[str, Any], path: Path) -> None:
+    """Read all of a data set, as it is prepared."""
+    source = source_info.describe(asked, path)
+    source_info.facts(asked, path)
+    source_info.fingerprint(asked, path, source)
+    channels, height, width = source_info.shape(asked, source)
+    with source_info.SOURCES[asked["source"]].reader(asked, path, source) as read:
+        for part, counts in source.counts.items():
+            for label, count in enumerate(counts):
+                read(np.zeros((count, channels, height, width), np.uint8), part, label, np.arange(count))
 
 
 def bundles(rng: random.Random, path: Path) -> None:
@@ -314,6 +412,10 @@ TARGETS = {
     "safetensors": Target(safetensors, ValueError, ("a.safetensors",)),
     "zips": Target(zips, ValueError, ("z.zip", "class ")),
     "archives": Target(archives, ValueError, ("a.archive",)),
+    "unpacked": Target(unpacked, ValueError, ("a.archive",)),
+    "arrays": Target(arrays, ValueError, ("a.npz", "class ")),
+    "tables": Target(tables, ValueError, ("a.csv", ".png", "class ", "split:")),
+    "lists": Target(lists, ValueError, ("dataset ", "class ", "dtd", "food", "gtsrb", "oxford", "fgvc")),
     "bundles": Target(bundles, ValueError, ("b.zip",)),
     "idx": Target(idx, ValueError, ("MNIST", "class ")),
 }

@@ -1,5 +1,5 @@
-"""Configs, safetensors files, zips, archives, bundles and idx files at random from a seed: a result or one line, within
-a bound of memory (fuzzing.py makes and reads them, in a process of its own)."""
+"""Configs and files of every kind that is read, at random from a seed: a result or one line, within a bound of memory
+(fuzzing.py makes and reads them, in a process of its own)."""
 
 import json
 import os
@@ -13,7 +13,18 @@ from tests.unit import fuzzing
 
 BOUND = 1024  # MiB beyond what the process has when it begins: the largest image that is read takes half of it
 # Cases of each target in the ordinary tests: together they take some 15 seconds of one core.
-CASES = {"config": 200, "safetensors": 400, "zips": 300, "archives": 300, "bundles": 300, "idx": 250}
+CASES = {
+    "config": 200,
+    "safetensors": 400,
+    "zips": 300,
+    "archives": 300,
+    "unpacked": 300,
+    "arrays": 300,
+    "tables": 100,
+    "lists": 60,
+    "bundles": 300,
+    "idx": 250,
+}
 SECONDS = 600  # of all targets in the long test
 
 
