@@ -52,7 +52,7 @@ def row(name: str, entry: KnownDataset) -> str:
     size = f"{entry.size[0]} x {entry.size[1]}, {colour}" if entry.size else "of the files"
     base = "" if entry.folder == "." else f"{entry.folder}/"
     files = f"`{base}{entry.files[0]}` and {len(entry.files) - 1} more" if len(entry.files) > 3 else ""
-    files = files or ", ".join(f"`{base}{file}`" for file in entry.files)
+    files = files or ", ".join(f"`{base}{file.lstrip('.')}`" for file in entry.files)
     classes = len(entry.classes) or "counted"
     return f"| {name} | {entry.title} | {splits} | {classes} | {images} | {size} | {files} |"
 

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -15,10 +16,11 @@ import pytest
 
 from tests.unit.servers import served
 from tests.unit.test_datasets import make, put, spec
+from weight_atlas import store
 from weight_atlas.datasets import archive, download, facts
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.datasets.source import Gone
-from weight_atlas.plan import checks
+from weight_atlas.plan import checks, data_lines, outdated, recipe
 from weight_atlas.plan.spec import Dataset
 from weight_atlas.plan.study import Plan
 
@@ -416,6 +418,34 @@ def test_a_zip_an_npz_and_a_table_are_downloaded(tmp_path, web):
         npz_card, _ = make(tmp_path, common | {"source": "npz", "path": "x/a.npz", "download": given("a.npz")}, root)
     assert zip_card["sha256"] == csv_card["sha256"] and npz_card["counts"]["train"] == [7, 7]
     assert sorted(path.name for path in root.iterdir()) == ["birds.zip", "study", "x"]
+
+
+@pytest.mark.parametrize("downloaded", [True, False])
+def test_what_can_be_downloaded_again_may_go_once_it_is_prepared(tmp_path, web, downloaded):
+    put(tmp_path / "root/birds", {"robin": 9, "wren": 9})
+    given = {"url": "http://127.0.0.1:9/x", "md5": "0" * 32}
+    grid = {"dataset": ["birds"], "network": ["lenet5"], "init": ["default"], "optimizer": ["sgd"]}
+    birds = {"source": "folder", "path": "birds", "size": 28} | ({"download": given} if downloaded else {})
+    config = {
+        "name": "birds",
+        "data_root": str(tmp_path / "root"),
+        "datasets": {"birds": birds},
+        "networks": {"lenet5": {}},
+        "optimizers": {"sgd": {"type": "sgd"}},
+        "definitions": {"first": {"grid": grid}},
+    }
+    [data] = Plan(config, tmp_path).datasets.values()
+    tensors = tmp_path / f"data/{data.dataset_id}.safetensors"
+    card = prepare_dataset(data.spec, data.dataset_id, config["data_root"], tensors)
+    store.write_json(tensors.with_suffix(".json"), card | {"recipe": recipe.dataset(data.spec, card["fingerprint"])})
+    shutil.rmtree(tmp_path / "root")
+    plan = Plan(config, tmp_path)
+    told = data_lines.warnings(plan)
+    assert outdated.outdated(plan).keys() == {f"results/cells/{name}/seeds_0-2" for name in plan.cells}
+    if downloaded:
+        assert told == []
+    else:
+        assert len(told) == 1 and "what was prepared from it is used, but: dataset folder: " in told[0]
 
 
 def test_a_run_downloads_before_it_plans_and_once(tmp_path, web, capsys):

@@ -215,6 +215,15 @@ def pets(root, monkeypatch):
         path.write_text("\n".join(lines) + "\n")
 
 
+def scenes(root, monkeypatch):
+    classes = ("/a/abbey", "/c/church/outdoor", "/c/cliff")
+    for name in classes:
+        for at in range(7):
+            image(root / f"SUN397{name}/sun_{name[-4:]}{at}.jpg", grey=at == 3)
+    (root / "SUN397/ClassName.txt").write_text("".join(f"{name}\n" for name in classes))
+    (root / "SUN397/README.txt").write_text("no image")
+
+
 WNIDS = ("n01440764", "n03028079", "n03888257")
 # Who writes the files of each data set, and its options.
 MADE = {
@@ -242,6 +251,7 @@ MADE = {
     "Imagenette": (tree("imagenette2", ".jpeg", ("train", "val"), WNIDS), {}),
     "Imagenette 160px": (tree("imagenette2-160", ".jpeg", ("train", "val"), WNIDS), {"size": "160px"}),
     "OxfordIIITPet": (pets, {}),
+    "SUN397": (scenes, {}),
     "RenderedSST2": (tree("rendered-sst2", ".png", ("train", "valid", "test"), ("negative", "positive")), {}),
 }
 

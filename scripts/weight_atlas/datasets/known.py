@@ -14,7 +14,7 @@ from weight_atlas.datasets.source import Spec
 Name = Literal[
     "MNIST", "FashionMNIST", "KMNIST", "EMNIST", "QMNIST", "USPS", "SVHN", "CIFAR10", "CIFAR100", "STL10",
     "Caltech101", "Caltech256", "Country211", "DTD", "EuroSAT", "FGVCAircraft", "Flowers102", "Food101", "GTSRB",
-    "Imagenette", "OxfordIIITPet", "RenderedSST2",
+    "Imagenette", "OxfordIIITPet", "RenderedSST2", "SUN397",
 ]
 # fmt: on
 Arguments = Mapping[str, Any]  # of torchvision's class
@@ -351,4 +351,5 @@ DATASETS: dict[str, KnownDataset] = {
         parts=THREE,
         list_images=listings.tree({"train": "train", "valid": "valid", "test": "test"}),
     ),
+    "SUN397": KnownDataset(title="SUN397", folder="SUN397", files=(".",), parts=ALL, list_images=listings.scenes),
 }  # fmt: skip

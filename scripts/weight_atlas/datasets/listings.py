@@ -115,6 +115,17 @@ def traffic_signs(root: Path) -> Listing:
     return {part: dict(sorted(classes.items(), key=lambda one: int(one[0]))) for part, classes in found.items()}
 
 
+def scenes(root: Path) -> Listing:
+    """The listing of SUN397, whose classes lie in folders below one for each letter."""
+    folders = {line[1:]: line[3:] for line in _lines(root / "ClassName.txt", r"/[^/]/.+")}
+    found: Listing = {"all": {name: [] for name in folders.values()}}
+    for name in contents(root).names:
+        folder, _, image = name.rpartition("/")
+        if folder in folders and re.fullmatch(r"sun_.*\.jpg", image):
+            found["all"][folders[folder]].append(name)
+    return found
+
+
 def pets(root: Path) -> Listing:
     """The listing of Oxford-IIIT Pet; a class is called as the names of its images begin."""
     found: Listing = {}

@@ -99,7 +99,8 @@ class Parts:
             fingerprint = source_info.look(full, root, record) if self._looks else seen.last(record) or same
             facts = _card_facts(card) if fingerprint == same else source_info.facts(full, root)
         except Gone as error:
-            return Data(label, dataset_id, full, _card_facts(card), same, str(error))
+            gone = "" if full.get("download") else str(error)  # what can be downloaded again may go
+            return Data(label, dataset_id, full, _card_facts(card), same, gone)
         return Data(label, dataset_id, full, facts, fingerprint)
 
     def network(self, label: str, where: str = "network") -> Json:
