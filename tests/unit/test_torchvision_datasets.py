@@ -8,6 +8,7 @@ import json
 import struct
 import subprocess
 import sys
+import tarfile
 import typing
 import zipfile
 from collections import defaultdict
@@ -403,6 +404,24 @@ def test_without_files_and_without_a_download_one_line_says_what_is_missing(tmp_
         f"{tmp_path}/food-101/images not found (data_root is {tmp_path}); set data_root to the folder of food" in text
     )
     assert "archive" not in text
+
+
+def test_files_in_data_root_itself_come_from_an_archive_too(tmp_path, monkeypatch, capsys):
+    """SVHN has no folder of its own; without its files the line names one of them."""
+    (tmp_path / "made").mkdir()
+    svhn(tmp_path / "made", monkeypatch)
+    root = tmp_path / "data"
+    root.mkdir()
+    wanted = spec("torchvision", dataset="SVHN", archive="svhn.tar.xz")
+    text = refused(tmp_path, capsys, wanted, root)
+    assert "set data_root to the folder of train_32x32.mat, put the archive svhn.tar.xz there, or set download" in text
+    with tarfile.open(root / "svhn.tar.xz", "w:xz") as file:
+        for path in (tmp_path / "made").iterdir():
+            file.add(path, path.name)
+    _, packed = make(tmp_path, wanted, root, "packed")
+    _, plain = make(tmp_path, spec("torchvision", dataset="SVHN"), tmp_path / "made", "plain")
+    np.testing.assert_array_equal(packed.images, plain.images)
+    assert [path.name for path in root.iterdir()] == ["svhn.tar.xz"]
 
 
 # ------------------------------------------------------------------------------------------------------- downloads

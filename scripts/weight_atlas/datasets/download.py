@@ -76,7 +76,7 @@ def fetch(given: Mapping[str, Any], target: Path, unpack: bool) -> None:
                     f"removed: correct {wanted.algorithm}: if you trust it"
                 )
             _unpack(part, target) if unpack else _move(part, target)
-    except (OSError, archive.Unwritable) as error:
+    except OSError as error:
         raise ValueError(f"{wanted.url}: {_told(error, target.parent)}") from None
 
 
@@ -99,13 +99,11 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
-def _told(error: Exception, folder: Path) -> str:
+def _told(error: OSError, folder: Path) -> str:
     """What failed on the disk, and what to do."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number in FULL:
+    if error.errno in FULL:
         return f"the disk of {folder} is full; free some space: the same command goes on"
-    reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    return f"cannot be written to {folder} ({printable(reason)}); allow it, or set another data_root"
+    return f"cannot be written to {folder} ({printable(error.strerror or error)}); allow it, or set another data_root"
 
 
 @contextmanager

@@ -92,9 +92,10 @@ def _not_found(spec: Spec, found: KnownDataset, path: Path, data_root: DataRoot)
     name = spec.get("archive")
     archive = f" put the archive {name} there," if name else " name an archive:,"
     archive = "" if found.list_images else archive
+    what = found.files[0] if found.folder == "." else found.folder
     return (
         f"dataset {spec['dataset']}: {path} not found (data_root is {data_root}); set data_root to the folder of "
-        f"{found.folder},{archive} or set download: true"
+        f"{what},{archive} or set download: true"
     )
 
 
