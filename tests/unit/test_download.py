@@ -375,6 +375,9 @@ def test_a_folder_is_downloaded_where_it_is_prepared(tmp_path, web, path):
         with pytest.raises(Gone, match="is not there yet; a run downloads it before it plans"):
             facts(wanted, tmp_path / "data")
         card, _ = make(tmp_path, wanted, tmp_path / "data")
+    assert (
+        f"The config names where it was published: {address}/birds.tar.gz, with the SHA-256 {digest}." in card["notes"]
+    )
     own, _ = make(tmp_path, spec("folder", path="inner"), tmp_path / "made", "own")
     assert (card["sha256"], card["counts"], card["classes"]) == (own["sha256"], own["counts"], own["classes"])
     wrong = wanted | {"path": "birds/none"}

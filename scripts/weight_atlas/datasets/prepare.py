@@ -2,7 +2,7 @@
 
 import bisect
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,6 +170,10 @@ def _notes(spec: Spec, source: Source, images: Images, changes: Changes) -> list
         names = ", ".join(source.classes[label] for label in labels)
         kind = "numbered from 0" if spec.get("labels") == "compact" else "with their original labels"
         notes.append(f"{len(labels)} of {len(source.classes)} classes, {kind}: {names}.")
+    if isinstance(given := spec.get("download"), Mapping):
+        algorithm = "SHA-256" if given.get("sha256") else "MD5"
+        checksum = given.get("sha256") or given["md5"]
+        notes.append(f"The config names where it was published: {given['url']}, with the {algorithm} {checksum}.")
     notes.append(describe_split(spec, source.counts))
     if _is_resampled(spec):
         notes.append(
