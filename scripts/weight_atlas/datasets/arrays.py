@@ -32,7 +32,7 @@ LAYOUTS: dict[str, dict[str, tuple[str, str]]] = {
     "Keras": {part: (f"x_{word}", f"y_{word}") for part, word in WORDS.items()},
 }
 MOST_CLASSES = 100_000
-AT_ONCE = 512  # images that are taken from disk at once
+AT_ONCE = 2**24  # bytes of images that are taken from disk at once: 17 MB
 
 
 class Pair(NamedTuple):
@@ -174,10 +174,11 @@ def reader(spec: Spec, data_root: DataRoot, source: Source) -> Iterator[ClassRea
 
         def read(out: Images, part: str, label: int, positions: Positions) -> Changes:
             chosen, changes = np.flatnonzero(labels[part] == label)[positions], Changes()
-            for start in range(0, len(chosen), AT_ONCE):
-                some = np.asarray(images[part][chosen[start : start + AT_ONCE]])
+            number = max(1, AT_ONCE // images[part][0].nbytes)
+            for start in range(0, len(chosen), number):
+                some = np.asarray(images[part][chosen[start : start + number]])
                 some = some[..., 0] if some.shape[3:] == (1,) else some
-                changes.join(resize_all(some, out[start : start + AT_ONCE]))
+                changes.join(resize_all(some, out[start : start + number]))
             return changes
 
         yield read
