@@ -12,7 +12,7 @@ from weight_atlas.reporting.grammar.answers import Answer
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.heatmaps import Column, Map, side_by_side
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import plural, signed
+from weight_atlas.reporting.grammar.words import plural, signed, whole
 from weight_atlas.stats import summarise
 
 SCALES: Scales = {"pearson": ("Pearson's r", lambda _: Normalize(-1, 1)), "angle": ("angle (°)", style.positive_scale)}
@@ -91,7 +91,5 @@ def answer(tables: Tables) -> list[Answer]:
     made = []
     for (_, pair), own in alike(tables).groupby(["network", "pair"], sort=False):
         if text := _said(pair, own).removeprefix(f"{pair}: "):
-            made.append(
-                Answer(text, None, str(pair), sure=f"medians over {style.number(own['layer'].nunique(), 3)} means")
-            )
+            made.append(Answer(text, None, str(pair), sure=f"means over {whole(own['n'])} pairs"))
     return made
