@@ -117,10 +117,11 @@ SIDES = (
     integer("seed_b", "Replicate of the second cell, by its seed."),
 )
 EPOCH = integer("epoch", "The epoch after which the snapshot was taken; 0 is the start.", "epoch")
-LAYER = string("layer", "The layer by its name in torch; `total` is the whole network.")
-WEIGHT_LAYER = string("layer", "The convolution or linear layer by its name in torch.")
+LAYER = string("layer", "The layer by its name in torch, or the tensor of any model; `total` is the whole network.")
+WEIGHT_LAYER = string("layer", "The convolution or linear layer by its name in torch, or the tensor of any model.")
 PARAMETER = string(
-    "parameter", "The parameter of the layer: weight, bias or a running statistic; `all` is all of them."
+    "parameter",
+    "The parameter of the layer: weight, bias or a running statistic; of a tensor of any model its role; `all` is all.",
 )
 CHECKPOINT = string("checkpoint", "The checkpoint, by the name that the config gives this epoch.")
 SIZE = integer("size", "Number of values.", "values")
