@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import torchvision  # noqa: E402
 
-from weight_atlas.networks import foreign, symmetry, trace  # noqa: E402
+from weight_atlas.networks import foreign, named, symmetry, trace  # noqa: E402
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """# torchvision's classifiers
@@ -49,7 +49,7 @@ def sizes() -> Iterator[int]:
 def smallest(name: str) -> foreign.TracedTable:
     """The table for the smallest images that a network takes."""
     for size in (*sizes(), 224):
-        arguments = ({"architecture": f"{foreign.TORCHVISION}:{name}", "width": 1.0, "options": {}}, 3, size, 10)
+        arguments = ({"architecture": f"{named.TORCHVISION}:{name}", "width": 1.0, "options": {}}, 3, size, 10)
         with contextlib.suppress(Exception):
             record = trace._traced(*arguments)
             return foreign.TracedTable(arguments, record)

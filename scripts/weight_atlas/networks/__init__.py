@@ -36,8 +36,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from weight_atlas import plugins
-from weight_atlas.networks import architectures, foreign, stored
-from weight_atlas.networks.foreign import is_foreign
+from weight_atlas.networks import architectures, foreign, named, stored
+from weight_atlas.networks.named import is_foreign
 from weight_atlas.networks.table import Table, TooSmall
 
 __all__ = [
@@ -97,7 +97,7 @@ def published_weights(network: Mapping[str, Any]) -> PublishedWeights | None:
     Those of a network of torchvision fit all its layers but the last, if it has torchvision's own stem and options.
     """
     if is_foreign(network["architecture"]):
-        is_own = foreign.is_torchvision(network["architecture"]) and not network["options"]
+        is_own = named.is_torchvision(network["architecture"]) and not network["options"]
         return PublishedWeights(network["architecture"].partition(":")[2], None) if is_own else None
     module = load_architecture(network["architecture"])
     if network["width"] != 1 or not hasattr(module, "published"):

@@ -1,9 +1,8 @@
 """Networks that are not of this library: torchvision's by their names, and those of a user's module.
 
-Such a network is named `<module>:<name>`: `torchvision.models:mobilenet_v3_small`, `mine.py:Net` (a file, relative to
-the working directory) or any other module that Python can import. Its layer table is traced by torch in a process of
-its own (see `weight_atlas.networks.trace`), once: it is kept below the working directory under a digest of all that it
-depends on, and every job reads it from there. This module imports no torch.
+Such a network is named by a module (see `weight_atlas.networks.named`). Its layer table is traced by torch in a process
+of its own (see `weight_atlas.networks.trace`), once: it is kept below the working directory under a digest of all that
+it depends on, and every job reads it from there. This module imports no torch.
 """
 
 import functools
@@ -17,11 +16,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from weight_atlas.networks.named import source_file
 from weight_atlas.networks.table import Layer, Shape, Table
 from weight_atlas.store import atomic_write
 
 KEPT = Path(".snakemake/atlas/networks")  # below the working directory; nothing is kept where there is no .snakemake
-TORCHVISION = "torchvision.models"
 
 
 class TracedTable(Table):
@@ -72,22 +71,6 @@ def _layer(row: Mapping[str, Any]) -> Layer:
         tuple(row["out_shape"]),
         **shapes,
     )
-
-
-def is_foreign(architecture: str) -> bool:
-    """Whether a network is named by a module, and not by a file of `architectures/`."""
-    return ":" in architecture
-
-
-def is_torchvision(architecture: str) -> bool:
-    """Whether a network is one of torchvision's classifiers."""
-    return architecture.startswith(f"{TORCHVISION}:")
-
-
-def source_file(architecture: str) -> Path | None:
-    """The file of a user's network, relative to the working directory; None for one of an installed package."""
-    module = architecture.partition(":")[0]
-    return Path(module) if is_foreign(architecture) and module.endswith(".py") else None
 
 
 def traced(network: Mapping[str, Any], channels: int, size: int, classes: int) -> TracedTable:

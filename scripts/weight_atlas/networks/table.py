@@ -50,10 +50,6 @@ class Layer:
     parameters: dict[str, Shape] = field(default_factory=dict)
     buffers: dict[str, Shape] = field(default_factory=dict)
 
-    def tensor(self, name: str) -> str:
-        """The torch name of one of its tensors."""
-        return f"{self.name}.{name}"
-
     @property
     def parameter_count(self) -> int:
         """Number of learnable values."""

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from weight_atlas.networks import foreign
+from weight_atlas.networks import named
 
 BATCH = 2  # images that the trace sees
 USUAL, LARGEST = 224, 512  # pixels: of most networks' images, and where the search for a size that works ends
@@ -82,12 +82,12 @@ def construct(network: Mapping[str, Any], channels: int, size: int, classes: int
     declared = inspect.signature(factory).parameters
     known = {"num_classes": classes, "in_channels": channels, "image_size": size}
     given = {key: value for key, value in known.items() if key in declared}
-    if foreign.is_torchvision(network["architecture"]):
+    if named.is_torchvision(network["architecture"]):
         given |= {"num_classes": classes} | _of_torchvision(name, size)
     model = factory(**(given | options))
     if not isinstance(model, nn.Module):
         raise Untraceable(f"{name} of {module} makes a {type(model).__name__}; it must make a torch.nn.Module")
-    if stem or foreign.is_torchvision(network["architecture"]):
+    if stem or named.is_torchvision(network["architecture"]):
         _fit_stem(model, channels, is_small=stem == "small")
     return model
 
@@ -462,7 +462,7 @@ def _said(error: Exception, architecture: str) -> str:
     kind = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}, line {error.lineno}: {error.msg}; correct the file"
-    file = foreign.source_file(architecture)
+    file = named.source_file(architecture)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if file and Path(frame.filename).absolute() == file.absolute()]
     place = f"{file}, line {own[-1].lineno} ({(own[-1].line or '').strip()}): " if own else ""

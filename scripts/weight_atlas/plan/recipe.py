@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import networks, store
-from weight_atlas.networks.foreign import source_file
+from weight_atlas.networks.named import source_file
 from weight_atlas.plan import code
 from weight_atlas.plan.identity import digest
 from weight_atlas.settings import Settings, Start
@@ -74,8 +74,8 @@ def own_files(settings: Settings) -> list[str]:
     steps = sorted({step["type"] for step in settings.start.steps or []})
     architecture = settings.network.architecture
     network = f"architectures/{architecture}" if architecture else "stored"
-    files = [f"networks/{'trace' if networks.is_foreign(architecture) else network}", *(f"perturbations/{s}" for s in steps)]
-    return [f"weight_atlas/{file}.py" for file in files]
+    network = "trace" if networks.is_foreign(architecture) else network
+    return [f"weight_atlas/{file}.py" for file in (f"networks/{network}", *(f"perturbations/{step}" for step in steps))]
 
 
 def own_code(settings: Settings) -> str:

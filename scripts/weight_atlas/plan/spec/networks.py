@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from weight_atlas.networks.foreign import TORCHVISION
+from weight_atlas.networks.named import TORCHVISION
 from weight_atlas.plan.spec.values import (
     DISTINCT,
     NUMBER,
