@@ -15,7 +15,7 @@ rule prepare:
     conda:
         "../envs/atlas.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=JOBS.dataset_memory,
         runtime=120,
         root=PLAN.config.data_root,
         seen=JOBS.dataset_seen,

@@ -21,6 +21,7 @@ from tests.unit.test_torchvision_datasets import COUNTS, food
 from weight_atlas.datasets import array_file, facts
 from weight_atlas.datasets.prepare import prepare_dataset
 from weight_atlas.plan import checks
+from weight_atlas.plan.jobs import Jobs
 from weight_atlas.plan.spec import Npy
 from weight_atlas.plan.study import Plan
 from weight_atlas.vocabulary import SPLITS
@@ -302,6 +303,12 @@ def test_arrays_are_planned_and_links_out_of_data_root_refused(tmp_path):
         Plan(config, tmp_path)
     plan = Plan(config | {"outside_data_root": True}, tmp_path)
     assert {data.dataset_id.rsplit("-", 1)[0] for data in plan.datasets.values()} == {"a", "x"}
+    [one, two] = plan.datasets
+    jobs = Jobs(plan, "scripts")
+    assert jobs.dataset_memory(SimpleNamespace(dataset=one)) == 4000
+    plan.datasets[two].facts["counts"]["train"] = 10_000_000  # 28 x 28 values each
+    assert jobs.dataset_memory(SimpleNamespace(dataset=two)) == 1500 + 3 * 7840
+    plan.datasets[two].facts["counts"]["train"] = 12
     assert all(data.facts["counts"] == {"train": 12, "valid": 4, "test": 2} for data in plan.datasets.values())
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import shlex
 from pathlib import Path
@@ -16,6 +17,7 @@ from weight_atlas.plan.study import Plan, block_path
 
 ATTEMPTS = 3  # to train; one more records a failure that nobody was left to record
 RECORDING_MB, RECORDING_MINUTES = 500, 10  # what that one takes
+PREPARING_MB = 4000  # what preparing a data set is given at least
 
 
 class Wildcards(Protocol):
@@ -85,6 +87,12 @@ class Jobs:
     def dataset_spec(self, wildcards: Wildcards) -> str:
         """What a data set is made from, as JSON."""
         return json.dumps(self.plan.datasets[wildcards.dataset].spec, sort_keys=True)
+
+    def dataset_memory(self, wildcards: Wildcards) -> int:
+        """MB of memory that preparing a data set takes: its images, and twice as much for those of its source."""
+        facts = self.plan.datasets[wildcards.dataset].facts
+        values = facts["channels"] * math.prod(facts["size"]) * sum(facts["counts"].values())
+        return max(PREPARING_MB, 1500 + 3 * values // 10**6)
 
     def weights_stamp(self, wildcards: Wildcards) -> str:
         """The file that is newer than weights which must be prepared again."""
