@@ -223,6 +223,8 @@ def test_two_at_once_do_not_write_over_each_other(tmp_path, web):
         for thread in threads:
             thread.join()
     assert all((tmp_path / f"file{number}").read_bytes() == CONTENT for number in range(3))
+    os.mkfifo(tmp_path / "pipe.part")
+    assert "(it is a pipe, not a file)" in refused(address, tmp_path / "pipe")
     (tmp_path / "x.part").symlink_to(tmp_path / "file0")
     assert "x.part: is a link; remove it" in refused(address, tmp_path / "x")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from weight_atlas.datasets import archive
+from weight_atlas.datasets.image import refuse_special
 from weight_atlas.datasets.source import DataRoot, Spec, downloaded, is_unpacked, under_data_root
 from weight_atlas.store import flush, make_folder
 from weight_atlas.text import one_line, printable
@@ -60,12 +61,14 @@ def fetch(given: Mapping[str, Any], target: Path, unpack: bool) -> None:
         In one line, where the server or the disk fails, or the checksum is another: nothing is opened then. What was
         downloaded so far stays beside the target as `NAME.part`, unless its checksum is wrong.
     """
-    if target.exists() and not _is_empty(target):
+    if _is_there(target):
         return
     wanted, part = published(given), target.with_name(f"{target.name}.part")
     try:
         make_folder(target.parent)
         with _locked(part) as file:
+            if _is_there(target):  # another process brought it meanwhile
+                return
             if not _agrees(file, wanted):
                 _download(file, wanted, part)
             if not _agrees(file, wanted):
@@ -95,8 +98,9 @@ def fetch_path(spec: Spec, data_root: DataRoot) -> None:
             )
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+def _is_there(path: Path) -> bool:
+    """Whether there is a file, or a folder that is not empty."""
+    return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
 def _told(error: OSError, folder: Path) -> str:
@@ -111,6 +115,8 @@ def _locked(part: Path) -> Iterator[IO[bytes]]:
     """Yields the unfinished file, for one process at a time."""
     if part.is_symlink():  # what it names would be written over
         raise ValueError(f"{one_line(part)}: is a link; remove it")
+    if part.exists():
+        refuse_special(part)  # a pipe would wait for its reader
     with open(part, "a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
