@@ -54,7 +54,7 @@ PLAN = commands.plan_or_exit(
     TYPED,
     IS_MAIN,
     absent=IS_MAIN and not IN_MODULE and snakemake_internals.asks_only_for("plan", "power"),
-    fetch=IS_MAIN and not (snakemake_internals.asks_only_for("status", "prune") or snakemake_internals.is_dry_run()),
+    fetch=IS_MAIN and not (snakemake_internals.asks_only_for("status", "prune") or snakemake_internals.only_looks()),
 )
 AGAIN = {}
 if IS_MAIN:

@@ -70,11 +70,26 @@ def test_the_target_is_known_while_rules_are_read(monkeypatch, words, asked):
 
 @pytest.mark.parametrize(
     ("words", "asked"),
-    [("-n", True), ("-nq --cores 1", True), ("all --dry-run", True), ("--cores 1 --config name=x-n", False)],
+    [
+        ("-n", True),
+        ("-nq --cores 1", True),
+        ("all --dry-run", True),
+        ("--unlock", True),
+        ("--dag=dot", True),
+        ("--cores 1 --config name=x-n", False),
+        ("--cores 1 --latency-wait 9 -k", False),
+    ],
 )
-def test_a_dry_run_is_known_while_rules_are_read(monkeypatch, words, asked):
+def test_that_no_job_will_run_is_known_while_rules_are_read(monkeypatch, words, asked):
     monkeypatch.setattr(sys, "argv", ["snakemake", *words.split()])
-    assert snakemake_internals.is_dry_run() is asked
+    assert snakemake_internals.only_looks() is asked
+
+
+def test_the_options_that_run_no_job_are_snakemake_s():
+    from snakemake.cli import get_argument_parser
+
+    known = {option for action in get_argument_parser()._actions for option in action.option_strings}
+    assert known >= snakemake_internals.LOOKING
 
 
 def test_dates_are_ignored_for_these_rules_alone(monkeypatch, tmp_path):

@@ -18,6 +18,9 @@ BY_CTRL_C = "exit status 130"
 # Wakes the main thread where it missed a Ctrl-C that came just before it began to wait, or that another thread took:
 # ignored by default, so that what the process starts knows nothing of it.
 WAKE = signal.SIGURG
+# Options with which Snakemake runs no job, a dry run apart.
+LOOKING = {"--lint", "--unlock", "--summary", "--detailed-summary", "--dag", "--rulegraph", "--filegraph", "--d3dag"}
+LOOKING |= {"--list-rules", "--list-target-rules", "--list-changes", "--report", "--archive", "--cleanup-metadata"}
 Workflow = Any  # snakemake.workflow.Workflow: importing it here would cost every command a second
 
 
@@ -66,8 +69,10 @@ def asks_only_for(*known: str) -> bool:
     return bool(named) and named <= set(known)
 
 
-def is_dry_run() -> bool:
-    """Whether a user asks what would be done, while rules are read."""
+def only_looks() -> bool:
+    """Whether no job will run, by the options that a user gives, while rules are read."""
+    if LOOKING & {word.partition("=")[0] for word in sys.argv[1:]}:
+        return True
     return any(re.match("-[A-Za-z]*n|--dry", word) for word in sys.argv[1:]) and bool(_command_line().dryrun)
 
 
