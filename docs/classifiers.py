@@ -1,13 +1,13 @@
 """Make docs/classifiers.md: what the workflow knows of every classifier of torchvision, traced one after another.
 
-Takes some ten minutes. `--check NAME ..` compares the lines of some networks with those of the page instead.
+Takes a few minutes. `--check NAME ..` compares the lines of some networks with those of the page instead.
 """
 
 import argparse
+import bisect
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,20 +40,25 @@ for ten classes and colour images.
 """
 
 
-def sizes() -> Iterator[int]:
-    """Sizes of images, in pixels: all up to 80, then those that networks divide into parts."""
-    yield from range(1, 81)
-    yield from range(84, 257, 14)
+LARGEST = 224  # pixels, that every network takes
+DIVIDED = ("vit_", "maxvit_")  # what divides its images into parts, and so does not take every larger size
 
 
 def smallest(name: str) -> foreign.TracedTable:
     """The table for the smallest images that a network takes."""
-    for size in (*sizes(), 224):
+
+    def traced(size: int) -> foreign.TracedTable | None:
         arguments = ({"architecture": f"{named.TORCHVISION}:{name}", "width": 1.0, "options": {}}, 3, size, 10)
         with contextlib.suppress(Exception):
-            record = trace._traced(*arguments)
-            return foreign.TracedTable(arguments, record)
-    raise SystemExit(f"{name}: no size works")
+            return foreign.TracedTable(arguments, trace.traced(*arguments))
+        return None
+
+    sizes = [n for n in range(1, LARGEST + 1) if not name.startswith(DIVIDED) or n % 14 == 0 or n % 16 == 0]
+    if name.startswith(DIVIDED):
+        return next(table for table in map(traced, sizes) if table)
+    table = traced(sizes[bisect.bisect_left(sizes, True, key=lambda size: traced(size) is not None)])
+    assert table is not None
+    return table
 
 
 def line(name: str) -> str:

@@ -200,18 +200,18 @@ def trace(network: Mapping[str, Any], channels: int, size: int, classes: int) ->
     Raises Untraceable, in one line, where it takes none.
     """
     try:
-        return _traced(network, channels, size, classes)
+        return traced(network, channels, size, classes)
     except Exception as error:
         first = error
     said = _said(first, network["architecture"])
     try:
-        _traced(network, channels, USUAL, classes)
+        traced(network, channels, USUAL, classes)
     except Exception as error:
         if _said(error, network["architecture"]) == said:  # it is not the size that is wrong
             raise Untraceable(said) from None
     for larger in _larger(size):
         with contextlib.suppress(Exception):
-            return _traced(network, channels, larger, classes)
+            return traced(network, channels, larger, classes)
     raise Untraceable(said)
 
 
@@ -224,7 +224,8 @@ def _larger(size: int) -> Iterator[int]:
     yield from sorted({n for n in range(size + 1, LARGEST + 1) if n <= 2 * size + 4 or n % 14 == 0 or n % 32 == 0})
 
 
-def _traced(network: Mapping[str, Any], channels: int, size: int, classes: int) -> dict[str, Any]:
+def traced(network: Mapping[str, Any], channels: int, size: int, classes: int) -> dict[str, Any]:
+    """The rows of a network for images of `size` pixels, as JSON; raises whatever the network raises for these."""
     with no_storage():
         model = construct(network, channels, size, classes)
     model.eval()
