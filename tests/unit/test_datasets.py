@@ -799,6 +799,20 @@ def test_weights_are_converted_with_their_hash(tmp_path, state, name):
     assert source_files({"file": name, "sha256": None}, tmp_path) == [tmp_path / name]
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod."])
+@pytest.mark.parametrize("under", [None, "state_dict", "model_state_dict", "model"])
+def test_names_that_wrappers_lengthen_and_checkpoints_are_read(tmp_path, prefix, under):
+    """As DataParallel, torch.compile and training loops save them."""
+    (tmp_path / "data").mkdir(exist_ok=True)
+    tensors = {"conv.weight": torch.rand(2, 3), "fc.bias": torch.rand(4)}
+    saved: dict = {prefix + name: tensor for name, tensor in tensors.items()}
+    torch.save({under: saved, "epoch": 3} if under else saved, tmp_path / "data/c.pth")
+    code, output = weights(tmp_path, {"file": "c.pth", "sha256": sha256(tmp_path / "data/c.pth")})
+    read = load_tensors(output)
+    assert code == 0 and read.keys() == tensors.keys()
+    assert all(torch.equal(read[name], tensors[name]) for name in tensors)
+
+
 def test_a_wrong_hash_is_refused_before_the_file_is_opened(tmp_path, state, capsys, monkeypatch):
     def opened(*_, **__):
         raise AssertionError("the file was opened")

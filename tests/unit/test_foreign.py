@@ -15,9 +15,11 @@ from torch import nn
 from weight_atlas import networks, starts
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.alignment import facts, transforms
-from weight_atlas.networks import foreign, symmetry, trace
+from weight_atlas.networks import foreign, inputs, symmetry, trace
 from weight_atlas.networks.build import build, empty, fill
-from weight_atlas.settings import Start
+from weight_atlas.plan import study
+from weight_atlas.plan.checks import ConfigError
+from weight_atlas.settings import IMAGENET, Start
 
 # One of each family that torchvision has and that is small; a ViT of few layers. VGG and AlexNet are large, and nothing
 # but convolutions and linear layers.
@@ -382,3 +384,51 @@ def test_the_images_of_an_evaluation_are_seen_as_by_the_module_itself(tables):
     model, _ = empty(*found.arguments)
     fill(model, tensors, assign=True)
     assert len(evaluation.batchnorms(model)) == sum(layer.is_batchnorm for layer in found.layers)
+
+
+# ------------------------------------------------------------------------------------- published weights
+
+
+def planned(init: dict, **more) -> study.Plan:
+    config = {
+        "name": "p",
+        "datasets": {"digits": {"source": "digits", "channels": 3}},
+        "networks": {"net": {"torchvision": "mobilenet_v3_small"}, "plain": {"architecture": "resnet18"}} | more,
+        "inits": {"theirs": init},
+        "optimizers": {"sgd": {"type": "sgd", "lr": 0.1}},
+        "training": {"epochs": 1},
+        "definitions": {
+            "s": {"grid": {"dataset": ["digits"], "network": ["net"], "init": ["theirs"], "optimizer": ["sgd"]}}
+        },
+    }
+    return study.Plan(config, Path("nowhere"))
+
+
+def test_published_weights_come_by_torchvisions_names_with_their_normalisation():
+    """Against torchvision's own presets; EfficientNetV2-L has others than ImageNet's."""
+    [cell] = planned({"weights": "IMAGENET1K_V1"}).cells.values()
+    assert cell.weights is not None and cell.weights.spec == {"published": "mobilenet_v3_small", "sha256": None}
+    assert cell.settings.input.mean == [0.485, 0.456, 0.406]
+    [large] = planned({"weights": "imagenet"}, net={"torchvision": "efficientnet_v2_l"}).cells.values()
+    preset = torchvision.models.EfficientNet_V2_L_Weights.IMAGENET1K_V1.transforms()
+    assert (large.settings.input.mean, large.settings.input.std) == (list(preset.mean), list(preset.std))
+    assert list(preset.mean) == [0.5, 0.5, 0.5]
+    [second] = planned({"weights": "IMAGENET1K_V2"}, net={"torchvision": "resnet50"}).cells.values()
+    assert second.weights is not None and second.weights.spec["weights"] == "IMAGENET1K_V2"
+    with pytest.raises(ConfigError, match="inits.theirs.weights: IMAGENET1K_V2 for network 'net'; .*IMAGENET1K_V1"):
+        planned({"weights": "IMAGENET1K_V2"})
+    with pytest.raises(ConfigError, match="is not published for network 'net'"):
+        planned({"weights": "imagenet"}, net={"torchvision": "resnet50", "stem": "small"})
+
+
+def test_inceptions_own_constants_are_those_that_it_is_run_with():
+    """torchvision makes GoogLeNet with `transform_input`: ImageNet's constants taken off, others put on."""
+    own = foreign.published(network("googlenet"))["IMAGENET1K_V1"]
+    theirs = torchvision.models.googlenet(transform_input=True, aux_logits=False, init_weights=False).eval()
+    plain = torchvision.models.googlenet(aux_logits=False, init_weights=False).eval()
+    plain.load_state_dict(theirs.state_dict())
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        expected = theirs(inputs.normalise(images, IMAGENET["mean"], IMAGENET["std"]))
+        found = plain(inputs.normalise(images, own["mean"], own["std"]))
+    assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))

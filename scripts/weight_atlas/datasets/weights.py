@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+FIRST = "IMAGENET1K_V1"  # what torchvision calls the first weights of a network
+# What others put before the names of tensors (DataParallel, torch.compile, a wrapper), and the keys of a checkpoint
+# that a state dict may be under.
+PREFIXES = ("module.", "_orig_mod.", "model.")
+HELD_UNDER = ("state_dict", "model_state_dict", "model")
+
+
 class PublishedFile(NamedTuple):
     """Where torchvision's weights are on this machine, and where they come from."""
 
@@ -36,6 +43,7 @@ def prepare_weights(spec: Spec, data_root: DataRoot, output: str | Path, recipe:
     Parameters
     ----------
     spec : {"published": name of a torchvision network, "sha256"} or {"file": .safetensors or .pth, "sha256"}
+        With "weights", the name of torchvision's weights, where they are not IMAGENET1K_V1.
     data_root : the folder that files are looked for in
     output : the safetensors file
     recipe : a digest of what it is made from
@@ -49,9 +57,10 @@ def prepare_weights(spec: Spec, data_root: DataRoot, output: str | Path, recipe:
     if spec.get("sha256") and not re.fullmatch(r"[0-9a-fA-F]{64}", spec["sha256"]):
         raise ValueError(f"weights: sha256: {spec['sha256']} must be all 64 hexadecimal digits (sha256sum prints them)")
     if "published" in spec:
-        path, url = _published(spec["published"], data_root)
+        chosen = spec.get("weights", FIRST)
+        path, url = _published(spec["published"], chosen, data_root)
         expected = spec.get("sha256") or _hash_prefix(path.name)
-        origin = {"source": f"torchvision {spec['published']} IMAGENET1K_V1", "url": url}
+        origin = {"source": f"torchvision {spec['published']} {chosen}", "url": url}
     else:
         path = source_file(spec, data_root)
         expected = spec.get("sha256")
@@ -99,7 +108,7 @@ def _load(path: Path, expected: str | None) -> LoadedWeights:
                 "correct sha256:"
             )
         if path.suffix == ".safetensors":
-            return LoadedWeights(digest, load_tensors(path))
+            return LoadedWeights(digest, _plain_names(load_tensors(path)))
         import torch
 
         file.seek(0)
@@ -108,21 +117,36 @@ def _load(path: Path, expected: str | None) -> LoadedWeights:
         except Exception as error:  # whatever the unpickler raises for data that are no weights
             reason = str(error).split("\n")[0]
             raise ValueError(f"weights: {path} cannot be opened as weights ({reason}); save a state_dict") from None
+    for key in HELD_UNDER:
+        if isinstance(tensors, dict) and isinstance(tensors.get(key), dict):
+            tensors = tensors[key]
+            break
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise ValueError(f"weights: {path} holds no state_dict (names and tensors alone); save model.state_dict()")
-    return LoadedWeights(digest, tensors)
+    return LoadedWeights(digest, _plain_names(tensors))
 
 
-def _published(name: str, data_root: DataRoot) -> PublishedFile:
+def _plain_names(tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """The tensors without what is put before all of their names."""
+    for prefix in PREFIXES:
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            return _plain_names({name.removeprefix(prefix): tensor for name, tensor in tensors.items()})
+    return tensors
+
+
+def _published(name: str, chosen: str, data_root: DataRoot) -> PublishedFile:
     """torchvision's ImageNet weights: in data_root/weights, torch hub's cache, or downloaded to it."""
     import torch
     import torchvision
 
     names = torchvision.models.list_models(module=torchvision.models)
-    if name not in names or not hasattr(torchvision.models.get_model_weights(name), "IMAGENET1K_V1"):
+    if name in names and not hasattr(torchvision.models.get_model_weights(name), chosen):
+        known = ", ".join(one.name for one in torchvision.models.get_model_weights(name))
+        raise ValueError(f"weights: torchvision has no {chosen} of {name}; it has {known}")
+    if name not in names:
         near = ", ".join(difflib.get_close_matches(name, names, n=5, cutoff=0.3))
         raise ValueError(f"weights: published: {name} is no ImageNet network of torchvision; similar names are {near}")
-    url = torchvision.models.get_model_weights(name).IMAGENET1K_V1.url
+    url = getattr(torchvision.models.get_model_weights(name), chosen).url
     filename = url.rsplit("/", 1)[1]
     cache = Path(torch.hub.get_dir()) / "checkpoints" / filename
     if data_root and (Path(data_root) / "weights" / filename).is_file():

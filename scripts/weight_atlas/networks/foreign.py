@@ -92,6 +92,14 @@ def traced(network: Mapping[str, Any], channels: int, size: int, classes: int) -
     return TracedTable((network, channels, size, classes), record)
 
 
+def published(network: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """{name of torchvision's weights of a network: {"mean", "std"} that its images are normalised by, per channel}."""
+    request = {"architecture": network["architecture"], "width": 1.0, "options": {}}
+    record = _record(json.dumps(request | {"channels": 3, "size": 224, "classes": 1000}, sort_keys=True), None)
+    weights: dict[str, dict[str, list[float]]] = record["published"]
+    return weights
+
+
 @functools.lru_cache(maxsize=4096)
 def _record(request: str, content: str | None) -> dict[str, Any]:
     """What the trace of a request leaves, from the file of an earlier one where there is one.

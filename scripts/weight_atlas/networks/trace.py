@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torchvision
 from torch import Tensor, fx, nn
 
 from weight_atlas.networks import named
@@ -250,7 +251,23 @@ def traced(network: Mapping[str, Any], channels: int, size: int, classes: int) -
         )
     rows = _Rows(model, runnable.graph, runner.shapes, buffers)
     order = [name for name in model.state_dict() if name in rows.known]
-    return {"size": size, "rows": rows.made, "order": order, "blocks": _blocks(model)}
+    weights = _published(network["architecture"])
+    return {"size": size, "rows": rows.made, "order": order, "blocks": _blocks(model), "published": weights}
+
+
+def _published(architecture: str) -> dict[str, dict[str, list[float]]]:
+    """What the images of each of torchvision's weights of a network are normalised by."""
+    name = architecture.partition(":")[2]
+    if not named.is_torchvision(architecture) or name not in torchvision.models.list_models(torchvision.models):
+        return {}
+    found = {}
+    for weights in torchvision.models.get_model_weights(name):
+        preset = weights.transforms()
+        # These two networks take off ImageNet's constants themselves, where torchvision makes them with weights.
+        half = name in ("googlenet", "inception_v3")
+        mean, std = ([0.5] * 3, [0.5] * 3) if half else (list(preset.mean), list(preset.std))
+        found[weights.name] = {"mean": mean, "std": std}
+    return found
 
 
 def _blocks(model: nn.Module) -> list[str]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from weight_atlas import networks
+from weight_atlas.datasets.weights import FIRST
+from weight_atlas.networks import foreign
 from weight_atlas.networks.table import Table
 from weight_atlas.plan import given, normalisation, spec
 from weight_atlas.plan.cell import Cell, Data, LayerTransfer, Perturbation, StartSpec, Weights
@@ -269,6 +271,8 @@ class Resolver(Parts):
             name, layers = self._published(network, labels)
             init = init.model_copy(update={"layers": init.layers or layers})
             weights = {"published": name, "sha256": init.sha256}
+            if init.weights not in ("imagenet", FIRST):
+                weights["weights"] = init.weights
             weights_id = f"{slug(name, 'imagenet')}-{digest(weights)}"
         elif init.file:
             weights = {"file": init.file, "sha256": init.sha256}
@@ -279,9 +283,24 @@ class Resolver(Parts):
             return StartSpec(start, start, channels, normalise=normalise)
         start = {"kind": "weights", "weights_id": weights_id, **_copied(init)}
         input_channels = 3 if init.weights and channels == 1 and init.grey == "replicate" else channels
-        chosen = init.normalise or ("imagenet" if init.weights else None)
+        own = self._normalised(init, network, labels, input_channels) if init.weights else None
+        chosen = init.normalise or own
         normalise = normalisation.constants(chosen, input_channels, f"inits.{labels['init']}")
         return StartSpec(start, start, input_channels, None, Weights(weights_id, weights), normalise)
+
+    def _normalised(self, init: spec.Init, network: Json, labels: Labels, channels: int) -> spec.Normalise:
+        """What images of published weights are normalised by; ConfigError where a network has no weights so called."""
+        where, name = f"inits.{labels['init']}.weights", FIRST if init.weights == "imagenet" else str(init.weights)
+        if not networks.is_foreign(network["architecture"]):
+            if name != FIRST:
+                raise ConfigError(f"{where}: {name} for network {labels['network']!r}; allowed: imagenet")
+            return "imagenet"
+        with in_one_line(where):
+            known = foreign.published(network)
+        if name not in known:
+            raise ConfigError(f"{where}: {name} for network {labels['network']!r}; {spec.near(name, list(known))}")
+        own = known[name] if channels == 3 else {key: [sum(ones) / len(ones)] for key, ones in known[name].items()}
+        return spec.Constants(**own)
 
     def _published(self, network: Json, labels: Labels) -> networks.PublishedWeights:
         """The published weights that fit a network; ConfigError where there are none."""

@@ -143,7 +143,7 @@ class Init(Drawing):
     """Where the weights of a cell come from: a scheme, published weights, a file, or a source cell."""
 
     by_layer: list[LayerDrawing] = []
-    weights: Literal["imagenet"] | None = None
+    weights: Literal["imagenet"] | Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=60)] | None = None
     file: Below | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     source: Name | None = None
