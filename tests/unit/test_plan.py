@@ -564,8 +564,11 @@ def test_a_plan_without_its_data_lists_the_same_cells_and_says_what_it_cannot_kn
     )
     [line] = [line for line in data_lines.found(found) if "Caltech-256" in line]
     assert "is not at hand" in line and "time, memory and disk of its cells, are not known" in line and "\n" not in line
-    assert str(folder) in line and "downloads it before it plans" in line
-    with pytest.raises(ConfigError, match="256_ObjectCategories is not there yet; a run downloads it"):
+    assert f"{folder} is not there yet; a run downloads it before it plans" in line
+    with pytest.raises(ConfigError, match="256_ObjectCategories is not there yet; a run downloads it before it plans"):
+        study.Plan(config, tmp_path)
+    del config["datasets"]["Caltech-256"]["download"]
+    with pytest.raises(ConfigError, match=f"256_ObjectCategories not found .data_root is {tmp_path}."):
         study.Plan(config, tmp_path)
 
 
