@@ -42,7 +42,7 @@ THRESHOLDS = 3  # rows per layer that settles
 TESTED, TRAINED = 2000, 1000  # images at a point of a line, at most; the latter where there is a BatchNorm
 FEATURES = 4096  # at most
 MEMORY_MB, ROW_MEMORY = 2000, 500  # of a process; bytes of a row while it waits
-ONE = 64  # bytes of a value of the largest tensor, where one is in memory at a time: its ranks take most
+ONE = 48  # bytes of a value of the largest tensor, where one is in memory at a time: singular values take most
 
 # Seconds on one thread.
 STARTS = 3.0  # a job: interpreter, torch, data
