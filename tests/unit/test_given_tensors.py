@@ -301,6 +301,16 @@ def test_what_cannot_be_measured_is_said_in_one_line(tmp_path, case):
     assert "given.run" in said and "\n" not in said and all(word in said for word in words), said
 
 
+def test_a_measure_that_needs_a_network_says_so(tmp_path):
+    write(tmp_path / "run/checkpoint-0", model(0)[0])
+    asked = config(tmp_path) | {"definitions": {"mine": {"given": ["run"], "measure": ["spectra", "convergence"]}}}
+    with pytest.raises(checks.ConfigError) as error:
+        study.Plan(asked, Path("nowhere"))
+    assert str(error.value).startswith("definitions.mine.measure: 'convergence' needs a network, and none of its given")
+    asked["definitions"]["mine"]["measure"] = ["spectra"]
+    assert len(study.Plan(asked, Path("nowhere")).cells) == 1
+
+
 def test_links_that_lead_out_of_data_root_are_refused_in_folders_of_checkpoints(tmp_path):
     write(tmp_path / "elsewhere/x", model(0)[0])
     (tmp_path / "root/run/checkpoint-0").mkdir(parents=True)

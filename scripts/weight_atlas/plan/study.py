@@ -19,7 +19,7 @@ from weight_atlas.plan.checks import ConfigError, Overlay, check, check_extent
 from weight_atlas.plan.fits import check_take
 from weight_atlas.plan.identity import digest, slug
 from weight_atlas.plan.labels import Labels, check_axis, check_count, check_names, check_rule, matches
-from weight_atlas.plan.measures import MeasureName
+from weight_atlas.plan.measures import MEASURES, MeasureName
 from weight_atlas.plan.resolve import Combination, Resolver
 from weight_atlas.shapes import Axis, Experiment
 from weight_atlas.vocabulary import AXES, NO_DATA
@@ -76,6 +76,7 @@ class Plan:
         measures = [*self.config.measure, *study.measure]
         for label in study.given if self.config.asks_for(name, "") else []:
             yield _measured(self._given(name, label), measures)
+        self._check_networks(name, study)
         if study.grid:
             entries = self._experiment(name, study, replicates, f"definitions.{name}", {}, [])
             yield from (_measured(entry, measures) for entry in entries)
@@ -86,6 +87,16 @@ class Plan:
             above = [Overlay(f"definitions.{name}.training", study.training)]
             entries = self._experiment(name, part, replicates, where, {"experiment": label}, above)
             yield from (_measured(entry, [*measures, *part.measure]) for entry in entries)
+
+    def _check_networks(self, name: str, study: spec.Study) -> None:
+        """Refuse measures that need a network, where a study has nothing but given checkpoints without one."""
+        named = any(label in self.config.given and self.config.given[label].network for label in study.given)
+        needing = [measure for measure in study.measure if MEASURES[measure].network]
+        if needing and study.given and not (named or study.grid or study.experiments):
+            raise ConfigError(
+                f"definitions.{name}.measure: {needing[0]!r} needs a network, and none of its given checkpoints names "
+                "one; name one, or leave the measure out"
+            )
 
     def _given(self, study: str, name: str) -> Entry:
         """The entry of given checkpoints: one replicate per series, with the first and the last of its files named."""
