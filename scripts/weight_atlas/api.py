@@ -159,6 +159,8 @@ def load(
     """
     folder = _results(name, root)
     cell_id, entry = _find(cell, folder)
+    if entry["cell"].network.tensors:
+        raise ValueError(f"no network is named for the given cell {cell!r}; wa.measure reads its files without one")
     path = _snapshot(folder.parents[1], cell_id, entry, seed, epoch)
 
     from weight_atlas import starts  # these import torch: after the arguments are known to be right

@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
+import weight_atlas as wa
 from tests import pages
 from tests.conftest import Workflow
 
@@ -301,6 +302,15 @@ def test_hundreds_of_tensors_leave_figures_that_can_be_read(any_model):
         assert height < 1.5 * width, one["name"]
     with open(folder / "movement-layers.csv", newline="") as file:
         assert len({row["layer"] for row in csv.DictReader(file)}) == len(any_model.series["one"][0])
+
+
+def test_what_needs_a_network_says_so_in_a_notebook(any_model):
+    with pytest.raises(
+        ValueError, match="no network is named for the given cell .*'one'.*; wa.measure reads its files"
+    ):
+        wa.load({"given": "one"}, name="mine", root=any_model.root)
+    moved = wa.table("movement", name="mine", root=any_model.root)
+    assert set(moved["given"]) == {"one", "other"}
 
 
 def test_a_shard_that_changes_is_read_again_and_one_that_goes_is_said(any_model):
