@@ -304,6 +304,31 @@ def test_hundreds_of_tensors_leave_figures_that_can_be_read(any_model):
         assert len({row["layer"] for row in csv.DictReader(file)}) == len(any_model.series["one"][0])
 
 
+def test_numbers_by_depth_and_by_role_are_numpys(any_model):
+    folder, series = any_model.root / "results/mine/figures/given", any_model.series["other"]
+    first, last = series[0], series[1000]
+    with open(folder / "tensors-depth-other.csv", newline="") as file:
+        found = {row["layer"]: float(row["mean"]) for row in csv.DictReader(file)}
+    ways = {
+        name: np.linalg.norm(last[name].astype(float) - x) / np.linalg.norm(x.astype(float))
+        for name, x in first.items()
+    }
+    assert found == pytest.approx({name: way for name, way in ways.items() if name.startswith("h.")}, rel=1e-9)
+    with open(folder / "tensors-roles.csv", newline="") as file:
+        [row] = [row for row in csv.DictReader(file) if row["given"] == "other" and row["role"] == "norm"]
+    norms = [name for name in first if ".ln." in name]
+    before, after = (np.concatenate([end[name].astype(float) for name in norms]) for end in (first, last))
+    assert int(row["tensors"]) == len(norms) == 60
+    assert float(row["‖θ − θ₀‖ / ‖θ₀‖"]) == pytest.approx(
+        np.linalg.norm(after - before) / np.linalg.norm(before), rel=6e-3
+    )
+    with open(folder / "between-runs.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["quantity"] == "pearson" and row["checkpoint"] == "last"]
+    one = any_model.series["one"][1000]
+    expected = {name: np.corrcoef(one[name].ravel(), x.ravel())[0, 1] for name, x in last.items()}
+    assert {row["layer"]: float(row["mean"]) for row in rows} == pytest.approx(expected, abs=1e-6)
+
+
 def test_what_needs_a_network_says_so_in_a_notebook(any_model):
     with pytest.raises(
         ValueError, match="no network is named for the given cell .*'one'.*; wa.measure reads its files"
