@@ -432,3 +432,24 @@ def test_inceptions_own_constants_are_those_that_it_is_run_with():
         expected = theirs(inputs.normalise(images, IMAGENET["mean"], IMAGENET["std"]))
         found = plain(inputs.normalise(images, own["mean"], own["std"]))
     assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+# ----------------------------------------------------------------------------------------------- the page
+
+
+def test_lines_of_the_page_on_torchvisions_classifiers_are_what_is_traced():
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, str(root / "docs/classifiers.py"), "--check", "squeezenet1_1", "mobilenet_v2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (root / "docs/classifiers.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set(
+        torchvision.models.list_models(torchvision.models)
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", torchvision.models.list_models(torchvision.models))
+def test_every_line_of_the_page_is_what_is_traced(name):
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, str(root / "docs/classifiers.py"), "--check", name], check=True)

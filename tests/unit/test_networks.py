@@ -16,7 +16,7 @@ from torch import nn
 
 from weight_atlas import networks
 from weight_atlas.networks import architectures
-from weight_atlas.networks.build import TableModule, build
+from weight_atlas.networks.build import Sampled, TableModule, build
 from weight_atlas.networks.table import TAKEN, Table, scaled
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -107,7 +107,14 @@ def test_table_is_the_module(network, channels, size, classes):
 
     def record(part, inputs, output):
         nonlocal macs
-        seen.append((names[part], type(part).__name__, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
+        seen.append(
+            (
+                names[part],
+                "Conv2d" if isinstance(part, Sampled) else type(part).__name__,
+                tuple(inputs[0].shape[1:]),
+                tuple(output.shape[1:]),
+            )
+        )
         if isinstance(part, nn.Conv2d):
             macs += output[0].numel() * part.in_channels * part.kernel_size[0] * part.kernel_size[1]
         elif isinstance(part, nn.Linear):
@@ -555,3 +562,28 @@ def test_words_that_torch_keeps_are_known():
     table = Table(1, 8)
     with pytest.raises(ValueError, match="torch keeps 'training' for itself"):
         table.relu("block.training")
+
+
+def test_a_narrow_strided_convolution_of_single_pixels_is_torchs():
+    """In float64, outputs and gradients, where the channels lie last in memory; heights and widths odd and even."""
+    table = Table(4, 9)
+    table.conv("conv", 8, 1, stride=(2, 3))
+    table.flatten("flat")
+    table.linear("fc", 2)
+    model = TableModule(table).double()
+    own = model.get_submodule("conv")
+    assert isinstance(own, Sampled)
+
+    def gradient(function, images):
+        images.requires_grad_()
+        function(images).square().sum().backward()
+        return images.grad
+
+    def plain(images):
+        return torch.nn.functional.conv2d(images, own.weight, own.bias, stride=(2, 3))
+
+    for size in ((9, 9), (8, 7)):
+        images = torch.rand(5, 4, *size, dtype=torch.float64)
+        expected = gradient(plain, images.clone())
+        found = gradient(own, images.contiguous(memory_format=torch.channels_last).clone())
+        assert torch.allclose(found, expected, rtol=1e-12) and expected.abs().sum() > 0

@@ -12,6 +12,8 @@ from weight_atlas.networks import trace
 from weight_atlas.networks.foreign import TracedTable
 from weight_atlas.networks.table import Layer, Table
 
+NARROW = 8  # channels
+
 
 class Network(NamedTuple):
     """A torch module and its layer table."""
@@ -91,6 +93,18 @@ class Add(nn.Module):
         return a + b
 
 
+class Sampled(nn.Conv2d):
+    """A convolution of single pixels with a stride: reads the pixels that count, and goes over these without one.
+
+    torch 2.15's own writes beyond its memory in the backward pass of fewer than 8 channels, last in memory, on
+    processors without AVX-512.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        rows, columns = self.stride
+        return nn.functional.conv2d(input[:, :, ::rows, ::columns], self.weight, self.bias)
+
+
 class TableModule(nn.Module):
     """A layer table as a module: runs the rows in order and frees a map after the last row that reads it."""
 
@@ -149,8 +163,13 @@ def _run(find: Callable[[str], nn.Module], steps: list[Step], maps: dict[str, Te
 
 
 def _module(layer: Layer) -> nn.Module:
-    module: nn.Module = Add() if layer.kind == "Add" else getattr(nn, layer.kind)(**layer.options)
-    return module
+    if layer.kind == "Add":
+        return Add()
+    is_sampled = layer.kind == "Conv2d" and layer.options["kernel_size"] == (1, 1) != layer.options["stride"]
+    if is_sampled and layer.in_shape[0] < NARROW and layer.options["padding"] == (0, 0):
+        return Sampled(**layer.options)
+    made: nn.Module = getattr(nn, layer.kind)(**layer.options)
+    return made
 
 
 def _replace_layers(model: nn.Module, table: Table) -> None:
