@@ -107,7 +107,8 @@ def test_table_is_the_module(network, channels, size, classes):
 
     def record(part, inputs, output):
         nonlocal macs
-        seen.append(
+        kind = "Conv2d" if isinstance(part, Sampled) else type(part).__name__
+        seen.append((names[part], kind, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
             (
                 names[part],
                 "Conv2d" if isinstance(part, Sampled) else type(part).__name__,
