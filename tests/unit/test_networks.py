@@ -107,8 +107,7 @@ def test_table_is_the_module(network, channels, size, classes):
 
     def record(part, inputs, output):
         nonlocal macs
-        kind = "Conv2d" if isinstance(part, Sampled) else type(part).__name__
-        seen.append((names[part], kind, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])))
+        seen.append(
             (
                 names[part],
                 "Conv2d" if isinstance(part, Sampled) else type(part).__name__,
