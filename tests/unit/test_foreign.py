@@ -12,9 +12,11 @@ import torch
 import torchvision
 from torch import nn
 
+import cells
 from weight_atlas import networks, starts
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.alignment import facts, transforms
+from weight_atlas.analysis.features import convergence
 from weight_atlas.networks import foreign, inputs, symmetry, trace
 from weight_atlas.networks.build import build, empty, fill
 from weight_atlas.plan import study
@@ -432,6 +434,32 @@ def test_inceptions_own_constants_are_those_that_it_is_run_with():
         expected = theirs(inputs.normalise(images, IMAGENET["mean"], IMAGENET["std"]))
         found = plain(inputs.normalise(images, own["mean"], own["std"]))
     assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+# ----------------------------------------------------------------------------------------------- measures
+
+
+def test_layers_that_go_over_tokens_are_compared_with_places(tables):
+    """What a ViT's layers make of images, against hooks: all values for CKA, features averaged over tokens."""
+    found = known(tables, "VisionTransformer")
+    settings = cells.settings(
+        classes=10, input={"channels": 3, "size": 32}, network=dict(found.arguments[0]), training={"epochs": 1}
+    )
+    tensors = starts.drawn(found, Start("init", scheme="kaiming_uniform"), 1, "init")
+    test = torch.randint(0, 256, (12, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = evaluation.Images(test, None, None, [0.5] * 3, [0.25] * 3)
+    seen = convergence.look(settings, found, tensors, images)
+    assert list(seen) == [layer.name for layer in found.weight_layers]
+    model, name, caught = evaluation.module(settings, tensors), "encoder.layers.encoder_layer_1.mlp.3", []
+    model.get_submodule(name).register_forward_hook(lambda _, __, output: caught.append(output.clone()))
+    with torch.no_grad():
+        model(images.normalised(test))
+    [tokens] = caught
+    assert tokens.shape == (12, 17, 32)
+    torch.testing.assert_close(seen[name].kernel, convergence.kernel(tokens.transpose(1, 2).flatten(1)))
+    means = tokens.double().mean(1).numpy()
+    centred = means - means.mean(0)
+    np.testing.assert_allclose(seen[name].channels, centred / np.sqrt((centred**2).sum(0)), atol=1e-5)
 
 
 # ----------------------------------------------------------------------------------------------- the page

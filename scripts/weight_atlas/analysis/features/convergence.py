@@ -166,7 +166,8 @@ def look(settings: Settings, table: Table, tensors: Tensors, images: Images) -> 
     outputs: dict[str, list[torch.Tensor]] = {layer.name: [] for layer in table.weight_layers}
     channels: dict[str, list[torch.Tensor]] = {layer.name: [] for layer in table.weight_layers}
 
-    def catch(name: str, _: nn.Module, __: object, output: torch.Tensor) -> None:
+    def catch(name: str, module: nn.Module, _: object, output: torch.Tensor) -> None:
+        output = with_places(output) if isinstance(module, nn.Linear) else output
         outputs[name].append(pooled(output).flatten(1).cpu())
         channels[name].append(output.flatten(2).mean(2).cpu() if output.ndim == 4 else output.cpu().clone())
 
@@ -183,6 +184,12 @@ def look(settings: Settings, table: Table, tensors: Tensors, images: Images) -> 
     return {
         name: _seen(kernel(torch.cat(found)), normalised(torch.cat(channels[name]))) for name, found in outputs.items()
     }
+
+
+def with_places(output: torch.Tensor) -> torch.Tensor:
+    """The output of a linear layer [N, F]; of one that goes over tokens or places, [N, .., F], as a map [N, F, places,
+    1]."""
+    return output if output.ndim == 2 else output.flatten(1, -2).transpose(1, 2).unsqueeze(3)
 
 
 def pooled(output: torch.Tensor) -> torch.Tensor:
