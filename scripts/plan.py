@@ -14,7 +14,7 @@ import json
 import sys
 
 from weight_atlas import gpu_slots
-from weight_atlas.plan import commands, data_lines, outcome, outdated, spec
+from weight_atlas.plan import commands, data_lines, outcome, outdated, spec, stages
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
     try:
         again = outdated.outdated(plan)
         print(outcome.table(plan, again, gpu_slots.memory() if plan.config.device != "cpu" else None))
-        print("\n".join(["", *data_lines.found(plan), *data_lines.warnings(plan, again)]))
+        print("\n".join(["", *data_lines.found(plan), *stages.lines(plan), *data_lines.warnings(plan, again)]))
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     if args.smoke:

@@ -19,7 +19,7 @@ from weight_atlas.analysis.alignment import facts, transforms
 from weight_atlas.analysis.features import convergence
 from weight_atlas.networks import foreign, inputs, symmetry, trace
 from weight_atlas.networks.build import build, empty, fill
-from weight_atlas.plan import study
+from weight_atlas.plan import stages, study
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.settings import IMAGENET, Start
 
@@ -386,6 +386,26 @@ def test_the_images_of_an_evaluation_are_seen_as_by_the_module_itself(tables):
     model, _ = empty(*found.arguments)
     fill(model, tensors, assign=True)
     assert len(evaluation.batchnorms(model)) == sum(layer.is_batchnorm for layer in found.layers)
+
+
+def test_a_plan_lists_the_stages_and_takes_as_many_layers():
+    config = {
+        "name": "p",
+        "datasets": {name: {"source": "digits", "classes": list(name)} for name in ("01234", "56789")},
+        "networks": {"vit": {"module": "torchvision.models:VisionTransformer", **VIT, "num_layers": 2}, "lenet5": {}},
+        "optimizers": {"sgd": {"type": "sgd", "lr": 0.1}},
+        "training": {"epochs": 1},
+    }
+    grid = {"dataset": ["01234", "56789"], "network": ["vit", "lenet5"], "init": ["default"], "optimizer": ["sgd"]}
+    transfer = {"there": {"base": "01234", "target": "56789", "depths": "stages"}}
+    plan = study.Plan(config | {"definitions": {"s": {"grid": grid, "transfer": transfer}}}, Path("nowhere"))
+    assert stages.lines(plan) == [
+        "network vit: 6 layers with weights in 4 stages, up to 1 (conv_proj), 3 (encoder.layers.encoder_layer_0), "
+        "5 (encoder.layers.encoder_layer_1), 6 (heads.head)",
+        "network lenet5: 5 layers with weights in 5 stages, up to 1 (conv1), 2 (conv2), 3 (fc1), 4 (fc2), 5 (fc3)",
+    ]
+    taken = [entry.labels for entry in plan.entries if entry.labels["network"] == "vit" and "depth" in entry.labels]
+    assert [int(labels["depth"]) for labels in taken] == [0, 1, 3, 5]
 
 
 # ------------------------------------------------------------------------------------- published weights

@@ -45,6 +45,10 @@ class TracedTable(Table):
         blocks = [self._block(layer.name) for layer in self.weight_layers]
         return [end for end in super().stages if end == len(blocks) or blocks[end - 1] != blocks[end]]
 
+    def stage_name(self, depth: int) -> str:
+        """What the stage is called that ends with so many weight layers: the block of the last of them."""
+        return self._block(self.weight_layers[depth - 1].name)
+
     def _block(self, layer: str) -> str:
         return next((block for block in self._blocks if f"{layer}.".startswith(f"{block}.")), layer)
 

@@ -363,6 +363,10 @@ class Table:
             furthest = max(furthest, last_read.get(layer.name, row))
         return ends
 
+    def stage_name(self, depth: int) -> str:
+        """What the stage is called that ends with so many weight layers: the last of them."""
+        return self.weight_layers[depth - 1].name
+
     @property
     def parameter_count(self) -> int:
         """Number of learnable values."""
