@@ -17,7 +17,7 @@ from weight_atlas import networks, starts
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.alignment import facts, transforms
 from weight_atlas.analysis.features import convergence
-from weight_atlas.networks import foreign, inputs, symmetry, trace
+from weight_atlas.networks import construct, foreign, inputs, symmetry, trace
 from weight_atlas.networks.build import build, empty, fill
 from weight_atlas.plan import stages, study
 from weight_atlas.plan.checks import ConfigError
@@ -111,7 +111,7 @@ def known(tables: dict[str, foreign.TracedTable], name: str, size: int = 32) -> 
 def test_a_table_has_the_tensors_and_the_sizes_of_torchvisions_module(tables, name):
     """Against the module itself: names, shapes and order of tensors; what hooks see of every layer with weights."""
     found = known(tables, name)
-    model = trace.construct(*found.arguments).eval()
+    model = construct.construct(*found.arguments).eval()
     parameters = {key: tuple(one.shape) for key, one in model.named_parameters()}
     assert dict(found.parameters()) == parameters
     assert [key for key, _ in found.parameters()] == [key for key in model.state_dict() if key in parameters]
@@ -191,7 +191,7 @@ def test_taps_of_a_dilated_and_of_a_circular_convolution(tmp_path, monkeypatch):
     )
     for mode in ("zeros", "circular"):
         found = table("net.py:net", 4, mode=mode)
-        model = trace.construct(*found.arguments)
+        model = construct.construct(*found.arguments)
         model(torch.rand(8, 3, 4, 4)).square().sum().backward()
         gradient = model.get_parameter("0.weight").grad
         assert gradient is not None
@@ -206,7 +206,7 @@ def test_taps_of_a_dilated_and_of_a_circular_convolution(tmp_path, monkeypatch):
 def test_symmetries_that_are_found_change_nothing(tables, name):
     """Channels permuted, rescaled and negated as the table allows: the outputs stay, in float64."""
     found = known(tables, name)
-    model = trace.construct(*found.arguments).double().eval()
+    model = construct.construct(*found.arguments).double().eval()
     drawn = facts.noise(found, 1)
     tensors = {key: drawn[key] if one.is_floating_point() else one for key, one in model.state_dict().items()}
     fill(model, tensors)
@@ -259,7 +259,7 @@ def test_a_module_without_storage_takes_a_snapshot(tables):
     model, _ = empty(*found.arguments)
     assert all(one.is_meta for one in model.parameters())
     fill(model, made, assign=True)
-    plain = trace.construct(*found.arguments)
+    plain = construct.construct(*found.arguments)
     fill(plain, made)
     images = torch.rand(2, 3, 32, 32)
     with torch.no_grad():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from weight_atlas import networks
-from weight_atlas.networks import trace
+from weight_atlas.networks import construct
 from weight_atlas.networks.foreign import TracedTable
 from weight_atlas.networks.table import Layer, Table
 
@@ -67,13 +67,13 @@ def build(network: Mapping[str, Any], channels: int, size: int, classes: int) ->
 
 def empty(network: Mapping[str, Any], channels: int, size: int, classes: int) -> Network:
     """As `build`, but the parameters have no storage and no start: a state dict will take their place."""
-    with trace.no_storage() if networks.is_foreign(network["architecture"]) else torch.device("meta"):
+    with construct.no_storage() if networks.is_foreign(network["architecture"]) else torch.device("meta"):
         return build(network, channels, size, classes)
 
 
 def module(table: Table) -> nn.Module:
     """A module whose tensors are those of a layer table, with a start drawn from torch's global generator."""
-    return trace.construct(*table.arguments) if isinstance(table, TracedTable) else TableModule(table)
+    return construct.construct(*table.arguments) if isinstance(table, TracedTable) else TableModule(table)
 
 
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], assign: bool = False) -> None:

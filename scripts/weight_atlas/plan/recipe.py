@@ -74,7 +74,7 @@ def own_files(settings: Settings) -> list[str]:
     steps = sorted({step["type"] for step in settings.start.steps or []})
     architecture = settings.network.architecture
     network = f"architectures/{architecture}" if architecture else "stored"
-    network = "trace" if networks.is_foreign(architecture) else network
+    network = "construct" if networks.is_foreign(architecture) else network
     return [f"weight_atlas/{file}.py" for file in (f"networks/{network}", *(f"perturbations/{step}" for step in steps))]
 
 
