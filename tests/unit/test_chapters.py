@@ -170,12 +170,16 @@ def test_every_name_in_a_chapter_is_in_the_registry():
 
 
 def followed(tmp_path):
-    """The chapters that follow from shapes: of a study with an experiment of each shape, and of given checkpoints."""
+    """The chapters that follow from shapes: of a study with an experiment of each shape, and of given checkpoints, with
+    and without a network."""
     trained = opened(tmp_path)
     trained.experiments = [Experiment(**{**vars(EXPERIMENT), "shapes": (shape,), "name": shape}) for shape in Shape]
     given = opened(tmp_path)
     given.cells = given.cells.assign(kind="given")
-    return [sections.chapter(trained), sections.chapter(given)]
+    tensors = opened(tmp_path)
+    tensors.cells, tensors._rows = given.cells, tensors.rows.assign(given="run")
+    tensors.are_tensors = lambda _: True
+    return [sections.chapter(trained), sections.chapter(given), sections.chapter(tensors)]
 
 
 def test_every_function_of_the_registry_is_told_somewhere(tmp_path):
@@ -299,7 +303,7 @@ def test_what_given_checkpoints_cannot_show_is_said_once(tmp_path):
     tables = opened(tmp_path)
     tables.cells = tables.cells.assign(kind="given", dataset_id="")
     tables.settings = {name: replace(cell, snapshots=cell.snapshots[:1]) for name, cell in tables.settings.items()}
-    assert [question.key for question in sections.chapter(tables).questions] == ["layers"]
+    assert [question.key for question in sections.chapter(tables).questions] == ["layers", "alike"]
     assert len(tables.left_out) == 2 and "images" in tables.left_out[0] and "single file" in tables.left_out[1]
 
 
