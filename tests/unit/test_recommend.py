@@ -198,5 +198,6 @@ def test_the_console_repeats_what_the_report_recommends(tmp_path):
     folder = tmp_path / "results/tour/figures/mine"
     folder.mkdir(parents=True)
     (folder / "exhibits.json").write_text(json.dumps({"questions": asked}))
-    plan = SimpleNamespace(root=tmp_path, config=SimpleNamespace(name="tour"), asked=["mine", "another"])
+    plan = SimpleNamespace(config=SimpleNamespace(name="tour"), asked=["mine", "another"])
+    plan.path = tmp_path.joinpath
     assert outcome.recommended(plan) == ["mine: Copy 6 of at most 10 layers. (n = 3)"]
