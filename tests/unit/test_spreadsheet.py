@@ -143,7 +143,8 @@ def test_the_cells_of_a_config_come_back(tmp_path):
 
 
 # Modules that write or read CSV by themselves: what they hold are numbers and our own ids, and nothing is passed on.
-OWN = {"datasets/listings.py", "schema/files.py", "training/recorder.py", "training/launcher.py"}
+OWN = {"schema/files.py", "training/recorder.py", "training/launcher.py"}
+FOREIGN = {"datasets/listings.py", "datasets/table.py"}  # what others wrote is read as it is
 
 
 def test_no_other_module_reads_or_writes_csv():
@@ -153,4 +154,4 @@ def test_no_other_module_reads_or_writes_csv():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if "csv" in names or (isinstance(node, ast.Attribute) and node.attr in ("to_csv", "read_csv")):
                 found.add(path.relative_to(SCRIPTS / "weight_atlas").as_posix())
-    assert found == OWN
+    assert found == OWN | FOREIGN
