@@ -314,8 +314,9 @@ class Table:
             if layers <= 0:
                 return []
             last = self.weight_layers[:layers][-1]
-            before = {layer.name for layer in self.layers[: self.layers.index(last)]}
-            return [row for row in rows if row in before or row in {one.name for one in self.with_batchnorm(last)}]
+            before = self.layers[: self.layers.index(last)]
+            taken = {layer.name for layer in (*before, *self.with_batchnorm(last))}
+            return [row for row in rows if row in taken]
         named = [row for row in rows if any(f"{row}.".startswith(f"{name}.") for name in layers)]
         norms = [norm.name for row in named if self[row] in self.weight_layers for norm in self.with_batchnorm(row)]
         return [row for row in rows if row in named or row in norms]
@@ -354,10 +355,11 @@ class Table:
         """How many weight layers there are up to the end of each stage: the depths at which everything that comes
         after reads one map alone. Branches that run side by side are in one stage."""
         last_read = {source: row for row, layer in enumerate(self.layers) for source in layer.inputs}
+        weights = {layer.name for layer in self.weight_layers}
         ends: list[int] = []
         count, furthest = 0, last_read["input"]
         for row, layer in enumerate(self.layers):
-            count += layer in self.weight_layers
+            count += layer.name in weights
             if furthest <= row and count > (ends or [0])[-1]:
                 ends.append(count)
             furthest = max(furthest, last_read.get(layer.name, row))

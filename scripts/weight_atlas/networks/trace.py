@@ -194,6 +194,7 @@ class _Rows:
         self.made: list[dict[str, Any]] = []
         self.known: set[str] = set()  # names of tensors that a row has
         self.names: set[str] = {"input"}
+        self.modules = {name for name, _ in model.named_modules()}
         self.row_of: dict[fx.Node, str] = {}  # of nodes that give a tensor
         for node in graph.nodes:
             self._see(node)
@@ -264,7 +265,7 @@ class _Rows:
 
     def _free(self, name: str) -> str:
         """The name, with a number where it is taken."""
-        taken = {*self.names, *(module for module, _ in self.model.named_modules())}
+        taken = self.names | self.modules
         return next(full for n in range(1, len(taken) + 2) if (full := f"{name}-{n}" if n > 1 else name) not in taken)
 
     def _sources(self, node: fx.Node) -> list[str]:
