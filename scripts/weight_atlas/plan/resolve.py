@@ -161,15 +161,9 @@ class Resolver(Parts):
         } | ({"normalise": normalise} if normalise else {})
         words = (data.dataset_id.rsplit("-", 1)[0] if data else "", network["architecture"], _folder_name(entry))
         cell_id = f"given-{slug(*filter(None, words))}-{digest(identity)}"
-        settings = {
-            "dataset_id": data.dataset_id if data else "",
-            "classes": classes,
-            "input": {"channels": table.channels, "size": table.size} | normalise,
-            "network": network,
-            "start": {"kind": "given", "files": entry.files},
-            "training": {"epochs": epochs[-1]},
-            "snapshots": epochs,
-        }
+        shown = {"dataset_id": data.dataset_id if data else "", "classes": classes}
+        shown["input"] = {"channels": table.channels, "size": table.size} | normalise
+        settings = shown | {"network": network, **_of_files(entry, epochs)}
         self.cells[cell_id] = Cell(cell_id, "given", Settings.parse(settings), data, table, files=files)
         return self.cells[cell_id]
 
@@ -181,15 +175,8 @@ class Resolver(Parts):
             network = {"architecture": "", "width": 1.0, "options": {}, "threads": 1, "tensors": tensors}
             table = networks.layer_table(network, 0, 0, 0)
         cell_id = f"given-{slug(_folder_name(entry))}-{digest({'tensors': tensors, 'files': entry.files})}"
-        settings = {
-            "dataset_id": "",
-            "classes": 0,
-            "input": {"channels": 0, "size": 0},
-            "network": network,
-            "start": {"kind": "given", "files": entry.files},
-            "training": {"epochs": epochs[-1]},
-            "snapshots": epochs,
-        }
+        shown = {"dataset_id": "", "classes": 0, "input": {"channels": 0, "size": 0}}
+        settings = shown | {"network": network, **_of_files(entry, epochs)}
         self.cells[cell_id] = Cell(cell_id, "given", Settings.parse(settings), None, table, files=files)
         return self.cells[cell_id]
 
@@ -382,6 +369,12 @@ class Resolver(Parts):
                     f"{where}: {name} has the shape {list(shape)} here and {list(theirs.get(name, ()))} in the "
                     f"cell that it starts from, {start_spec.parent}; give both data sets the same channels and size"
                 )
+
+
+def _of_files(entry: spec.Given, epochs: list[int]) -> Json:
+    """The settings of given checkpoints that their files alone say."""
+    start = {"kind": "given", "files": entry.files}
+    return {"start": start, "training": {"epochs": epochs[-1]}, "snapshots": epochs}
 
 
 def _folder_name(entry: spec.Given) -> str:
