@@ -449,7 +449,7 @@ def test_the_two_commands_are_one_line_each_and_need_no_activation():
     assert ".venv/bin/python -m pytest -m long\n" in text(".ci/long")
 
 
-MADE = ("results/", "data/", "logs/", ".venv/", "images/", "weights/", "run.json")
+MADE = ("results/", "data/", "logs/", ".venv/", ".snakemake/", "images/", "weights/", "run.json")
 
 
 def named(page):
