@@ -492,6 +492,15 @@ def test_the_contents_at_the_top_of_a_page_are_its_headings(page):
     assert re.findall(r"^- \[.+\]\(#(.+)\)$", top, re.M) == [anchor for _, anchor in headings]
 
 
+def test_the_tables_of_the_axes_are_what_the_command_writes(tmp_path):
+    subprocess.run([sys.executable, "docs/axes.py", str(tmp_path)], cwd=ROOT, check=True)
+    for page in ("optimizers.md", "starts.md"):
+        assert text(f"docs/{page}") == (tmp_path / page).read_text(encoding="utf-8"), "run: python docs/axes.py"
+    rows = [row for row in text("docs/starts.md").splitlines() if row.startswith("| `kaiming_")]
+    for row, weights in ((row, float(row.split("|")[3])) for row in rows):
+        assert weights == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.01), row
+
+
 def test_every_page_of_the_docs_is_linked_in_the_readme():
     linked = set(re.findall(r"\]\(([\w./-]+\.md)", text("README.md")))
     assert {*PAGES, *GENERATED, "CHANGELOG.md"} - {"README.md"} == linked

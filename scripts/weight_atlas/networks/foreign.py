@@ -58,6 +58,9 @@ class TracedTable(Table):
     def buffers(self) -> list[tuple[str, Shape]]:
         return self._in_order(super().buffers())
 
+    def _registered(self) -> list[Layer]:
+        return self.layers  # `_in_order` sorts their tensors
+
     def _in_order(self, tensors: list[tuple[str, Shape]]) -> list[tuple[str, Shape]]:
         return sorted(tensors, key=lambda tensor: self._order[tensor[0]])
 

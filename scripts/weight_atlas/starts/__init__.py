@@ -73,8 +73,10 @@ def _fill(weight: torch.Tensor, draw: Draw) -> None:
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a QR decomposition on more has other last bits
-    getattr(nn.init, f"{draw.scheme}_")(weight, **options)
-    torch.set_num_threads(threads)
+    try:
+        getattr(nn.init, f"{draw.scheme}_")(weight, **options)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def drawn(table: Table, start: Start, seed: int, stream: str) -> dict[str, torch.Tensor]:
