@@ -152,6 +152,41 @@ def test_what_cannot_start_a_cell_is_said_in_one_line(tmp_path, case):
     assert "\n" not in str(error.value) and all(word in str(error.value) for word in words), error.value
 
 
+def lent(root, **transfer):
+    """A config that copies the first layers of given checkpoints, frozen, into cells of its grid's recipe."""
+    asked = started(root)
+    [grid] = [study["grid"] for study in asked["definitions"].values()]
+    own = {"grid": grid | {"init": ["default"]}, "transfer": {"lent": {"base": "run", "target": "digits"} | transfer}}
+    return asked | {"definitions": {"lent": own}}
+
+
+def test_given_checkpoints_are_the_base_of_a_transfer(tmp_path):
+    plan = study.Plan(lent(tmp_path, take="last"), Path("nowhere"))
+    [parent] = [cell for cell in plan.cells.values() if cell.kind == "given"]
+    assert {(entry.role, entry.cell_id) for entry in plan.entries} >= {("source", parent.cell_id)}
+    moved = [entry for entry in plan.entries if entry.role == "transfer"]
+    assert [(entry.labels["base"], entry.labels["depth"]) for entry in moved] == [
+        ("run", "0"),
+        ("run", "1"),
+        ("run", "2"),
+    ]
+    for entry in moved:
+        cell, depth = plan.cells[entry.cell_id], int(entry.labels["depth"])
+        assert cell.parent == (parent.cell_id if depth else None)
+        assert cell.settings.training.stages[0].frozen == depth
+        assert cell.settings.start.taken_snapshot(parent.settings.epochs) == 2
+    with pytest.raises(checks.ConfigError, match="take: 'best' is not known; give given.run.dataset, or take an epoch"):
+        study.Plan(lent(tmp_path), Path("nowhere"))
+    with pytest.raises(
+        checks.ConfigError, match="base: no cell of the grid has the data set 'runs'; did you mean 'run'"
+    ):
+        study.Plan(lent(tmp_path, base="runs"), Path("nowhere"))
+    with pytest.raises(
+        checks.ConfigError, match="target: no cell of the grid has the data set 'other' and the network"
+    ):
+        study.Plan(lent(tmp_path, take="last", target="other"), Path("nowhere"))
+
+
 def test_tensors_without_a_network_start_no_cell(tmp_path):
     asked = started(tmp_path)
     del asked["given"]["run"]["network"]

@@ -212,13 +212,17 @@ def test_given_weights_start_a_cell_and_are_perturbed(run):
     config["inits"] = {name: {"source": "theirs", "head": "copied"} | init for name, init in inits.items()}
     grid = {"dataset": ["digits"], "network": ["lenet1"], "init": [*inits], "optimizer": ["sgd"]}
     config["definitions"] = {"tuned": {"grid": grid, "given": ["plain"]}}
+    lent = {"base": "plain", "target": "digits", "take": "last", "depths": [2], "modes": ["frozen", "tuned"]}
+    grid = grid | {"init": ["default"]}
+    config["definitions"]["lent"] = {"grid": grid, "transfer": {"lent": lent}}
     run.write(config)
     try:
         run.run("results/mine/tables")
     finally:
         run.write(run.config)
     with open(run.root / "results/mine/cells.csv", newline="") as file:
-        cells = {row["init"]: row for row in csv.DictReader(file)}
+        listed = list(csv.DictReader(file))
+    cells = {row["init"]: row for row in listed if row["study"] == "tuned"}
     for name, init in inits.items():
         for seed, found in run.series.items():
             path = run.root / cells[name]["blocks"] / f"snapshots/seed{seed}/epoch_0.safetensors"
@@ -226,6 +230,15 @@ def test_given_weights_start_a_cell_and_are_perturbed(run):
             for tensor, value in file.items():
                 sign = -1 if name == "flipped" and tensor.startswith("conv1") else 1
                 assert np.array_equal(start[tensor], sign * value), (name, tensor)
+    curves = {row["mode"]: row for row in listed if row["base"] == "plain"}
+    assert set(curves) == {"frozen", "tuned"}
+    for mode, row in curves.items():
+        start, end = (
+            load_file(run.root / row["blocks"] / f"snapshots/seed1/epoch_{epoch}.safetensors") for epoch in (0, 1)
+        )
+        end = start | end  # without what stays frozen
+        stayed = {name for name, value in run.series[1][EPOCHS[-1]].items() if np.array_equal(end[name], value)}
+        assert {name.split(".")[0] for name in stayed} == ({"conv1", "conv2"} if mode == "frozen" else set()), mode
 
 
 # ------------------------------------------------------------------------------------------------ of any model

@@ -161,15 +161,7 @@ def transferred(
         if transfer.extra and resolver.config.cells == "document":
             continue
         key = f"{where}.transfer.{name}"
-        own = [labels for labels in every if labels["dataset"] == transfer.base]
-        if not own:
-            known = dict.fromkeys(labels["dataset"] for labels in every)
-            raise ConfigError(
-                f"{key}.base: no cell of the grid has the data set {transfer.base!r}; {spec.near(transfer.base, known)}"
-            )
-        check_rule(transfer.where, own, f"{key}.where")
-        bases = [parent for parent in parents if parent.labels["dataset"] == transfer.base]
-        bases = [parent for parent in bases if matches(transfer.where, parent.labels)]
+        bases = _bases(resolver, transfer, parents, every, key)
         for base, levels in itertools.product(bases, combined(transfer.vary, key)):
             labels = base.labels | {"dataset": transfer.target}
             for level in levels:
@@ -189,6 +181,27 @@ def transferred(
                 cell = resolver.transferred(base.cell, combination, layers)
                 about = {"experiment": name, "base": transfer.base, "mode": mode, "depth": str(depth)}
                 yield Child("extra" if transfer.extra else "transfer", labels_in_full | about, cell.cell_id)
+
+
+def _bases(
+    resolver: Resolver, transfer: spec.Transfer, parents: list[Parent], every: list[Labels], key: str
+) -> list[Parent]:
+    """The cells that a transfer takes layers of: those of the grid on its base; or given checkpoints, with the recipe
+    of each cell of the grid on its target that has their network."""
+    datasets, given = dict.fromkeys(labels["dataset"] for labels in every), resolver.config.given
+    cell, wanted = None, {"dataset": transfer.base}
+    if transfer.base in given and transfer.base not in datasets:
+        cell = resolver.given_parent(transfer.base, transfer.take, f"{key}.base", f"{key}.take")
+        wanted = {"dataset": transfer.target, "network": str(given[transfer.base].network)}
+    own = [labels for labels in every if wanted.items() <= labels.items()]
+    if not own:
+        what = f"the data set {wanted['dataset']!r}" + (f" and the network {wanted['network']!r}" if cell else "")
+        near = "add it to the grid" if cell else spec.near(transfer.base, [*datasets, *given])
+        raise ConfigError(f"{key}.{'target' if cell else 'base'}: no cell of the grid has {what}; {near}")
+    check_rule(transfer.where, own, f"{key}.where")
+    found = [parent for parent in parents if wanted.items() <= parent.labels.items()]
+    found = [parent for parent in found if matches(transfer.where, parent.labels)]
+    return [replace(parent, cell=cell) for parent in found] if cell else found
 
 
 def label_places(levels: Iterable[Level]) -> dict[str, str]:

@@ -326,12 +326,13 @@ class Resolver(Parts):
         if name in ancestors:
             raise ConfigError(f"{where}: is a cycle of parents ({' -> '.join([*ancestors, name])}); allowed: none")
         if source.given:
-            parent, inner = self._given_source(source.given, init, f"inits.{labels['init']}", where)
+            place = f"inits.{labels['init']}.take"
+            parent = self.given_parent(source.given, init.take, f"{where}.given", place)
         else:
             inner = {"network": labels["network"]} | source.axes
             changes = [Overlay(f"{where}.training", source.training)]
             parent = self.cell(Combination(inner, changes, [], where), (*ancestors, name))
-        self.source_labels[parent.cell_id] = inner
+            self.source_labels[parent.cell_id] = inner
         if isinstance(init.take, int):
             check_take(init.take, parent.settings, f"inits.{labels['init']}.take")
         start = {"kind": "parent", "cell": parent.cell_id, "take": init.take, **_copied(init)}
@@ -343,15 +344,18 @@ class Resolver(Parts):
             normalise = normalisation.constants(init.normalise, channels, f"inits.{labels['init']}")
         return StartSpec(start, start, channels, parent.cell_id, normalise=normalise)
 
-    def _given_source(self, name: str, init: spec.Init, place: str, where: str) -> tuple[Cell, Labels]:
-        """The cell of given checkpoints as a source, and its labels; ConfigError where it cannot be one."""
-        entry = self.look_up(self.config.given, name, f"{where}.given", "given")
+    def given_parent(self, name: str, take: str | int, where: str, take_where: str) -> Cell:
+        """The cell of given checkpoints that others start from; ConfigError, of the keys `where` and `take_where`,
+        where it cannot be one."""
+        entry = self.look_up(self.config.given, name, where, "given")
         if entry.network is None:
-            raise ConfigError(f"{where}.given: {name!r} names no network; a cell starts from weights of a known one")
-        if init.take == "best" and entry.dataset is None:
-            raise ConfigError(f"{place}.take: 'best' is not known; give given.{name}.dataset, or take an epoch")
-        labels = {"dataset": entry.dataset or NO_DATA, "network": entry.network, "init": "", "optimizer": ""}
-        return self.given(name), labels
+            raise ConfigError(f"{where}: {name!r} names no network; a cell starts from weights of a known one")
+        if take == "best" and entry.dataset is None:
+            raise ConfigError(f"{take_where}: 'best' is not known; give given.{name}.dataset, or take an epoch")
+        cell = self.given(name)
+        axes = {"dataset": entry.dataset or NO_DATA, "network": entry.network, "init": "", "optimizer": ""}
+        self.source_labels[cell.cell_id] = axes
+        return cell
 
     def _check_parent(self, start_spec: StartSpec, table: Table, where: str) -> None:
         """Refuse a parent whose tensors, as far as they are copied, are not those of the network."""

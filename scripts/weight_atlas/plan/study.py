@@ -146,16 +146,16 @@ class Plan:
                 named = labels | extra_labels
                 grid[cell.cell_id] = Entry(study, "grid", named, cell.cell_id, replicates, beyond=beyond)
                 parents.append(children.Parent(cell, named, network, changes, sets))
-        yield from self._sources(study, grid, replicates)
+        # One cell may have several labels: without a layer of a base, all transfers are the same.
+        unique = {
+            (child.cell_id, child.role, *child.labels.items()): child
+            for kind in (children.perturbed, children.transferred)
+            for child in kind(self._resolver, part, parents, every, where)
+        }
+        yield from self._sources(study, grid, [child.cell_id for child in unique.values()], replicates)
         yield from self._checkpoints(part, list(grid.values()), every, where)
         yield from tuning.entries(self._resolver, study, part, parents, replicates, where)
-        for kind in (children.perturbed, children.transferred):
-            # One cell may have several labels: without a layer of a base, all transfers are the same.
-            unique = {
-                (child.cell_id, child.role, *child.labels.items()): child
-                for child in kind(self._resolver, part, parents, every, where)
-            }
-            yield from (Entry(study, child.role, child.labels, child.cell_id, replicates) for child in unique.values())
+        yield from (Entry(study, child.role, child.labels, child.cell_id, replicates) for child in unique.values())
 
     def _checkpoints(
         self, study: spec.Design, entries: list[Entry], every: list[Labels], where: str
@@ -190,11 +190,13 @@ class Plan:
             raise ConfigError(f"{key}: names no cell with epochs above; give its checkpoints first")
         return {"match": target, "by": rule.match.by, "epochs": epochs}
 
-    def _sources(self, study: str, grid: dict[str, Entry], replicates: int) -> Iterator[Entry]:
-        """The cells that the study's cells start from and that its grid does not hold, parents first."""
+    def _sources(self, study: str, grid: dict[str, Entry], others: list[str], replicates: int) -> Iterator[Entry]:
+        """The cells that the study's cells start from and that its grid does not hold, parents first.
+
+        others: the ids of its cells beside the grid's."""
         listed: dict[str, Entry] = {}
-        for entry in grid.values():
-            parent = self._resolver.cells[entry.cell_id].parent
+        for cell_id in (*grid, *others):
+            parent = self._resolver.cells[cell_id].parent
             while parent:
                 if parent not in grid:
                     labels = self._resolver.source_labels[parent]

@@ -117,7 +117,7 @@ Depths = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), DISTI
 class Transfer(Model):
     """First layers of a base cell, the rest fresh, trained on a target (Yosinski et al. 2014).
 
-    A base is a cell of the grid; the target is another data set of the same images, or the base's own.
+    A base is a cell of the grid, or given; the target is another data set of the same images, or the base's own.
     """
 
     base: Name
