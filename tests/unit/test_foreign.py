@@ -17,10 +17,12 @@ from weight_atlas import networks, starts
 from weight_atlas.analysis import evaluation
 from weight_atlas.analysis.alignment import facts, transforms
 from weight_atlas.analysis.features import convergence
+from weight_atlas.analysis.features.feature_statistics import feature_layer
 from weight_atlas.networks import construct, foreign, inputs, symmetry, trace
 from weight_atlas.networks.build import build, empty, fill
 from weight_atlas.plan import stages, study
 from weight_atlas.plan.checks import ConfigError
+from weight_atlas.reporting.exhibits import diagrams
 from weight_atlas.settings import IMAGENET, Start
 
 # One of each family that torchvision has and that is small; a ViT of few layers. VGG and AlexNet are large, and nothing
@@ -200,6 +202,17 @@ def test_taps_of_a_dilated_and_of_a_circular_convolution(tmp_path, monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------- symmetries
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_exhibit_of_a_network_follows_its_ways(tables, name):
+    """Boxes for all rows, the longest way, and as the maker of its features the last weight before the head on it: also
+    where a row reads nothing (tokens, positions, scales of layers)."""
+    found = known(tables, name)
+    boxes, depths = diagrams.rows(found), found.depths()
+    assert [row for box in boxes[1:] for row in box.layers] == [layer.name for layer in found.layers]
+    assert sum(box.parameters for box in boxes) == found.parameter_count
+    assert depths[found.head.name] == max(depths.values()) == 1 + depths[feature_layer(found).name]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -9,6 +9,7 @@ import scipy.stats
 import torch
 from test_analysis import cell, layers, replicate, snapshot, torches, write_block, write_data
 
+from tests.unit import cells
 from tests.unit.designs import GRID, made
 from tests.unit.tables import write_table
 from weight_atlas import schema, store
@@ -68,6 +69,24 @@ def test_the_derivative_is_that_of_finite_differences(architecture):
         ahead, behind = (found(moved(found, step), batch) for step in (h, -h))
         torch.testing.assert_close(first, found(found.start, batch))
     torch.testing.assert_close(derivative, (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-6)
+
+
+def test_attention_has_a_derivative_and_gradients():
+    """A ViT's, whose fused attention has no forward derivative: the one of finite differences, and the kernel of it."""
+    vit = {"patch_size": 8, "num_layers": 1, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16}
+    network = {"architecture": "torchvision.models:VisionTransformer", "width": 1.0, "options": vit}
+    settings = cells.settings(classes=10, input={"channels": 3, "size": 16}, network=network)
+    found = trained(settings, shown=images(4, 3, 16))
+    batch = double(found)
+    change = {name: found.end[name] - one for name, one in found.start.items()}
+    with torch.no_grad(), laziness.plain_attention():
+        _, derivative = laziness.linearised(found, change, batch)
+        h = 1e-6
+        ahead, behind = (found(moved(found, step), batch) for step in (h, -h))
+        torch.testing.assert_close(derivative, (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-6)
+        [one] = laziness.gradients(found, found.start, batch[:1], torch.tensor([3]))["heads.head.bias"]
+    assert one.tolist() == [float(place == 3) for place in range(10)]
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 def test_a_batchnorm_keeps_the_statistics_of_the_end():

@@ -334,6 +334,18 @@ class Table:
         """{torch name of a tensor: name of its layer}."""
         return {row.tensor(own): row.name for row in self.layers for own in (*row.parameters, *row.buffers)}
 
+    def depths(self, *kinds: str) -> dict[str, int]:
+        """{row: the most convolutions and linear layers (and layers of these kinds) on a way to it from the image}.
+
+        A convolution on a skip is beside that way, so that the last row has the 18 of ResNet18. What reads nothing,
+        such as a token that is a parameter, has 0.
+        """
+        longest = {"input": 0}
+        for layer in self.layers:
+            before = max((longest[name] for name in layer.inputs), default=0)
+            longest[layer.name] = before + (layer.kind in ("Conv2d", "Linear", *kinds))
+        return longest
+
     def parameters(self) -> list[tuple[str, Shape]]:
         """(torch name, shape) of every learnable tensor, in named_parameters() order of the built module."""
         return [(row.tensor(name), shape) for row in self._registered() for name, shape in row.parameters.items()]

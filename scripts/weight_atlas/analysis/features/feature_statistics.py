@@ -59,12 +59,13 @@ def describe_weights(table: Table, tensors: Tensors) -> Description | None:
 
 def feature_layer(table: Table) -> Layer | None:
     """The layer whose weight makes the penultimate features: the last Conv2d or Linear before the head, by what feeds
-    it (of a sum, its first part: in ResNet18 the block's own, not the skip's). None where the head reads the image.
+    it (where parts are joined, that with the most such layers before it, and of equal ones the first: a block's own,
+    not its skip). None where the head reads the image.
     """
-    layers = {layer.name: layer for layer in table.layers}
+    layers, depths = {layer.name: layer for layer in table.layers}, table.depths()
     source = layers.get(table.head.inputs[0])
     while source is not None and source.kind not in ("Conv2d", "Linear"):
-        source = layers.get(source.inputs[0])
+        source = layers.get(max(source.inputs, key=depths.__getitem__, default=""))
     return source
 
 

@@ -10,11 +10,14 @@ scale alpha that function is alpha (f(theta) - f(theta_0)), whose classes are th
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, jvp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from weight_atlas import cell_table, starts
 from weight_atlas.analysis import evaluation
@@ -80,10 +83,23 @@ class Laziness(ModelMeasure):
         settings, images = model.cell["cell"], self.network.images
         trained = Trained(settings, starts.load(paths[min(paths)]), model.tensors, images)
         size = max(1, batches.evaluated(self.network.table) // MAPS)
-        self.found.append((*model.key, *linearity(trained, size), *kernel_change(trained, size)))
+        with plain_attention():
+            self.found.append((*model.key, *linearity(trained, size), *kernel_change(trained, size)))
 
     def rows(self) -> Rows:
         return {"laziness": self.found}
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Attention step by step: its fused forms have no forward derivative."""
+    is_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_fast)
 
 
 class Trained:

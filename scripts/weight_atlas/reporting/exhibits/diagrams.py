@@ -41,7 +41,7 @@ def rows(table: Table) -> list[Row]:
     place = {"input": 0}
     for layer in table.layers:
         last = made[-1]
-        alone = layer.inputs == tuple(last.layers[-1:]) and readers[layer.inputs[0]] == 1
+        alone = bool(last.layers) and layer.inputs == (last.layers[-1],) and readers[layer.inputs[0]] == 1
         if alone and (layer.kind in FOLLOWING or last.kind == "ZeroPad2d"):
             row = last
             row.kind = layer.kind if row.kind == "ZeroPad2d" else row.kind

@@ -92,15 +92,8 @@ def named(network: Mapping[str, Any]) -> Form:
 # ------------------------------------------------------------------------------------------- counts
 
 
-def depth(table: Table, *kinds: str) -> int:
-    """The most weight layers (and layers of these kinds) on a way from the image to the classes.
-
-    A convolution on a skip is beside that way, so that this is the 18 of ResNet18.
-    """
-    longest = {"input": 0}
-    for layer in table.layers:
-        longest[layer.name] = max(longest[name] for name in layer.inputs) + (layer.kind in ("Conv2d", "Linear", *kinds))
-    return longest[table.layers[-1].name]
+def _depth(table: Table, *kinds: str) -> int:
+    return table.depths(*kinds)[table.layers[-1].name]
 
 
 def statistics(table: Table) -> int:
@@ -124,9 +117,9 @@ COUNTS: dict[str, Callable[[Form], int]] = {
     "parameters": lambda form: form.table.parameter_count,
     "learning": learning,
     "with_statistics": lambda form: form.table.parameter_count + statistics(form.table),
-    "layers": lambda form: depth(form.table),
-    "layers_with_batchnorm": lambda form: depth(form.table, "BatchNorm2d"),
-    "layers_with_pooling": lambda form: depth(form.table, *POOLS),
+    "layers": lambda form: _depth(form.table),
+    "layers_with_batchnorm": lambda form: _depth(form.table, "BatchNorm2d"),
+    "layers_with_pooling": lambda form: _depth(form.table, *POOLS),
 }
 
 
@@ -137,9 +130,9 @@ def table(tables: Tables) -> list[Exhibit]:
         {
             "network": form.network,
             "images": f"{size(form.table)}: {enumerated(form.datasets)}" if form.datasets else size(form.table),
-            "layers": str(depth(form.table)),
-            "with BatchNorm": str(depth(form.table, "BatchNorm2d")),
-            "with pooling": str(depth(form.table, *POOLS)),
+            "layers": str(_depth(form.table)),
+            "with BatchNorm": str(_depth(form.table, "BatchNorm2d")),
+            "with pooling": str(_depth(form.table, *POOLS)),
             "parameters": f"{form.table.parameter_count:,}",
             "learn at first": f"{learning(form):,}",
             "with statistics": f"{form.table.parameter_count + statistics(form.table):,}",
