@@ -62,6 +62,7 @@ onstart:
 
 onsuccess:
     LIVE.end()
+    ended()
     print(warned(outcome.after(PLAN, RETRY)), file=sys.stderr)
     if not looking_on() and outcome.faults(PLAN):
         sys.exit(1)  # as for a job that failed, after all that could be made
@@ -69,4 +70,5 @@ onsuccess:
 
 onerror:
     LIVE.end()
+    ended()
     print(interrupt.STOPPED if QUIET.stopped else warned(outcome.troubled(PLAN, RETRY)), file=sys.stderr)

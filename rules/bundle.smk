@@ -20,7 +20,11 @@ rule bundle:
         code=JOBS.imports("bundle.py"),
         about=workflow_files("CITATION.cff", "LICENSE", "requirements.txt"),
         templates=workflow_files("report"),
+        cells="<results>/cells.csv",
+        config="<results>/config.json",
+        tables="<results>/tables",
         pages=expand("<results>/report/{page}.html", page=JOBS.pages),
+        sources=expand("<results>/report/{page}.qmd", page=JOBS.pages),
         data="<results>/figures/data",
         studies=[f"<results>/figures/{study}" for study in PLAN.asked],
         pictures=[f"<results>/pictures/{study}" for study in PLAN.asked],
@@ -28,6 +32,7 @@ rule bundle:
         prepared=ancient(JOBS.prepared()),
         weights=JOBS.starts(),
         runs=JOBS.block_files("run.json"),
+        snapshots=JOBS.snapshots(),
     output:
         f"<results>/{PLAN.config.name}.zip",
     log:

@@ -30,6 +30,7 @@ from weight_atlas.plan import (
     snakemake_internals,
     spec,
     stated,
+    stored,
 )
 from weight_atlas.plan.study import block_path
 
@@ -43,7 +44,13 @@ snakemake_internals.ignore_dates(BASE)
 FILES = [] if IN_MODULE else snakemake_internals.config_files(workflow)
 TYPED = {} if IN_MODULE else snakemake_internals.config_settings(workflow)
 config.update(command_line.typed(config, TYPED))
-FOLDERS = snakemake_internals.pathvars(workflow, folders.NAMES)
+SAID = snakemake_internals.pathvars(workflow, folders.NAMES)
+FOLDERS = snakemake_internals.places(workflow, SAID)  # where these are
+STORAGE = stored.Storage(workflow)
+STORED = STORAGE.is_used
+if STORED:  # which blocks there are, and what is known of data sets whose images are elsewhere
+    STORAGE.bring_all(SAID["cells"], r"[^/]+/seeds_\d+-\d+/run\.json")
+    STORAGE.bring_all(SAID["data"], r"[^/]+\.json")
 CONFIG = dict(config)
 if not folders.Folders.of(str(config.get("name")), FOLDERS).are_usual:
     CONFIG["pathvars"] = {**config.get("pathvars", {}), **FOLDERS}
@@ -56,8 +63,18 @@ PLAN = commands.plan_or_exit(
     absent=IS_MAIN and not IN_MODULE and snakemake_internals.asks_only_for("plan", "power"),
     fetch=IS_MAIN and not (snakemake_internals.asks_only_for("status", "prune") or snakemake_internals.only_looks()),
 )
+JOBS = jobs.Jobs(
+    PLAN,
+    SCRIPTS,
+    snakemake_internals.prefix(workflow),
+    folders.Folders.of(PLAN.config.name, SAID),
+    snakemake_internals.source,
+    STORED,
+)
 AGAIN = {}
 if IS_MAIN:
+    if STORED:
+        STORAGE.bring([*JOBS.prepared(), *JOBS.starts(), *JOBS.claims(), *JOBS.told()])
     try:
         if future := clock.set_right(PLAN):
             print(
@@ -65,13 +82,14 @@ if IS_MAIN:
                 file=sys.stderr,
             )
         AGAIN = outdated.outdated(PLAN)
-        if not PLAN.absent:
-            outdated.stamp(PLAN, AGAIN)
+        stamps = {} if PLAN.absent else outdated.stamp(PLAN, AGAIN)
         stated.record(PLAN.config, PLAN.root, FILES, IN_MODULE or "definitions" in TYPED)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
+    if STORED:
+        kept = {str(file): file for name, file in stamps.items() if name in AGAIN or not STORAGE.has(str(file))}
+        STORAGE.send(kept | {path: PLAN.path(JOBS.names[path]) for path in JOBS.claims()})
 
-JOBS = jobs.Jobs(PLAN, SCRIPTS, snakemake_internals.prefix(workflow))
 REMOVING = PLAN.config.prune == "remove"
 READING = {"plan", "power", "status"} | (
     set() if REMOVING else {"prune"}
@@ -153,6 +171,12 @@ def follow():
         LIVE.start()
 
 
+def ended():
+    """Bring copies of what the last lines on the console tell of, where files are in a storage."""
+    if STORED:
+        STORAGE.bring([*JOBS.block_files("run.json"), *JOBS.told()])
+
+
 def warned(text, again={}):
     """The text below what a user should look at in the data, unless the target prints that by itself."""
     targets = snakemake_internals.targets(workflow)
@@ -163,7 +187,7 @@ def warned(text, again={}):
 def workflow_files(*names):
     """Files of the workflow, and all files of its folders, relative to the working directory."""
     paths = (path for name in names for path in [BASE / name, *(BASE / name).rglob("*")])
-    return sorted(JOBS.outside(os.path.relpath(path)) for path in paths if path.is_file())
+    return [JOBS.source(one) for one in sorted(JOBS.outside(os.path.relpath(path)) for path in paths if path.is_file())]
 
 
 def option(name, *values):
@@ -190,4 +214,4 @@ def compared_tables(wildcards):
     for path in paths:
         if not Path(path).is_file():
             sys.exit(f"config: compare: {path} is not there; give a finished results/NAME, or an unpacked bundle")
-    return [JOBS.outside(path) for path in paths]
+    return [JOBS.source(JOBS.outside(path)) for path in paths]

@@ -11,6 +11,7 @@ rule compare:
         tables="<results>/tables",
         cards=JOBS.cards(),
         runs=JOBS.block_files("run.json"),
+        snapshots=JOBS.snapshots(),
         other=compared_tables,
     output:
         directory("<results>/compare"),
@@ -18,6 +19,7 @@ rule compare:
         f"<logs>/compare/{PLAN.config.name}.log",
     benchmark:
         f"<logs>/benchmarks/compare/{PLAN.config.name}.tsv"
+    localrule: STORED
     conda:
         "../envs/atlas.yaml"
     params:

@@ -12,6 +12,7 @@ rule prepare:
     benchmark:
         "<logs>/benchmarks/prepare/{dataset}.tsv"
     priority: FIRST
+    localrule: STORED
     conda:
         "../envs/atlas.yaml"
     resources:
@@ -41,6 +42,7 @@ rule weights:
     benchmark:
         "<logs>/benchmarks/weights/{weights}.tsv"
     priority: FIRST
+    localrule: STORED
     conda:
         "../envs/atlas.yaml"
     resources:

@@ -19,6 +19,7 @@ rule given:
     wildcard_constraints:
         cell=cells_of("given"),
     priority: FIRST
+    localrule: STORED
     conda:
         "../envs/atlas.yaml"
     threads: JOBS.threads

@@ -36,7 +36,9 @@ rule measure:
         script=JOBS.script("measure.py"),
         code=JOBS.group_imports,
         cells=ancient("<results>/cells.csv"),
+        config=ancient("<results>/config.json"),
         runs=JOBS.group_runs,
+        snapshots=JOBS.group_snapshots,
         card=JOBS.group_card,
         data=ancient(JOBS.group_data),
     output:
@@ -69,8 +71,10 @@ rule collect:
         script=JOBS.script("collect.py"),
         code=JOBS.imports("collect.py"),
         cells="<results>/cells.csv",
+        config="<results>/config.json",
         runs=JOBS.block_files("run.json"),
         metrics=JOBS.block_files("metrics.csv"),
+        snapshots=JOBS.snapshots(),
         measures=JOBS.measures(),
         cards=JOBS.cards(),
     output:

@@ -2,8 +2,11 @@
 
 The snapshots are no output: Snakemake would remove them whenever it starts the job again, and they take hours to make.
 The launcher keeps those that are whole, and makes run.json and metrics.csv from what lies beside them. The stamp alone
-says whether a block is trained again (weight_atlas/plan/outdated.py).
+says whether a block is trained again (weight_atlas/plan/outdated.py). In a storage they must be outputs, since
+nothing else is copied to it: there each attempt begins anew.
 """
+
+SNAPSHOTS = {"snapshots": directory("<cells>/{cell}/seeds_{first}-{last}/snapshots")} if STORED else {}
 
 
 rule train:
@@ -13,7 +16,9 @@ rule train:
         data=settled(JOBS.cell_data),
         weights=settled(JOBS.cell_weights),
         runs=settled(JOBS.parent_runs),
+        snapshots=settled(JOBS.parent_snapshots),
     output:
+        **SNAPSHOTS,
         run="<cells>/{cell}/seeds_{first}-{last}/run.json",
         metrics="<cells>/{cell}/seeds_{first}-{last}/metrics.csv",
     log:

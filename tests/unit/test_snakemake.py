@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from weight_atlas.plan import snakemake_internals
+from weight_atlas.plan import snakemake_internals, stored
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEN_IN = "9.27"  # read its workflow.py and scheduling/job_scheduler.py again before this is raised
@@ -40,6 +40,7 @@ def test_every_attribute_is_one_of_the_installed_snakemake():
     tree = ast.parse(Path(snakemake_internals.__file__).read_text())
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     used = {node.attr for node in nodes if isinstance(node.value, ast.Name) and node.value.id == "workflow"}
+    used |= set(re.findall(r"self\.workflow\.(\w+)", Path(stored.__file__).read_text()))
     fields = set(Workflow.__dataclass_fields__)
     assert used and used <= fields | set(dir(Workflow))
     assert "job_rate_limiter" in JobScheduler.__init__.__code__.co_names
@@ -49,6 +50,10 @@ def test_every_attribute_is_one_of_the_installed_snakemake():
     assert "Terminating processes on user request" in inspect.getsource(JobScheduler.schedule)
     assert list(inspect.signature(DAG.check_output_mtime).parameters) == ["self", "job", "expanded_output"]
     assert "snakefile" in Rule.__dict__
+    from snakemake_interface_storage_plugins.storage_object import StorageObjectBase, StorageObjectGlob
+
+    assert {"local_path", "set_local_path"} <= set(dir(StorageObjectBase))
+    assert {"list_candidate_matches"} <= set(dir(StorageObjectGlob))
 
 
 @pytest.mark.parametrize(

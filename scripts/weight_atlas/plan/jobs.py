@@ -5,9 +5,11 @@ import json
 import math
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from weight_atlas.folders import Folders
 from weight_atlas.plan import chapters, code, cost, given, measuring, outdated, pages, sharded, stated
 from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.identity import digest
@@ -36,16 +38,27 @@ class Wildcards(Protocol):
 class Jobs:
     """The jobs of a plan, for the rules."""
 
-    def __init__(self, plan: Plan, scripts: str, prefix: str = ""):
+    def __init__(
+        self,
+        plan: Plan,
+        scripts: str,
+        prefix: str = "",
+        folders: Folders | None = None,
+        source: Callable[[str], str] = str,
+        stored: bool = False,
+    ):
         """scripts: the folder of the commands, relative to the working directory. prefix: what Snakemake puts before
-        the relative paths of all inputs and outputs, where the workflow is a module that is given one."""
+        the relative paths of all inputs and outputs, where the workflow is a module that is given one. folders: those
+        that the rules say, where they are elsewhere than the plan's. source: marks a file of the workflow as such.
+        stored: whether files are in a storage, to and from which only declared inputs and outputs are copied."""
         self.plan, self.prefix, self.scripts = plan, prefix, os.path.abspath(scripts) if prefix else scripts
+        self.folders, self.source, self.stored = folders or plan.folders, source, stored
         self.names: dict[str, str] = {}  # of what was located
         self.urgency = cost.urgency(plan.cells, plan.config.device)
 
     def located(self, name: str) -> str:
         """The file or folder of a name (`weight_atlas.folders`), as a rule says it."""
-        path = self.outside(self.plan.folders.place(name))
+        path = self.folders.place(name)
         self.names[path] = name
         return path
 
@@ -59,7 +72,7 @@ class Jobs:
 
     def script(self, name: str) -> str:
         """The command's own file, relative to the working directory."""
-        return f"{self.scripts}/{name}"
+        return self.source(f"{self.scripts}/{name}")
 
     def imports(self, name: str, *modules: str) -> list[str]:
         """The files that the command and the named modules import, relative to the working directory."""
@@ -142,6 +155,10 @@ class Jobs:
         """The records of these blocks."""
         return [self.located(f"{name}/run.json") for name in self._parents(wildcards)]
 
+    def parent_snapshots(self, wildcards: Wildcards) -> list[str]:
+        """The folders of their snapshots, where files are in a storage (elsewhere they are no outputs)."""
+        return [self.located(f"{name}/snapshots") for name in self._parents(wildcards)] if self.stored else []
+
     def _parents(self, wildcards: Wildcards) -> list[str]:
         return self.plan.parent_blocks(wildcards.cell, (int(wildcards.first), int(wildcards.last)))
 
@@ -151,7 +168,8 @@ class Jobs:
 
     def given_files(self, wildcards: Wildcards) -> list[str]:
         """All files of these."""
-        return [self.outside(str(file)) for path in self._given(wildcards) for file in sharded.files(path)]
+        files = [file for path in self._given(wildcards) for file in sharded.files(path)]
+        return [self.source(self.outside(str(file))) for file in files]
 
     def _given(self, wildcards: Wildcards) -> list[Path]:
         series = self._cell(wildcards).files[int(wildcards.first) : int(wildcards.last) + 1]
@@ -210,6 +228,10 @@ class Jobs:
         blocks = [block_path(cell, block) for cell in chosen for block in self.plan.blocks[cell]]
         return [self.located(f"{block}/{name}") for block in blocks]
 
+    def snapshots(self) -> list[str]:
+        """The folders of the snapshots of all blocks, where files are in a storage (elsewhere they are no outputs)."""
+        return self.block_files("snapshots") if self.stored else []
+
     def cards(self) -> list[str]:
         """The cards of all data sets."""
         return [self.located(f"{outdated.data_path(dataset)}.json") for dataset in self.plan.datasets]
@@ -228,6 +250,10 @@ class Jobs:
     def group_runs(self, wildcards: Wildcards) -> list[str]:
         """The records of all blocks of a group."""
         return self.block_files("run.json", self.plan.groups[wildcards.group])
+
+    def group_snapshots(self, wildcards: Wildcards) -> list[str]:
+        """The folders of their snapshots, as in `snapshots`."""
+        return self.block_files("snapshots", self.plan.groups[wildcards.group]) if self.stored else []
 
     def group_data(self, wildcards: Wildcards) -> str | list[str]:
         """The prepared data set of a group, where it has one."""
@@ -276,17 +302,28 @@ class Jobs:
         """The files of the document that a study reports; none where it reports none."""
         document = self.plan.config.definitions[wildcards.study].document
         files = sorted(map(os.path.relpath, chapters.folder(document).glob("*.yaml"))) if document else []
-        return [self.outside(file) for file in files]
+        return [self.source(self.outside(file)) for file in files]
 
     def stated(self, wildcards: Wildcards) -> list[str]:
         """Since when the workflow knows the claims that a study states itself; none where it states none."""
-        path = stated.path(self.plan.config, wildcards.study)
-        return [self.outside(str(path))] if self.plan.config.definitions[wildcards.study].claims else []
+        name = stated.name(self.plan.config, wildcards.study)
+        return [self.located(name)] if self.plan.config.definitions[wildcards.study].claims else []
+
+    def claims(self) -> list[str]:
+        """The files of `stated`, of all studies that are asked for and state claims themselves."""
+        studies = [study for study in self.plan.asked if self.plan.config.definitions[study].claims]
+        return [self.located(stated.name(self.plan.config, study)) for study in studies]
+
+    def told(self) -> list[str]:
+        """What the console tells of after a run: the tables, and what each chapter holds."""
+        results = f"results/{self.plan.config.name}"
+        chapters = [f"{results}/figures/{chapter}/exhibits.json" for chapter in ("data", *self.plan.asked)]
+        return [self.located(name) for name in (f"{results}/tables", *chapters)]
 
     def references(self, wildcards: Wildcards) -> list[str]:
         """The files of published curves that a study names, beside those of its document."""
         names = self.plan.config.definitions[wildcards.study].references
-        return [self.outside(os.path.relpath(path)) for path in chapters.references(names)]
+        return [self.source(self.outside(os.path.relpath(path))) for path in chapters.references(names)]
 
     @property
     def pages(self) -> dict[str, list[str]]:

@@ -141,14 +141,17 @@ def _why_block(
     return None
 
 
-def stamp(plan: Plan, again: Collection[str]) -> None:
-    """Write the stamp of everything that the plan prepares or trains; again: what is made (again), as in `outdated`."""
+def stamp(plan: Plan, again: Collection[str]) -> dict[str, Path]:
+    """Write the stamp of everything that the plan prepares or trains; again: what is made (again), as in `outdated`.
+
+    Returns the stamps, by the keys of `outdated`."""
     files = {path: [f"{path}.safetensors", f"{path}.json"] for path in map(data_path, plan.datasets)}
     files |= {path: [f"{path}.safetensors"] for path in map(weights_path, plan.weights)}
     for path in (block_path(cell_id, block) for cell_id, blocks in plan.blocks.items() for block in blocks):
         files[path] = [f"{path}/run.json", f"{path}/metrics.csv"]
     for name, results in files.items():
         _set(plan.root / STAMPS / name, [plan.path(file) for file in results], name in again)
+    return {name: plan.root / STAMPS / name for name in files}
 
 
 def _set(path: Path, results: list[Path], again: bool) -> None:

@@ -14,7 +14,7 @@ from weight_atlas.plan import cost, lock, measuring, outcome
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.disk import used
 from weight_atlas.plan.study import Plan, block_path
-from weight_atlas.records import read_replicate
+from weight_atlas.records import read, read_replicate
 
 STATES = ("done", "running", "failed", "diverged", "waiting")
 TAIL = 65536  # bytes of a training log: some hundred lines
@@ -31,6 +31,8 @@ def records(block: Path) -> dict[int, dict[str, Any]]:
             # There may be none any more: a run that works beside may just have moved it.
             if (record := read_replicate(where, seed, sealed=False)) is not None:
                 by_seed[seed] = record
+    if not by_seed and (block / "run.json").exists():  # a copy from a storage, where snapshots are elsewhere
+        by_seed = {record["seed"]: record for record in read(block)["replicates"]}
     return by_seed
 
 

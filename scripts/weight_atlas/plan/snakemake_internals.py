@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,11 @@ def is_module(workflow: Workflow) -> bool:
     return not workflow.modifier.is_main_snakefile()
 
 
+def source(path: str) -> Any:
+    """A file of the workflow as an input: each machine has it with the workflow, and not from a storage."""
+    return importlib.import_module("snakemake.io").sourcecache_entry(path, path)
+
+
 def prefix(workflow: Workflow) -> str:
     """What is put before the relative paths of all rules of a module, "" without any."""
     mark = "x"
@@ -36,9 +41,13 @@ def prefix(workflow: Workflow) -> str:
 
 
 def pathvars(workflow: Workflow, names: Iterable[str]) -> dict[str, str]:
-    """{name: the folder that it stands for}, the prefix included, from the config, the profile, the module, or us."""
-    modify = workflow.modifier.path_modifier.replace_prefix
-    return {name: str(workflow.pathvars.apply(modify(f"<{name}>"))) for name in names}
+    """{name: the folder that it stands for in rules}, from the config, the profile, the module, or us."""
+    return {name: str(workflow.pathvars.apply(f"<{name}>")) for name in names}
+
+
+def places(workflow: Workflow, folders: Mapping[str, str]) -> dict[str, str]:
+    """Where the folders of rules are: with the prefix of a module before them, or among the copies of a storage."""
+    return {name: str(workflow.modifier.path_modifier.modify(folder)) for name, folder in folders.items()}
 
 
 def claimed(workflow: Workflow, what: str, folder: str, ids: Iterable[str]) -> list[str]:

@@ -24,9 +24,14 @@ class Stated(NamedTuple):
     commit: str | None
 
 
+def name(config: Config, study: str) -> str:
+    """What the file with the claims of a study is called (`weight_atlas.folders`)."""
+    return f"results/{config.name}/stated/{study}.json"
+
+
 def path(config: Config, study: str) -> Path:
-    """Where the claims of a study stand, relative to the working directory."""
-    return Path(Folders.of(config.name, config.pathvars).place(f"results/{config.name}/stated/{study}.json"))
+    """Where it is, relative to the working directory."""
+    return Path(Folders.of(config.name, config.pathvars).place(name(config, study)))
 
 
 def fingerprint(claim: Claim) -> str:
