@@ -16,6 +16,8 @@ import sys
 from weight_atlas import gpu_slots
 from weight_atlas.plan import commands, data_lines, outcome, outdated, spec, stages
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"  # that of pydantic's schemas; some readers must be told
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -25,7 +27,7 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true", help="train each network on each data set for one step")
     args = parser.parse_args()
     if args.schema:
-        print(json.dumps(spec.Config.model_json_schema(), indent=1))
+        print(json.dumps({"$schema": DIALECT} | spec.Config.model_json_schema(), indent=1))
         return 0
     plan = commands.plan_or_exit(args.config, look=True, absent=not args.smoke)
     try:

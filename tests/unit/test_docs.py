@@ -297,7 +297,23 @@ def test_the_schema_is_what_the_command_prints(schema):
         [sys.executable, "scripts/plan.py", "--schema"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert text("config/schema.json") == done.stdout, "run: python scripts/plan.py --schema > config/schema.json"
-    assert schema == spec.Config.model_json_schema()
+    assert {"$schema": schema["$schema"], **spec.Config.model_json_schema()} == schema
+
+
+def test_snakemake_validates_configs_by_the_schema():
+    """Without defaults: those it sets in what is null, and fails (docs/conventions.md)."""
+    from snakemake.exceptions import WorkflowError
+    from snakemake.utils import validate
+
+    for path in CONFIGS:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        before = copy.deepcopy(config)
+        validate(config, str(ROOT / "config/schema.json"), set_default=False)
+        assert config == before
+    with pytest.raises(WorkflowError, match="replicate"):
+        validate(config | {"replicate": 3}, str(ROOT / "config/schema.json"), set_default=False)
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'setdefault'"):
+        validate(config, str(ROOT / "config/schema.json"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

@@ -2,7 +2,9 @@
 commits and of GitHub."""
 
 import ast
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
@@ -119,6 +121,14 @@ def test_the_project_names_what_the_library_imports_and_no_more():
     assert all(one.specifier.contains(known[canonicalize_name(one.name)]) for one in named)
 
 
+def test_the_extra_of_the_project_is_what_runs_the_workflow():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = [Requirement(line) for line in project["optional-dependencies"]["workflow"]]
+    assert {one.name for one in extra} == {name for name in direct() if re.fullmatch("snakemake(-.*-slurm)?", name)}
+    assert all(one.specifier.contains(pinned()[one.name]) for one in extra)
+    assert f'min_version("{str(extra[0].specifier).removeprefix(">=")}")' in (ROOT / "Snakefile").read_text()
+
+
 # ------------------------------------------------------------------------------------------- envs/atlas.yaml
 
 
@@ -164,6 +174,29 @@ def test_every_rule_uses_it_and_no_other_lies_beside_it():
 def test_no_package_comes_from_a_channel_with_a_licence_of_its_own():
     channels = yaml.safe_load((ROOT / "envs/atlas.yaml").read_text(encoding="utf-8"))["channels"]
     assert channels == ["conda-forge", "nodefaults"]
+
+
+PLANNING = """
+import sys, yaml
+from importlib import metadata
+from weight_atlas.plan import commands, data_lines, jobs, live, outcome, outdated, snakemake_internals, stated, stored
+from weight_atlas.export import commit, result
+
+plan = commands.load(yaml.safe_load(open("config/config.yaml")), look=True)
+outcome.before(plan, outdated.outdated(plan))
+jobs.Jobs(plan, "scripts").imports("measure.py")
+owners = metadata.packages_distributions()
+print(*{owners[name][0] for name in {module.split(".")[0] for module in sys.modules} if name in owners})
+"""
+
+
+def test_what_plans_needs_the_few_packages_that_the_page_names():
+    """And what these need: nothing else of the library's packages is imported before there are jobs."""
+    [line] = re.findall(r"^    pip install (snakemake .*)$", (ROOT / "docs/clusters.md").read_text(), re.M)
+    env = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-c", PLANNING], cwd=ROOT, env=env, capture_output=True, text=True)
+    used = {canonicalize_name(name) for name in done.stdout.split()}
+    assert "pydantic" in used and used & set(environment()[1]) <= {*line.split(), "pyyaml"}, done.stderr
 
 
 # ------------------------------------------------------------------------------------ containers, the catalog

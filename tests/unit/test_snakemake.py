@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -185,3 +186,37 @@ def test_a_ctrl_c_that_another_thread_took_reaches_the_main_one():
     env = {"PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run([sys.executable, "-c", MISSED], env=env, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("quiet\n", "")
+
+
+@pytest.mark.parametrize(
+    ("methods", "own"),
+    [((), True), (("APPTAINER",), True), (("ENV_MODULES", "APPTAINER"), True), (("CONDA",), False)],
+)
+def test_jobs_use_this_python_unless_conda_makes_them_another(monkeypatch, methods, own):
+    import snakemake.api  # noqa: F401
+    from snakemake.settings.types import DeploymentMethod
+
+    monkeypatch.setenv("WEIGHT_ATLAS_PYTHON", "before")
+    chosen = {getattr(DeploymentMethod, name) for name in methods}
+    snakemake_internals.share_python(SimpleNamespace(deployment_settings=SimpleNamespace(deployment_method=chosen)))
+    assert os.environ["WEIGHT_ATLAS_PYTHON"] == (str(Path(sys.executable).parent) if own else "")
+
+
+def test_profiles_of_a_site_add_to_the_one_of_the_workflow(tmp_path):
+    """One deploys containers and modules, which changes no job; another one prints the commands."""
+    for name, text in (
+        ("software", "software-deployment-method: [apptainer, env-modules]\n"),
+        ("shown", "printshellcmds: true\n"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "profile.yaml").write_text(text)
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "-s", ROOT / "Snakefile"]
+    said = [
+        subprocess.run([*command, *more], capture_output=True, text=True, check=True, cwd=tmp_path)
+        for more in ([], ["--profile", tmp_path / "software", "--profile", tmp_path / "shown"])
+    ]
+    plain, both = (done.stdout + done.stderr for done in said)
+    counts = [re.findall(r"^(\w+) +(\d+)$", text, re.M) for text in (plain, both)]
+    assert counts[0] == counts[1] and ("cells", "1") in counts[0]
+    assert "/job.sh; logged" in both and "/job.sh; logged" not in plain
+    assert "Reason:" not in plain + both, "as the workflow's own profile says"

@@ -212,3 +212,33 @@ use rule * from weight_atlas
 """)
     said = snakemake(tmp_path, check=False)
     assert "config: unknown key 'replicate'; did you mean 'replicates'?" in said and "Traceback" not in said
+
+
+def test_what_snakedeploy_writes_runs_from_a_clone(clone, tmp_path):
+    """Its Snakefile with the path of the clone, beside the config that it copies (snakedeploy 0.17.1)."""
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump(config("mine")))
+    (tmp_path / "workflow/Snakefile").write_text(f"""
+from snakemake.utils import min_version
+
+
+min_version("6.10.0")
+
+
+configfile: "config/config.yaml"
+
+
+# declare https://github.com/owner/weight-atlas as a module
+module weight_atlas:
+    snakefile: 
+        "{clone}/Snakefile"
+    config:
+        config
+
+
+# use all rules from https://github.com/owner/weight-atlas
+use rule * from weight_atlas
+""")
+    jobs = planned(tmp_path)
+    assert {"joining the tables", "writing the explorer"} <= jobs

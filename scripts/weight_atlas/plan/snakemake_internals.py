@@ -102,8 +102,9 @@ def config_settings(workflow: Workflow) -> dict[str, Any]:
 
 
 def share_python(workflow: Workflow) -> None:
-    """Let jobs use the Python that runs Snakemake (scripts/job.sh), unless they have software environments."""
-    has_own = bool(workflow.deployment_settings.deployment_method)
+    """Let jobs use the Python that runs Snakemake (scripts/job.sh), unless they have conda environments: the rules name
+    no other software, whatever else a site's profile deploys."""
+    has_own = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
     os.environ["WEIGHT_ATLAS_PYTHON"] = "" if has_own else os.path.dirname(sys.executable)
 
 
