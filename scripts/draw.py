@@ -31,7 +31,10 @@ def draw_study(options: argparse.Namespace) -> None:
         tables = telling.open_study(options.study, results, options.document, options.cards, options.references)
         ledger = verdicts.ledger(options.document / "claims.yaml") if options.document else []
         ledger += verdicts.own(options.config, options.study)
-        chapter = chapters.read(options.document) if options.document else sections.chapter(tables)
+        if options.document:
+            chapter = sections.completed(chapters.read(options.document), tables)
+        else:
+            chapter = sections.chapter(tables)
     except ValueError as error:
         sys.exit(f"draw.py: {error}")
     told = telling.tell(chapter, tables)

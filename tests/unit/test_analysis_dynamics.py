@@ -34,6 +34,7 @@ from weight_atlas.analysis.features import feature_correlations, feature_matchin
 from weight_atlas.analysis.kernels import torch_kernels
 from weight_atlas.analysis.weights import parameters, tolerance, unchanged
 from weight_atlas.networks.build import build
+from weight_atlas.plan.measures import MEASURES, Taken
 from weight_atlas.training import track
 
 CLASSES = ["structural", "dead", "rounding", "returned", "changed"]
@@ -46,8 +47,8 @@ CHILDREN = (
     "symmetries",
     "facts",
 )  # no cell of these tests was perturbed
-NOT_ASKED = ("convergence", "settled", "laziness")
-ABSENT = (*CHILDREN, *NOT_ASKED, "checkpoints", "correlations", "spectra", "identical", "missing", "faults")
+NOT_ASKED = tuple(table for one in MEASURES.values() if one.taken is Taken.ASKED for table in one.tables)
+ABSENT = (*CHILDREN, *NOT_ASKED, "checkpoints", "correlations", "spectra", "missing", "faults")
 
 
 def frame(table, rows):

@@ -14,6 +14,7 @@ from tests.unit import results, told
 from tests.unit.designs import GRID, made
 from weight_atlas.plan import chapters, spec
 from weight_atlas.plan.checks import ConfigError
+from weight_atlas.plan.measures import MEASURES
 from weight_atlas.plan.study import Plan
 from weight_atlas.reporting import registry, sections, telling
 from weight_atlas.reporting.claims.evidence import EVIDENCE
@@ -173,6 +174,7 @@ def followed(tmp_path):
     """The chapters that follow from shapes: of a study with an experiment of each shape, and of given checkpoints, with
     and without a network."""
     trained = opened(tmp_path)
+    trained._rows = trained.rows.assign(measure=";".join(MEASURES))
     trained.experiments = [Experiment(**{**vars(EXPERIMENT), "shapes": (shape,), "name": shape}) for shape in Shape]
     given = opened(tmp_path)
     given.cells = given.cells.assign(kind="given")
@@ -190,6 +192,16 @@ def test_every_function_of_the_registry_is_told_somewhere(tmp_path):
     answers |= {part.name for section in CLOSING for part in section.sentences}
     assert exhibits == set(registry.EXHIBITS.names)
     assert answers == set(registry.ANSWERS.names)
+
+
+def test_a_documents_chapter_is_followed_by_what_is_asked_for_besides(tmp_path):
+    tables = opened(tmp_path)
+    tables._rows = tables.rows.assign(measure="laziness;landscape")
+    chapter = CHAPTERS["dynamics"]
+    assert "laziness" in {part.name for question in chapter.questions for part in question.exhibits}
+    found = sections.completed(chapter, tables)
+    assert [one.key for one in found.questions] == [*(one.key for one in chapter.questions), "landscape"]
+    assert found.closing == chapter.closing
 
 
 def test_no_name_is_of_a_study_and_of_an_experiment():

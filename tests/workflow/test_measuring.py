@@ -11,6 +11,7 @@ from weight_atlas.plan.measures import MEASURES
 from weight_atlas.plan.study import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
+NOT_ASKED = ("landscape", "classes", "representations")  # measures that the tour leaves out
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,8 @@ def test_the_disk_that_measures_take_is_as_estimated(tour, needs):
 
 def test_the_plan_lists_each_measure_that_is_taken(plan, needs):
     lines = outcome.measures(plan)
-    assert [line.split()[0] for line in lines[1:]] == list(MEASURES), "the tour takes all"
+    taken = [name for name in MEASURES if name not in NOT_ASKED]
+    assert [line.split()[0] for line in lines[1:]] == taken, "the tour takes all others"
     assert sum(int(line.split()[-2].replace(",", "")) for line in lines if line.endswith(" rows")) == sum(
         count for own in needs.values() for need in own.values() for count in need.rows.values()
     )

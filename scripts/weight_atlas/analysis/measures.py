@@ -3,11 +3,14 @@
 
 from weight_atlas.analysis import course
 from weight_atlas.analysis.alignment.symmetries import Facts, Symmetries
+from weight_atlas.analysis.features.classes import Classes
 from weight_atlas.analysis.features.convergence import Convergence
 from weight_atlas.analysis.features.feature_statistics import FeatureStatistics
 from weight_atlas.analysis.features.filters import FilterImages
 from weight_atlas.analysis.features.laziness import Laziness
 from weight_atlas.analysis.features.pairs import Pairs
+from weight_atlas.analysis.features.representations import Representations
+from weight_atlas.analysis.landscape.landscape import Landscape
 from weight_atlas.analysis.measure import CellMeasure, CourseMeasure, ModelMeasure
 from weight_atlas.analysis.perturbed.retrained import Retrained
 from weight_atlas.analysis.weights.checkpoints import Checkpoints, Correlations, Spectra
@@ -18,5 +21,5 @@ CELL_MEASURES: tuple[type[CellMeasure], ...] = (Parameters, Symmetries, Facts)
 COURSE_MEASURES: tuple[type[CourseMeasure], ...] = course.MEASURES
 MODEL_MEASURES: tuple[type[ModelMeasure], ...] = (
     *(FeatureStatistics, FilterImages, Retrained, Pairs),
-    *(Convergence, Laziness, Checkpoints, Correlations, Spectra),
+    *(Convergence, Laziness, Landscape, Classes, Representations, Checkpoints, Correlations, Spectra),
 )

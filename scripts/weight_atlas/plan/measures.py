@@ -23,12 +23,18 @@ MeasureName = Literal[
     "identical",
     "convergence",
     "laziness",
+    "landscape",
+    "classes",
+    "representations",
 ]
 
 # Of convergence: test images that are shown, values of a layer's map, and channels that are matched, at most.
 CONVERGENCE_IMAGES, LAYER_VALUES, MATCHED_CHANNELS = 250, 4096, 512
 # Of laziness: test images on which a network is compared with its linearisation, and those of its kernel, at most.
 LINEAR_IMAGES, KERNEL_IMAGES = 1000, 20
+# Of landscape: test (and training) images, points along a side of a plane, and products with a Hessian, at most.
+LANDSCAPE_IMAGES, LANDSCAPE_SIDE, HESSIAN_STEPS = 250, 17, 100
+REPRESENTED_IMAGES = 500  # of representations: test images, at most
 
 
 class Taken(StrEnum):
@@ -87,5 +93,14 @@ MEASURES: Final[dict[MeasureName, Measure]] = {
         "each model beside its linearisation at the start, and the change of its tangent kernel",
         Taken.ASKED,
         ("laziness",),
+    ),
+    "landscape": Measure(
+        "loss on planes of weights around the end, and the Hessian's largest eigenvalue at start and end",
+        Taken.ASKED,
+        ("landscape", "landmarks", "sharpness"),
+    ),
+    "classes": Measure("what each model takes the test images of each class for", Taken.ASKED, ("confusion",)),
+    "representations": Measure(
+        "likeness of what two models make of the same images, by four measures", Taken.ASKED, ("representations",)
     ),
 }

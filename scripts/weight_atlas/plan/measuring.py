@@ -21,11 +21,15 @@ from weight_atlas.plan.cell import Cell
 from weight_atlas.plan.cost import GPU, forward, written
 from weight_atlas.plan.measures import (
     CONVERGENCE_IMAGES,
+    HESSIAN_STEPS,
     KERNEL_IMAGES,
+    LANDSCAPE_IMAGES,
+    LANDSCAPE_SIDE,
     LAYER_VALUES,
     LINEAR_IMAGES,
     MATCHED_CHANNELS,
     MEASURES,
+    REPRESENTED_IMAGES,
     MeasureName,
 )
 from weight_atlas.vocabulary import RELATIVES, Format
@@ -35,7 +39,8 @@ ROW = {
     **{"statistics": 96, "movement": 117, "unchanged": 39, "tolerance": 34, "parameters": 29},
     **{"features": 163, "pairs": 214, "returns": 118, "precision": 25, "aftermath": 49, "paths": 66, "barriers": 59},
     **{"symmetries": 33, "facts": 79, "checkpoints": 9, "correlations": 111, "spectra": 106, "identical": 26},
-    **{"convergence": 100, "settled": 20, "laziness": 110},
+    **{"convergence": 100, "settled": 20, "laziness": 110, "confusion": 8, "representations": 110},
+    **{"landscape": 55, "landmarks": 95, "sharpness": 45},
 }
 TOLERANCES, POINTS, FACTS = 21, 13, 18  # rows per layer, per line, and in all
 THRESHOLDS = 3  # rows per layer that settles
@@ -59,6 +64,7 @@ COMPARED = 6e-4  # of a layer of two models
 LINEARISED, JVP = 0.1, 4  # of a model; passes through a network that its outputs and a forward derivative take
 GRADIENTS = 2**30  # bytes of gradients of images in memory
 GRADIENT, GRADIENT_LAYER, GRADIENT_VALUE = 9, 1.5e-3, 2e-9  # of an image: passes; of a layer; of a value
+CURVED = 8  # passes through a network that a product with a Hessian takes
 RANKED = 6e-8  # of a value that is ranked
 SINGULAR = 4e-10  # of singular values: per value and output
 
@@ -190,6 +196,9 @@ class _Network:
             "identical": self._identical,
             "convergence": self._convergence,
             "laziness": self._laziness,
+            "landscape": self._landscape,
+            "classes": self._classes,
+            "representations": self._representations,
         }
         known = self.table.is_network
         return {name: need() for name, need in takes.items() if known or not MEASURES[name].network}
@@ -323,6 +332,40 @@ class _Network:
         each += 2 * kernel * again * (GRADIENT * self.forward + GRADIENT_VALUE * values)
         each += 2 * again * GRADIENT_LAYER * layers + kernel**2 * values * PRODUCT
         return self._need({"laziness": count}, count * each)
+
+    def _landscape(self) -> Need:
+        own = self._asked("landscape") if self.images else []
+        shown = min(LANDSCAPE_IMAGES, self.images)
+        crossed = [cell for cell in own if self.snapshots[cell] > 1 and self._has_control(cell)]
+        marks = sum(self.snapshots[cell] + 2 for cell in crossed)
+        points = LANDSCAPE_SIDE**2 * (len(own) + len(crossed))
+        each = (shown + bool(self.norms) * min(LANDSCAPE_IMAGES, self.trained)) * self.forward
+        each += VALUE * self.table.parameter_count + TENSOR * self.learnt
+        ends = sum(self.replicates[cell] * min(2, self.snapshots[cell]) for cell in own)
+        curved = HESSIAN_STEPS / 4 * (CURVED * shown * self.forward + BUILT * len(self.table.layers))
+        seconds = (points + marks) * each + ends * (curved + self.reading)
+        need = self._need({"landscape": points, "sharpness": ends}, seconds)
+        need.add(self._need({"landmarks": marks}, 0.0, ids=2))
+        return need
+
+    def _has_control(self, cell_id: str) -> bool:
+        child = self.children.get(cell_id)
+        return self.replicates[cell_id] > 1 or child is not None and child.control in self._asked("landscape")
+
+    def _classes(self) -> Need:
+        """The rows at most: each class with itself, and a wrong answer a row."""
+        classes = self.table.head.parameters["weight"][0]
+        each = classes + min(classes * (classes - 1), self.images)
+        count = sum(self.replicates[cell] for cell in self._asked("classes")) if self.images else 0
+        return self._need({"confusion": count * each}, 0.0)
+
+    def _representations(self) -> Need:
+        models = [model for model in self.models if model[0] in self._asked("representations")] if self.images else []
+        found, shown = self._others(models), min(REPRESENTED_IMAGES, self.images)
+        side = min(self.width, shown)
+        each = RANKED * shown**2 + PRODUCT * (2 * shown**2 * side + 20 * side**3)
+        seconds = len(found) * each + len(models) * PRODUCT * shown**2 * (self.width + 10 * shown)
+        return self._need({"representations": len(found)}, seconds, ids=2)
 
     def _others(self, models: list[tuple[str, int]]) -> list[pairs.Pair]:
         """The pairs of these models that differ in one thing."""

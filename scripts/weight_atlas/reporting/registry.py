@@ -23,7 +23,7 @@ from weight_atlas.reporting.exhibits.design import (
     staged,
     tuned,
 )
-from weight_atlas.reporting.exhibits.features import convergence, features, filters, laziness, pairs
+from weight_atlas.reporting.exhibits.features import convergence, features, filters, laziness, pairs, representations
 from weight_atlas.reporting.exhibits.perturbed import (
     aftermath,
     amplification,
@@ -34,14 +34,24 @@ from weight_atlas.reporting.exhibits.perturbed import (
     perturbed_features,
     precision,
 )
-from weight_atlas.reporting.exhibits.runs import runs, study
+from weight_atlas.reporting.exhibits.runs import classes, runs, study
 from weight_atlas.reporting.exhibits.runs.training import training_curves
 from weight_atlas.reporting.exhibits.transfer import answers as of_transfer
 from weight_atlas.reporting.exhibits.transfer import curves as transfer_curves
 from weight_atlas.reporting.exhibits.transfer import effects as transfer_effects
 from weight_atlas.reporting.exhibits.transfer import recommendations, references, segments, training
 from weight_atlas.reporting.exhibits.weights import answers as of_weights
-from weight_atlas.reporting.exhibits.weights import layers, movement, norms, statistics, tensors, tolerance, unchanged
+from weight_atlas.reporting.exhibits.weights import (
+    landscape,
+    layers,
+    movement,
+    norms,
+    spectra,
+    statistics,
+    tensors,
+    tolerance,
+    unchanged,
+)
 
 Function = Callable[..., list[Any]]
 
@@ -50,6 +60,8 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "accuracy-table": runs.accuracy_table,
     "sources": runs.sources,
     "training-curves": training_curves,
+    "classes": classes.classes,
+    "confusion": classes.confusions,
     "networks": networks.table,
     "diagrams": diagrams.diagrams,
     "documented": documented.numbers,
@@ -65,6 +77,9 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "movement-layers": layers.movement_layers,
     "rotation": layers.rotation,
     "statistics": statistics.statistics,
+    "landscape": landscape.planes,
+    "sharpness": landscape.sharpness,
+    "spectra-accuracy": spectra.accuracy,
     "tensors": tensors.table,
     "tensors-roles": tensors.roles,
     "tensors-depth": tensors.depth,
@@ -73,6 +88,8 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "feature-correlation-summary": features.summary,
     "feature-pairs": pairs.feature_pairs,
     "feature-cross": pairs.cross_correlation,
+    "representations": representations.measures,
+    "representations-table": representations.table,
     "convergence": convergence.course,
     "convergence-others": convergence.others,
     "settled": convergence.settled,
@@ -144,6 +161,10 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "alike": pairs.answer,
     "in-order": convergence.answer,
     "lazy": laziness.answer,
+    "landscape": landscape.answer,
+    "spectra": spectra.answer,
+    "classes": classes.answer,
+    "representations": representations.answer,
     "factors": factors.answer,
     "distortion": of_claims.distortion,
     "flip": of_claims.flip,

@@ -63,12 +63,21 @@ TENSORS = ("tensors", "tensors-roles", "tensors-depth")
 LEFT_OUT = ("accuracy", "features", "transfer", "the matching of channels")  # what needs a network
 FEATURES = ("feature-correlation", "feature-correlation-summary", "feature-pairs", "feature-cross")
 ORDER = ("convergence", "settled", "settled-order", "convergence-others")
+LANDSCAPE = ("landscape", "sharpness")
 FILTERS = ("filter-weights", "filter-activations", "identical")
 
 
 def chapter(tables: Tables) -> spec.Chapter:
     """The questions of a study in order: what its experiments ask, what its networks learnt, how weights moved."""
     return spec.Chapter(questions=[*_asked(tables.experiments), *_learnt(tables), *_weights(tables)])
+
+
+def completed(chapter: spec.Chapter, tables: Tables) -> spec.Chapter:
+    """A document's chapter, and behind its questions those of measures that are asked for by name and that it does not
+    show."""
+    shown = {part.name for question in chapter.questions for part in question.exhibits}
+    more = [question for question in _by_name(tables) if shown.isdisjoint(part.name for part in question.exhibits)]
+    return chapter.model_copy(update={"questions": [*chapter.questions, *more]})
 
 
 def _question(key: str, heading: str, exhibits: tuple[str, ...], answer: str, experiment: str = "") -> spec.Question:
@@ -121,19 +130,38 @@ def _weights(tables: Tables) -> Iterator[spec.Question]:
         tables.left_out.append("Every series is a single file, so nothing is told that needs two.")
     if tables.sees_images:
         yield _question("features", "Are the learnt features independent, and alike?", FEATURES, "features")
+    yield from _by_name(tables)
+    exhibits = ("statistics", "spectra", "between") if _all_given(tables) else ("statistics",)
+    yield _question("layers", f"What happens {tables.noun} by {tables.noun}?", exhibits, "layers")
+    if _all_given(tables) and tables.cells["replicates"].sum() > 1:
+        yield _question("alike", "How alike are the runs?", ("between-runs",), "between-runs")
+    if tensors:
+        tables.left_out.append(_of_tensors(tables, tensors))
+
+
+def _all_given(tables: Tables) -> bool:
+    return set(tables.cells["kind"]) == {Kind.GIVEN}
+
+
+def _by_name(tables: Tables) -> Iterator[spec.Question]:
+    """The questions of the measures that some cell is asked for by name."""
+    if _asks(tables, "representations"):
+        heading = "Which measures of likeness tell models apart?"
+        yield _question("representations", heading, ("representations", "representations-table"), "representations")
     if _asks(tables, "convergence"):
         yield _question("order", "In which order do layers settle, and is it the same?", ORDER, "in-order")
     if _asks(tables, "laziness"):
         yield _question("lazy", "Is training lazy?", ("laziness",), "lazy")
+    if _asks(tables, "classes"):
+        yield _question("classes", "Which classes does a condition cost?", ("classes", "confusion"), "classes")
+    if _asks(tables, "landscape"):
+        yield _question("landscape", "Is the loss flatter at the end than at the start?", LANDSCAPE, "landscape")
     if _asks(tables, "filters"):
         yield _question("filters", "What do filters show?", FILTERS, "filters")
-    given = set(tables.cells["kind"]) == {Kind.GIVEN}
-    exhibits = ("statistics", "spectra", "between") if given else ("statistics",)
-    yield _question("layers", f"What happens {tables.noun} by {tables.noun}?", exhibits, "layers")
-    if given and tables.cells["replicates"].sum() > 1:
-        yield _question("alike", "How alike are the runs?", ("between-runs",), "between-runs")
-    if tensors:
-        tables.left_out.append(_of_tensors(tables, tensors))
+    if _asks(tables, "spectra") and tables.sees_images:
+        told = _all_given(tables) or any(Shape.CHECKPOINTED in experiment.shapes for experiment in tables.experiments)
+        own = ("spectra-accuracy",) if told else ("spectra-accuracy", "spectra")
+        yield _question("spectra", "Do the spectra of the weights go with test accuracy?", own, "spectra")
 
 
 def _of_tensors(tables: Tables, cells: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ IMAGES = integer("pictures", "Number of test images.", "images")
 ALIGNMENT = string(
     "alignment", "`aligned` where the end is first mapped by the network's symmetries.", ("plain", "aligned")
 )
+LANDMARKS = ("snapshot", "control", "between")
 ORDER = ("raw", "permuted", "signed")
 MATCHING = string("matching", "How the channels of the second model are matched to those of the first.", ORDER)
 
@@ -284,6 +285,86 @@ FEATURES = (
             number("kernel_cosine", "Cosine between the kernels at the start and at the end.", optional=True),
         ),
         ("cell_id", "seed"),
+    ),
+    Table(
+        "confusion",
+        "How many test images of a class a trained model takes for a class, of cells whose config asks for it: each "
+        "class with itself, and others where there is an image.",
+        "weight_atlas.analysis.features.classes",
+        (
+            *REPLICATE,
+            integer("true_class", "The images' class, by its place among those of the data set, from 0."),
+            integer("predicted_class", "The class of the largest output, the first of equals."),
+            IMAGES,
+        ),
+        ("cell_id", "seed", "true_class", "predicted_class"),
+    ),
+    Table(
+        "representations",
+        "How alike the penultimate features of two trained models that differ in exactly one thing are, by several "
+        "measures of their geometry: 1 where it is the same but for rotation, scale and shift.",
+        "weight_atlas.analysis.features.representations",
+        (
+            *SIDES,
+            string("factor", "What they differ in: an axis or `seed`."),
+            label("level_a", "Level of the factor of the first model."),
+            label("level_b", "Level of the factor of the second model."),
+            integer("pictures", "Number of test images, evenly spaced.", "images"),
+            number("cka", "Debiased linear centred kernel alignment.", optional=True),
+            number("procrustes", "Likeness after the best rotation: 1 less half the squared distance.", optional=True),
+            number("rsa", "Spearman's correlation of the distances between images.", optional=True),
+            number("neighbours", "Share of ten nearest images in common, corrected for chance.", optional=True),
+        ),
+        ("cell_a", "seed_a", "cell_b", "seed_b", "factor", "level_a", "level_b"),
+    ),
+)
+
+PLANE = string(
+    "plane", "`ends`: through end, start and control; `random`: filter-normalised directions.", ("ends", "random")
+)
+PLACES = (
+    number("x", "First coordinate; the end is at 0. Of `ends` a distance of weights, of `random` a factor."),
+    number("y", "Second coordinate, in the same units."),
+)
+SAMPLE = "over at most 250 test images, evenly spaced"
+
+LANDSCAPES = (
+    Table(
+        "landscape",
+        "The loss at a point of a plane of weights around the end of a trained model, of cells whose config asks for "
+        f"it: {SAMPLE}, in evaluation mode, with running statistics of its own at each point.",
+        "weight_atlas.analysis.landscape.landscape",
+        (*REPLICATE, PLANE, *PLACES, LOSS, ACCURACY),
+        ("cell_id", "seed", "plane", "x", "y"),
+    ),
+    Table(
+        "landmarks",
+        "A network beside the plane `ends` of landscape.csv, its loss where it really is.",
+        "weight_atlas.analysis.landscape.landscape",
+        (
+            *REPLICATE,
+            string("control_cell", "Id of the control's cell: a perturbed model's control, or the cell itself."),
+            integer("control_seed", "Replicate of the control, by its seed."),
+            string("kind", "What it is; `between` is half-way from the end to the control's.", LANDMARKS),
+            EPOCH,
+            *PLACES,
+            number("off_plane", "Distance from the plane."),
+            *(LOSS, ACCURACY),
+        ),
+        ("cell_id", "seed", "kind", "epoch"),
+    ),
+    Table(
+        "sharpness",
+        f"The Hessian of the loss at the start and at the end of a trained model: {SAMPLE}, in evaluation mode.",
+        "weight_atlas.analysis.landscape.sharpness",
+        (
+            *REPLICATE,
+            EPOCH,
+            number("eigenvalue", "Largest eigenvalue, by power iteration."),
+            number("residual", "Its relative error at most: |Hv − λv| / |λ|, v of length 1.", optional=True),
+            integer("products", "Products with the Hessian.", "products"),
+        ),
+        ("cell_id", "seed", "epoch"),
     ),
 )
 

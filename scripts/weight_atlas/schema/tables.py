@@ -9,6 +9,7 @@ SUBJECTS = {
     "Cells, runs and tests": runs.TABLES,
     "Weights": measures.WEIGHTS,
     "Features": measures.FEATURES,
+    "The loss around models": measures.LANDSCAPES,
     "Perturbed models": measures.PERTURBED,
     "Correlations against chance": measures.CHANCE,
     "Freeze-depth transfer": transfer.TABLES,
@@ -16,7 +17,7 @@ SUBJECTS = {
 }
 TABLES = {table.name: table for tables in SUBJECTS.values() for table in tables}
 # The tables that one measure job writes for its group of cells, and those that `collect` leaves in tables/.
-BY_MEASURES = (*measures.WEIGHTS, *measures.FEATURES, *measures.PERTURBED)
+BY_MEASURES = (*measures.WEIGHTS, *measures.FEATURES, *measures.LANDSCAPES, *measures.PERTURBED)
 MEASURES = (*(table.name for table in BY_MEASURES), "missing", "faults")
 COLLECTED = tuple(name for name in TABLES if name != "cells" and "/" not in name)
 

@@ -10,10 +10,12 @@ from weight_atlas.stats.components import Crossed, Interval, crossed_means
 from weight_atlas.stats.corrections import benjamini_hochberg, holm
 from weight_atlas.stats.correlations import (
     MeanCorrelation,
+    RankCorrelation,
     fisher_mean,
     mean_correlation,
     pair_mean,
     rank_agreement,
+    rank_correlation,
     significant_correlation,
 )
 from weight_atlas.stats.differences import (
@@ -74,6 +76,7 @@ __all__ = [
     "MeanError",
     "MeanTest",
     "Median",
+    "RankCorrelation",
     "RankTrend",
     "Share",
     "SideMeans",
@@ -113,6 +116,7 @@ __all__ = [
     "pooled_std",
     "quantiles",
     "rank_agreement",
+    "rank_correlation",
     "rank_trend",
     "ratio_mean",
     "resampled",

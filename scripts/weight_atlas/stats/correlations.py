@@ -6,12 +6,13 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import kendalltau
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import kendalltau, permutation_test, rankdata, spearmanr
 
-from weight_atlas.stats.estimates import Estimate, MeanError, mean_error, mean_interval, t_quantile
+from weight_atlas.stats.estimates import Estimate, MeanError, mean_error, mean_interval, normal_quantile, t_quantile
 
 LARGEST = math.nextafter(1, 0)  # an r of 1 has no finite Fisher z
+EXACT = 8  # things whose 40,320 pairings are all tried
 
 
 class MeanCorrelation(NamedTuple):
@@ -42,6 +43,47 @@ def significant_correlation(n: int) -> float:
         return math.nan
     t = t_quantile(0.975, n - 2)
     return t / math.sqrt(n - 2 + t * t)
+
+
+class RankCorrelation(NamedTuple):
+    """Spearman's correlation of n pairs, its 95 % interval, and the two-sided p of none; NaN where undefined."""
+
+    n: int
+    correlation: float
+    low: float
+    high: float
+    p: float
+
+
+def rank_correlation(first: ArrayLike, second: ArrayLike) -> RankCorrelation:
+    """Spearman's rank correlation r of two measures of the same n things.
+
+    The interval is that of Fisher's z with the variance (1 + r^2 / 2) / (n - 3) (Bonett and Wright 2000, "Sample size
+    requirements for estimating Pearson, Kendall and Spearman correlations"); p is exact over all pairings for up to
+    EXACT things, by Student's t beyond.
+
+    Returns
+    -------
+    RankCorrelation : NaN for fewer than three things, or where all are equal in one; no interval for n < 4 or r = 1 or
+        -1.
+    """
+    one, other = (np.asarray(values, float) for values in (first, second))
+    n = len(one)
+    if n < 3 or len(set(one.tolist())) < 2 or len(set(other.tolist())) < 2:
+        return RankCorrelation(n, *[math.nan] * 4)
+    found, p = spearmanr(one, other)
+    r = float(found)
+    if n <= EXACT:
+        ranks, others = rankdata(one), rankdata(other)
+
+        def products(order: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+            return np.asarray((order * others).sum(axis=axis))
+
+        p = permutation_test((ranks,), products, permutation_type="pairings", n_resamples=math.factorial(n)).pvalue
+    if n < 4 or abs(r) > 1 - 1e-12:
+        return RankCorrelation(n, r, math.nan, math.nan, float(p))
+    z, half = math.atanh(r), normal_quantile(0.975) * math.sqrt((1 + r * r / 2) / (n - 3))
+    return RankCorrelation(n, r, math.tanh(z - half), math.tanh(z + half), float(p))
 
 
 def rank_agreement(first: ArrayLike, second: ArrayLike) -> float:

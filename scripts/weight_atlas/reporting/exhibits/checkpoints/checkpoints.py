@@ -271,7 +271,7 @@ def spectra(tables: Tables) -> list[Exhibit]:
             "(spectral norm), ‖W‖² / σ² of the largest (stable rank: how many directions carry the norm), and the "
             "exponent of the power law that fits the tail of σ² best (maximum likelihood, with the start of the tail "
             "where the Kolmogorov-Smirnov distance is smallest): means over the finished replicates. "
-            f"{_fitted(fits)} {family.told(own, tables.noun)} No value: fewer than 20 singular values have no such "
+            f"{fitted(fits)} {family.told(own, tables.noun)} No value: fewer than 20 singular values have no such "
             f"fit. {shortfall(tables)}"
         )
         alt = f"Heatmaps by layer and checkpoint of {family.network}. {seen}"
@@ -283,7 +283,7 @@ def spectra(tables: Tables) -> list[Exhibit]:
     return made
 
 
-def _fitted(fits: pd.DataFrame) -> str:
+def fitted(fits: pd.DataFrame) -> str:
     """On how many values the fits rest and how good they are, in sentences; empty without any."""
     if fits.empty:
         return ""

@@ -34,19 +34,20 @@ SHOWN = 128
 MATCHED = 1024
 
 
-def compared(tables: Tables) -> pd.DataFrame:
-    """pairs.csv of this study's cells, finished replicates on both sides, with data set, network, pair (its words)."""
-    found = tables.pairs()
+def compared(tables: Tables, name: str = "pairs") -> pd.DataFrame:
+    """pairs.csv, or another table of pairs, of this study's cells, finished replicates on both sides, with data set,
+    network, pair (its words)."""
+    found = tables.pairs(name)
     words = found["factor"].map(lambda name: WORDS.get(name, name)) + ": " + found["level_a"] + " / " + found["level_b"]
     return found.assign(pair=words.where(found["factor"] != "seed", "seeds (chance)"))
 
 
-def _chance_first(found: pd.DataFrame) -> pd.DataFrame:
+def chance_first(found: pd.DataFrame) -> pd.DataFrame:
     """The pairs of two seeds of one cell, then the others in their order."""
     return found.sort_values("factor", key=lambda column: column != "seed", kind="stable")
 
 
-def _sampled(tables: Tables, factors: Iterable[str]) -> str:
+def sampled(tables: Tables, factors: Iterable[str]) -> str:
     """A sentence on the factors of which not all pairs are compared; empty without any."""
     counts = tables.table("compared")
     counts = counts[(counts["study"] == tables.study) & counts["factor"].isin(factors)]
@@ -62,7 +63,7 @@ def feature_pairs(tables: Tables) -> list[Exhibit]:
     """Likeness of features by pair of levels against that of two seeds of one cell."""
     found = compared(tables)
     seeds = found["factor"] == "seed"
-    fig, _ = strip_plots(tables, _chance_first(found), found[seeds], MEASURES, "one pair of models")
+    fig, _ = strip_plots(tables, chance_first(found), found[seeds], MEASURES, "one pair of models")
     seen = _means(tables)
     caption = (
         f"{seen} "
@@ -72,7 +73,7 @@ def feature_pairs(tables: Tables) -> list[Exhibit]:
         "answer; r in place correlates feature i of one with feature i of the other, r matched does so after the "
         "one-to-one matching of features that makes it largest (such a maximum is above 0 for unrelated features too: "
         "the shaded range shows by how much). In place as high as matched: the same features in the same order. Low in "
-        f"place, high matched: similar features, in another order. {_sampled(tables, found['factor'].unique())}"
+        f"place, high matched: similar features, in another order. {sampled(tables, found['factor'].unique())}"
     )
     columns = ["dataset", "network", "pair", *found.columns.drop(["dataset", "network", "pair"])]
     return [Exhibit("feature-pairs", "The same features?", caption, f"Strip plots. {seen}", found[columns], fig)]
@@ -81,9 +82,9 @@ def feature_pairs(tables: Tables) -> list[Exhibit]:
 def _means(tables: Tables) -> str:
     """A sentence on the mean CKA by factor with its interval, of each network and data set by itself."""
     told: dict[str, list[str]] = {}
-    for row in likeness(tables):
+    for row in likeness(compared(tables), MEASURES):
         if row["measure"] == "cka" and row["n"]:
-            told.setdefault(place(row), []).append(_beside(row))
+            told.setdefault(place(row), []).append(beside(row))
     return f"Mean CKA: {'; '.join(f'{where} {enumerated(parts)}' for where, parts in told.items())}."
 
 
@@ -96,7 +97,7 @@ def cross_correlation(tables: Tables) -> list[Exhibit]:
     models = [found[f"cell_{side}"] + "/seed" + found[f"seed_{side}"].astype(str) for side in "ab"]
     found = found.assign(key=models[0] + "|" + models[1])
     kept = {key: path for path, key in tables.kept("pairs")}
-    found = _chance_first(found[found["key"].isin(kept)])
+    found = chance_first(found[found["key"].isin(kept)])
     if found.empty:
         raise NothingToShow("no pairs.safetensors holds a matrix of its cells.")
     strips = [(network, dataset) for network, names in panels.strips(tables, found) for dataset in names]
@@ -183,13 +184,13 @@ def matched(matrix: Array) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
 # ------------------------------------------------------------------------------------------- answer
 
 
-def likeness(tables: Tables) -> list[Row]:
-    """The mean of each of MEASURES by network, data set, factor ("seed" is chance) and measure, by seed: network,
-    dataset, factor, measure, pairs, n, mean, low, high. Pairs of seeds share models: their interval is over these. It
-    is cut at -1 and 1."""
+def likeness(found: pd.DataFrame, measures: Iterable[str]) -> list[Row]:
+    """The mean of each measure of `compared` pairs by network, data set, factor ("seed" is chance) and measure, by
+    seed: network, dataset, factor, measure, pairs, n, mean, low, high. Pairs of seeds share models: their interval is
+    over these. It is cut at -1 and 1."""
     made = []
-    for (network, dataset, factor), own in compared(tables).groupby(["network", "dataset", "factor"], sort=False):
-        for measure in MEASURES:
+    for (network, dataset, factor), own in found.groupby(["network", "dataset", "factor"], sort=False):
+        for measure in measures:
             row = grid.interval(own.groupby("seed_a")[measure].mean())
             if factor == "seed":
                 means = own.groupby(["seed_a", "seed_b"])[measure].mean().reset_index()
@@ -203,7 +204,7 @@ def likeness(tables: Tables) -> list[Row]:
 
 def answer(tables: Tables) -> list[Answer]:
     """The same features? In the same order? Nothing without a pair besides the seeds."""
-    found = [row for row in likeness(tables) if row["n"]]
+    found = [row for row in likeness(compared(tables), MEASURES) if row["n"]]
     if all(row["factor"] == "seed" for row in found):
         return []
     return [
@@ -221,13 +222,13 @@ def _alike(words: str, found: Sequence[Row], measure: str) -> list[Answer]:
             places.setdefault(place(row), []).append(row)
     made = []
     for where, rows in places.items():
-        numbers = tuple(number(f"{measure}, {where}, {row['factor']}", row, _beside(row)) for row in rows)
+        numbers = tuple(number(f"{measure}, {where}, {row['factor']}", row, beside(row)) for row in rows)
         sure = f"95 % intervals, {grid.seeds(row for row in rows if row['factor'] != 'seed')}"
-        made.append(Answer(f"{words} {', '.join(map(_beside, rows))}.", None, where, numbers, sure))
+        made.append(Answer(f"{words} {', '.join(map(beside, rows))}.", None, where, numbers, sure))
     return made
 
 
-def _beside(row: Row) -> str:
+def beside(row: Row) -> str:
     """ "0.85 [0.80, 0.90] for another optimizer", "0.82 [0.75, 0.89] for two seeds of one cell (6 pairs)"."""
     ends = f" [{fixed(row['low'])}, {fixed(row['high'])}]" if math.isfinite(row["low"]) else ""
     if row["factor"] == "seed":

@@ -1,0 +1,1 @@
+"""The loss around trained networks: on planes of weights, and the curvature at their starts and ends."""
