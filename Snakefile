@@ -63,7 +63,7 @@ onstart:
 onsuccess:
     LIVE.end()
     ended()
-    print(warned(outcome.after(PLAN, RETRY)), file=sys.stderr)
+    print(warned(outcome.after(PLAN, RETRY, snakemake_internals.targets(workflow))), file=sys.stderr)
     if not looking_on() and outcome.faults(PLAN):
         sys.exit(1)  # as for a job that failed, after all that could be made
 

@@ -68,7 +68,7 @@ JOBS = jobs.Jobs(
     SCRIPTS,
     snakemake_internals.prefix(workflow),
     folders.Folders.of(PLAN.config.name, SAID),
-    snakemake_internals.source,
+    snakemake_internals.source if STORED else str,
     STORED,
 )
 AGAIN = {}
@@ -156,7 +156,7 @@ def before():
             lock.hold(Path(".snakemake/atlas.lock"))
         except lock.Busy as busy:
             sys.exit(str(busy))
-    return warned(outcome.before(PLAN, AGAIN), AGAIN)
+    return warned(outcome.before(PLAN, AGAIN, snakemake_internals.gpu(workflow)), AGAIN)
 
 
 def looking_on():
@@ -192,7 +192,7 @@ def workflow_files(*names):
 
 def option(name, *values):
     """An option of a command, where it has a value."""
-    return shlex.join([f"--{name}", *values]) if values else ""
+    return shlex.join([f"--{name}", *map(str, values)]) if values else ""
 
 
 def page_templates():

@@ -11,11 +11,12 @@ rule plan:
         "../envs/atlas.yaml"
     params:
         config=json.dumps(CONFIG),
+        gpu=option("gpu", *filter(None, [snakemake_internals.gpu(workflow)])),
     message:
         "planning"
     shell:
         'source "$(dirname {input.script:q})/job.sh"; '
-        "python {input.script:q} --config {params.config:q} 2>&1 | tee {log:q}"
+        "python {input.script:q} --config {params.config:q} {params.gpu} 2>&1 | tee {log:q}"
 
 
 rule power:

@@ -25,6 +25,7 @@ def main() -> int:
     action.add_argument("--config", type=json.loads, help="the config as JSON")
     action.add_argument("--schema", action="store_true", help="print the JSON schema of a config instead")
     parser.add_argument("--smoke", action="store_true", help="train each network on each data set for one step")
+    parser.add_argument("--gpu", type=int, help="how many trainings run on GPUs at a time, in all")
     args = parser.parse_args()
     if args.schema:
         print(json.dumps({"$schema": DIALECT} | spec.Config.model_json_schema(), indent=1))
@@ -32,7 +33,7 @@ def main() -> int:
     plan = commands.plan_or_exit(args.config, look=True, absent=not args.smoke)
     try:
         again = outdated.outdated(plan)
-        print(outcome.table(plan, again, gpu_slots.memory() if plan.config.device != "cpu" else None))
+        print(outcome.table(plan, again, gpu_slots.memory() if plan.config.device != "cpu" else None, args.gpu))
         print("\n".join(["", *data_lines.found(plan), *stages.lines(plan), *data_lines.warnings(plan, again)]))
     except (ValueError, OSError) as error:
         sys.exit(str(error))

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -912,3 +913,18 @@ def test_a_cell_says_what_its_level_is_compared_with_where_there_are_many():
     found = {(one.level_a, one.level_b) for one in pairs.contrasts(made.listed) if one.factor == "batch"}
     assert {("size-16", "size-2"), ("size-64", "size-32")} < found
     assert not any(row["against"] for row in plan().rows())
+
+
+def test_trainings_on_gpus_share_as_many_as_snakemake_is_told():
+    """`--resources gpu=N`, and neither cores nor threads; without it, and on a processor, the cores."""
+    found = study.Plan(tour() | {"device": "cuda"})
+    jobs = outcome.trained(found)
+    seconds = [cost.need(found.cells[cell], last - first + 1, "cuda").seconds for cell, (first, last) in jobs]
+    for gpu in (1, 4, len(jobs) + 1):
+        assert outcome.wall_seconds(found, jobs, gpu) == pytest.approx(max(max(seconds), sum(seconds) / gpu))
+    again = [study.block_path(*job) for job in jobs]
+    assert outcome.before(found, again, 4).endswith(f"about {outcome.spoken(sum(seconds) / 4)} with 4 jobs at a time")
+    assert re.search(r"^time +about .+ with 4 jobs at a time to train", outcome.table(found, again, None, 4), re.M)
+    here = study.Plan(tour() | {"device": "cpu"})
+    assert outcome.before(here, again, 4) == outcome.before(here, again)
+    assert outcome.before(here, again).endswith(f" on {os.cpu_count()} cores")

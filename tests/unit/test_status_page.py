@@ -275,3 +275,22 @@ def test_the_page_needs_no_slow_package():
     code = "import sys, weight_atlas.plan.live; print({'torch', 'pandas', 'altair', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_the_console_is_told_what_is_left_of_all(halfway):
+    """Four of nine replicates have ended: three of one cell, and the first of another."""
+    plan, _, _ = halfway
+    progress = Progress(plan)
+    seconds = progress.seconds_left() + progress.measuring_seconds_left()
+    assert seconds > progress.seconds_left() > 0
+    said = f"tiny: 4 of 9 replicates have ended; about {outcome.spoken(seconds)} left, measures included"
+    assert live.left(progress) == said
+
+
+def test_it_is_told_once_a_minute(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(live, "SECONDS", 0.01)
+    monkeypatch.setattr(live, "TOLD", 0.0)
+    follower = live.Follower(planned(tmp_path))
+    follower.start()
+    until(lambda: "tiny: 0 of 9 replicates have ended; about " in capsys.readouterr().err)
+    follower.end()

@@ -19,6 +19,8 @@ def fresh(tmp_path_factory):
 
 def test_the_plan_prints_cells_jobs_time_and_disk(fresh):
     text = fresh.run("plan").stdout
+    head, _, _ = text.partition("study dynamics")
+    assert len(head.splitlines()) < 12 and "SNAKEMAKE" not in head and "Reason" not in head
     for word in (
         "study dynamics: 6 cells in the grid + 1 perturbed and retrained = 7 trainings a replicate; "
         "apart: 1 source cells, 1 controls of the perturbed",

@@ -24,7 +24,8 @@ from weight_atlas.plan import study
 @pytest.fixture(scope="module")
 def bundled(finished):
     """The bundle of the tiny workflow."""
-    finished.run("bundle")
+    said = finished.run("bundle").stdout
+    assert "\nThe bundle: results/tiny/tiny.zip\n" in said and "The report: " not in said
     return finished.root / "results/tiny/tiny.zip"
 
 
@@ -128,6 +129,7 @@ def test_nothing_is_bundled_twice_and_the_same_bytes_come_again(finished, bundle
 def test_a_result_is_identical_to_itself_and_to_its_bundle(finished, unpacked):
     for folder in ("results/tiny", unpacked):
         said = compare(finished, folder).stdout
+        assert "\nThe comparison: results/tiny/compare/compare.html\n" in said
         assert "9 cells in both, 0 only in A, 0 only in B" in said
         assert "bit-identical: 9 of 9 cells at their last epoch (27 of 27 replicates), 9 in every snapshot" in said
     assert (finished.root / "results/tiny/compare/compare.html").is_file()

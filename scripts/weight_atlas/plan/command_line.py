@@ -17,6 +17,7 @@ import yaml
 from weight_atlas.plan import config_files, spec
 from weight_atlas.plan.checks import ConfigError
 
+LOOKS = ("plan", "power", "prune", "status")  # targets that only print what they see
 TARGETS = ("all", "bundle", "compare", "docx", "pdf", "plan", "power", "prune", "smoke", "status")
 
 
@@ -36,6 +37,12 @@ def check(words: Sequence[str], default: Path) -> None:
     if again != list(words):
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1 : len(sys.orig_argv) - len(words)], *again])
+
+
+def quiet(words: Sequence[str]) -> list[str]:
+    """What Snakemake leaves out on the console: its own head and reasons, and all of a job that only looks."""
+    looks = bool(words) and words[0] in LOOKS
+    return ["reason", "host", *(["progress", "rules"] if looks else [])]
 
 
 def named(words: Sequence[str]) -> tuple[list[Path], list[str]]:

@@ -1,14 +1,17 @@
-"""The page of a run while it runs: a thread of Snakemake's own process writes it anew every few seconds."""
+"""The page of a run while it runs: a thread of Snakemake's own process writes it anew every few seconds. Each
+minute it says on the console how much is left."""
 
 import contextlib
+import sys
 import threading
 import time
 
-from weight_atlas.plan import status_page
+from weight_atlas.plan import outcome, status_page
 from weight_atlas.plan.progress import Progress
 from weight_atlas.plan.study import Plan
 
 SECONDS = 5.0  # between two pages
+TOLD = 60.0  # between two lines on the console
 SHARE = 0.02  # of its time, at most, that the process spends on them
 
 
@@ -24,19 +27,37 @@ class Follower(threading.Thread):
 
     def run(self) -> None:
         """Write, and wait, until the end."""
-        pause = 0.0
+        pause, told = 0.0, time.monotonic()
         while not self._ended.wait(pause):
             began = time.monotonic()
-            self._write(works=True)
+            progress = self._write(works=True)
+            if progress and began - told > TOLD and (line := left(progress)):
+                told = began
+                print(line, file=sys.stderr, flush=True)
             pause = max(SECONDS, (time.monotonic() - began) / SHARE)
         self._write(works=False)
 
-    def _write(self, works: bool) -> None:
+    def _write(self, works: bool) -> Progress | None:
         with contextlib.suppress(OSError, ValueError):
-            status_page.write(Progress(self._plan), works)
+            progress = Progress(self._plan)
+            status_page.write(progress, works)
+            return progress
+        return None
 
     def end(self) -> None:
         """Write the last page, where a first one was begun."""
         self._ended.set()
         if self.is_alive():
             self.join()
+
+
+def left(progress: Progress) -> str:
+    """The line on the console: how many replicates have ended, and about how long all that is left takes; "" at the end
+    of that."""
+    plan, counts = progress.plan, progress.counts(progress.plan.replicates)
+    ended = sum(counts[state] for state in ("done", "failed", "diverged"))
+    seconds = progress.seconds_left() + progress.measuring_seconds_left()
+    if not seconds:
+        return ""
+    said = f"{plan.config.name}: {ended} of {counts.total()} replicates have ended"
+    return f"{said}; about {outcome.spoken(seconds)} left, measures included"

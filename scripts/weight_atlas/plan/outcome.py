@@ -20,6 +20,10 @@ OWN |= {"perturbed": "perturbed and retrained", "transfer": "transfers"}
 APART = {"given": "given cells", "source": "source cells", "control": "controls of the perturbed"}
 APART |= {"extra": "further transfers", "beyond": "cells beyond the document's"}
 
+# What a target makes beside the report: what it is called, and the file in the folder of the results.
+MADE = {"bundle": ("The bundle", "{name}.zip"), "compare": ("The comparison", "compare/compare.html")}
+MADE |= {"pdf": ("The report", "report/report.pdf"), "docx": ("The report", "report/report.docx")}
+
 RECOMMENDS = "recommendations.answer"  # the function whose answers the console's last lines repeat
 
 # How the cause begins of a failure that only follows from the parent's (weight_atlas/training/block.py).
@@ -49,10 +53,13 @@ def known(plan: Plan, jobs: list[CellBlock]) -> list[CellBlock]:
     return [one for one in jobs if plan.cells[one.cell_id].is_known]
 
 
-def wall_seconds(plan: Plan, jobs: list[CellBlock], cores: int | None = None) -> float:
-    """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores."""
+def wall_seconds(plan: Plan, jobs: list[CellBlock], gpu: int | None = None) -> float:
+    """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores; where they
+    need a GPU and Snakemake is told how many such jobs run at a time (`gpu`), by so many."""
     needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
-    return shared([(need.seconds, need.threads) for need in needs], cores or all_cores())
+    if gpu and plan.config.device != "cpu":
+        return shared([(need.seconds, 1) for need in needs], gpu)
+    return shared([(need.seconds, need.threads) for need in needs], all_cores())
 
 
 def all_cores() -> int:
@@ -67,8 +74,9 @@ def shared(jobs: list[tuple[float, int]], cores: int) -> float:
     )
 
 
-def before(plan: Plan, again: Collection[str]) -> str:
-    """One line: how much there is, how much of it is to be trained, and about how long that takes at most."""
+def before(plan: Plan, again: Collection[str], gpu: int | None = None) -> str:
+    """One line: how much there is, how much of it is to be trained, and about how long that takes at most; gpu: as in
+    `wall_seconds`."""
     jobs = missing(plan, again)
     replicates = sum(plan.replicates.values())
     left = sum(block[1] - block[0] + 1 for _, block in jobs)
@@ -77,22 +85,24 @@ def before(plan: Plan, again: Collection[str]) -> str:
         return f"{head}; all are given, and none is trained"
     if not jobs:
         return f"{head}; all are trained"
-    return f"{head}; {left} to train in {len(jobs)} jobs, {_time(plan, jobs)} on {os.cpu_count()} cores"
+    return f"{head}; {left} to train in {len(jobs)} jobs, {_time(plan, jobs, gpu)}"
 
 
-def _time(plan: Plan, jobs: list[CellBlock]) -> str:
-    """About how long some jobs take, as far as it is known."""
+def _time(plan: Plan, jobs: list[CellBlock], gpu: int | None) -> str:
+    """About how long some jobs take, as far as it is known, and what shares them."""
     sure = known(plan, jobs)
+    shares = f"with {gpu} jobs at a time" if gpu and plan.config.device != "cpu" else f"on {os.cpu_count()} cores"
     if jobs and not sure:
-        return "an unknown time, without the data,"
-    time = f"about {spoken(wall_seconds(plan, sure))}"
-    return time if len(sure) == len(jobs) else f"{time} for {len(sure)} of them, whose data are at hand,"
+        return f"an unknown time, without the data, {shares}"
+    time = f"about {spoken(wall_seconds(plan, sure, gpu))}"
+    some = "" if len(sure) == len(jobs) else f" for {len(sure)} of them, whose data are at hand,"
+    return f"{time}{some} {shares}"
 
 
-def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> str:
+def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None, gpu: int | None = None) -> str:
     """What `snakemake plan` prints: the cells of each study, then jobs, time, memory and disk.
 
-    gpu_bytes: the memory of the smallest GPU here, where there is one.
+    gpu_bytes: the memory of the smallest GPU here, where there is one; gpu: as in `wall_seconds`.
     """
     lines = []
     for study in plan.asked:
@@ -118,7 +128,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None) -> s
         f"cells     {len(plan.cells)} ({replicates} trainings with their replicates)",
         f"jobs      {len(jobs)} training jobs to do, {len(trainings) - len(jobs)} done; "
         f"{len(plan.datasets)} data sets; {len(plan.groups)} measure jobs",
-        f"time      {_time(plan, jobs)} of training on {os.cpu_count()} cores (an estimate)",
+        f"time      {_time(plan, jobs, gpu)} to train (an estimate)",
         f"disk      about {size(disk_bytes(plan))} of snapshots, and up to {size(working_bytes(plan, jobs))} more for "
         f"each job while it trains (an estimate){without}",
         *measures(plan),
@@ -309,10 +319,13 @@ def command(files: list[str], settings: list[str], *target: str) -> str:
     return shlex.join(words)
 
 
-def after(plan: Plan, again: str) -> str:
-    """The console's last lines: what failed or diverged, the command that tries it `again`, and where the report is."""
-    report = plan.path(f"results/{plan.config.name}/report/report.html")
-    where = [f"The report: {report}"] if report.exists() else []
+def after(plan: Plan, again: str, targets: Collection[str] = ()) -> str:
+    """The console's last lines: what failed or diverged, the command that tries it `again`, and where what the targets
+    made is, or the report."""
+    name = plan.config.name
+    made = [MADE[target] for target in MADE if target in targets] or [("The report", "report/report.html")]
+    files = [(title, plan.path(f"results/{name}/{file.format(name=name)}")) for title, file in made]
+    where = [f"{title}: {path}" for title, path in files if path.exists()]
     try:
         parts = [*_unlearnt(plan), *faults(plan)]
     except (ValueError, OSError) as error:

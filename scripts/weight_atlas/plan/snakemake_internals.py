@@ -70,6 +70,13 @@ def targets(workflow: Workflow) -> set[str]:
     return set(workflow.dag_settings.targets)
 
 
+def gpu(workflow: Workflow) -> int | None:
+    """How many jobs that need a GPU run at a time (`--resources gpu=N`), where a user says so."""
+    said = workflow.resource_settings.resources.get("gpu")
+    number = getattr(said, "value", said)
+    return None if number is None else int(number)
+
+
 def asks_only_for(*known: str) -> bool:
     """Whether a user names targets, these alone, while rules are read, when `targets` are not known yet."""
     if not set(known) & set(sys.argv[1:]):
