@@ -227,7 +227,7 @@ def told(folder, ends):
 def test_the_verdict_follows_from_the_corrected_tests(ends, word, what, counts, tmp_path):
     answer, beside = exhibits.answer(told(tmp_path, ends))
     counted = "clearly flatter in {} and clearly sharper in {} of 2".format(*counts)
-    assert answer.text.startswith(f"{word} (lenet5 on digits). The loss {what}, {counted}. ")
+    assert answer.text.startswith(f"{word} (lenet5 on digits). The loss {what}: {counted}. ")
     assert beside.text.startswith(
         "lenet5 on digits: half-way from the end to that of the next seed the loss is 1.5 nats"
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
@@ -18,12 +19,12 @@ from weight_atlas.reporting.grammar.answers import Answer, Verdict, is_clear, nu
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import mean_text, plural, points, q_words, slug, whole
+from weight_atlas.reporting.grammar.words import DIFFERENCE, mean_text, plural, points, q_words, slug, whole
 
 MARGIN = 0.01  # a point of a class's accuracy
 MOST = 30  # classes of a figure
 PANELS, ACROSS = 9, 3  # of the figure of confusions
-ENDS = ["base", "target", "mode"]
+ENDS = ["base", "dataset", "mode"]
 
 
 class Group(NamedTuple):
@@ -134,7 +135,8 @@ def classes(tables: Tables) -> list[Exhibit]:
         heads = [group.names[cell] for cell in cells]
         fig = style.figure(0.24 * len(rows) + heatmaps.head_height(heads, width) + 1.1)
         axes = fig.subplots()
-        image = heatmaps.heatmap(axes, values[cells], style.signed_scale(values), [" ".join(row) for row in rows])
+        most = style.magnitudes(values)[-1]
+        image = heatmaps.heatmap(axes, values[cells], Normalize(-most, most), [" ".join(row) for row in rows])
         heatmaps.heads(axes, heads, width)
         if len(cells) <= heatmaps.ANNOTATED:
             heatmaps.annotate(axes, image, lambda value: points(value / 100))
@@ -207,7 +209,9 @@ def confusions(tables: Tables) -> list[Exhibit]:
 
 
 def _shares(own: pd.DataFrame) -> pd.DataFrame:
-    """The mean share of each class's images (rows) that is taken for each class (columns)."""
+    """The mean share of each class's images (rows) that is taken for each class (columns); classes without images are
+    left out."""
+    own = own[own.groupby("label")["images"].transform("sum") > 0]
     keys = ["seed", "label"]
     share = own["images"] / own.groupby(keys)["images"].transform("sum")
     seeds = own.groupby("label")["seed"].nunique()
@@ -250,7 +254,7 @@ def _told(group: Group, data: pd.DataFrame) -> Answer:
     verdict = weighed([row for row in rows if row["n"]], MARGIN, -1)
     clear = [row for row in rows if is_clear(row, -1)]
     worst = min(clear or rows, key=lambda row: row["mean"])
-    text = f"{mean_text(worst, 100, 1)} points with {worst['condition']} against {group.beside}"
+    text = f"{mean_text(worst, 100, 1, bounds=DIFFERENCE)} points with {worst['condition']} against {group.beside}"
     if clear:
         several = f"Clear losses: {len(clear)} of {len(rows)} differences by class and condition."
         sentence = f"Class {worst['name']} loses most, {text} ({q_words(worst['q'])} by Holm). {several}"

@@ -121,6 +121,7 @@ def _figure(tables: Tables, data: pd.DataFrame, landmarks: pd.DataFrame, plane: 
     shown = list(grid.flat)[: len(cells)]
     bar = heatmaps.bar(fig, shown, f"loss (nats; {HIGHEST:g} and more look alike)")
     steps = style.log_ticks(float(losses.min()), float(losses.max()), 6)
+    bar.minorticks_off()
     bar.set_ticks(steps, labels=[style.short(step) for step in steps])
     marks.legend(fig, shown, extra=heatmaps.undefined(fig, "loss not finite"))
     return fig
@@ -237,7 +238,7 @@ def _sharper(own: pd.DataFrame, where: str) -> Answer:
     logs = [row | {"mean": math.log(row["mean"])} for row in rows]
     flat, sharp = (sum(is_clear(row, sign) for row in logs) for sign in (-1, 1))
     verdict = _verdict(flat, sharp, len(rows))
-    clear = f", clearly flatter in {flat} and clearly sharper in {sharp} of {len(rows)}" if len(rows) > 1 else ""
+    clear = f": clearly flatter in {flat} and clearly sharper in {sharp} of {len(rows)}" if len(rows) > 1 else ""
     text = (
         f"{SHARPER[verdict]}{clear}. The largest eigenvalue of its Hessian is {span(own['start'])} at the start and "
         f"{span(own['end'])} at the end, {span(own['mean'])} times as large."
@@ -263,7 +264,13 @@ def _barrier(tables: Tables, cells: list[str], where: str) -> Iterator[Answer]:
         rises[str(cell)] = by["between"] - (by["snapshot"] + by["control"]) / 2
     if rises:
         crossed = found["cell_id"].ne(found["control_cell"])
-        whose = "of its control" if crossed.all() else "of the next seed" if not crossed.any() else "of another"
+        whose = (
+            "of its control"
+            if crossed.all()
+            else "of the next seed"
+            if not crossed.any()
+            else "of its control, or of the next seed,"
+        )
         text = (
             f"half-way from the end to that {whose} the loss is {span(rises.values(), _nats)} nats above the mean of "
             "the two ends (one seed per cell, so without an interval)."
