@@ -78,7 +78,13 @@ rule collect:
         measures=JOBS.measures(),
         cards=JOBS.cards(),
     output:
-        directory("<results>/tables"),
+        report(
+            directory("<results>/tables"),
+            patterns=["{table}.csv"],
+            category="Tables",
+            labels={"table": "{table}"},
+            caption="../report/table.rst",
+        ),
     log:
         f"<logs>/collect/{PLAN.config.name}.log",
     benchmark:

@@ -37,7 +37,14 @@ rule draw:
         references=JOBS.references,
         cards=JOBS.cards(),
     output:
-        directory("<results>/figures/{study}"),
+        report(
+            directory("<results>/figures/{study}"),
+            patterns=["{exhibit}.svg", "{exhibit}.png"],
+            category="Figures",
+            subcategory="{study}",
+            labels={"figure": "{exhibit}"},
+            caption="../report/figure.rst",
+        ),
     log:
         f"<logs>/draw/{PLAN.config.name}/{{study}}.log",
     benchmark:
@@ -68,7 +75,7 @@ rule render:
         chapters=JOBS.drawn,
         cards=JOBS.cards(),
     output:
-        page=report("<results>/report/{page}.html", category="Report"),
+        page=report("<results>/report/{page}.html", category="Pages", labels={"page": "{page}"}),
         source="<results>/report/{page}.qmd",
     log:
         f"<logs>/render/{PLAN.config.name}/{{page}}.log",

@@ -3,6 +3,7 @@
 import copy
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 from tests.conftest import Workflow
@@ -32,6 +33,23 @@ def test_status_counts_what_is_done_and_changes_nothing_but_its_page(finished):
     for row in ("dynamics", "in all"):
         assert re.search(rf"^{row} +27 +0 +0 +0 +0 +27$", text, re.M), text
     assert "running   0 training jobs; no snakemake works here" in text and "all training is done" in text
+
+
+def test_snakemakes_own_report_has_pages_figures_and_tables(finished, tmp_path):
+    finished.run("--report", str(tmp_path / "report.zip"))
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        inside = {Path(name).name for name in archive.namelist()}
+        [page] = [archive.read(name).decode() for name in archive.namelist() if name.endswith("report/report.html")]
+    results = finished.root / "results/tiny"
+    shown = [
+        *results.glob("figures/dynamics/*.[sp][vn]g"),
+        *results.glob("tables/*.csv"),
+        *results.glob("report/*.html"),
+    ]
+    assert {path.suffix for path in shown} == {".svg", ".png", ".csv", ".html"}
+    assert {path.name for path in shown} <= inside
+    for words in ('"Figures"', '"Tables"', '"Pages"', "Drawn for the study dynamics."):
+        assert words in page
 
 
 def test_prune_lists_what_a_changed_config_left_and_removes_it_when_told(finished, tmp_path):
