@@ -269,7 +269,7 @@ def opened(tmp_path):
         (Shape.COMPARISON, {"levels", "levels-table", "settings"}, "levels"),
         (Shape.PATH, {"levels", "gaps"}, "levels"),
         (Shape.FACTORIAL, {"factorial-means", "factorial-interactions", "effects"}, "factorial"),
-        (Shape.PERTURBED, {"triples", "returns", "flip-geometry", "barriers"}, "distortion"),
+        (Shape.PERTURBED, {"triples", "returns", "flip-geometry", "barriers"}, "returned"),
         (Shape.TRANSFERRED, {"segments", "decomposition", "transfer-accuracy"}, "segments"),
         (Shape.CHECKPOINTED, {"checkpoints", "spectra", "correlation", "between"}, "transformed"),
     ],

@@ -15,6 +15,7 @@ from test_reporting import sample as grid_sample
 from tests.unit import summaries, told
 from tests.unit.tables import write_table
 from weight_atlas import schema
+from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.claims import answers
 from weight_atlas.reporting.claims import perturbed as evidence_of_perturbed
 from weight_atlas.reporting.claims.measured import RATIO, measured
@@ -547,6 +548,21 @@ def test_every_exhibit_has_words_and_a_question(chapter, exhibits):
         assert not set("*`[]$^~") & set(item.caption + item.alt), name
         assert "nan" not in (item.caption + item.alt).lower().split(), name
         assert not set(families.INNER) & set(item.data), name
+
+
+def test_a_study_of_one_s_own_answers_for_what_it_perturbs(tables, monkeypatch):
+    """For small distortions, for flips, or for both."""
+    small, flips = answers.distortion(tables), answers.flip(tables)
+    assert answers.returned(tables) == [*small, *flips]
+
+    def nothing(tables):
+        raise NothingToShow("nothing is added.")
+
+    monkeypatch.setattr(answers, "distortion", nothing)
+    assert answers.returned(tables) == flips
+    monkeypatch.setattr(answers, "flip", nothing)
+    with pytest.raises(NothingToShow, match="nothing is added"):
+        answers.returned(tables)
 
 
 def test_answers(tables, chapter):

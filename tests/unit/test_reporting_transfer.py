@@ -167,6 +167,32 @@ def test_base_beside_target(exhibits):
     assert "reaches 0.88 at epoch" in item.caption
 
 
+def test_without_a_document_nothing_is_said_to_be_one_s(tables, monkeypatch):
+    """A study of one's own has the same figures without what a document reports."""
+    monkeypatch.setattr(tables, "_document", {})
+    [beside, *_] = training.base_target(tables)
+    [epochs, *_] = training.epochs(tables)
+    [strip, *_] = segments.strip(tables)
+    for item in (beside, epochs, strip, *training.saved_table(tables)):
+        assert "document" not in item.caption and ".88" not in item.caption, item.name
+    assert [axes.get_title(loc="left").split(" (")[0] for axes in epochs.figure.axes] == [
+        "to base",
+        "to base − 1 point",
+    ]
+    assert "by accuracy alone" in [label.get_text() for label in strip.figure.axes[0].get_yticklabels()]
+    assert not any("document" in one for one in training.saved_table(tables)[0].data)
+
+
+def test_of_many_layers_the_strip_has_a_column_for_each_n_that_was_tried():
+    layers = [(f"conv{n}", "8") for n in range(1, 54)] + [("fc1", "10")]
+    columns = segments.Columns.of(layers, [8, 1, 5, 5])
+    assert columns.depths == [1, 5, 8, 54] and columns.boxes == ["+1", "+4", "+3", "+46"] and columns.are_wide
+    assert [columns.place(n) for n in (1, 3, 5, 8, 54)] == [1, 1.5, 2, 3, 4]
+    assert not segments.Columns.of(layers, range(1, 54)).are_wide
+    few = segments.Columns.of(layers[-3:], [1])
+    assert few.depths == [1, 2, 3] and few.boxes[-1] == "fc1\n10" and few.place(2.5) == 2.5
+
+
 def test_similar_tasks_are_named_by_their_classes(tables, exhibits):
     labels = [text.get_text() for text in exhibits["similarity"].figure.legends[0].get_texts()]
     assert labels[:4] == ["A1 → A2 (similar)", "V → A2 (different)", "A1 → V (different)", "V → A1 (different)"]

@@ -167,6 +167,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "representations": representations.answer,
     "factors": factors.answer,
     "distortion": of_claims.distortion,
+    "returned": of_claims.returned,
     "flip": of_claims.flip,
     # transfer
     "segments": of_transfer.layers,

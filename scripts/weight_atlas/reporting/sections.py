@@ -37,7 +37,7 @@ SECTIONS: dict[Shape, tuple[str, tuple[str, ...], str]] = {
             *("triples", "returns", "amplification", "ladder", "precision", "perturbed-pairs", "perturbed-features"),
             *("flip-geometry", "aftermath", "aftermath-layers", "barriers", "paths", "symmetries", "symmetries-tried"),
         ),
-        "distortion",
+        "returned",
     ),
     Shape.TRANSFERRED: (
         "Which layers transfer, and what does it cost?",

@@ -102,6 +102,19 @@ def flip(tables: Tables) -> list[Answer]:
     ]
 
 
+def returned(tables: Tables) -> list[Answer]:
+    """Whether perturbed networks return: after small distortions and after flips, as far as a study has them."""
+    made, why = [], []
+    for answer in (distortion, flip):
+        try:
+            made += answer(tables)
+        except NothingToShow as reason:
+            why.append(reason)
+    if not made:
+        raise why[0]
+    return made
+
+
 def likeness(tables: Tables) -> list[Answer]:
     """Whether two models are more alike than independent runs, then the largest correlations."""
     return [*_alike(tables), *of_checkpoints.largest(tables)]

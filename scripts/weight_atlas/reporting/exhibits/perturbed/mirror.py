@@ -109,9 +109,9 @@ def triples(tables: Tables) -> list[Exhibit]:
         own = found[found["network"].map(architectures) == architecture]
         lines += [_measured(group) for _, group in own.groupby(["network", "dataset", "words"], sort=False)]
     others = dict.fromkeys(one["architecture"] for one in told if one["architecture"] not in architectures.values())
-    theirs = f"Norms that the {tables.document['source']} report, beside" if told else "Norms of"
+    theirs = f"Norms that the {tables.document['source']} report, beside this run's" if told else "Norms"
     caption = (
-        f"{theirs} this run's, with controls that are trained again without a perturbation: the original θ₁, the model "
+        f"{theirs}, with controls that are trained again without a perturbation: the original θ₁, the model "
         "after the perturbation and training again θ₂, and their distance. Here: means over the finished replicates, "
         "with half the 95 % interval where there is one original, else the lowest and highest mean of an original. "
         "Read the distance of a small distortion against that of no perturbation, and that of a flip against 2‖θ₁‖: "
@@ -119,9 +119,11 @@ def triples(tables: Tables) -> list[Exhibit]:
         + (f"Triples of {', '.join(others)} have no network here. " if others else "")
         + families.shortfall(tables, rows)
     )
-    table = pd.DataFrame(lines)
-    alt = f"Table of {plural(len(table), 'triple')} of norms, {sum(table['of'] != 'here')} of them reported."
-    return [Exhibit("triples", "Reported norms, and ours", caption, alt, table)]
+    table = pd.DataFrame(lines).drop(columns=[] if told else ["of"])
+    theirs = f", {sum(one['of'] != 'here' for one in lines)} of them reported" if told else ""
+    alt = f"Table of {plural(len(table), 'triple')} of norms{theirs}."
+    title = "Reported norms, and ours" if told else "Norms before and after"
+    return [Exhibit("triples", title, caption, alt, table)]
 
 
 def reported(one: Mapping[str, Any]) -> dict[str, str]:

@@ -147,14 +147,14 @@ def outputs(tables: Tables) -> list[Answer]:
 
 
 def saved(tables: Tables) -> list[Answer]:
-    """How many epochs transfer saves, to a point below the base's accuracy and to the document's."""
+    """How many epochs transfer saves, to a point below the base's accuracy and to its document's."""
     found = transfers.main(transfers.shown(tables, "reach"))
     found = found[(found["mode"] == "frozen") & (found["base"] != found["target"])]
     found = found[found["depth"] >= 1].astype({"depth": int})
     if found.empty:
         raise NothingToShow("no transfer from another task has a base of its target.")
     answers = []
-    for level, (name, *_) in training.LEVELS.items():
+    for level, (name, *_) in training.levels(tables).items():
         own = found[found["level"] == level]
         if level == "base" or own.empty:
             continue

@@ -14,7 +14,7 @@ from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, MARG
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import points, whole
+from weight_atlas.reporting.grammar.words import SHARE, points, whole
 from weight_atlas.stats import summarise
 
 DEPTH = "n, copied layers"
@@ -66,7 +66,7 @@ def means(frame: pd.DataFrame) -> pd.DataFrame:
 
 def line(axes: Axes, own: pd.DataFrame, mode: str, colour: str, label: str) -> None:
     """The means of one curve against n, with the band of their intervals."""
-    marks.band(axes, own, "depth", scale=100, label=label, zorder=3, **transfers.look(mode, colour))
+    marks.band(axes, own, "depth", scale=100, bounds=SHARE, label=label, zorder=3, **transfers.look(mode, colour))
 
 
 def depth_axis(axes: Axes, data: pd.DataFrame) -> None:
@@ -263,7 +263,7 @@ def _outputs(tables: Tables, own: pd.DataFrame, several: bool) -> Exhibit:
     for network, level, colour, other in ((few, row.level_a, 0, {}), (many, row.level_b, 1, dashed)):
         look = transfers.look("frozen", style.PALETTE[colour]) | other
         part = data[data["network"] == network].sort_values("depth")
-        marks.band(left, part, "depth", scale=100, label=f"{level} outputs", **look)
+        marks.band(left, part, "depth", scale=100, bounds=SHARE, label=f"{level} outputs", **look)
     left.set(title=f"{transfers.name(row)}, accuracy", ylabel="test accuracy (%)")
     depth_axis(left, data)
     _difference(right, own)

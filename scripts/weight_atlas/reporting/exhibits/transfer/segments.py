@@ -1,9 +1,11 @@
 """Which layers are generic, transition or specific: the strip under a network's layers, and the numbers behind it."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
@@ -21,6 +23,7 @@ ENDS = {
     "first": (-0.16, style.PALETTE[0]),
     "second": (0.16, style.PALETTE[1]),
 }  # of breakpoints
+MANY = 22  # layers: of more the strip has a column for each n that was tried alone
 
 
 def rule(found: pd.DataFrame) -> str:
@@ -33,6 +36,11 @@ def rule(found: pd.DataFrame) -> str:
         "fewer than 3 replicates, no transfer from one's own task to compare with, or a 90 % interval of D that is "
         f"wider than ± {most} or does not lie above 0. Transition: the rest, a clear drop that is not yet specific"
     )
+
+
+def other_rule(tables: Tables) -> str:
+    """What the rule on accuracy is called, which stands beside that by tests."""
+    return f"The rule of {transfers.reported(tables)}" if tables.document else "A rule on accuracy alone"
 
 
 def on_accuracy(found: pd.DataFrame) -> str:
@@ -70,27 +78,57 @@ def _strip(tables: Tables, family: Family) -> Exhibit:
     network, own = family.key[0], family.rows
     layers = transfers.layers(tables, network)
     rows = _rows(tables, own, len(layers))
+    columns = Columns.of(layers, own["depth"])
     fig = style.figure(0.42 * len(rows) + 1.45)
     axes = fig.subplots()
-    _boxes(axes, layers)
+    _boxes(axes, columns.boxes)
     for at, row in enumerate(rows):
         for depth, verdict, beneath in row.verdicts:
-            _cell(axes, depth, at, verdict, beneath)
+            _cell(axes, columns.place(depth), at, verdict, beneath if columns.are_wide else "")
         for bend in row.bends.to_dict("records"):
-            _bend(axes, bend, at)
-    _frame(axes, len(layers), [row.label for row in rows])
+            _bend(axes, bend, at, columns)
+    _frame(axes, columns, [row.label for row in rows])
     legend = [Patch(label=f"{letter}  {name}", **_fill(name, style.QUIET)) for name, (letter, _) in VERDICTS.items()]
     marks.legend(fig, [], ncols=4, extra=legend)
     note = tables.document.get("segments", {}).get("note", "")
+    added = f"Of its {len(layers)} weight layers, a column has those that its n adds (+). "
+    fewer = added if len(layers) > MANY else ""
     caption = (
         f"What the first n layers of {network} are to another task: column n is about the copied layers up to "
         f"that one. Numbers are the mean drop in accuracy, in points, below the target's base (negative: transfer is "
-        f"better), n = {whole(own['n'])} replicates. {rule(own)}. The rule of "
-        f"{transfers.reported(tables)}: {on_accuracy(own)}, on the accuracy by its own protocol, which is written "
-        f"beneath. {note} {_bends_words(rows)} {transfers.shortfall(tables)}"
+        f"better), n = {whole(own['n'])} replicates. {fewer}{rule(own)}. "
+        f"{other_rule(tables)}: {on_accuracy(own)}, on the accuracy by its own protocol, which is written beneath. "
+        f"{note} {_bends_words(rows)} {transfers.shortfall(tables)}"
     )
     return transfers.exhibit("segments", "Generic, transition and specific layers", caption,
                              f"Strip of verdicts by layer. {told(own)}", own, fig, family.words)  # fmt: skip
+
+
+class Columns(NamedTuple):
+    """The columns of a strip, from the left: the n of each, the last of which is never copied, and what its box says.
+
+    Of many layers there is one for each n that was tried, whose box says how many layers it adds.
+    """
+
+    depths: list[int]
+    boxes: list[str]
+
+    @classmethod
+    def of(cls, layers: Sequence[tuple[str, str]], tried: Iterable[int]) -> "Columns":
+        """The columns of a network's layers where these n were tried."""
+        if len(layers) <= MANY:
+            return cls(list(range(1, len(layers) + 1)), ["\n".join(layer) for layer in layers])
+        depths = [*sorted({*tried} - {len(layers)}), len(layers)]
+        return cls(depths, [f"+{depth - before}" for before, depth in itertools.pairwise([0, *depths])])
+
+    @property
+    def are_wide(self) -> bool:
+        """Whether a number fits into one."""
+        return len(self.depths) <= MANY
+
+    def place(self, depth: float) -> float:
+        """Where an n is, also one between columns."""
+        return float(np.interp(depth, self.depths, range(1, len(self.depths) + 1)))
 
 
 def _rows(tables: Tables, own: pd.DataFrame, layers: int) -> list[Row]:
@@ -109,7 +147,7 @@ def _rows(tables: Tables, own: pd.DataFrame, layers: int) -> list[Row]:
         texts = [style.percent(share) for share in rule["document_accuracy"]]
         ruled = list(zip(rule["depth"], rule["document_verdict"], texts, strict=True))
         bent = [Row("breakpoints", bends=bends)] if len(bends) else []
-        first += [drawn, *bent, Row("document's rule", ruled)]
+        first += [drawn, *bent, Row("document's rule" if tables.document else "by accuracy alone", ruled)]
     given = assigned(tables, own["network"].iloc[0], layers)
     said = Row("in the document", [(depth, verdict, "") for depth, verdict in given.items()])
     return [*first, *([said] if given else []), *rest]
@@ -133,12 +171,13 @@ def assigned(tables: Tables, network: str, layers: int) -> dict[int, str]:
     return {depth: name for name in names for depth in range(given[name][0], given[name][1] + 1)}
 
 
-def _boxes(axes: Axes, layers: Sequence[tuple[str, str]]) -> None:
+def _boxes(axes: Axes, boxes: Sequence[str]) -> None:
     """The weight layers as a row of boxes above the strip: convolutions light, linear layers darker."""
-    for place, (name, size) in enumerate(layers, 1):
-        colour = "#E8EEF4" if name.startswith("conv") else "#D5D9DE"
+    for place, words in enumerate(boxes, 1):
+        colour = "#D5D9DE" if words.startswith("fc") else "#E8EEF4"
         axes.add_patch(Rectangle((place - 0.47, -1.5), 0.94, 0.95, facecolor=colour, edgecolor=style.QUIET, lw=0.6))
-        axes.text(place, -1.03, f"{name}\n{size}", ha="center", va="center", fontsize=9, linespacing=1.15)
+        if len(boxes) <= MANY:
+            axes.text(place, -1.03, words, ha="center", va="center", fontsize=9, linespacing=1.15)
 
 
 def _fill(verdict: str, edge: str) -> dict[str, Any]:
@@ -147,29 +186,32 @@ def _fill(verdict: str, edge: str) -> dict[str, Any]:
     return {"facecolor": VERDICTS[verdict][1], "linewidth": 0.6, **hatched}
 
 
-def _cell(axes: Axes, depth: int, at: int, verdict: str, beneath: str) -> None:
+def _cell(axes: Axes, place: float, at: int, verdict: str, beneath: str) -> None:
     """One verdict: its letter on its colour, and a number beneath."""
     fill = _fill(verdict, "white")
-    axes.add_patch(Rectangle((depth - 0.47, at - 0.44), 0.94, 0.88, **fill))
+    axes.add_patch(Rectangle((place - 0.47, at - 0.44), 0.94, 0.88, **fill))
     text = "\n".join(filter(None, [VERDICTS[verdict][0], beneath]))
     backed = {"facecolor": "white", "edgecolor": "none", "pad": 0.6} if "hatch" in fill else None
-    axes.text(depth, at, text, ha="center", va="center", fontsize=9, linespacing=1.1, bbox=backed, zorder=4)
+    axes.text(place, at, text, ha="center", va="center", fontsize=9, linespacing=1.1, bbox=backed, zorder=4)
 
 
-def _bend(axes: Axes, row: Any, at: int) -> None:
+def _bend(axes: Axes, row: Any, at: int, columns: Columns) -> None:
     """Two breakpoints with their intervals, at their place among the layers."""
     for name, (shift, colour) in ENDS.items():
         if math.isfinite(row[f"{name}_low"]):
-            axes.hlines(at + shift, row[f"{name}_low"], row[f"{name}_high"], color=colour, linewidth=1.8)
-        axes.plot(row[name], at + shift, "D", color=colour, markersize=6, zorder=4)
+            low, high = (columns.place(row[f"{name}_{end}"]) for end in ("low", "high"))
+            axes.hlines(at + shift, low, high, color=colour, linewidth=1.8)
+        axes.plot(columns.place(row[name]), at + shift, "D", color=colour, markersize=6, zorder=4)
 
 
-def _frame(axes: Axes, layers: int, labels: Sequence[str]) -> None:
+def _frame(axes: Axes, columns: Columns, labels: Sequence[str]) -> None:
     """Limits, labels of rows, and n beneath; the last layer, which is never copied, is said to be fresh."""
+    layers = len(columns.depths)
     axes.set_xlim(0.4, layers + 0.6)
     axes.set_ylim(len(labels) - 0.4, -1.6)
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_xticks(range(1, layers + 1))
+    every = math.ceil(layers / MANY)
+    axes.set_xticks(range(1, layers + 1)[::every], [str(depth) for depth in columns.depths[::every]])
     axes.set_xlabel("n: this layer and all before it are copied")
     axes.text(layers, 0, "always\nfresh", ha="center", va="center", fontsize=9, color=style.QUIET, linespacing=1.1)
     axes.grid(visible=False)
@@ -216,7 +258,7 @@ def table(tables: Tables) -> list[Exhibit]:
         "The numbers behind the verdicts, in percentage points "
         + (f"(n = {whole(found['n'])})" if whole_ else "(done: finished of requested)")
         + ": the drop D with its 90 % interval and the p-value of equivalence within one point, S ± half its 95 % "
-        f"interval. {rule(found)}. The rule of {transfers.reported(tables)}: {on_accuracy(found)}."
+        f"interval. {rule(found)}. {other_rule(tables)}: {on_accuracy(found)}."
     )
     alt = f"Table of {plural(len(rows), 'verdict')}. {told(found)}"
     return [Exhibit("segments-table", "Verdicts in numbers", caption, alt, made, columns=columns, behind="segments")]

@@ -19,7 +19,7 @@ from weight_atlas.reporting.exhibits.transfer.transfers import BASE, CURVE, Fami
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import plural, whole
+from weight_atlas.reporting.grammar.words import SHARE, plural, whole
 from weight_atlas.stats import summarise
 
 SPLITS = {"train": "training", "valid": "validation"}
@@ -31,6 +31,11 @@ LEVELS = {
     "document": ("the reported accuracy", "document", "document"),
 }
 UNREACHED = "no transfer whose target has a base has finished."
+
+
+def levels(tables: Tables) -> dict[str, tuple[str, str, str]]:
+    """The LEVELS of a study: an accuracy is reported where its document has one."""
+    return {level: words for level, words in LEVELS.items() if level != "document" or "reached" in tables.document}
 
 
 def courses(tables: Tables, mode: str = "frozen") -> pd.DataFrame:
@@ -133,7 +138,7 @@ def base_target(tables: Tables) -> list[Exhibit]:
 
 
 def _base_target(tables: Tables, family: Family, one: Any) -> Exhibit:
-    own, level = family.rows, tables.document.get("reached", 0.88)
+    own, level = family.rows, tables.document.get("reached")
     others = own[(own["base"] == one.base) & (own["target"] == one.target) & (own["mode"] != BASE)]
     data = by_epoch(pd.concat([others, _bases(own, one.target)]))
     single, base, name = data[data["depth"] == 1], data[data["mode"] == BASE], transfers.name(one)
@@ -142,14 +147,16 @@ def _base_target(tables: Tables, family: Family, one: Any) -> Exhibit:
     for axes, part in ((left, base), (right, single)):
         for split, colour, dash in zip(SPLITS, style.PALETTE, ("--", "-"), strict=False):
             curve = part[part["split"] == split]
-            marks.band(axes, curve, "epoch", scale=100, color=colour, linestyle=dash, label=split)
+            marks.band(axes, curve, "epoch", scale=100, bounds=SHARE, color=colour, linestyle=dash, label=split)
         _epochs_axis(axes)
     rest = data[(data["depth"] > 1) & (data["split"] == "valid")]
     for _, curve in rest.groupby("depth"):
         marks.band(right, curve, "epoch", scale=100, shade=False, color=OTHERS, linewidth=0.8, zorder=1,
                    label="valid, other n")  # fmt: skip
-    for axes in (left, right):
-        axes.axhline(level * 100, color=style.QUIET, linewidth=0.9, linestyle=":", label=f"the document's {level:.2f}")
+    if level:
+        look = {"color": style.QUIET, "linewidth": 0.9, "linestyle": ":", "label": f"the document's {level:.2f}"}
+        for axes in (left, right):
+            axes.axhline(level * 100, **look)
     marks.legend(fig, [right], ncols=4)
     crossed = " ".join(
         [_crossing(base, level, f"the base of {one.target}"), _crossing(single, level, f"{name} at n = 1")]
@@ -164,13 +171,15 @@ def _base_target(tables: Tables, family: Family, one: Any) -> Exhibit:
                              family.words)  # fmt: skip
 
 
-def _crossing(data: pd.DataFrame, level: float, what: str) -> str:
-    """When the mean validation accuracy is first at a level, as a sentence."""
+def _crossing(data: pd.DataFrame, level: float | None, what: str) -> str:
+    """Where the mean validation accuracy ends, and when it is first at a level, as a sentence."""
     own = data[data["split"] == "valid"].sort_values("epoch")
-    there = own[own["mean"] >= level]
     end = f"ends at {style.percent(own['mean'].iloc[-1])}"
-    reach = f"reaches {level:.2f} at epoch {there['epoch'].iloc[0]}" if len(there) else f"never reaches {level:.2f}"
-    return f"The mean validation accuracy of {what} {reach} and {end}."
+    if level:
+        there = own[own["mean"] >= level]
+        reach = f"reaches {level:.2f} at epoch {there['epoch'].iloc[0]}" if len(there) else f"never reaches {level:.2f}"
+        end = f"{reach} and {end}"
+    return f"The mean validation accuracy of {what} {end}."
 
 
 # ------------------------------------------------------------------------------------------- epochs
@@ -187,7 +196,7 @@ def epochs(tables: Tables) -> list[Exhibit]:
 def _epochs(tables: Tables, family: Family) -> Exhibit:
     own = family.rows
     curves = own[own["mode"] != BASE]
-    kept = [level for level in LEVELS if level in set(own["level"])]
+    kept = [level for level in levels(tables) if level in set(own["level"])]
     accuracies = {level: sorted(set(own.loc[own["level"] == level, "accuracy"].round(3))) for level in kept}
     titles = [f"to {LEVELS[level][1]} ({' and '.join(f'{at:.3g}' for at in accuracies[level])})" for level in kept]
     fig, [grid] = panels.grid(["epochs"], titles, 3.3, 0, sharey=True)
@@ -202,12 +211,12 @@ def _epochs(tables: Tables, family: Family) -> Exhibit:
         if len(late)
         else ""
     )
+    reported = f", and at the .88 of {transfers.reported(tables)}" if "document" in kept else ""
     caption = (
         "Epochs until the test accuracy is first at that of the target's base (the same seed's, at its best "
-        f"validation epoch), at a point less, and at the .88 of {transfers.reported(tables)} (in brackets the mean "
-        f"level): medians over n = {whole(curves['n'])} finished replicates, from six on with the 95 % "
-        "interval of the sign test, "
-        "open at the top where it holds runs that never get there. Points of one n are set side by side. Below the "
+        f"validation epoch), at a point less{reported} (in brackets the mean level): medians over n = "
+        f"{whole(curves['n'])} finished replicates, from six on with the 95 % interval of the sign test, open at the "
+        "top where it holds runs that never get there. Points of one n are set side by side. Below the "
         f"dashed line (the base's median) transfer saves epochs; the table has all curves. {censored}"
         f"{transfers.shortfall(tables)}"
     )
@@ -261,18 +270,18 @@ def saved_table(tables: Tables) -> list[Exhibit]:
             "transfer": transfers.name(next(transfers.rows(part))),
             "n": str(depth),
         }
-        levels: Any = part.set_index("level").to_dict("index")
-        for level, (_, _, words) in LEVELS.items():
-            if level in levels:
-                one = levels[level]
+        reached: Any = part.set_index("level").to_dict("index")
+        for level, (_, _, words) in levels(tables).items():
+            if level in reached:
+                one = reached[level]
                 there = math.isfinite(one["median"])
                 row[f"to {words}"] = count(one) if there else f"{one['reached']} of {one['n']} runs"
                 row[f"saved ({words})"] = saving(one)
         rows.append(row)
+    reported = f", and until the .88 of {transfers.reported(tables)}" if "document" in levels(tables) else ""
     caption = (
-        f"Epochs until the accuracy of the target's base, until a point less, and until the .88 of "
-        f"{transfers.reported(tables)}, and how many fewer than the base takes (saved; medians over pairs of one seed, "
-        "in brackets the 95 % interval of the sign "
+        f"Epochs until the accuracy of the target's base, until a point less{reported}, and how many fewer than the "
+        "base takes (saved; medians over pairs of one seed, in brackets the 95 % interval of the sign "
         "test, from six replicates on; negative: transfer takes longer). Where half of the replicates never "
         "get there, how many do is said, and nothing is saved. An end of an interval that no run reaches is open (…)."
     )
