@@ -20,7 +20,7 @@ from weight_atlas.analysis.features import convergence
 from weight_atlas.analysis.features.feature_statistics import feature_layer
 from weight_atlas.networks import construct, foreign, inputs, symmetry, trace
 from weight_atlas.networks.build import build, empty, fill
-from weight_atlas.plan import stages, study
+from weight_atlas.plan import lagging, stages, study
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.reporting.exhibits import diagrams
 from weight_atlas.settings import IMAGENET, Start
@@ -437,6 +437,35 @@ def planned(init: dict, **more) -> study.Plan:
         },
     }
     return study.Plan(config, Path("nowhere"))
+
+
+def test_batchnorms_that_lag_behind_are_warned_of():
+    """By what torch's own layer keeps of its start after as many steps."""
+    config = {
+        "name": "slow",
+        "datasets": {"digits": {"source": "digits", "per_class": {"train": 16}}},
+        "networks": {"mobile": {"torchvision": "mobilenet_v3_small", "width_mult": 0.25}, "lenet1": {}},
+        "optimizers": {"sgd": {"type": "sgd"}},
+        "training": {"epochs": 10, "batch_size": 32},
+        "definitions": {
+            "first": {
+                "grid": {
+                    "dataset": ["digits"],
+                    "network": ["mobile", "lenet1"],
+                    "init": ["default"],
+                    "optimizer": ["sgd"],
+                }
+            }
+        },
+    }
+    layer = nn.BatchNorm2d(1, momentum=0.01)
+    for _ in range(5 * 10):
+        layer(torch.ones(2, 1, 2, 2))
+    [line] = lagging.lines(study.Plan(config, Path("nowhere")))
+    kept = 1 - layer.running_mean.item()
+    assert "mobilenet_v3_small: after its 50 steps" in line and f"still {kept * 100:.0f} % those of the start" in line
+    config["training"]["epochs"] = 100
+    assert not lagging.lines(study.Plan(config, Path("nowhere")))
 
 
 def test_published_weights_come_by_torchvisions_names_with_their_normalisation():

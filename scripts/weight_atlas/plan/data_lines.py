@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from weight_atlas import store
+from weight_atlas.plan import lagging
 from weight_atlas.plan.cell import Data
 from weight_atlas.plan.outdated import CHANGED, data_path, weights_path
 from weight_atlas.plan.study import Plan
@@ -19,8 +20,8 @@ def found(plan: Plan) -> list[str]:
 
 
 def warnings(plan: Plan, again: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """A line per warning: sources that have changed or are gone, and those of the card where a data set is prepared,
-    else what is known without reading images.
+    """A line per warning: sources that have changed or are gone, those of the card where a data set is prepared, else
+    what is known without reading images, and BatchNorms that lag behind.
 
     again: what is prepared (again), as `outdated` gives it.
     """
@@ -30,7 +31,7 @@ def warnings(plan: Plan, again: Mapping[str, str] = MappingProxyType({})) -> lis
         prepared = card.exists() and data_path(data.dataset_id) not in again
         told = store.read_json(card).get("warnings", []) if prepared else data.facts["warnings"]
         lines += [f"warning: {data.label}: {warning}" for warning in told]
-    return lines
+    return lines + lagging.lines(plan)
 
 
 def _changed(plan: Plan, again: Mapping[str, str]) -> list[str]:
