@@ -16,9 +16,9 @@ def lines(plan: Plan) -> list[str]:
         if _is_known(cell) and cell.settings.start.is_drawn and (kept := share(cell)) > MUCH:
             found[cell.settings.network.architecture, steps(cell)] = kept
     return [
-        f"warning: {architecture}: after its {count:,} steps the running statistics of BatchNorms are still {kept * 100:.0f} % "
-        "those of the start, and validation and test go by them; train for more steps (more epochs or images, smaller "
-        "batches)"
+        f"warning: {architecture}: after its {count:,} steps the running statistics of BatchNorms are still "
+        f"{kept * 100:.0f} % those of the start, and validation and test go by them; train for more steps (more epochs "
+        "or images, smaller batches)"
         for (architecture, count), kept in sorted(found.items())
     ]
 
