@@ -650,7 +650,7 @@ def test_pairs_are_those_of_finished_models(folder, exhibits):
         assert status[row["cell_a"], row["seed_a"]] == status[row["cell_b"], row["seed_b"]] == "done"
         assert (row["pair"] == "seeds (chance)") == (row["factor"] == "seed")
     found = opened(folder)
-    for row in pairs.likeness(found):
+    for row in pairs.likeness(pairs.compared(found), pairs.MEASURES):
         own = data[(data["network"] == row["network"]) & (data["dataset"] == row["dataset"])]
         own = own[own["factor"] == row["factor"]]
         units = ["seed_a", "seed_b"] if row["factor"] == "seed" else ["seed_a"]
