@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from weight_atlas.plan.spec.values import NUMBER, Model, Rate, Share, Text
 
@@ -26,7 +25,7 @@ class Rated(Model):
     lr_scale: Rate | Annotated[dict[Text, Rate], Field(min_length=1)] | None = None
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The type as here and as torch writes it, as `_named` takes it."""
         found = handler(schema)
         found["properties"]["type"] = {"enum": [cls.__name__.lower(), cls.__name__], "title": "Type", "type": "string"}
