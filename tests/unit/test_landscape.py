@@ -180,8 +180,12 @@ def test_rows_of_the_cells_that_ask(tmp_path):
     assert marks["kind"].tolist() == ["snapshot"] * 3 + ["control", "between"]
     assert marks["control_seed"].eq(1).all() and marks["epoch"].tolist() == [0, 1, 2, 2, 2]
     assert marks.loc[[0, 2, 3, 4], "off_plane"].to_numpy() == pytest.approx(0, abs=1e-3) and marks["off_plane"][1] > 1
-    assert marks.loc[2, ["x", "y"]].tolist() == [0, 0] and marks.loc[0, "y"] == pytest.approx(0, abs=1e-6)
-    assert marks.loc[4, ["x", "y"]].tolist() == pytest.approx((marks.loc[3, ["x", "y"]] / 2).tolist(), rel=1e-5)
+    assert marks.loc[2, ["plane_x", "plane_y"]].tolist() == [0, 0] and marks.loc[0, "plane_y"] == pytest.approx(
+        0, abs=1e-6
+    )
+    assert marks.loc[4, ["plane_x", "plane_y"]].tolist() == pytest.approx(
+        (marks.loc[3, ["plane_x", "plane_y"]] / 2).tolist(), rel=1e-5
+    )
     sharp = found["sharpness"]
     assert sharp[["seed", "epoch"]].to_numpy().tolist() == [[0, 0], [0, 2], [1, 0], [1, 2]]
     assert sharp["eigenvalue"].gt(0).all() and sharp["residual"].lt(0.2).all()
@@ -202,14 +206,14 @@ def told(folder, ends):
                 sharp.append({"cell_id": cell_id, "seed": seed, "epoch": epoch, "eigenvalue": value, "residual": 0.01})
         for plane in ("ends", "random"):
             heights += [
-                {"cell_id": cell_id, "seed": 0, "plane": plane, "x": x, "y": y, "loss": x * x + y * y + 0.1}
+                {"cell_id": cell_id, "seed": 0, "plane": plane, "plane_x": x, "plane_y": y, "loss": x * x + y * y + 0.1}
                 for x in np.linspace(-1, 1, 5) for y in np.linspace(-1, 1, 5)
             ]  # fmt: skip
         front = {"cell_id": cell_id, "seed": 0, "control_cell": cell_id, "control_seed": 1}
         course = [("snapshot", 0, 1.0, 0.0, 0.0, 2.3), ("snapshot", 2, 0.5, 0.1, 0.25, 1.0)]
         course += [("snapshot", 4, 0.0, 0.0, 0.0, 0.1), ("control", 4, 0.1, 0.9, 0.0, 0.3)]
         course += [("between", 4, 0.05, 0.45, 0.0, 1.7)]
-        names = ("kind", "epoch", "x", "y", "off_plane", "loss")
+        names = ("kind", "epoch", "plane_x", "plane_y", "off_plane", "loss")
         marks += [front | dict(zip(names, one, strict=True)) for one in course]
     for name, rows in (("sharpness", sharp), ("landscape", heights), ("landmarks", marks)):
         write_table(folder / f"tables/{name}.csv", pd.DataFrame(rows))

@@ -323,8 +323,8 @@ PLANE = string(
     "plane", "`ends`: through end, start and control; `random`: filter-normalised directions.", ("ends", "random")
 )
 PLACES = (
-    number("x", "First coordinate; the end is at 0. Of `ends` a distance of weights, of `random` a factor."),
-    number("y", "Second coordinate, in the same units."),
+    number("plane_x", "First coordinate; the end is at 0. Of `ends` a distance of weights, of `random` a factor."),
+    number("plane_y", "Second coordinate, in the same units."),
 )
 SAMPLE = "over at most 250 test images, evenly spaced"
 
@@ -335,7 +335,7 @@ LANDSCAPES = (
         f"it: {SAMPLE}, in evaluation mode, with running statistics of its own at each point.",
         "weight_atlas.analysis.landscape.landscape",
         (*REPLICATE, PLANE, *PLACES, LOSS, ACCURACY),
-        ("cell_id", "seed", "plane", "x", "y"),
+        ("cell_id", "seed", "plane", "plane_x", "plane_y"),
     ),
     Table(
         "landmarks",

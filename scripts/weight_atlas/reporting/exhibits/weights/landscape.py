@@ -86,7 +86,7 @@ def _off(landmarks: pd.DataFrame, shown: list[str]) -> str:
     """A sentence on how far the trainings leave the plane; empty without a snapshot between start and end."""
     own = landmarks[landmarks["cell_id"].isin(shown) & (landmarks["kind"] == "snapshot")]
     shares = [
-        part["off_plane"].max() / math.hypot(part["x"].iloc[0], part["y"].iloc[0])
+        part["off_plane"].max() / math.hypot(part["plane_x"].iloc[0], part["plane_y"].iloc[0])
         for _, part in own.groupby("cell_id")
         if len(part) > 2
     ]
@@ -98,7 +98,7 @@ def _landmarks(tables: Tables) -> pd.DataFrame:
     try:
         return tables.done("landmarks")
     except NothingToShow:
-        return pd.DataFrame(columns=["cell_id", "seed", "kind", "epoch", "x", "y", "off_plane", "loss"])
+        return pd.DataFrame(columns=["cell_id", "seed", "kind", "epoch", "plane_x", "plane_y", "off_plane", "loss"])
 
 
 def _figure(tables: Tables, data: pd.DataFrame, landmarks: pd.DataFrame, plane: str) -> Figure:
@@ -129,7 +129,7 @@ def _figure(tables: Tables, data: pd.DataFrame, landmarks: pd.DataFrame, plane: 
 
 def _map(axes: Axes, own: pd.DataFrame, norm: LogNorm) -> None:
     """The heights of one plane as colours, with contour lines."""
-    values = own.pivot(index="y", columns="x", values="loss").clip(LEAST, HIGHEST)
+    values = own.pivot(index="plane_y", columns="plane_x", values="loss").clip(LEAST, HIGHEST)
     xs, ys = values.columns.to_numpy(float), values.index.to_numpy(float)
     half = (xs[1] - xs[0]) / 2, (ys[1] - ys[0]) / 2
     axes.patch.set(**style.UNDEFINED)
@@ -144,11 +144,20 @@ def _map(axes: Axes, own: pd.DataFrame, norm: LogNorm) -> None:
 def _course(axes: Axes, own: pd.DataFrame) -> None:
     """The snapshots of a training on its plane, its start, its end and its control."""
     way = own[own["kind"] == "snapshot"].sort_values("epoch")
-    axes.plot(way["x"], way["y"], color="white", linewidth=3, zorder=3)
-    axes.plot(way["x"], way["y"], color="black", linewidth=1.2, marker=".", markersize=3, zorder=4, label="training")
+    axes.plot(way["plane_x"], way["plane_y"], color="white", linewidth=3, zorder=3)
+    axes.plot(
+        way["plane_x"],
+        way["plane_y"],
+        color="black",
+        linewidth=1.2,
+        marker=".",
+        markersize=3,
+        zorder=4,
+        label="training",
+    )
     ends = {"start": way.iloc[:1], "end": way.iloc[-1:], "control": own[own["kind"] == "control"]}
     for name, row in ends.items():
-        axes.plot(row["x"], row["y"], linestyle="", markersize=7, markeredgecolor="white", zorder=5, label=name,
+        axes.plot(row["plane_x"], row["plane_y"], linestyle="", markersize=7, markeredgecolor="white", zorder=5, label=name,
                   **PLACES[name])  # fmt: skip
 
 
