@@ -189,7 +189,7 @@ def test_rows_of_the_cells_that_ask(tmp_path):
     sharp = found["sharpness"]
     assert sharp[["seed", "epoch"]].to_numpy().tolist() == [[0, 0], [0, 2], [1, 0], [1, 2]]
     assert sharp["eigenvalue"].gt(0).all() and sharp["residual"].lt(0.2).all()
-    middle = found["landscape"].query("plane == 'random' and x == 0 and y == 0")["loss"].item()
+    middle = found["landscape"].query("plane == 'random' and plane_x == 0 and plane_y == 0")["loss"].item()
     assert middle == pytest.approx(marks.loc[2, "loss"], rel=1e-6)
 
 

@@ -157,7 +157,8 @@ def _course(axes: Axes, own: pd.DataFrame) -> None:
     )
     ends = {"start": way.iloc[:1], "end": way.iloc[-1:], "control": own[own["kind"] == "control"]}
     for name, row in ends.items():
-        axes.plot(row["plane_x"], row["plane_y"], linestyle="", markersize=7, markeredgecolor="white", zorder=5, label=name,
+        axes.plot(row["plane_x"], row["plane_y"], linestyle="", markersize=7, markeredgecolor="white", zorder=5,
+                  label=name,
                   **PLACES[name])  # fmt: skip
 
 
