@@ -155,6 +155,13 @@ def passes(cell: Cell, train_images: int, held_out: int) -> Passes:
     return Passes(seconds + whole * held_out, kept)
 
 
+def step_count(cell: Cell) -> int:
+    """How many steps a replicate trains for, with the last batch of an epoch."""
+    training = cell.settings.training
+    images = cell.trained_on.facts["counts"]["train"] * len(training.copies or [1])
+    return -(-images // training.batch_size) * training.epochs
+
+
 def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all") -> Need:
     """What `replicates` of `cell` need in one job on `device` (`auto` counts as the CPU in time); kept: see `disk`."""
     if cell.kind == "given":
@@ -165,7 +172,7 @@ def need(cell: Cell, replicates: int, device: str, kept: str | list[int] = "all"
     epochs, parameters = training.epochs, cell.table.parameter_count
     train_images = counts["train"] * len(training.copies or [1])
     batch = min(training.batch_size, train_images)
-    steps = -(-train_images // batch) * epochs
+    steps = step_count(cell)
     seconds, features = passes(cell, train_images, counts["valid"] + counts["test"])
     seconds /= BFLOAT16 if training.precision == "bfloat16" else 1.0
     work = seconds + train_images * epochs * IMAGE + steps * parameters * PARAMETER

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
@@ -40,10 +41,13 @@ class Landscape(ModelMeasure):
         if self.network.images is None:
             return
         paths = kept_snapshots(model.cell, model.seed)
-        images = sampled(self.network.images)
         size = max(1, batches.evaluated(self.network.table) // MAPS)
         rows = [
-            (*model.key, epoch, *sharpness(model.cell["cell"], starts.load(paths[epoch]), images, model.seed, size))
+            (
+                *model.key,
+                epoch,
+                *sharpness(model.cell["cell"], starts.load(paths[epoch]), self.images, model.seed, size),
+            )
             for epoch in dict.fromkeys([min(paths), max(paths)])
         ]
         self.found["sharpness"] += rows
@@ -90,7 +94,7 @@ class Landscape(ModelMeasure):
         self.found["landscape"] += [(*key, name, *height) for height in self._heights(key, plane, product(xs, ys))]
 
     def _heights(self, key: Key, plane: Plane, places: Iterable[planes.Place]) -> list[planes.Height]:
-        return planes.heights(self.network.cells[key[0]]["cell"], plane, self._images(), places)
+        return planes.heights(self.network.cells[key[0]]["cell"], plane, self.images, places)
 
     def _control(self, key: Key) -> Key | None:
         """The model whose end a plane goes through."""
@@ -104,10 +108,12 @@ class Landscape(ModelMeasure):
         return kept_snapshots(self.network.cells[key[0]], key[1])
 
     def _load(self, path: Path) -> Tensors:
-        device = self._images().device
+        device = self.images.device
         return {name: one.to(device) for name, one in starts.load(path).items()}
 
-    def _images(self) -> Images:
+    @cached_property
+    def images(self) -> Images:
+        """The images that all planes and Hessians are over."""
         assert self.network.images is not None  # else no model was seen
         return sampled(self.network.images)
 

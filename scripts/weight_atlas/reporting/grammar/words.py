@@ -82,6 +82,12 @@ def fixed(value: float, digits: int = 2) -> str:
     return signed(value, digits).removeprefix("+") if math.isfinite(value) else ""
 
 
+def ranged(row: Mapping[Any, Any]) -> str:
+    """A mean of two decimals with its interval: "0.85 [0.80, 0.90]", "0.85" where there is none."""
+    ends = f" [{fixed(row['low'])}, {fixed(row['high'])}]" if math.isfinite(row["low"]) else ""
+    return f"{fixed(row['mean'])}{ends}"
+
+
 def chance(p: float) -> str:
     """A probability: "0.013", "<0.001", empty where there is no test."""
     if math.isnan(p):

@@ -16,7 +16,7 @@ from weight_atlas.reporting.grammar import heatmaps, style
 from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import by_network, enumerated, fixed, slug, three, whole
+from weight_atlas.reporting.grammar.words import by_network, enumerated, fixed, ranged, slug, three, whole
 from weight_atlas.stats import summarise
 
 THRESHOLD = 0.9  # the CKA from which a layer has settled; `settled.csv` has others beside it
@@ -242,8 +242,7 @@ def _tau(row: Any) -> str:
     """ "0.81 [0.45, 1.00]"."""
     if not row["n"] or not math.isfinite(row["mean"]):
         return "no order: all layers settle at once"
-    text = fixed(row["mean"])
-    return f"{text} [{fixed(row['low'])}, {fixed(row['high'])}]" if math.isfinite(row["low"]) else text
+    return ranged(row)
 
 
 # ------------------------------------------------------------------------------------------- answer

@@ -22,7 +22,7 @@ from weight_atlas.reporting.grammar.answers import Answer, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import Array, Tables, tensor
-from weight_atlas.reporting.grammar.words import enumerated, fixed, plural, slug
+from weight_atlas.reporting.grammar.words import enumerated, fixed, plural, ranged, slug
 
 MEASURES = {
     "cka": "CKA",
@@ -230,7 +230,6 @@ def _alike(words: str, found: Sequence[Row], measure: str) -> list[Answer]:
 
 def beside(row: Row) -> str:
     """ "0.85 [0.80, 0.90] for another optimizer", "0.82 [0.75, 0.89] for two seeds of one cell (6 pairs)"."""
-    ends = f" [{fixed(row['low'])}, {fixed(row['high'])}]" if math.isfinite(row["low"]) else ""
     if row["factor"] == "seed":
-        return f"{fixed(row['mean'])}{ends} for two seeds of one cell ({plural(row['pairs'], 'pair')})"
-    return f"{fixed(row['mean'])}{ends} for another {WORDS.get(row['factor'], row['factor'])}"
+        return f"{ranged(row)} for two seeds of one cell ({plural(row['pairs'], 'pair')})"
+    return f"{ranged(row)} for another {WORDS.get(row['factor'], row['factor'])}"

@@ -1,6 +1,5 @@
 """Exhibits on measures of likeness beside one another: which of them tell models apart that differ in one thing?"""
 
-import math
 from collections.abc import Iterator
 
 import pandas as pd
@@ -14,7 +13,7 @@ from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.stripplots import strip_plots
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import enumerated, fixed, plural, whole
+from weight_atlas.reporting.grammar.words import enumerated, plural, ranged, whole
 
 MEASURES = {"cka": "CKA", "procrustes": "Procrustes", "rsa": "RSA", "neighbours": "nearest\nimages"}
 SEED = "seed"  # the factor of two seeds of one cell: what chance gives
@@ -69,8 +68,7 @@ def table(tables: Tables) -> list[Exhibit]:
 
 def _mean(row: Row) -> str:
     """ "0.85 [0.80, 0.90]"; "none" where it is undefined."""
-    ends = f" [{fixed(row['low'])}, {fixed(row['high'])}]" if math.isfinite(row["low"]) else ""
-    return f"{fixed(row['mean'])}{ends}" if row["n"] else "none"
+    return ranged(row) if row["n"] else "none"
 
 
 def answer(tables: Tables) -> list[Answer]:

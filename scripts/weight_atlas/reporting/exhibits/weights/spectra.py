@@ -16,7 +16,7 @@ from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.marks import LEVEL
 from weight_atlas.reporting.grammar.tables import Tables, last
-from weight_atlas.reporting.grammar.words import enumerated, fixed, plural, q_words, slug
+from weight_atlas.reporting.grammar.words import enumerated, plural, q_words, ranged, slug
 from weight_atlas.vocabulary import Protocol
 
 # What is taken of a model's layers: the mean over them; of norms that of logarithms, which is their geometric mean.
@@ -92,10 +92,7 @@ def _figure(own: pd.DataFrame, rows: list[dict[str, Any]]) -> Figure:
 
 def _rho(row: dict[str, Any]) -> str:
     """ "0.81 [0.45, 0.97]"."""
-    if row["mean"] != row["mean"]:
-        return "undefined"
-    text = fixed(row["mean"])
-    return f"{text} [{fixed(row['low'])}, {fixed(row['high'])}]" if row["low"] == row["low"] else text
+    return ranged(row) if row["mean"] == row["mean"] else "undefined"
 
 
 def answer(tables: Tables) -> list[Answer]:
