@@ -61,7 +61,6 @@ onstart:
 
 
 onsuccess:
-    LIVE.end()
     ended()
     print(warned(outcome.after(PLAN, RETRY, snakemake_internals.targets(workflow))), file=sys.stderr)
     if not looking_on() and outcome.faults(PLAN):
@@ -69,6 +68,5 @@ onsuccess:
 
 
 onerror:
-    LIVE.end()
     ended()
     print(interrupt.STOPPED if QUIET.stopped else warned(outcome.troubled(PLAN, RETRY)), file=sys.stderr)

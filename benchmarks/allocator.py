@@ -14,14 +14,16 @@ import subprocess
 import sys
 
 import torch
-from images_per_second import BATCH, CASES, bare, launcher, run
+from images_per_second import BATCH, CASES, bare, run
+
+from weight_atlas import warm
 
 NETWORKS = ("lenet5, 28 grey", "resnet18, ImageNet stem, 32 RGB", "vgg11_bn, 32 RGB")
 
 
 def speed(network: str, seconds: float, settings: dict[str, str]) -> float:
     """Images a second, in a new process with these variables of the launcher and no other of them."""
-    kept = {name: value for name, value in os.environ.items() if name not in launcher.MEMORY}
+    kept = {name: value for name, value in os.environ.items() if name not in warm.MEMORY}
     words = [sys.executable, __file__, "--network", network, "--seconds", str(seconds)]
     return float(subprocess.run(words, env=kept | settings, check=True, capture_output=True, text=True).stdout)
 
@@ -40,8 +42,7 @@ def main() -> None:
     print("| network | as a trainer | with glibc's defaults | ratio |\n| --- | ---: | ---: | ---: |")
     for network in NETWORKS:
         pairs = [
-            tuple(speed(network, args.seconds, settings) for settings in (launcher.MEMORY, {}))
-            for _ in range(args.repeats)
+            tuple(speed(network, args.seconds, settings) for settings in (warm.MEMORY, {})) for _ in range(args.repeats)
         ]
         own, plain = (statistics.median(side) for side in zip(*pairs, strict=True))
         ratio = statistics.median(one / other for one, other in pairs)

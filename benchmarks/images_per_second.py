@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import torch
 from torch.nn import functional
 
-from weight_atlas import networks, starts
+from weight_atlas import networks, starts, warm
 from weight_atlas.plan import cost
 from weight_atlas.settings import Settings
-from weight_atlas.training import engine, launcher
+from weight_atlas.training import engine
 from weight_atlas.training.data import ImageData, Split
 
 CASES = {
@@ -128,8 +128,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     args = parser.parse_args()
-    if not launcher.MEMORY.keys() <= os.environ.keys():  # read as a process begins
-        os.execve(sys.executable, [sys.executable, *sys.argv], launcher.MEMORY | os.environ)
+    if not warm.MEMORY.keys() <= os.environ.keys():  # read as a process begins
+        os.execve(sys.executable, [sys.executable, *sys.argv], warm.MEMORY | os.environ)
     torch.set_num_threads(1)
     ready = {name: run(*case) for name, case in CASES.items()}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}

@@ -93,13 +93,13 @@ def ours(name: str, threads: int, _: int, gate, answers) -> None:
 
 def speed(program, name: str, processes: int, threads: int, workers: int = 0) -> float:
     """Images a second of so many of these programs at a time, all together."""
-    from weight_atlas.training import launcher
+    from weight_atlas import warm
 
     context = get_context("spawn")
-    for variable in launcher.MEMORY:
+    for variable in warm.MEMORY:
         os.environ.pop(variable, None)
     if program is ours:
-        os.environ.update(launcher.MEMORY)  # what the launcher of a training sets
+        os.environ.update(warm.MEMORY)  # what the launcher of a training sets
     gate, answers = context.Barrier(processes), context.Queue()
     running = [context.Process(target=program, args=(name, threads, workers, gate, answers)) for _ in range(processes)]
     for process in running:

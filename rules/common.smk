@@ -14,7 +14,7 @@ if not os.path.isdir(SCRIPTS):
     sys.exit(f"Weight Atlas cannot be read from {BASE}: clone the repository, and give the path of its Snakefile")
 sys.path.insert(0, str(BASE / "scripts"))
 
-from weight_atlas import folders, interrupt
+from weight_atlas import folders, interrupt, warm
 from weight_atlas.export import commit, result
 from weight_atlas.plan import (
     clock,
@@ -26,6 +26,7 @@ from weight_atlas.plan import (
     lock,
     outcome,
     outdated,
+    preload,
     recipe,
     snakemake_internals,
     spec,
@@ -144,6 +145,7 @@ def trained(name="run.json"):
 
 RETRY = command("retry_failed=true")
 LIVE = live.Follower(PLAN)
+PRELOADED = preload.Preloaded()
 
 
 def before():
@@ -166,13 +168,18 @@ def looking_on():
 
 
 def follow():
-    """Begin the page of this run, where it makes results."""
+    """Begin the page of this run, and what its jobs are forks of, where it makes results."""
     if not (snakemake_internals.targets(workflow) or {"all"}) <= MAKING_NONE:
         LIVE.start()
+        if PLAN.config.preload and snakemake_internals.is_local(workflow) and (folder := PRELOADED.begin()):
+            snakemake_internals.count_forks(folder / warm.FORKS)
 
 
 def ended():
-    """Bring copies of what the last lines on the console tell of, where files are in a storage."""
+    """End what follows the run, and bring copies of what the last lines on the console tell of, where files are in a
+    storage."""
+    LIVE.end()
+    PRELOADED.end()
     if STORED:
         STORAGE.bring([*JOBS.block_files("run.json"), *JOBS.told()])
 

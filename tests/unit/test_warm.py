@@ -1,14 +1,19 @@
-"""Commands that tests start without the start of Python behave as commands do."""
+"""Commands that are forks of a process that has imported what they use behave as commands do."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests import warm
-from tests.conftest import bare
+from tests.conftest import bare, until
+from weight_atlas import warm as library
+
+SCRIPTS = Path(library.__file__).parents[1]
 
 # What a command may do: how it ends, and what it says there.
 ENDS = {
@@ -52,3 +57,65 @@ def test_a_signal_reaches_the_command(tmp_path):
         assert running.stdout.readline() == "ready\n"
         os.kill(running.pid, signal.SIGTERM)
         assert running.wait() == 5
+
+
+def test_the_process_that_is_forked_has_one_thread_though_it_has_imported_torch(tmp_path):
+    code = "import os, sys\nprint(len(os.listdir(f'/proc/{os.getppid()}/task')), 'torch' in sys.modules)\n"
+    (tmp_path / "command.py").write_text(code)
+    train = "import torch\ntorch.set_num_threads(2)\n(torch.ones(500, 500, requires_grad=True) ** 2).sum().backward()\n"
+    (tmp_path / "train.py").write_text(train)
+    for command in ("train.py", "command.py"):
+        done = subprocess.run([warm.python(bare()), tmp_path / command], text=True, capture_output=True, check=True)
+    assert done.stdout == "1 True\n"
+
+
+def test_a_command_has_the_limits_and_the_mask_of_who_asks(tmp_path):
+    (tmp_path / "command.py").write_text(
+        "import os, resource\nprint(resource.getrlimit(resource.RLIMIT_CPU), oct(os.umask(0)))\n"
+    )
+    ask = f'ulimit -t 77; umask 027; "{warm.python(bare())}" "{tmp_path}/command.py"'
+    assert subprocess.check_output(["bash", "-c", ask], text=True) == "(77, 77) 0o27\n"
+
+
+def test_one_who_goes_before_it_has_asked_leaves_nothing_behind(tmp_path):
+    (tmp_path / "command.py").write_text("print('done')\n")
+    subprocess.run([warm.python(bare()), tmp_path / "command.py"], check=True)
+    address = str(warm.python(bare()).parent / library.SOCKET)
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.connect(address)
+    with socket.socket(socket.AF_UNIX) as waits:
+        waits.connect(address)
+        process = int(waits.makefile().readline())
+    until(lambda: not os.path.exists(f"/proc/{process}"))
+    assert subprocess.check_output([warm.python(bare()), tmp_path / "command.py"], text=True) == "done\n"
+
+
+def test_where_nothing_listens_python_itself_runs_the_command(tmp_path):
+    (tmp_path / "command.py").write_text("import sys\nprint(sys.orig_argv[0], 'torch' in sys.modules)\n")
+    words = ["-IS", warm.CLIENT, sys.executable, tmp_path / "socket", tmp_path / "command.py"]
+    assert subprocess.check_output([sys.executable, *words], text=True) == f"{sys.executable} False\n"
+
+
+@pytest.mark.parametrize("ending, status", [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", -9), ("signal.pause()", 5)])
+def test_the_child_of_a_fork_is_one_too(tmp_path, ending, status):
+    (tmp_path / "command.py").write_text(CHILD.format(scripts=SCRIPTS, ending=ending))
+    said = subprocess.check_output([warm.python(bare()), tmp_path / "command.py"], text=True)
+    assert said == f"True said value True\nends with {status}\n"
+
+
+# A launcher and its trainer: the first prints what the second says, asks it to end where it waits, and how it ended.
+CHILD = """import os, signal, sys
+sys.path.insert(0, "{scripts}")
+from weight_atlas import warm
+if sys.argv[1:] == ["child"]:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))
+    print("said", os.environ["KEY"], "torch" in sys.modules, flush=True)
+    {ending}
+print(warm.is_fork(), end=" ", flush=True)
+with warm.Forked([sys.executable, __file__, "child"], {{"KEY": "value"}}) as child:
+    for line in child.stdout:
+        print(line, end="", flush=True)
+        if "pause" in "{ending}":
+            child.terminate()
+print("ends with", child.returncode)
+"""

@@ -115,6 +115,33 @@ def share_python(workflow: Workflow) -> None:
     os.environ["WEIGHT_ATLAS_PYTHON"] = "" if has_own else os.path.dirname(sys.executable)
 
 
+def is_local(workflow: Workflow) -> bool:
+    """Whether jobs run on this machine, with the Python that runs Snakemake."""
+    deployed = {method.name for method in workflow.deployment_settings.deployment_method}
+    return bool(workflow.local_exec) and not deployed & {"CONDA", "APPTAINER"}
+
+
+def count_forks(folder: Path) -> None:
+    """Let the benchmark of a job count the forks that stand for its commands: `folder` has a file for each command,
+    named by its process, with that of the fork."""
+    benchmark: Any = importlib.import_module("snakemake.benchmark")
+    psutil: Any = importlib.import_module("psutil")
+    begin = benchmark.BenchmarkTimer.__init__
+
+    class Job(psutil.Process):  # type: ignore[misc]  # which has no types
+        def children(self, recursive: bool = False) -> list[Any]:
+            own: list[Any] = super().children(recursive)
+            files = [folder / str(child.pid) for child in own]
+            forks = [psutil.Process(int(file.read_text())) for file in files if file.exists()]
+            return own + forks + [child for fork in forks for child in fork.children(recursive)]
+
+    def begin_with_forks(self: Any, pid: int, *args: Any, **options: Any) -> None:
+        begin(self, pid, *args, **options)
+        self.main = Job(pid)
+
+    benchmark.BenchmarkTimer.__init__ = begin_with_forks
+
+
 class QuietOnceStopped(logging.Filter):
     """Lets no line of Snakemake's pass once a user has stopped it: it would tell of every job that ends by that."""
 

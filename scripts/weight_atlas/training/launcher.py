@@ -17,19 +17,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from weight_atlas import gpu_slots, store
+from weight_atlas import gpu_slots, store, warm
 from weight_atlas.training.attempts import Attempts
 from weight_atlas.training.block_files import JOURNAL, Block
 
 FOLLOW_SECONDS = 30.0
-# glibc gives large blocks back to the system when they are freed, which clears every page again at the next step: this
-# keeps those of up to 64 MiB (https://man7.org/linux/man-pages/man3/mallopt.3.html). Elsewhere it means nothing.
-MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(64 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
 DISK_FULL = os.strerror(errno.ENOSPC)
 LAST_LINES = 40
 MIN_FREE = 16 << 20  # bytes that must be free before a death without a message counts as the cell's own failure
@@ -147,6 +144,18 @@ def _open_attempts(block: Block) -> Attempts:
     return Attempts(block.scratch / JOURNAL)
 
 
+def _started(
+    command: Sequence[str], environment: Mapping[str, str], locks: tuple[int, ...]
+) -> subprocess.Popen[str] | warm.Forked:
+    """A command of Python with its output in one stream: a fork of this process where that is one itself. It inherits
+    the locks: should the launcher be killed, they last as long as its child."""
+    if warm.is_fork():
+        return warm.Forked(command, environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, pass_fds=locks
+    )
+
+
 @dataclass
 class Launch:
     """One attempt at a block, under its lock (a file descriptor). Its methods return 0, or Snakemake's exit status."""
@@ -215,21 +224,13 @@ class Launch:
         """
         last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
         shown = time.monotonic()
-        environment = MEMORY | os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+        environment = warm.MEMORY | os.environ | {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
         environment |= {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
         kept = self.block.restore_log(self.job.log)
         with (
             open(self.job.log, "a", encoding="utf-8", buffering=1) as file,
             open(kept, "a", encoding="utf-8", buffering=1) as copy,
-            # The child inherits the locks: should the launcher be killed, they last as long as the child.
-            subprocess.Popen(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                env=environment,
-                pass_fds=locks,
-            ) as child,
+            _started(command, environment, locks) as child,
         ):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda number, _: self._interrupt(number, child))
@@ -241,9 +242,9 @@ class Launch:
                 if due or (gpu and line.startswith("device: ")):
                     shown = time.monotonic()
                     print(f"{self.block.cell_id}  {line.rstrip()}", flush=True)
-        return Exit(child.returncode, list(last))
+        return Exit(child.returncode or 0, list(last))
 
-    def _interrupt(self, number: int, child: subprocess.Popen[str]) -> None:
+    def _interrupt(self, number: int, child: subprocess.Popen[str] | warm.Forked) -> None:
         self.interrupted = number
         child.terminate()
 

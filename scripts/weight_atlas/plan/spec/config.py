@@ -26,6 +26,7 @@ class Config(Model):
     outside_data_root: Flag = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     jobs_per_gpu: Annotated[int, Field(gt=0), at_most(1000)] = 1
+    preload: Flag = True
     failures: Literal["record", "stop"] = "record"
     retry_failed: Flag = False
     adopt: Flag = False
