@@ -47,6 +47,10 @@ include: "rules/compare.smk"
 include: "rules/keep.smk"
 
 
+if IS_MAIN:
+    code.remember()
+
+
 rule all:
     default_target: not IN_MODULE
     input:

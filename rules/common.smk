@@ -18,6 +18,7 @@ from weight_atlas import folders, interrupt, warm
 from weight_atlas.export import commit, result
 from weight_atlas.plan import (
     clock,
+    code,
     command_line,
     commands,
     data_lines,

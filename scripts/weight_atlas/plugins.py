@@ -5,7 +5,9 @@ A module is named in the config by its file's name. Its options are the keyword-
 
 import importlib
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -20,8 +22,14 @@ class Option(NamedTuple):
 
 def names(folders: Iterable[str]) -> list[str]:
     """Sorted names of the modules in some folders: their files without a leading underscore."""
-    stems = {file.stem for folder in folders for file in Path(folder).glob("*.py")}
-    return sorted(stem for stem in stems if stem.isidentifier() and not stem.startswith("_"))
+    return sorted(set().union(*(_names(folder, os.stat(folder).st_mtime_ns) for folder in folders)))
+
+
+@cache  # every cell of a plan asks
+def _names(folder: str, changed: int) -> frozenset[str]:
+    """Those of one folder, which was last changed at such a time."""
+    stems = (file.stem for file in Path(folder).glob("*.py"))
+    return frozenset(stem for stem in stems if stem.isidentifier() and not stem.startswith("_"))
 
 
 def load(package: ModuleType, name: str, what: str, signature: str) -> ModuleType:

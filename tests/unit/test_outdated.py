@@ -1,6 +1,7 @@
 """What is made again: recipes, what changes them, and the stamps that Snakemake goes by."""
 
 import ast
+import json
 import os
 import time
 
@@ -187,6 +188,45 @@ def test_what_code_computes_has_one_digest(tmp_path, monkeypatch, old, new, same
     assert (digest(SOURCE) == digest(SOURCE.replace(old, new))) == same
     for cached in (code.closure, code.digest, code._imports, code.behaviour):
         cached.cache_clear()
+
+
+@pytest.fixture
+def remembered(tmp_path, monkeypatch):
+    """A folder of code, in a working directory where what was found in it is remembered; and how to find it anew, as
+    the next process does."""
+
+    def forget() -> None:
+        for cached in (code.closure, code.digest, code._imports, code.behaviour, code._known):
+            cached.cache_clear()
+
+    monkeypatch.setattr(code, "SCRIPTS", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.py").write_text(SOURCE)
+    forget()
+    yield forget
+    forget()
+
+
+def test_what_was_found_in_code_is_found_again_without_looking(remembered, monkeypatch):
+    first = code.digest("some.py"), code.closure("some.py")
+    code.remember()
+    remembered()
+    monkeypatch.setattr(code.ast, "parse", None)
+    assert (code.digest("some.py"), code.closure("some.py")) == first
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{", "by another"])
+def test_what_is_remembered_counts_for_the_same_code_alone(remembered, kept):
+    first = code.digest("some.py")
+    code.remember()
+    found = json.loads(code.KNOWN.read_text())
+    wrong = {"by": ["3.0.0", "other"], "behaviour": dict.fromkeys(found["behaviour"], "wrong")}
+    code.KNOWN.write_text(json.dumps(wrong) if kept == "by another" else kept)
+    remembered()
+    assert code.digest("some.py") == first
+    (code.SCRIPTS / "some.py").write_text(SOURCE.replace("0.1", "0.3"))
+    remembered()
+    assert code.digest("some.py") != first
 
 
 ALONE = """

@@ -32,6 +32,7 @@ replaced by the table's. Where torchvision's ImageNet weights fit, `published(**
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -75,12 +76,16 @@ def load_architecture(architecture: str) -> ModuleType:
     return plugins.load(architectures, architecture, "architecture", SIGNATURE)
 
 
-def options(architecture: str) -> dict[str, plugins.Option]:
+def options(architecture: str) -> Mapping[str, plugins.Option]:
     """The options of a network by name: the keyword-only parameters of its `layers` but width.
 
     Raises ValueError for an unknown architecture and for an option without a default or an allowed annotation.
     """
-    function = load_architecture(architecture).layers
+    return _options(load_architecture(architecture).layers, architecture)
+
+
+@cache  # every cell of a plan asks
+def _options(function: Callable[..., object], architecture: str) -> Mapping[str, plugins.Option]:
     if "width" not in inspect.signature(function).parameters:
         raise ValueError(f"architecture '{architecture}': its layers() takes no width; begin it as {SIGNATURE}")
     return plugins.declared_options(function, f"architecture '{architecture}'", skip=("width",))

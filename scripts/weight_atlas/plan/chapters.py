@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from weight_atlas.plan import code, config_files, spec
 from weight_atlas.plan.checks import ConfigError, check
 
@@ -24,8 +22,7 @@ def folder(document: str) -> Path:
 def read(document: Path) -> spec.Chapter:
     """The chapter of the document in a folder; ConfigError, in one line, where it is none."""
     path = document / "chapter.yaml"
-    config_files.check(path)
-    return checked(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+    return checked(config_files.read(path), path)
 
 
 def about(document: Path) -> spec.About | None:
@@ -34,8 +31,7 @@ def about(document: Path) -> spec.About | None:
     path = document / "document.yaml"
     if not path.is_file():
         return None
-    config_files.check(path)
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content = config_files.read(path)
     return check(spec.About, content["about"], f"{path}: about") if "about" in content else None
 
 
@@ -57,8 +53,7 @@ def _published() -> dict[str, Path]:
 
 def reference(path: Path) -> spec.Reference:
     """The published curves in a file; ConfigError, in one line, where it holds none."""
-    config_files.check(path)
-    return check(spec.Reference, yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    return check(spec.Reference, config_files.read(path), str(path))
 
 
 def check_references(config: spec.Config) -> None:

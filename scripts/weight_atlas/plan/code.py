@@ -8,13 +8,20 @@ import ast
 import hashlib
 import json
 import os
+import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from weight_atlas import store
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+KNOWN = Path(".snakemake/atlas/code.json")  # what files import and compute, by their content
+NEW = "new"
+T = TypeVar("T")
 # Fields of a syntax tree that change no result, or that only some versions of Python have.
 IGNORED = ("annotation", "returns", "type_params", "type_comment", "kind")
 # An import that stands alone on its line, or from its line to the closing bracket.
@@ -39,17 +46,24 @@ def closure(*files: str) -> tuple[str, ...]:
 @cache
 def _imports(file: str) -> tuple[str, ...]:
     """The files below `scripts/` that `file` imports, at its top or within a function."""
+    package = "/".join(Path(file).parts[:-1])
+    modules = _once(f"imports of {package}", SCRIPTS / file, lambda text: _modules(text, package))
+    return tuple(dict.fromkeys(path for module in modules for path in _files(module)))
+
+
+def _modules(text: str, package: str) -> list[str]:
+    """The modules, and what may be modules, that a module of a package (`weight_atlas/plan`) imports."""
     modules: list[str] = []
-    for node in _statements((SCRIPTS / file).read_text(encoding="utf-8")):
+    for node in _statements(text):
         if isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                package = Path(file).parts[: -node.level]
-                base = ".".join([*package, *([node.module] if node.module else [])])
+                above = package.split("/")[: 1 - node.level or None]
+                base = ".".join([*above, *([node.module] if node.module else [])])
             modules += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(dict.fromkeys(path for module in dict.fromkeys(modules) for path in _files(module)))
+    return list(dict.fromkeys(modules))
 
 
 def _statements(text: str) -> Iterator[ast.AST]:
@@ -85,12 +99,47 @@ def digest(*files: str) -> str:
 
 @cache
 def behaviour(file: str) -> str:
-    """The syntax tree of a file (relative to `scripts/`, or anywhere by its whole path) as JSON, without docstrings,
-    annotations and what only these need.
+    """SHA-256 of what a file (relative to `scripts/`, or anywhere by its whole path) computes: of its syntax tree as
+    JSON, without docstrings, annotations and what only these need.
 
     `ast.dump` would differ from one Python to the next.
     """
-    return json.dumps(_canonical(ast.parse((SCRIPTS / file).read_text(encoding="utf-8"))))
+    return _once(
+        "behaviour",
+        SCRIPTS / file,
+        lambda text: hashlib.sha256(json.dumps(_canonical(ast.parse(text))).encode()).hexdigest(),
+    )
+
+
+def _once(what: str, file: Path, find: Callable[[str], T]) -> T:
+    """What is found in a file's text, which takes long and so is remembered for its content."""
+    content = file.read_bytes()
+    found = _known().setdefault(what, {})
+    key = hashlib.sha256(content).hexdigest()
+    if key not in found:
+        found[key] = find(content.decode())
+        _known()[NEW] = True
+    return cast(T, found[key])
+
+
+@cache
+def _known() -> dict[str, Any]:
+    """What was found in files, where the same code on the same Python found it."""
+    with suppress(OSError, ValueError):
+        known = store.read_json(KNOWN)
+        if isinstance(known, dict) and known.get("by") == _by():
+            return known
+    return {"by": _by()}
+
+
+def _by() -> list[str]:
+    return [platform.python_version(), store.sha256(__file__)]
+
+
+def remember() -> None:
+    """Write what was found in files for the next process that asks, where anything is new."""
+    if _known().pop(NEW, False):
+        store.write_json(KNOWN, _known())
 
 
 def _canonical(node: object) -> object:

@@ -15,11 +15,16 @@ SMALLEST = "name: small"
 
 
 def check(path: Path) -> None:
-    """Raise ConfigError, in one line with the file and where possible line and column, for what is no config file:
-    another encoding, no YAML, several documents, no mapping, a key twice, aliases without end, code."""
+    """Refuse what `read` refuses, and what Snakemake's own loader of YAML would."""
+    read(path, yaml.FullLoader)
+
+
+def read(path: Path, loader: Any = LOADER) -> Any:
+    """What a file holds. ConfigError, in one line with the file and where possible line and column, for what is no
+    config file: another encoding, no YAML, several documents, no mapping, a key twice, aliases without end, code."""
     text = _text(path)
     if text.lstrip("\ufeff \t\r\n").startswith("{") and _is_json(text, path):
-        return
+        return json.loads(text)
     try:
         _check_events(text, path)
         root = yaml.compose(text, LOADER)
@@ -29,7 +34,7 @@ def check(path: Path) -> None:
             what = "a list" if isinstance(root, yaml.SequenceNode) else "one value"
             raise ConfigError(f"{path}: holds {what}; allowed: keys with their values, such as {SMALLEST!r}")
         _Nodes(path).walk(root, ())
-        yaml.load(text, yaml.FullLoader)  # as Snakemake does
+        return yaml.load(text, loader)
     except ConfigError:
         raise
     except yaml.YAMLError as error:
