@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests import warm
+from weight_atlas.plan import preload
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Snakefile", "rules", "scripts", "config", "report", "profiles", "envs")
@@ -99,8 +100,10 @@ def until(reached, seconds=300, why=lambda: "it takes too long"):
 
 
 def bare() -> dict[str, str]:
-    """The environment without what an activated virtual environment adds."""
-    return {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    """The environment without what an activated virtual environment adds. Where coverage counts what processes run,
+    jobs are no forks, which end without telling it."""
+    counts = {preload.SOCKET: ""} if "COVERAGE_PROCESS_CONFIG" in os.environ else {}
+    return {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")} | counts
 
 
 class Workflow:

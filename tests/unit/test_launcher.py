@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import until
 from weight_atlas import gpu_slots as slots
-from weight_atlas import store
+from weight_atlas import store, warm
 from weight_atlas.training import launcher
 from weight_atlas.training.attempts import SILENT, Attempts
 
@@ -109,11 +109,11 @@ def test_slurm_is_asked_how_the_job_ended(tmp_path, monkeypatch, scontrol, sacct
 
 
 def test_the_trainer_keeps_its_memory_unless_the_user_says_otherwise(block, tmp_path, monkeypatch):
-    for name in launcher.MEMORY:
+    for name in warm.MEMORY:
         monkeypatch.delenv(name, raising=False)
-    tell = f"import os; print([os.environ[name] for name in {list(launcher.MEMORY)}])\n"
+    tell = f"import os; print([os.environ[name] for name in {list(warm.MEMORY)}])\n"
     launch(block, tell + GOOD)
-    assert str(list(launcher.MEMORY.values())) in (tmp_path / "train.log").read_text()
+    assert str(list(warm.MEMORY.values())) in (tmp_path / "train.log").read_text()
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "12345")
     shutil.rmtree(block.directory)
     launch(block, tell + GOOD)

@@ -30,7 +30,7 @@ class Preloaded:
         folder = Path(tempfile.mkdtemp(prefix="weight-atlas-"))
         self._process = subprocess.Popen(
             [sys.executable, "-P", warm.__file__, folder, *PACKAGES],
-            env=os.environ | warm.MEMORY | ONE_THREAD,
+            env=warm.MEMORY | os.environ | ONE_THREAD,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
