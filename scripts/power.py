@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 
 from weight_atlas import schema, stats
-from weight_atlas.plan import commands, cost, outcome
+from weight_atlas.plan import commands, outcome
 from weight_atlas.plan.cell import Entry
+from weight_atlas.plan.pace import Pace
 from weight_atlas.plan.study import Plan
 from weight_atlas.vocabulary import Kind, Protocol, Role
 
@@ -59,13 +60,13 @@ def experiments(plan: Plan) -> Iterator[tuple[str, list[Entry]]]:
 
 def times(plan: Plan, entries: list[Entry]) -> Iterator[str]:
     """How long the cells take to train with each number of replicates, on the cores of this machine."""
-    cells = [plan.cells[cell_id] for cell_id in dict.fromkeys(entry.cell_id for entry in entries)]
+    cells, paces = [plan.cells[cell_id] for cell_id in dict.fromkeys(entry.cell_id for entry in entries)], Pace(plan)
     for count in REPLICATES:
         if not all(cell.is_known for cell in cells):
             yield "unknown"
             continue
-        needs = [cost.need(cell, count, plan.config.device) for cell in cells]
-        yield outcome.spoken(outcome.shared([(need.seconds, need.threads) for need in needs], outcome.all_cores()))
+        jobs = [(paces.job(cell, count), cell.settings.network.threads) for cell in cells]
+        yield outcome.spoken(outcome.shared(jobs, outcome.all_cores()))
 
 
 def differences(spread: float) -> Iterator[str]:

@@ -10,7 +10,7 @@ from test_training import settings, stage, train
 from tests.conftest import tiny
 from tests.unit import blocks
 from weight_atlas import store
-from weight_atlas.plan import cost, lock, outcome, progress, study
+from weight_atlas.plan import cost, lock, outcome, pace, progress, study
 from weight_atlas.plan.disk import used
 from weight_atlas.training import engine, launcher
 
@@ -105,16 +105,33 @@ def test_time_left_is_the_plans_at_the_pace_that_was_measured(tmp_path):
     finish(plan, sgd1, *(record(seed, wall_seconds=5 * thought[sgd1]) for seed in range(3)))
     found = progress.Progress(plan)
     assert found.pace["lenet1"] == pytest.approx(5) and found.pace[""] == pytest.approx(5)
-    jobs = [cost.START + 15 * thought[cell] for cell in (adam1, sgd5, adam5)]
+    jobs = [pace.FORKED + 15 * thought[cell] for cell in (adam1, sgd5, adam5)]
     assert found.seconds_left() == pytest.approx(max(max(jobs), sum(jobs) / cores))
     finish(plan, sgd5, *(record(seed, wall_seconds=2 * thought[sgd5]) for seed in range(3)))
-    jobs = [cost.START + 15 * thought[adam1], cost.START + 6 * thought[adam5]]
+    jobs = [pace.FORKED + 15 * thought[adam1], pace.FORKED + 6 * thought[adam5]]
     assert progress.Progress(plan).seconds_left() == pytest.approx(max(max(jobs), sum(jobs) / cores))
     for cell in (adam1, adam5):
         finish(plan, cell, *(record(seed) for seed in range(3)))
     assert progress.Progress(plan).seconds_left() == 0 and "all training is done" in progress.table(
         progress.Progress(plan)
     )
+
+
+def test_the_next_plan_is_at_the_pace_of_what_was_trained_here(tmp_path):
+    plan = four(tmp_path)
+    first, *others = plan.cells
+    thought = {cell: cost.need(plan.cells[cell], 1, "cpu").seconds - cost.START for cell in plan.cells}
+    finish(plan, first, *(record(seed, wall_seconds=5 * thought[first]) for seed in range(3)))
+    pace.remember(plan, progress.Progress(plan).paces(1e6))
+    assert not pace.Pace(plan).is_measured, "of too little nothing is kept"
+    pace.remember(plan, progress.Progress(plan).paces())
+    for kept, times in ((None, 5.0), ("[1]", 1.0), ('{"cpu": {"": "fast"}}', 1.0), ('{"cpu": {"": 3.0}}', 3.0)):
+        if kept is not None:
+            (tmp_path / pace.PATH).write_text(kept)
+        for cell in others:
+            assert pace.Pace(plan).job(plan.cells[cell], 2) == pytest.approx(pace.FORKED + 2 * times * thought[cell])
+    plan.config.preload = False
+    assert pace.Pace(plan).start == cost.START
 
 
 def test_what_is_trained_of_a_running_replicate_is_not_left(halfway):
@@ -124,7 +141,7 @@ def test_what_is_trained_of_a_running_replicate_is_not_left(halfway):
     one = {cell: (cost.need(plan.cells[cell], 1, "cpu").seconds - cost.START) for cell in plan.cells}
     counts = {now: 1.75, left: 2, waiting: 3}
     whole = [count * one[cell] * found.pace[plan.cells[cell].architecture] for cell, count in counts.items()]
-    assert found.seconds_left() == pytest.approx(3 * cost.START + sum(whole)), "one job at a time"
+    assert found.seconds_left() == pytest.approx(3 * pace.FORKED + sum(whole)), "one job at a time"
 
 
 def test_the_last_words_are_read_as_the_trainer_says_them(toy, tmp_path, capsys, monkeypatch):

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from weight_atlas.plan import outcome, status_page
+from weight_atlas.plan import outcome, pace, status_page
 from weight_atlas.plan.progress import Progress
 from weight_atlas.plan.study import Plan
 
@@ -35,7 +35,8 @@ class Follower(threading.Thread):
                 told = began
                 print(line, file=sys.stderr, flush=True)
             pause = max(SECONDS, (time.monotonic() - began) / SHARE)
-        self._write(works=False)
+        if progress := self._write(works=False):
+            pace.remember(self._plan, progress.paces(pace.LEAST))
 
     def _write(self, works: bool) -> Progress | None:
         with contextlib.suppress(OSError, ValueError):

@@ -10,6 +10,7 @@ from weight_atlas import records, schema, store
 from weight_atlas.plan import cost, measure_faults, measuring
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.cell import Cell, Entry
+from weight_atlas.plan.pace import Pace
 from weight_atlas.plan.study import Plan, block_path
 from weight_atlas.shapes import SHOWN, Axis, Experiment
 from weight_atlas.vocabulary import Status
@@ -56,10 +57,11 @@ def known(plan: Plan, jobs: list[CellBlock]) -> list[CellBlock]:
 def wall_seconds(plan: Plan, jobs: list[CellBlock], gpu: int | None = None) -> float:
     """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores; where they
     need a GPU and Snakemake is told how many such jobs run at a time (`gpu`), by so many."""
-    needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
+    paces, cells = Pace(plan), [plan.cells[cell] for cell, _ in jobs]
+    times = [paces.job(cell, last - first + 1) for cell, (_, (first, last)) in zip(cells, jobs, strict=True)]
     if gpu and plan.config.device != "cpu":
-        return shared([(need.seconds, 1) for need in needs], gpu)
-    return shared([(need.seconds, need.threads) for need in needs], all_cores())
+        return shared([(seconds, 1) for seconds in times], gpu)
+    return shared([(time, cell.settings.network.threads) for time, cell in zip(times, cells, strict=True)], all_cores())
 
 
 def all_cores() -> int:
@@ -121,6 +123,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None, gpu:
             )
     jobs, trainings = missing(plan, again), trained(plan)
     unknown = sum(not cell.is_known for cell in plan.cells.values())
+    how = "at the pace of earlier trainings here" if Pace(plan).is_measured else "an estimate"
     without = f"; without {unknown} cells whose data are not at hand" if unknown else ""
     replicates = sum(plan.replicates[cell_id] for cell_id in dict(trainings))
     lines += [
@@ -128,7 +131,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None, gpu:
         f"cells     {len(plan.cells)} ({replicates} trainings with their replicates)",
         f"jobs      {len(jobs)} training jobs to do, {len(trainings) - len(jobs)} done; "
         f"{len(plan.datasets)} data sets; {len(plan.groups)} measure jobs",
-        f"time      {_time(plan, jobs, gpu)} to train (an estimate)",
+        f"time      {_time(plan, jobs, gpu)} to train ({how})",
         f"disk      about {size(disk_bytes(plan))} of snapshots, and up to {size(working_bytes(plan, jobs))} more for "
         f"each job while it trains (an estimate){without}",
         *measures(plan),
@@ -145,7 +148,8 @@ def _need(plan: Plan, cell: Cell, seeds: int) -> tuple[str, str, str, str]:
         epochs = cell.settings.epochs
         return "?", f"{epochs} epoch{'s' * (epochs > 1)}", "?", "?"
     need = cost.need(cell, seeds, plan.config.device, plan.kept[cell.cell_id])
-    return f"{cell.table.parameter_count:,}", spoken(need.seconds), str(need.mem_mb), size(need.disk_bytes)
+    seconds = Pace(plan).job(cell, seeds) if cell.kind != "given" else need.seconds
+    return f"{cell.table.parameter_count:,}", spoken(seconds), str(need.mem_mb), size(need.disk_bytes)
 
 
 def shapes(experiment: Experiment) -> list[str]:

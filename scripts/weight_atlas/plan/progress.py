@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from weight_atlas import store
-from weight_atlas.plan import cost, lock, measuring, outcome
+from weight_atlas.plan import lock, measuring, outcome, pace
 from weight_atlas.plan.blocks import Block
 from weight_atlas.plan.disk import used
 from weight_atlas.plan.study import Plan, block_path
@@ -138,31 +138,32 @@ class Progress:
 
     @cached_property
     def pace(self) -> dict[str, float]:
-        """How many times longer than expected a replicate took, by architecture; "" for all of them together."""
+        """How many times longer than expected a replicate took, by architecture and for all of them together."""
+        return self.paces()
+
+    def paces(self, least: float = 0.0) -> dict[str, float]:
+        """The same, where so many seconds were expected of what is done, or more."""
         measured: dict[str, float] = collections.defaultdict(float)
         expected: dict[str, float] = collections.defaultdict(float)
         for (cell_id, _), record in self.finished.items():
-            if record["status"] == "done" and self.plan.cells[cell_id].kind != "given":
-                for key in (self.plan.cells[cell_id].architecture, ""):
+            cell = self.plan.cells[cell_id]
+            if record["status"] == "done" and cell.kind != "given":
+                for key in (cell.architecture, pace.ALL):
                     measured[key] += record.get("wall_seconds") or 0.0
-                    expected[key] += self._replicate_seconds(cell_id)
-        return {key: measured[key] / expected[key] for key in measured}
-
-    def _replicate_seconds(self, cell_id: str) -> float:
-        """The expected seconds of a replicate, without the start of its job."""
-        return cost.need(self.plan.cells[cell_id], 1, self.plan.config.device).seconds - cost.START
+                    expected[key] += pace.expected(self.plan, cell)
+        return {key: measured[key] / expected[key] for key in measured if expected[key] >= least and measured[key]}
 
     def seconds_left(self) -> float:
         """The expected wall time of the training that remains, at the pace that was measured.
 
         As many jobs at a time as are running now, or, where none is, as many as the cores take.
         """
-        jobs = []
+        jobs, paces = [], pace.Pace(self.plan, self.pace)
         for cell_id, blocks in self.plan.blocks.items():
             cell = self.plan.cells[cell_id]
             if cell.kind == "given":
                 continue
-            seconds = self._replicate_seconds(cell_id) * self.pace.get(cell.architecture, self.pace.get("", 1.0))
+            seconds = paces.replicate(cell)
             for first, last in blocks:
                 states = {seed: self.state(cell_id, seed) for seed in range(first, last + 1)}
                 left = [seed for seed, state in states.items() if state in ("running", "waiting")]
@@ -171,7 +172,7 @@ class Progress:
                 )
                 if left:
                     threads = 1 if self.running else cell.settings.network.threads
-                    jobs.append((cost.START + seconds * (len(left) - done), threads))
+                    jobs.append((paces.start + seconds * (len(left) - done), threads))
         return outcome.shared(jobs, len(self.running) or os.cpu_count() or 1)
 
     def measuring_seconds_left(self) -> float:
