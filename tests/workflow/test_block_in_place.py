@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import Workflow, small
 from weight_atlas import store
+from weight_atlas.plan import preload
 
 # Imported by every Python that starts, as PYTHONPATH names its folder. It acts in the launcher alone, and while the
 # file FAULT is there, which says what is to happen.
@@ -107,10 +108,11 @@ def workflow(tmp_path_factory):
 
 
 def train(workflow, fault=None):
-    """Prepare and train, and no more; (exit status, what was said)."""
+    """Prepare and train, and no more; (exit status, what was said). No job is a fork: each has to start Python."""
     if fault:
         (workflow.root / "fault").write_text(fault)
-    running = workflow.start("all", "--until", "train", PYTHONPATH=str(workflow.root / "faults"))
+    alone = {"PYTHONPATH": str(workflow.root / "faults"), preload.SOCKET: ""}
+    running = workflow.start("all", "--until", "train", **alone)
     said, _ = running.communicate()
     return running.returncode, said
 
