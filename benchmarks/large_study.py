@@ -71,6 +71,9 @@ def copy_blocks(root: Path, settings: dict) -> None:
         for replicate in record["replicates"]:
             replicate["recipe"] = own
         store.write_json(block / "run.json", record | {"cell_id": cell_id, "cell": cell.settings.json})
+        metrics = (made / "metrics.csv").read_text()
+        (block / "metrics.csv").unlink()
+        (block / "metrics.csv").write_text(metrics.replace(record["cell_id"], cell_id))
 
 
 def spent(root: Path) -> dict[str, tuple[int, float, float]]:
@@ -100,6 +103,8 @@ def run(cells: int, cores: int) -> None:
         for rule, (jobs, used, memory) in sorted(spent(root).items()):
             print(f"| {cells:,} | {rule} | {jobs} | {used:.1f} | {memory:.0f} | {1000 * used / cells:.1f} |")
         print(f"{cells:,} cells: {seconds:.0f} s; the largest page, {page}, has {pages[page]:.1f} MB", flush=True)
+        if os.environ.get("KEEP"):
+            shutil.copytree(root, os.environ["KEEP"])
 
 
 def main() -> None:

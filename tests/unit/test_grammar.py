@@ -220,7 +220,7 @@ def test_groups_of_columns_are_named_above_them_where_there_is_room():
     assert [text.xy[0] for text in axes.texts] == [0.5, 2.5]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["c0", "c1", "c0", "c1"]
     crowded = heatmaps.side_by_side([one] * 24, values.index, columns).axes[0]
-    assert [text.get_text() for text in crowded.texts] == ["one, c0", "c1", "two, c0", "c1"]
+    assert [text.get_text() for text in crowded.texts] == ["one, c0", "two, c1"]
 
 
 # ------------------------------------------------------------------------------------------- legends
@@ -252,3 +252,38 @@ def test_a_legend_takes_one_line_where_it_fits():
         figure.draw_without_rendering()
         heights = {round(text.get_window_extent().y0) for text in figure.legends[0].get_texts()}
         assert len(heights) == lines
+
+
+def test_a_legend_of_many_colours_names_some_of_them_and_all_that_is_drawn_otherwise():
+    fig = style.figure(3)
+    colours = style.colours(100)
+    named = [marks.entry(f"cell {at}", color=colour, linewidth=3) for at, colour in enumerate(colours)]
+    kinds = [marks.entry("train", linestyle="--"), marks.entry("test")]
+    marks.legend(fig, (), extra=[*named, *kinds])
+    [legend] = fig.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown == [*(f"cell {at}" for at in (0, 14, 28, 42, 57, 71, 85, 99)), "8 of 100", "train", "test"]
+    handles = legend.get_lines()
+    assert [line.get_color() for line in handles[:8]] == [colours[int(name.split()[1])] for name in shown[:8]]
+
+
+@pytest.mark.parametrize("count", [1, 8, 24])
+def test_a_legend_of_some_colours_names_each(count):
+    fig = style.figure(3)
+    marks.legend(fig, (), extra=[marks.entry(f"cell {at}", color=c) for at, c in enumerate(style.colours(count))])
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == [f"cell {at}" for at in range(count)]
+
+
+def test_the_names_above_a_heatmap_of_many_columns_do_not_lie_upon_one_another():
+    """Slanted by 45 degrees, two lines of letters are apart by the distance of their feet over the square root of 2."""
+    names = [f"kaiming_uniform · {at}" for at in range(200)]
+    fig = style.figure(3)
+    axes = fig.subplots()
+    heatmaps.heatmap(axes, np.random.default_rng(0).random((3, 200)), Normalize(0, 1), ["a", "b", "c"])
+    heatmaps.heads(axes, names, 7 / 200)
+    fig.canvas.draw()
+    texts = [text for text in axes.texts if text.get_text()]
+    feet = sorted(axes.transData.transform((text.xy[0], 0))[0] / fig.dpi for text in texts)
+    height = max(text.get_fontsize() for text in texts) / 72
+    assert 2 < len(texts) < 50 and min(np.diff(feet)) / 2**0.5 > height
+    assert {names[0], names[-1]} <= {text.get_text() for text in texts}

@@ -23,6 +23,7 @@ from weight_atlas.reporting.grammar.tables import Tables
 ROW = 0.165  # inches
 LETTER, TEXT = 0.078, 0.155  # inches of a letter of a label, and of a line of it
 SLANT = 45  # degrees of labels that are wider than their columns
+APART = 0.24  # inches between two of them, at least
 LINES = 3  # of a label that has room
 ANNOTATED = 12  # columns of a figure: with more of them the cells have no numbers
 LARGEST = 1024
@@ -84,18 +85,24 @@ def heatmap(axes: Axes, values: npt.ArrayLike, norm: Normalize, rows: Sequence[s
 
 def heads(axes: Axes, names: Sequence[str], width: float, last: bool = True) -> None:
     """The names of the columns of a heatmap between it and its title: upright where they have room in `width` inches a
-    column, else slanted, over the next heatmap's if it is not the last of its line."""
+    column, else slanted, over the next heatmap's if it is not the last of its line. Where they are too many even for
+    that, some are named, evenly spread."""
     wrapped = [fitted(name, width) for name in names]
     axes.xaxis.tick_top()
     if all(wrapped):
         axes.set_xticks(range(len(names)), ["\n".join(lines) for lines in wrapped])
         return
     axes.set_xticks([])
-    for at, name in enumerate(names):
-        text = axes.annotate(name, (at, 1.0), (-2, 4), ("data", "axes fraction"), "offset points", rotation=SLANT,
+    for at in _named(len(names), width):
+        text = axes.annotate(names[at], (at, 1.0), (-2, 4), ("data", "axes fraction"), "offset points", rotation=SLANT,
                              ha="left", va="bottom", rotation_mode="anchor", fontsize=9)  # fmt: skip
         text.set_in_layout(last)
     axes.set_title(axes.get_title(loc="left"), y=1.0, pad=72 * head_height(names, width))
+
+
+def _named(count: int, width: float) -> list[int]:
+    """Which of so many columns of `width` inches have room for a slanted name."""
+    return marks.thinned(count, max(2, int(count * width / APART)))
 
 
 def head_height(names: Sequence[str], width: float) -> float:
@@ -194,7 +201,9 @@ def side_by_side(
     groups = _groups(columns, width)
     names = [column.text for column in columns]
     if groups is None:  # no room: the first of each group names it
-        names = [", ".join(filter(None, (group, names[at]))) for at, group in enumerate(_begun(columns))]
+        all_named = len(_named(len(names), width)) == len(names)
+        above = _begun(columns) if all_named else [column.group for column in columns]
+        names = [", ".join(filter(None, pair)) for pair in zip(above, names, strict=True)]
     fig = style.figure(height * len(rows) + head_height(names, width) + (TEXT if groups else 0) + 1.15)
     grid = fig.subplots(1, len(maps), sharey=True, squeeze=False)[0]
     keys = pd.MultiIndex.from_tuples([column.key for column in columns])

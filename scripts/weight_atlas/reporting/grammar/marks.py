@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -19,6 +20,7 @@ ZERO: dict[str, Any] = {"color": style.QUIET, "linewidth": 0.8, "zorder": 1}  # 
 REFERENCE: dict[str, Any] = {"color": style.INK, "linewidth": 1, "linestyle": (0, (4, 2))}  # what others stand beside
 CROSS: dict[str, Any] = {"color": style.WARNING, "marker": "X", "markersize": 6, "linestyle": "", "zorder": 4}
 WIDTHS = {"low": 1.1, "low90": 3.2}  # of the lines of a 95 % and of a 90 % interval
+ENTRIES, NAMED = 24, 8  # of a legend: more than that are not all named, but so many of them
 LINES, BANDS = "intervals as lines", "intervals as bands"  # what `legend` knows them by
 INTERVAL = "95 % interval"  # of what dot, band and points draw, unless their caller says otherwise
 ABOVE: dict[str, Any] = {"loc": "outside upper center", "handletextpad": 0.4, "columnspacing": 1.4, "borderpad": 0.1}
@@ -195,13 +197,21 @@ def shade(panels: Iterable[Axes], count: int, blocks: Sequence[tuple[int, int]] 
 
 def legend(fig: Figure, panels: Iterable[Axes], ncols: int = 3, extra: Iterable[Artist] = ()) -> None:
     """The legend above a figure: each labelled mark of its panels once, as they were drawn, then the `extra` ones, and
-    what the figure's intervals are; in one line where it fits, else in so many columns."""
+    what the figure's intervals are; in one line where it fits, else in so many columns.
+
+    Of more than ENTRIES whose colours are steps of a scale NAMED are named, evenly spread, and how many there are.
+    """
     found: dict[str, Artist] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     drawn = {collection.get_gid() for axes in fig.axes for collection in axes.collections}
     found |= {str(handle.get_label()): handle for handle in extra}
+    steps = [name for name, handle in found.items() if _is_step(handle)]
+    if len(steps) > ENTRIES:
+        named = {steps[at]: found[steps[at]] for at in thinned(len(steps), NAMED)}
+        others = {name: handle for name, handle in found.items() if name not in steps}
+        found = named | {f"{NAMED} of {len(steps)}": entry("", linestyle="")} | others
     if BANDS in drawn:
         found.setdefault(INTERVAL, Patch(facecolor=style.QUIET, alpha=0.25, label=INTERVAL))
     if LINES in drawn:
@@ -209,6 +219,18 @@ def legend(fig: Figure, panels: Iterable[Axes], ncols: int = 3, extra: Iterable[
     if found:
         ncols = len(found) if sum(map(_width, found)) < fig.get_figwidth() else ncols
         fig.legend(list(found.values()), list(found), ncols=ncols, **ABOVE)
+
+
+def _is_step(handle: Artist) -> bool:
+    """Whether a line has a colour of a scale (`style.colours`), and none that stands for itself."""
+    colour = handle.get_color() if isinstance(handle, Line2D) else style.INK
+    return to_hex(colour).upper() not in {to_hex(own).upper() for own in (style.INK, style.QUIET, *style.PALETTE)}
+
+
+def thinned(count: int, most: int) -> list[int]:
+    """Of so many places in a row at most `most`, evenly spread, the first and the last among them."""
+    steps = min(count, most) - 1
+    return [round(at * (count - 1) / steps) for at in range(steps + 1)] if steps > 0 else list(range(count))
 
 
 def _width(label: str) -> float:
