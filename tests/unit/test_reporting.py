@@ -1,6 +1,7 @@
 """Exhibits: the numbers behind them, their words, their bytes, and what they do with failed and undefined cells."""
 
 import io
+import itertools
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import sys
 import xml.etree.ElementTree as tree
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -677,6 +679,34 @@ def test_pair_panels_show_the_pairs(exhibits):
     chance = own.loc[own["factor"] == "seed", "cka"]
     band = axes.patches[0].get_extents().transformed(axes.transData.inverted())
     np.testing.assert_allclose([band.x0, band.x1], [chance.min(), chance.max()])
+
+
+@pytest.mark.parametrize(("levels", "words"), [(6, 15), (7, 1)])
+def test_an_axis_of_many_levels_has_one_row_for_all_of_its_pairs(levels, words):
+    """15 pairs of 6 levels have a row each; 21 of 7 have one for the axis. Two seeds are chance in any case."""
+    each = list(itertools.combinations("abcdefg"[:levels], 2))
+    rows = [("rate", a, b) for a, b in each] + [("seed", f"{a}", f"{a}") for a, _ in each]
+    rows += [("optimizer", "sgd", "adam")]
+    frame = pd.DataFrame(rows, columns=["factor", "level_a", "level_b"]).assign(dataset="digits", network="lenet5")
+    found = pairs.compared(SimpleNamespace(pairs=lambda name: frame))
+    named = found.loc[found["factor"] == "rate", "pair"].unique()
+    assert len(named) == words and (words > 1 or named[0] == "rate: any two levels")
+    assert set(found.loc[found["factor"] == "seed", "pair"]) == {"seeds (chance)"}
+    assert found["pair"].iloc[-1] == "optimizer: sgd / adam"
+
+
+def test_of_many_pairs_the_first_of_each_axis_are_drawn(monkeypatch):
+    rows = [("seed", 0), *(("rate", at) for at in range(9)), *(("optimizer", at) for at in range(3))]
+    own = pd.DataFrame(rows, columns=["factor", "key"])
+    own = own.assign(pair=own["factor"] + own["key"].astype(str), norm_a=1.0, norm_b=1.0, distance=0.5)
+    for side in "ab":
+        own = own.assign(**{f"cell_{side}": side, f"seed_{side}": 0})
+    matrix = np.random.default_rng(0).uniform(-1, 1, (5, 5))
+    monkeypatch.setattr(pairs, "tensor", lambda path, key: matrix)
+    made = pairs._cross(own, dict.fromkeys(own["key"], Path()), "lenet5, digits", many=False)
+    drawn = list(dict.fromkeys(made.data["pair"]))
+    assert drawn == ["seed0", "rate0", "rate1", "rate2", "optimizer0", "optimizer1"]
+    assert "lenet5, digits, 6 of 13 pairs of models, the first for each thing in which they differ" in made.caption
 
 
 def test_a_sample_of_pairs_is_said_to_be_one(small):

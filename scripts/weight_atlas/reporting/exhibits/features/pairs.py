@@ -31,14 +31,18 @@ MEASURES = {
     "matched": "r matched",
 }
 SHOWN = 128
+NAMED = 15  # pairs of levels of an axis that have a row each
+COLUMNS = 6  # pairs of models that a figure has room for
 MATCHED = 1024
 
 
 def compared(tables: Tables, name: str = "pairs") -> pd.DataFrame:
     """pairs.csv, or another table of pairs, of this study's cells, finished replicates on both sides, with data set,
-    network, pair (its words)."""
+    network, pair (its words: the two levels, or of an axis with more than NAMED pairs of levels the axis alone)."""
     found = tables.pairs(name)
-    words = found["factor"].map(lambda name: WORDS.get(name, name)) + ": " + found["level_a"] + " / " + found["level_b"]
+    axis, levels = found["factor"].map(lambda name: WORDS.get(name, name)), found["level_a"] + " / " + found["level_b"]
+    many = levels.groupby([found["factor"], found["dataset"], found["network"]]).transform("nunique") > NAMED
+    words = (axis + ": " + levels).where(~many, axis + ": any two levels")
     return found.assign(pair=words.where(found["factor"] != "seed", "seeds (chance)"))
 
 
@@ -110,7 +114,8 @@ def cross_correlation(tables: Tables) -> list[Exhibit]:
 
 def _cross(own: pd.DataFrame, kept: Mapping[str, Path], where: str, many: bool) -> Exhibit:
     """The exhibit of one network and data set; own: rows of `compared` with the key of their matrix in its file."""
-    pairs: list[Any] = own.to_dict("records")
+    first = own.assign(turn=own.groupby("factor").cumcount()).sort_values("turn", kind="stable")[:COLUMNS]
+    pairs: list[Any] = own[own.index.isin(first.index)].to_dict("records")
     side = min(2.3, 8.1 / max(len(pairs), 3) - 0.1)
     fig = style.figure(2 * side + 1.8)
     grid = fig.subplots(2, max(len(pairs), 3), squeeze=False)
@@ -133,9 +138,10 @@ def _cross(own: pd.DataFrame, kept: Mapping[str, Path], where: str, many: bool) 
         f"{pair['pair']}: {', '.join(style.number(pair[name]) for name in ('norm_a', 'norm_b', 'distance'))}"
         for pair in pairs
     ]
+    shown = f"{len(pairs)} of {len(own)} pairs of models, the first" if len(pairs) < len(own) else "one pair of models"
     caption = (
         f"Correlation of each feature of one model (rows) with each of another (columns) over the test images{some}: "
-        f"{where}, one pair of models for each thing in which they differ. Above, both keep their order: a dark "
+        f"{where}, {shown} for each thing in which they differ. Above, both keep their order: a dark "
         "diagonal means that feature i of one is feature i of the other. Below, the columns are set so that each "
         "feature has its best partner, one to one: a dark diagonal there alone means the same features in another "
         f"order. ‖θ₁‖, ‖θ₂‖ and ‖θ₁ − θ₂‖: {'; '.join(norms)}."
