@@ -1,5 +1,6 @@
 """The grammar of the report: words of numbers, marks, rows, grids and heatmaps, without any measure."""
 
+import json
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
-from weight_atlas.reporting.grammar import heatmaps, marks, panels, style, words
+from weight_atlas.reporting.grammar import exhibit, heatmaps, marks, panels, style, words
 from weight_atlas.reporting.grammar.heatmaps import Column, Map
 
 INTERVALS = pd.DataFrame({"at": [1, 2], "mean": [0.5, 0.1], "low": [0.4, -0.2], "high": [0.6, 0.4]})
@@ -287,3 +288,16 @@ def test_the_names_above_a_heatmap_of_many_columns_do_not_lie_upon_one_another()
     height = max(text.get_fontsize() for text in texts) / 72
     assert 2 < len(texts) < 50 and min(np.diff(feet)) / 2**0.5 > height
     assert {names[0], names[-1]} <= {text.get_text() for text in texts}
+
+
+@pytest.mark.parametrize(("marks_", "kind"), [(100, "svg"), (9000, "png")])
+def test_a_figure_of_very_many_marks_is_a_png(tmp_path, marks_, kind):
+    fig = style.figure(3)
+    data = pd.DataFrame(np.random.default_rng(0).random((marks_, 2)), columns=["across", "up"])
+    fig.subplots().plot(data["across"], data["up"], marker="o", linestyle="")
+    made = exhibit.Exhibit("many", "Many", "Dots.", "Dots.", data, fig)
+    exhibit.write(tmp_path, [made], {}, [])
+    [entry] = json.loads((tmp_path / "exhibits.json").read_text())["exhibits"]
+    assert entry["file"] == f"many.{kind}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exhibits.json", "many.csv", f"many.{kind}"]
+    assert (tmp_path / entry["file"]).read_bytes()[:4] in (b"<?xm", b"<svg", b"\x89PNG")

@@ -42,12 +42,14 @@ def _text(value: Any, digits: int | None) -> str:
 def frame_text(frame: "pd.DataFrame") -> str:
     """The numbers of an exhibit as CSV text: ten significant digits, empty cells for what is undefined, the same bytes
     every time, and text that a spreadsheet would run neutralised."""
-    columns = [
-        ["" if gone else f"{value:.10g}" if frame[name].dtype.kind == "f" else str(value) for value, gone in pairs]
-        for name in frame
-        for pairs in [zip(frame[name], frame[name].isna(), strict=True)]
-    ]
+    columns = [_column(frame.iloc[:, at]) for at in range(frame.shape[1])]
     return "".join(map(_line, [map(str, frame.columns), *zip(*columns, strict=True)]))
+
+
+def _column(values: "pd.Series[Any]") -> list[str]:
+    """The texts of a column."""
+    text = "{:.10g}".format if values.dtype.kind == "f" else str
+    return ["" if gone else text(value) for value, gone in zip(values, values.isna(), strict=True)]
 
 
 def _line(fields: Iterable[str]) -> str:

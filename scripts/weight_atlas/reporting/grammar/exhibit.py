@@ -23,6 +23,7 @@ from weight_atlas.reporting.grammar.source import Source
 from weight_atlas.store import atomic_write, write_json
 
 AnyPath = str | Path
+LARGEST = 200_000  # bytes of an SVG: of more marks than that a reader's eyes see a PNG
 
 
 @dataclass
@@ -72,19 +73,24 @@ def write(folder: AnyPath, exhibits: Iterable[Exhibit], told: dict[str, Any], fa
     entries = []
     for exhibit in exhibits:
         with spared(faults, f"the exhibit {exhibit.name}"):
-            _write_one(folder, exhibit)
-            entries.append(_entry(exhibit))
+            entries.append(_entry(_written(folder, exhibit)))
     listed = {"exhibits": entries, "faults": [asdict(fault) for fault in faults]}
     write_json(folder / "exhibits.json", listed | plain(told))
 
 
-def _write_one(folder: Path, exhibit: Exhibit) -> None:
-    """Write the files of one exhibit."""
+def _written(folder: Path, exhibit: Exhibit) -> Exhibit:
+    """Write the files of one exhibit; the exhibit as it is then: of a picture with too many marks for SVG a PNG."""
     with atomic_write(folder / f"{exhibit.name}.csv") as path:
         path.write_text(schema.frame_text(exhibit.data), encoding="utf-8")
-    if exhibit.figure is not None and exhibit.file is not None:
-        with atomic_write(folder / exhibit.file) as path:
-            path.write_bytes(picture(exhibit, exhibit.figure))
+    if exhibit.figure is None:
+        return exhibit
+    drawn = picture(exhibit, exhibit.figure)
+    if len(drawn) > LARGEST and not exhibit.raster:
+        exhibit = replace(exhibit, raster=True)
+        drawn = picture(exhibit, exhibit.figure)
+    with atomic_write(folder / str(exhibit.file)) as path:
+        path.write_bytes(drawn)
+    return exhibit
 
 
 def _entry(exhibit: Exhibit) -> dict[str, Any]:
