@@ -1,6 +1,6 @@
 """What a large study costs once it is trained: measures, tables, figures and pages of finished cells that are copies.
 
-    python benchmarks/large_study.py [--cells 500 1000 2000] [--cores 2]
+    python benchmarks/large_study.py [--cells 500 1000 2000] [--cores 2] [--keep FOLDER]
 
 Ten small trainings of LeNet-1 on the digits are done, each with three replicates. The cells of a grid of learning rates
 and five starts are given their files in turn, so that nothing else is trained, and the workflow runs to the report. Of
@@ -87,8 +87,8 @@ def spent(root: Path) -> dict[str, tuple[int, float, float]]:
     return {rule: (len(rows), sum(s for s, _ in rows), max(mb for _, mb in rows)) for rule, rows in found.items()}
 
 
-def run(cells: int, cores: int) -> None:
-    """Print the rows of a study of so many cells."""
+def run(cells: int, cores: int, keep: Path | None) -> None:
+    """Print the rows of a study of so many cells; keep: the folder that its results are copied to, to be looked at."""
     with tempfile.TemporaryDirectory() as folder:
         root = tour.copied(Path(folder) / "large")
         (root / "large.json").write_text(json.dumps(config(2, INITS)))
@@ -103,18 +103,19 @@ def run(cells: int, cores: int) -> None:
         for rule, (jobs, used, memory) in sorted(spent(root).items()):
             print(f"| {cells:,} | {rule} | {jobs} | {used:.1f} | {memory:.0f} | {1000 * used / cells:.1f} |")
         print(f"{cells:,} cells: {seconds:.0f} s; the largest page, {page}, has {pages[page]:.1f} MB", flush=True)
-        if os.environ.get("KEEP"):
-            shutil.copytree(root, os.environ["KEEP"])
+        if keep:
+            shutil.copytree(root / "results/large", keep / f"{cells}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cells", type=int, nargs="+", default=[500, 1000, 2000])
     parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--keep", type=Path, help="a folder for the results")
     args = parser.parse_args()
     print("| Cells | Rule | Jobs | s | MB | ms a cell |\n| ---: | --- | ---: | ---: | ---: | ---: |")
     for cells in args.cells:
-        run(cells, args.cores)
+        run(cells, args.cores, args.keep)
 
 
 if __name__ == "__main__":
