@@ -94,6 +94,12 @@ class Start:
         return self.kind == "init" or (self.kind == "graft" and self.cell is None)
 
     @property
+    def pruning(self) -> dict[str, Any] | None:
+        """The one step that it is changed by, where that prunes weights."""
+        steps = self.steps or []
+        return steps[0] if len(steps) == 1 and steps[0]["type"] == "prune" else None
+
+    @property
     def carries_state(self) -> bool:
         """Whether the optimizer goes on from the parent's state."""
         return self.state == "carried"

@@ -18,6 +18,7 @@ class Shape(StrEnum):
     COMPARISON = "comparison"  # one axis, whose levels are compared with a reference
     PATH = "path"  # one change at a time, each compared with an earlier level
     FACTORIAL = "factorial"  # two or more axes crossed
+    PRUNED = "pruned"  # perturbed by pruning alone
     PERTURBED = "perturbed"
     TRANSFERRED = "transferred"
     CHECKPOINTED = "checkpointed"
@@ -130,6 +131,7 @@ SHOWN = {
     Shape.COMPARISON: "the outcome by level, each level against the reference",
     Shape.PATH: "the outcome by step, and what each change buys",
     Shape.FACTORIAL: "the outcome by combination, effects and interactions (analysis of variance)",
+    Shape.PRUNED: "accuracy over sparsity: tickets beside random masks and new starts",
     Shape.PERTURBED: "distance to the original beside controls, accuracy before and after retraining",
     Shape.TRANSFERRED: "accuracy by freeze depth, what is lost by each, and epochs saved",
     Shape.CHECKPOINTED: "weights at the named epochs, and how alike the cells are there",

@@ -29,7 +29,7 @@ def changed(parent, *steps, seed=0):
     table = networks.layer_table(NETWORK, 1, 32, 4)
     start = {"kind": "perturb", "scheme": "kaiming_uniform", "order": "same", "cell": "x", "steps": list(steps)}
     model = build.TableModule(table)
-    noted = starts.begin(model, table, Start(**start), seed, str(path))
+    noted = starts.begin(model, table, Start(**start), seed, str(path)).record
     return store.load_tensors(path), model.state_dict(), noted
 
 
@@ -125,7 +125,7 @@ def test_a_layer_is_put_back_or_drawn_anew(parent):
 
 
 def test_every_perturbation_can_be_found_and_explains_itself():
-    assert perturbations.names() == ["add", "flip", "identical", "reinitialise", "rerandomise"]
+    assert perturbations.names() == ["add", "flip", "identical", "prune", "reinitialise", "rerandomise"]
     assert set(perturbations.options("add")) == {"size", "noise"}
     with pytest.raises(ValueError, match="type 'blur'.*add, flip"):
         perturbations.load_perturbation("blur")

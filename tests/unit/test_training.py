@@ -359,12 +359,15 @@ def test_track_records_dead_rounding_and_returned_values(toy, tmp_path, monkeypa
     cell = settings()
     cell["training"]["track"] = True
 
-    def kill(model, *_):
+    begin = starts.begin
+
+    def kill(model, *rest):
+        begun = begin(model, *rest)
         with torch.no_grad():
             model.fc2.bias[3] = -1e9
+        return begun
 
-    begin = starts.begin
-    monkeypatch.setattr(starts, "begin", lambda model, *rest: begin(model, *rest) | (kill(model) or {}))
+    monkeypatch.setattr(starts, "begin", kill)
     train(toy, tmp_path / "dead", cell)
     bits = store.load_tensors(store.track_path(tmp_path / "dead", 0))
     assert not bits["fc2.weight"][3].any() and not bits["fc2.bias"][3] and not bits["fc3.weight"][:, 3].any()

@@ -11,7 +11,7 @@ from weight_atlas.plan.measures import MEASURES
 from weight_atlas.plan.study import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_ASKED = ("landscape", "classes", "representations")  # measures that the tour leaves out
+NOT_ASKED = ("landscape", "classes", "representations", "connectivity")  # measures that the tour leaves out
 
 
 @pytest.fixture(scope="module")

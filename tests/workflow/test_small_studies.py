@@ -19,7 +19,10 @@ CONFIG = yaml.safe_load((ROOT / "examples/questions.yaml").read_text(encoding="u
 # study -> the keys of its questions that follow from its shapes, and exhibits that answer them.
 EXPECTED = {
     "batch": {"sweep": {"batch-levels", "batch-table"}},
-    "optimizer": {"comparison": {"optimizer-levels", "optimizer-table"}},
+    "optimizer": {
+        "comparison": {"optimizer-levels", "optimizer-table"},
+        "connectivity": {"connectivity", "connectivity-table", "connectivity-lines"},
+    },
     "changes": {"path": {"changes-levels", "changes-settings"}},
     "together": {"factorial": {"together-means", "together-effects"}},
     "disturbed": {"perturbed": {"returns", "amplification"}},
@@ -28,6 +31,7 @@ EXPECTED = {
     "rotation": {"comparison": {"rotation-levels"}, "augmented": {"rotation-examples"}},
     "both-halves": {"sweep": {"both-halves-levels", "both-halves-levels-gap"}},
     "disturbed-optimizers": {"comparison": {"disturbed-optimizers-levels"}, "perturbed": {"returns"}},
+    "pruned": {"pruned": {"pruning", "pruning-table"}},
 }
 
 

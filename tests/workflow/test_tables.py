@@ -39,7 +39,7 @@ def test_a_run_has_all_tables_and_no_other(tour):
     assert {path.stem for path in (tour / "tables").glob("*.csv")} == set(schema.COLLECTED)
     filled = [name for name in NAMES if len(schema.read(path_of(tour, name), name))]
     empty = set(NAMES) - set(filled)
-    unasked = {"confusion", "landmarks", "landscape", "representations", "sharpness", "tuning"}
+    unasked = {"confusion", "connectivity", "landmarks", "landscape", "lines", "representations", "sharpness", "tuning"}
     assert {"faults"} <= empty <= {"faults", "missing", "breakpoints", "effects"} | unasked  # no bends, no further axis
 
 

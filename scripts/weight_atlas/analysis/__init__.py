@@ -7,7 +7,7 @@ and hands them to the measures; `course` does so for one replicate. The measures
   with `correlation` and `spectra`; and `correlation_tests`.
 - `features`: `feature_statistics`, `filters`, `pairs`, `convergence`, `laziness`, `classes`,
   `representations`, with `activations`, `feature_correlations`, `feature_matching` and `similarity`.
-- `landscape`: `landscape`, with `planes` and `sharpness`.
+- `landscape`: `landscape`, with `planes` and `sharpness`; `connectivity`.
 - `perturbed`: `retrained`, with `distance_to_original`, `immediate_accuracy` and `paths`.
 - `alignment`: `symmetries` with `facts`; `weight_matching`, with `transforms`, `matching` and `products`.
 - `transfer`: `transfer`, with `curves`, `drops`, `shapes`, `effects` and `reach`.

@@ -10,6 +10,7 @@ from weight_atlas.analysis.features.filters import FilterImages
 from weight_atlas.analysis.features.laziness import Laziness
 from weight_atlas.analysis.features.pairs import Pairs
 from weight_atlas.analysis.features.representations import Representations
+from weight_atlas.analysis.landscape.connectivity import Connectivity
 from weight_atlas.analysis.landscape.landscape import Landscape
 from weight_atlas.analysis.measure import CellMeasure, CourseMeasure, ModelMeasure
 from weight_atlas.analysis.perturbed.retrained import Retrained
@@ -21,5 +22,5 @@ CELL_MEASURES: tuple[type[CellMeasure], ...] = (Parameters, Symmetries, Facts)
 COURSE_MEASURES: tuple[type[CourseMeasure], ...] = course.MEASURES
 MODEL_MEASURES: tuple[type[ModelMeasure], ...] = (
     *(FeatureStatistics, FilterImages, Retrained, Pairs),
-    *(Convergence, Laziness, Landscape, Classes, Representations, Checkpoints, Correlations, Spectra),
+    *(Convergence, Laziness, Landscape, Classes, Representations, Connectivity, Checkpoints, Correlations, Spectra),
 )

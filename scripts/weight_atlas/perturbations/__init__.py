@@ -11,11 +11,13 @@ file here. This is a whole one (scripts/weight_atlas/perturbations/scale.py):
             weights.tensors[name] *= factor
 
 `perturb` changes `weights.tensors` in place; `names` are the learnable tensors that the config selects. Keyword-only
-parameters are the options in the config: each needs a default and an annotation (Literal, int, float or bool). The file
-imports no torch at its top.
+parameters are the options in the config: each needs a default and an annotation (Literal, int, float or bool). A
+function `check`, where there is one, takes all of them and raises ValueError for values that make no sense. What is
+False in `weights.masks` (`prune.py` sets it) is 0 after all changes and stays so. The file imports no torch at its top.
 """
 
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
 class Weights(Protocol):
     """What a perturbation changes and may look at (`weight_atlas.starts.perturb.Weights`).
 
-    tensors: float32 tensors on the CPU by their torch names, buffers included; table: the network's layer table.
+    tensors: float32 tensors on the CPU by their torch names, buffers included; table: the network's layer table; masks:
+    bool tensors by the names of parameters, False where these are pruned: 0 for good.
     """
 
     tensors: "dict[str, torch.Tensor]"
     table: Table
+    masks: "dict[str, torch.Tensor]"
 
     def generator(self, name: str) -> "torch.Generator":
         """The stream of random numbers for one tensor."""
@@ -61,3 +65,10 @@ def load_perturbation(kind: str) -> ModuleType:
 def options(kind: str) -> dict[str, plugins.Option]:
     """The options of a perturbation by name. Raises ValueError for one without a default or an allowed annotation."""
     return plugins.declared_options(load_perturbation(kind).perturb, f"type '{kind}'")
+
+
+def check(kind: str, values: Mapping[str, object]) -> None:
+    """Raises ValueError where the `check` of a perturbation refuses the values of its options, of all of them."""
+    refuse = getattr(load_perturbation(kind), "check", None)
+    if refuse is not None:
+        refuse(**values)

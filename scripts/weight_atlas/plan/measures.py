@@ -26,6 +26,7 @@ MeasureName = Literal[
     "landscape",
     "classes",
     "representations",
+    "connectivity",
 ]
 
 # Of convergence: test images that are shown, values of a layer's map, and channels that are matched, at most.
@@ -102,5 +103,10 @@ MEASURES: Final[dict[MeasureName, Measure]] = {
     "classes": Measure("what each model takes the test images of each class for", Taken.ASKED, ("confusion",)),
     "representations": Measure(
         "likeness of what two models make of the same images, by four measures", Taken.ASKED, ("representations",)
+    ),
+    "connectivity": Measure(
+        "loss and accuracy on the line between two models, and half-way, before and after their channels are matched",
+        Taken.ASKED,
+        ("connectivity", "lines"),
     ),
 }

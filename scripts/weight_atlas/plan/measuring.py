@@ -40,7 +40,7 @@ ROW = {
     **{"features": 163, "pairs": 214, "returns": 118, "precision": 25, "aftermath": 49, "paths": 66, "barriers": 59},
     **{"symmetries": 33, "facts": 79, "checkpoints": 9, "correlations": 111, "spectra": 106, "identical": 26},
     **{"convergence": 100, "settled": 20, "laziness": 110, "confusion": 8, "representations": 110},
-    **{"landscape": 55, "landmarks": 95, "sharpness": 45},
+    **{"landscape": 55, "landmarks": 95, "sharpness": 45, "connectivity": 150, "lines": 85},
 }
 TOLERANCES, POINTS, FACTS = 21, 13, 18  # rows per layer, per line, and in all
 THRESHOLDS = 3  # rows per layer that settles
@@ -199,6 +199,7 @@ class _Network:
             "landscape": self._landscape,
             "classes": self._classes,
             "representations": self._representations,
+            "connectivity": self._connectivity,
         }
         known = self.table.is_network
         return {name: need() for name, need in takes.items() if known or not MEASURES[name].network}
@@ -281,13 +282,18 @@ class _Network:
         count = sum(self.replicates[cell_id] for cell_id in own)
         compared = sum(self.replicates[cell_id] * (3 + (self.children[cell_id].control is not None)) for cell_id in own)
         modes = 3 if self.norms else 1
-        shown = 2 * POINTS * (min(TESTED, self.images) + (min(TRAINED, self.trained) if self.norms else 0))
-        each = (1.3 * shown + modes * self.images) * self.forward + ALIGNED * self.table.parameter_count
-        seconds = count * (each + 5 * BUILT * len(self.table.layers) + 4 * (self.reading + self.summing))
+        each = self._lines + modes * self.images * self.forward
+        seconds = count * (each + 3 * BUILT * len(self.table.layers) + 4 * (self.reading + self.summing))
         changed = sum(self.replicates[cell_id] for cell_id in own if self.cells[cell_id].settings.start.steps)
         seconds += changed * (HELD * self.learnt + HELD_VALUE * self.table.parameter_count)
         rows = {"returns": compared * self.moved, "aftermath": count * modes, "paths": count * 2 * POINTS}
         return self._need(rows | {"precision": changed * len(Format), "barriers": count * 2}, seconds)
+
+    @property
+    def _lines(self) -> float:
+        """Seconds of the two lines between two models, plain and aligned."""
+        shown = 2 * POINTS * (min(TESTED, self.images) + (min(TRAINED, self.trained) if self.norms else 0))
+        return 1.3 * shown * self.forward + ALIGNED * self.table.parameter_count + 2 * BUILT * len(self.table.layers)
 
     def _symmetries(self) -> Need:
         parents = {child.parent for child in self.children.values()} & self.cells.keys()
@@ -366,6 +372,13 @@ class _Network:
         each = RANKED * shown**2 + PRODUCT * (2 * shown**2 * side + 20 * side**3)
         seconds = len(found) * each + len(models) * PRODUCT * shown**2 * (self.width + 10 * shown)
         return self._need({"representations": len(found)}, seconds, ids=2)
+
+    def _connectivity(self) -> Need:
+        seen = {cell_id: cell.settings.input for cell_id, cell in self.cells.items()}
+        models = [model for model in self.models if model[0] in self._asked("connectivity")] if self.images else []
+        count = sum(seen[pair.a[0]] == seen[pair.b[0]] for pair in self._others(models))
+        seconds = count * (self._lines + 2 * (self.reading + self.summing))
+        return self._need({"connectivity": 2 * count, "lines": 2 * POINTS * count}, seconds, ids=2)
 
     def _others(self, models: list[tuple[str, int]]) -> list[pairs.Pair]:
         """The pairs of these models that differ in one thing."""

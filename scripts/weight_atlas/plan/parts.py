@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
-from weight_atlas import networks
+from weight_atlas import networks, perturbations
 from weight_atlas.datasets import seen, source_info
 from weight_atlas.datasets.card import Card, Facts
 from weight_atlas.datasets.card import read as read_card
@@ -194,6 +194,7 @@ class Parts:
             check_known(options, known, where, list(spec.Step.model_fields))
             with in_one_line(where):
                 check_options(known, options, f"type '{step.type}'")
+                perturbations.check(step.type, {name: option.default for name, option in known.items()} | options)
             if step.layers == "each":
                 raise ConfigError(f"{where}.layers: 'each' is a ladder; give names of layers here")
             check_layers(step.layers, table, f"{where}.layers")

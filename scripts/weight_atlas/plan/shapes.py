@@ -236,6 +236,8 @@ def _shapes(
         if changed and all(f"{name}.".startswith(CHANGES_OF_IMAGES) for name in changed):
             yield Shape.AUGMENTED
             break
+    if any(cells[entry.cell_id].settings.start.pruning for entry in part.entries if entry.role == Role.PERTURBED):
+        yield Shape.PRUNED
     if any(entry.role in RETRAINED for entry in part.entries):
         yield Shape.PERTURBED
     if any(entry.role in TRANSFERRED for entry in part.entries):

@@ -33,6 +33,7 @@ from weight_atlas.reporting.exhibits.perturbed import (
     perturbed,
     perturbed_features,
     precision,
+    pruning,
 )
 from weight_atlas.reporting.exhibits.runs import classes, runs, study
 from weight_atlas.reporting.exhibits.runs.training import training_curves
@@ -42,6 +43,7 @@ from weight_atlas.reporting.exhibits.transfer import effects as transfer_effects
 from weight_atlas.reporting.exhibits.transfer import recommendations, references, segments, training
 from weight_atlas.reporting.exhibits.weights import answers as of_weights
 from weight_atlas.reporting.exhibits.weights import (
+    connectivity,
     landscape,
     layers,
     movement,
@@ -78,6 +80,9 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "rotation": layers.rotation,
     "statistics": statistics.statistics,
     "landscape": landscape.planes,
+    "connectivity": connectivity.barriers,
+    "connectivity-table": connectivity.table,
+    "connectivity-lines": connectivity.lines,
     "sharpness": landscape.sharpness,
     "spectra-accuracy": spectra.accuracy,
     "tensors": tensors.table,
@@ -106,6 +111,8 @@ EXHIBITS_OF_STUDY: dict[str, Function] = {
     "returns": perturbed.returns,
     "amplification": amplification.amplification,
     "ladder": ladder.ladder,
+    "pruning": pruning.pruning,
+    "pruning-table": pruning.table,
     "precision": precision.precision,
     "flip-geometry": mirror.geometry,
     "aftermath": aftermath.aftermath,
@@ -162,6 +169,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "in-order": convergence.answer,
     "lazy": laziness.answer,
     "landscape": landscape.answer,
+    "connectivity": connectivity.answer,
     "spectra": spectra.answer,
     "classes": classes.answer,
     "representations": representations.answer,
@@ -169,6 +177,7 @@ ANSWERS_OF_STUDY: dict[str, Function] = {
     "distortion": of_claims.distortion,
     "returned": of_claims.returned,
     "flip": of_claims.flip,
+    "pruning": pruning.answer,
     # transfer
     "segments": of_transfer.layers,
     "transfer-course": of_transfer.course,

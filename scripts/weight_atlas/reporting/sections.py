@@ -31,6 +31,7 @@ SECTIONS: dict[Shape, tuple[str, tuple[str, ...], str]] = {
         "augmented",
     ),
     Shape.STAGED: ("What does each stage of training do?", ("stages-course", "stages-table"), "staged"),
+    Shape.PRUNED: ("Is a ticket a winning one?", ("pruning", "pruning-table"), "pruning"),
     Shape.PERTURBED: (
         "Do perturbed networks return to what they were?",
         (
@@ -64,6 +65,7 @@ LEFT_OUT = ("accuracy", "features", "transfer", "the matching of channels")  # w
 FEATURES = ("feature-correlation", "feature-correlation-summary", "feature-pairs", "feature-cross")
 ORDER = ("convergence", "settled", "settled-order", "convergence-others")
 LANDSCAPE = ("landscape", "sharpness")
+CONNECTIVITY = ("connectivity", "connectivity-table", "connectivity-lines")
 FILTERS = ("filter-weights", "filter-activations", "identical")
 
 
@@ -156,6 +158,8 @@ def _by_name(tables: Tables) -> Iterator[spec.Question]:
         yield _question("classes", "Which classes does a condition cost?", ("classes", "confusion"), "classes")
     if _asks(tables, "landscape"):
         yield _question("landscape", "Is the loss flatter at the end than at the start?", LANDSCAPE, "landscape")
+    if _asks(tables, "connectivity"):
+        yield _question("connectivity", "Do two trainings end in one basin?", CONNECTIVITY, "connectivity")
     if _asks(tables, "filters"):
         yield _question("filters", "What do filters show?", FILTERS, "filters")
     if _asks(tables, "spectra") and tables.sees_images:

@@ -33,6 +33,13 @@ ALIGNMENT = string(
 )
 LANDMARKS = ("snapshot", "control", "between")
 ORDER = ("raw", "permuted", "signed")
+PAIR = (
+    *SIDES,
+    string("factor", "What they differ in: an axis or `seed`."),
+    label("level_a", "Level of the factor of the first model."),
+    label("level_b", "Level of the factor of the second model."),
+)
+PAIR_KEY = ("cell_a", "seed_a", "cell_b", "seed_b", "factor", "level_a", "level_b")
 MATCHING = string("matching", "How the channels of the second model are matched to those of the first.", ORDER)
 
 
@@ -305,17 +312,14 @@ FEATURES = (
         "measures of their geometry: 1 where it is the same but for rotation, scale and shift.",
         "weight_atlas.analysis.features.representations",
         (
-            *SIDES,
-            string("factor", "What they differ in: an axis or `seed`."),
-            label("level_a", "Level of the factor of the first model."),
-            label("level_b", "Level of the factor of the second model."),
+            *PAIR,
             integer("pictures", "Number of test images, evenly spaced.", "images"),
             number("cka", "Debiased linear centred kernel alignment.", optional=True),
             number("procrustes", "Likeness after the best rotation: 1 less half the squared distance.", optional=True),
             number("rsa", "Spearman's correlation of the distances between images.", optional=True),
             number("neighbours", "Share of ten nearest images in common, corrected for chance.", optional=True),
         ),
-        ("cell_a", "seed_a", "cell_b", "seed_b", "factor", "level_a", "level_b"),
+        PAIR_KEY,
     ),
 )
 
@@ -328,7 +332,40 @@ PLACES = (
 )
 SAMPLE = "over at most 250 test images, evenly spaced"
 
+BARRIER = (
+    ALIGNMENT,
+    number("loss_barrier", "Most that the loss is above the line between its ends.", "nats", optional=True),
+    number("accuracy_barrier", "Most that accuracy is below that line.", "share", optional=True),
+    number("distance", "Euclidean distance between the two ends."),
+    integer("permuted", "Channels that the alignment moved.", "channels"),
+    integer("signs", "Channels whose sign the alignment flipped.", "channels"),
+)
+T = number("t", "Place on the line, from 0 to 1.")
+
 LANDSCAPES = (
+    Table(
+        "connectivity",
+        "The straight line between two trained models that differ in exactly one thing, of cells whose config asks for "
+        "it: its barrier, and the model half-way, with running statistics of its own.",
+        "weight_atlas.analysis.landscape.connectivity",
+        (
+            *PAIR,
+            *BARRIER,
+            IMAGES,
+            number("accuracy_a", "Accuracy of the first model.", "share", optional=True),
+            number("accuracy_b", "Accuracy of the second model.", "share", optional=True),
+            number("merged_loss", "Loss of the model half-way.", "nats", optional=True),
+            number("merged_accuracy", "Accuracy of the model half-way.", "share", optional=True),
+        ),
+        (*PAIR_KEY, "alignment"),
+    ),
+    Table(
+        "lines",
+        "A point on such a line, from the first model (t = 0) to the second (t = 1).",
+        "weight_atlas.analysis.landscape.connectivity",
+        (*PAIR, ALIGNMENT, T, *(IMAGES, LOSS, ACCURACY)),
+        (*PAIR_KEY, "alignment", "t"),
+    ),
     Table(
         "landscape",
         "The loss at a point of a plane of weights around the end of a trained model, of cells whose config asks for "
@@ -417,27 +454,14 @@ PERTURBED = (
         "paths",
         "A point on the straight line from an original (t = 0) to where its perturbed model ends (t = 1).",
         "weight_atlas.analysis.perturbed.paths",
-        (
-            *REPLICATE,
-            ALIGNMENT,
-            number("t", "Place on the line, from 0 to 1."),
-            *(IMAGES, LOSS, ACCURACY),
-        ),
+        (*REPLICATE, ALIGNMENT, T, *(IMAGES, LOSS, ACCURACY)),
         ("cell_id", "seed", "alignment", "t"),
     ),
     Table(
         "barriers",
         "What the loss rises, and accuracy falls, along such a line.",
         "weight_atlas.analysis.perturbed.paths",
-        (
-            *REPLICATE,
-            ALIGNMENT,
-            number("loss_barrier", "Most that the loss is above the line between its ends.", "nats", optional=True),
-            number("accuracy_barrier", "Most that accuracy is below that line.", "share", optional=True),
-            number("distance", "Euclidean distance between the two ends."),
-            integer("permuted", "Channels that the alignment moved.", "channels"),
-            integer("signs", "Channels whose sign the alignment flipped.", "channels"),
-        ),
+        (*REPLICATE, *BARRIER),
         ("cell_id", "seed", "alignment"),
     ),
     Table(

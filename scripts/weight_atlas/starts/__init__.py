@@ -86,13 +86,13 @@ def drawn(table: Table, start: Start, seed: int, stream: str) -> dict[str, torch
     return model.state_dict()
 
 
-def begin(model: nn.Module, table: Table, start: Start, seed: int, file: str | None) -> dict[str, Any]:
+def begin(model: nn.Module, table: Table, start: Start, seed: int, file: str | None) -> perturb.Begun:
     """Give the model (on the CPU) its start in place: drawn, and then as far as the start says taken from the
     safetensors `file`, and perturbed.
 
-    Returns what a run's record says of it (see `perturb.apply`). Grey images on weights for three channels:
-    `sum_conv1` adds the first layer's weights over its input channels (`replicate` instead gives the network three
-    equal channels: nothing to do here). Missing where there is no file; ValueError where a tensor does not fit.
+    Grey images on weights for three channels: `sum_conv1` adds the first layer's weights over its input channels
+    (`replicate` instead gives the network three equal channels: nothing to do here). Missing where there is no file;
+    ValueError where a tensor does not fit.
     """
     initialise(model, table, start, seed, streams.init_stream(start))
     tensors = model.state_dict()
@@ -101,7 +101,7 @@ def begin(model: nn.Module, table: Table, start: Start, seed: int, file: str | N
             raise Missing(f"seed {seed}: there are no weights to start from")
         _copy(tensors, table, start, file)
     if start.steps is None:
-        return {}
+        return perturb.Begun({}, {})
     return perturb.apply(tensors, table, start, seed, Path(file).parent if file else None)
 
 

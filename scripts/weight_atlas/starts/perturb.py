@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -17,7 +17,7 @@ class Weights:
 
     tensors: {torch name: float32 tensor on the CPU}, parameters and buffers, changed in place; table: the network's
     layer table; folder: that of the parent's snapshots, None without one; seed: of the start; step: the number of this
-    change among those of the cell.
+    change among those of the cell; masks: bool tensors by the names of parameters, False where these are pruned.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -25,7 +25,8 @@ class Weights:
     folder: Path | None
     start: Start
     seed: int
-    step: int = 0
+    step: int
+    masks: dict[str, torch.Tensor]
 
     def generator(self, name: str) -> torch.Generator:
         """The stream of random numbers for one tensor."""
@@ -53,28 +54,38 @@ class Weights:
         return [name for name in {**layers, **attached} if self.table[name].is_batchnorm]
 
 
-@torch.no_grad()
-def apply(
-    tensors: dict[str, torch.Tensor], table: Table, start: Start, seed: int, folder: Path | None
-) -> dict[str, Any]:
-    """Change the tensors in place by the start's steps, one after the other.
+class Begun(NamedTuple):
+    """What a start was: what a run's record says of it, and the masks of parameters that are pruned.
 
-    Returns {"perturbed": number of learnable values that are not what they were, "perturbed_of": how many there are,
-    "perturbation_norm": the Euclidean norm of the change, in float64}.
+    record: of a perturbed one {"perturbed": number of learnable values that are not what they were, "perturbed_of": how
+    many there are, "perturbation_norm": the Euclidean norm of the change, in float64}; masks: {torch name: bool tensor,
+    False where a value is 0 for good}.
     """
+
+    record: dict[str, Any]
+    masks: dict[str, torch.Tensor]
+
+
+@torch.no_grad()
+def apply(tensors: dict[str, torch.Tensor], table: Table, start: Start, seed: int, folder: Path | None) -> Begun:
+    """Change the tensors in place by the start's steps, one after the other, and set to zero what they prune."""
+    masks: dict[str, torch.Tensor] = {}
     parameters = [name for name, _ in table.parameters()]
     before = {name: tensors[name].clone() for name in parameters}
     for number, step in enumerate(start.steps or []):
-        weights = Weights(tensors, table, folder, start, seed, number)
+        weights = Weights(tensors, table, folder, start, seed, number, masks)
         settings = {key: value for key, value in step.items() if key not in ("type", "layers", "tensors")}
         perturbations.load_perturbation(step["type"]).perturb(weights, tensor_names(table, step), **settings)
+    for name, mask in masks.items():
+        tensors[name].masked_fill_(~mask, 0.0)
     changed = sum(int((tensors[name] != before[name]).sum()) for name in parameters)
     square = sum(float((tensors[name].double() - before[name].double()).square().sum()) for name in parameters)
-    return {
+    record = {
         "perturbed": changed,
         "perturbed_of": sum(before[name].numel() for name in parameters),
         "perturbation_norm": square**0.5,
     }
+    return Begun(record, masks)
 
 
 def tensor_names(table: Table, step: dict[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ import copy
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +26,7 @@ from weight_atlas.training.feed import Feed
 from weight_atlas.training.frozen import fixed_layers, same_rows
 from weight_atlas.training.log import clock, epoch_line, log, step_line
 from weight_atlas.training.optimizers import create_optimizer, load_optimizer_state, optimizer_state, set_rate
+from weight_atlas.training.pruned import PrunedWeights
 from weight_atlas.training.rates import learning_rate, stops_early
 from weight_atlas.training.recorder import Recorder
 from weight_atlas.training.state import Evaluation, Score, State
@@ -57,6 +58,7 @@ class Run:
         self.recorder = Recorder(cell_id, settings, seed, self.table, out)
         self.tracker: GradientTracker | None = None
         self.average: Average | None = None
+        self.pruned = PrunedWeights(self.model, {})
         self.state, self.diverged, self.lr = State(), False, 0.0
         self.fixed: list[nn.Module] = []  # those that stay in evaluation mode
         self.forward: Callable[[Tensor], Tensor] = self.model
@@ -110,12 +112,12 @@ class Run:
     def _begin(self, file: str | None) -> dict[str, Tensor]:
         """Give the model its start and record it; returns the optimizer's state to begin with: a parent's, or none."""
         start = self.settings.start
-        perturbed = starts.begin(self.model, self.table, start, self.seed, file)
-        self.state.start = {"start_sha256": starts.fingerprint(self.model.state_dict())} | perturbed
+        begun = starts.begin(self.model, self.table, start, self.seed, file)
+        self.state.start = {"start_sha256": starts.fingerprint(self.model.state_dict())} | begun.record
         self.state.start["started"] = records.timestamp()
         # Relative to the block's directory, which lies where `out` does: what the start is made from again.
         self.state.start["start_file"] = file and os.path.relpath(file, self.out)
-        self._place_model()
+        self._place_model(begun.masks)
         self._scale_outputs(self.model.state_dict())
         self.tracker = GradientTracker(self.model) if self.training.track else None
         self._finish_epoch(Score(math.nan, math.nan), 0.0)
@@ -123,8 +125,9 @@ class Run:
             return store.load_tensors(Path(file).with_name("optimizer.safetensors"))
         return {}
 
-    def _place_model(self) -> None:
+    def _place_model(self, masks: Mapping[str, Tensor]) -> None:
         self.model.to(self.device).to(memory_format=torch.channels_last)
+        self.pruned = PrunedWeights(self.model, masks)
         self.average = Average(self.training.average, self.model) if self.training.average else None
 
     @property
@@ -155,7 +158,7 @@ class Run:
             part, _, rest = name.partition(":")
             parts.setdefault(part, {})[rest] = tensor
         build.fill(self.model, parts["model"])
-        self._place_model()
+        self._place_model(parts.get("mask", {}))
         if self.average:
             self.average.load(parts["average"])
         first = store.load_tensors(store.snapshot_path(self.out, self.seed, 0))
@@ -181,6 +184,7 @@ class Run:
         tensors |= (
             {f"average:{name}": tensor for name, tensor in self.average.tensors().items()} if self.average else {}
         )
+        tensors |= {f"mask:{name}": mask for name, mask in self.pruned.masks.items()}
         tensors |= {f"right:{protocol}": right for protocol, right in self.right.items()}
         tensors["interrupted:cpu"] = torch.get_rng_state()
         tensors["interrupted:sums"] = torch.zeros(2) if sums is None else sums
@@ -323,12 +327,14 @@ class Run:
             loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=self.training.label_smoothing)
         total = loss + self._elastic_net(self.penalty) if self.penalty else loss
         total.backward()
+        self.pruned.clear_gradients()
         if self.tracker:
             self.tracker.add_gradients()
         if self.training.clip_norm:
             free = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             nn.utils.clip_grad_norm_(free, self.training.clip_norm)
         optimizer.step()
+        self.pruned.clear_values()
         if self.tracker:
             self.tracker.add_values()
         if self.average:
@@ -391,7 +397,7 @@ class Run:
     def try_step(self) -> float:
         """The loss of one step from a drawn start, and nothing kept: does this network take these images?"""
         starts.initialise(self.model, self.table, self.settings.start, self.seed)
-        self._place_model()
+        self._place_model({})
         self._scale_outputs(self.model.state_dict())
         self.model.train()
         optimizer = self.enter_stage(self.training.stages[0])

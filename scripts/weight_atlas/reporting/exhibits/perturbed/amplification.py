@@ -8,7 +8,17 @@ from matplotlib.axes import Axes
 
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.perturbed import families
-from weight_atlas.reporting.exhibits.perturbed.families import ADD, CONTROLS, ELSE, FLIP, LAYERS, LOOKS, OTHER, REPEATED
+from weight_atlas.reporting.exhibits.perturbed.families import (
+    ADD,
+    CONTROLS,
+    ELSE,
+    FLIP,
+    LAYERS,
+    LOOKS,
+    OTHER,
+    PRUNE,
+    REPEATED,
+)
 from weight_atlas.reporting.exhibits.runs.runs import intervals
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.exhibit import Exhibit
@@ -16,7 +26,7 @@ from weight_atlas.reporting.grammar.tables import Tables
 from weight_atlas.reporting.grammar.words import plural, span
 
 BAND = "#DDDDDD"
-KINDS = {ADD: "added noise", FLIP: "flip", LAYERS: "single layers", ELSE: "other"}
+KINDS = {ADD: "added noise", FLIP: "flip", PRUNE: "pruning", LAYERS: "single layers", ELSE: "other"}
 
 
 def amplification(tables: Tables) -> list[Exhibit]:

@@ -23,7 +23,7 @@ from weight_atlas.stats import summarise
 
 # What was done to the trained weights before they were trained again; the first three are the controls: nothing.
 SAME, OTHER, REPEATED = CONTROLS = ("same", "other", "repeated")
-FLIP, ADD, LAYERS, ELSE = "flip", "add", "layers", "else"
+FLIP, ADD, PRUNE, LAYERS, ELSE = "flip", "add", "prune", "layers", "else"
 # what -> (colour, marker)
 LOOKS = {
     SAME: (style.QUIET, "o"),
@@ -31,6 +31,7 @@ LOOKS = {
     REPEATED: (style.QUIET, "d"),
     ADD: (style.PALETTE[0], "o"),
     FLIP: (style.PALETTE[1], "o"),
+    PRUNE: (style.PALETTE[4], "o"),
     LAYERS: (style.PALETTE[2], "o"),
     ELSE: (style.PALETTE[3], "o"),
 }
@@ -108,6 +109,8 @@ def done(start: Start) -> str:
     steps = start.steps
     if not steps:
         return REPEATED if start.repeat else OTHER if start.order == "other" else SAME
+    if start.pruning:
+        return PRUNE
     if any(step.get("layers") for step in steps):
         return LAYERS
     if len(steps) == 1 and steps[0]["type"] == "add":
