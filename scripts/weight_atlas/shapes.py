@@ -19,7 +19,7 @@ class Shape(StrEnum):
     PATH = "path"  # one change at a time, each compared with an earlier level
     FACTORIAL = "factorial"  # two or more axes crossed
     PRUNED = "pruned"  # perturbed by pruning alone
-    PERTURBED = "perturbed"
+    PERTURBED = "perturbed"  # in some other way
     TRANSFERRED = "transferred"
     CHECKPOINTED = "checkpointed"
     STAGED = "staged"

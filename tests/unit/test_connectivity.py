@@ -6,11 +6,13 @@ import pytest
 import torch
 from test_analysis import cell, layers, replicate, snapshot, write_block, write_data
 
-from tests.unit.designs import GRID, made
+from tests.unit.designs import CONFIG, GRID, made
 from tests.unit.tables import write_table
 from weight_atlas import schema, store
 from weight_atlas.analysis import group
 from weight_atlas.analysis.alignment import transforms
+from weight_atlas.plan import measuring
+from weight_atlas.plan.study import Plan
 from weight_atlas.reporting.exhibits.weights import connectivity
 
 SIDES = ["cell_a", "seed_a", "cell_b", "seed_b"]
@@ -122,6 +124,16 @@ def test_a_renamed_copy_has_no_barrier_once_channels_are_matched(measured):
     assert (heights["aligned"] <= heights["plain"]).all(), "the smaller one counts"
 
 
+def test_the_plan_counts_the_lines_that_are_walked():
+    """Of three seeds and two optimizers: three pairs of seeds each, and each seed with itself."""
+    grid = GRID | {"optimizer": ["sgd", "adam"]}
+    plan = Plan(CONFIG | {"definitions": {"study": {"grid": grid, "measure": ["connectivity"]}}})
+    need = measuring.group([*plan.cells.values()], plan.listed)["connectivity"]
+    assert need.rows == {"connectivity": 2 * 9, "lines": 26 * 9} and need.seconds > 0 and need.csv > 0
+    plan = Plan(CONFIG | {"definitions": {"study": {"grid": grid}}})
+    assert not any(measuring.group([*plan.cells.values()], plan.listed)["connectivity"].rows.values())
+
+
 # ------------------------------------------------------------------------------------------------ as told
 
 
@@ -160,11 +172,11 @@ def test_one_basin_a_barrier_and_what_nobody_can_say(tmp_path):
     tables = told(tmp_path, {"sgd": (0.3, 0.005, 0.002), "adam": (0.3, 0.005, 0.02), "both": (0.5, 0.2, 0.01)})
     yes, unclear, no = connectivity.answer(tables)
     where = "(lenet5 on digits)"
-    assert yes.text.startswith(f"Yes {where}. Once channels are matched, one basin holds two seeds: sgd (barrier 0.")
-    assert unclear.text.startswith(f"Cannot say {where}. Whether a barrier is left when channels are matched is open")
-    assert "two seeds: adam" in unclear.text and unclear.decide == "more seeds" and "n = 4" in yes.sure
-    assert no.text.startswith(f"No {where}. Also with channels matched, a barrier lies between optimizer: sgd / adam (")
-    assert float(yes.text.rpartition("before ")[2].rstrip(").")) == pytest.approx(30, abs=0.5)
+    assert yes.text.startswith(f"Yes {where}. In one basin once channels are matched: two seeds of sgd, barrier 0.")
+    assert unclear.text.startswith(f"Cannot say {where}. Not clear once channels are matched: two seeds of adam, ")
+    assert unclear.decide == "more seeds" and "n = 4" in yes.sure
+    assert no.text.startswith(f"No {where}. Apart, also once channels are matched: sgd / adam (optimizer), barrier ")
+    assert float(yes.text.rpartition("as they are ")[2].rstrip(").")) == pytest.approx(30, abs=0.5)
     [number] = no.numbers
     own = pd.read_csv(tmp_path / "tables/connectivity.csv")
     own = own[(own["factor"] == "optimizer") & (own["alignment"] == "aligned")]["accuracy_barrier"]
@@ -182,10 +194,10 @@ def test_the_figure_the_lines_and_the_table_show_every_pair(tmp_path):
     tables = told(tmp_path, {"sgd": (0.3, 0.005, 0.002), "adam": (0.3, 0.02, 0.02), "both": (0.5, 0.2, 0.01)})
     [figure], [lines], [table] = connectivity.barriers(tables), connectivity.lines(tables), connectivity.table(tables)
     assert len(figure.data) == 6 and figure.data["pair"].unique().tolist() == [
-        "two seeds: sgd",
-        "two seeds: adam",
-        "optimizer: sgd / adam",
+        "two seeds of sgd",
+        "two seeds of adam",
+        "sgd / adam (optimizer)",
     ]
     assert table.data["pairs"].tolist() == [6, 6, 4] and table.data["merged model"].iloc[2].startswith(("69.", "70."))
     assert table.data["less the mean of both"].iloc[2].startswith(("−19.", "−20."))
-    assert len(lines.data) == 3 * 2 * 3 and "optimizer: sgd / adam 69.9 %" in lines.alt
+    assert len(lines.data) == 3 * 2 * 3 and "sgd / adam (optimizer) 69.9 %" in lines.alt

@@ -291,10 +291,10 @@ def losing(name, sparsity, seed):
 
 def test_a_ticket_wins_where_it_holds_and_another_start_does_not(tmp_path):
     tables, [experiment] = ladder(tmp_path, winning)
-    assert [str(shape) for shape in experiment.shapes] == ["pruned", "perturbed"]
+    assert [str(shape) for shape in experiment.shapes] == ["pruned"]
     [answer] = pruning.answer(tables)
     assert answer.text.startswith(
-        "Yes (lenet5 on digits). Tickets win with 50.0 % to 80.0 % of the weights pruned. With 80.0 % a ticket has +"
+        "Yes (lenet5 on digits). Tickets win with 50 % and 80 % of the weights pruned. With 80 % pruned a ticket has +"
     )
     start, whole, mask = answer.numbers
     seeds = range(5)
@@ -323,7 +323,7 @@ def test_nothing_is_said_where_seeds_differ_more_than_cells(tmp_path):
         return 0.8 + 40 * noise(name, sparsity, seed)
 
     [answer] = pruning.answer(ladder(tmp_path, noisy).tables)
-    assert answer.text.startswith("Cannot say (lenet5 on digits). No ticket clearly wins, or fails to.")
+    assert answer.text.startswith("Cannot say (lenet5 on digits). No ticket clearly wins, and not all clearly fail.")
     assert "seeds would" in answer.decide
 
 
@@ -352,7 +352,18 @@ def test_the_figure_and_the_table_have_every_cell(tmp_path):
     assert figure.data["sparsity"].value_counts().to_dict() == {0.0: 2, 0.5: 3, 0.8: 3, 0.95: 3}
     row = figure.data.set_index(["mask", "remaining", "sparsity"]).loc[("magnitude", "rewound", 0.8)]
     assert row["mean"] == pytest.approx(np.mean([winning("ticket", 0.8, seed) for seed in range(5)]))
-    assert table.data["pruned"].tolist() == ["50.0 %", "80.0 %", "95.0 %"]
+    assert table.data["pruned"].tolist() == ["50 %", "80 %", "95 %"]
     assert table.data["less a random mask"].iloc[1].startswith("+1")
     axes = figure.figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["95", "80", "50"]
+
+
+def test_what_is_ranked_together_is_told_apart(tmp_path):
+    """Layers by themselves, and all together, are ladders of their own."""
+    ticket = {"type": "prune", "sparsity": [0.5, 0.8], "remaining": "rewound"}
+    others = {"global": ticket | {"scope": "global"}, "each": ticket | {"layers": "each", "sparsity": 0.5}}
+    tables = ladder(tmp_path, winning, **others).tables
+    found = {one.where: one for one in pruning.ladders(tables)}
+    words = ["pruned layer by layer", "pruned over all layers", "pruned layer by layer, conv1"]
+    assert [f"lenet5 on digits, {part}" for part in words] == [*found][:3] and len(found) == 7
+    assert list(found["lenet5 on digits, pruned over all layers"].cells[pruning.TICKET]) == [0.5, 0.8]

@@ -236,9 +236,11 @@ def _shapes(
         if changed and all(f"{name}.".startswith(CHANGES_OF_IMAGES) for name in changed):
             yield Shape.AUGMENTED
             break
-    if any(cells[entry.cell_id].settings.start.pruning for entry in part.entries if entry.role == Role.PERTURBED):
+    perturbed = [cells[entry.cell_id].settings.start for entry in part.entries if entry.role == Role.PERTURBED]
+    pruned = sum(start.pruning is not None for start in perturbed)
+    if pruned:
         yield Shape.PRUNED
-    if any(entry.role in RETRAINED for entry in part.entries):
+    if any(entry.role in RETRAINED for entry in part.entries) and not 0 < pruned == len(perturbed):
         yield Shape.PERTURBED
     if any(entry.role in TRANSFERRED for entry in part.entries):
         yield Shape.TRANSFERRED

@@ -5,9 +5,11 @@ ticket hypothesis", call it a winning one where it learns as well as the whole n
 weights does not.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,7 +25,7 @@ from weight_atlas.reporting.grammar import marks, style
 from weight_atlas.reporting.grammar.answers import MARGIN, Answer, Verdict, number, seeds_needed, settle
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables
-from weight_atlas.reporting.grammar.words import SHARE, plural, span, whole
+from weight_atlas.reporting.grammar.words import SHARE, enumerated, plural
 from weight_atlas.stats import Decision, Statement
 from weight_atlas.vocabulary import Protocol
 
@@ -40,6 +42,7 @@ TICKET, NEW_START, RANDOM_MASK = ("magnitude", "rewound"), ("magnitude", "rerand
 WINS = Statement(low=0.0, margin=MARGIN)  # against another start
 HOLDS = Statement(low=-MARGIN)  # against the whole network
 ACROSS = 2  # panels
+CEILING, TICKS = 100.3, (0, 20, 50, 70, 80, 85, 90, 93, 95, 96, 97, 98, 99, 99.5, 100)  # percent
 
 
 class Ladder(NamedTuple):
@@ -66,27 +69,35 @@ class Ladder(NamedTuple):
 def ladders(tables: Tables) -> list[Ladder]:
     """The pruned cells of a study; NothingToShow without a finished one."""
     own, found = families.perturbed(tables), families.family(tables)
-    steps = {cell: own.settings[cell].start.pruning for cell in found["cell_id"]}
     ends = pd.concat([tables.done("accuracy"), own.done("accuracy")])
     ends = ends[ends["protocol"] == Protocol.LAST]
     by = {str(cell): rows.set_index("seed")["accuracy"] for cell, rows in ends.groupby("cell_id")}
     pruned = found[found["what"] == PRUNE]
-    pruned = pruned.assign(scope=[(steps[cell] or {})["scope"] for cell in pruned["cell_id"]])
-    several = pruned.groupby("branch")["scope"].nunique().max() if len(pruned) else 0
+    if not any(cell in by for cell in pruned["cell_id"]):
+        raise NothingToShow("no pruned replicate has finished.")
+    steps: dict[str, Any] = {cell: own.settings[cell].start.pruning for cell in pruned["cell_id"]}
+    pruned = pruned.assign(part=[_part(steps[cell]) for cell in pruned["cell_id"]])
     made = []
-    for (branch, scope), rows in pruned.groupby(["branch", "scope"], sort=False):
+    for (branch, part), rows in pruned.groupby(["branch", "part"], sort=False):
         cells: dict[tuple[str, str], dict[float, str]] = {}
-        for cell in rows["cell_id"]:
-            step = steps[cell] or {}
+        for cell, step in ((cell, steps[cell]) for cell in rows["cell_id"]):
             cells.setdefault((step["by"], step["remaining"]), {})[float(step["sparsity"])] = cell
         first = rows.iloc[0]
         same = found.loc[(found["branch"] == branch) & (found["what"] == SAME), "cell_id"]
         words = [f"{first['network']} on {first['dataset']}"]
-        words += [str(first["name"])] * bool(tables.axes) + [f"pruned by {scope}"] * int(several > 1)
+        words += [str(first["name"])] * (found["name"].nunique() > 1) + [str(part)] * (pruned["part"].nunique() > 1)
         made.append(Ladder(", ".join(words), first["parent"], next(iter(same), ""), cells, by))
-    if not any(cell in by for cell in pruned["cell_id"]):
-        raise NothingToShow("no pruned replicate has finished.")
     return made
+
+
+def _part(step: Mapping[str, Any]) -> str:
+    """What is ranked together: "pruned layer by layer", "pruned over all layers", "pruned over all of conv1"."""
+    layers = enumerated(step["layers"] or [])
+    if step["tensors"] == "convolutions":
+        layers = f"the convolutions{' of ' if layers else ''}{layers}"
+    if step["scope"] == "global":
+        return f"pruned over all{' of' if layers else ''} {layers or 'layers'}"
+    return f"pruned layer by layer{', ' if layers else ''}{layers}"
 
 
 # ------------------------------------------------------------------------------------------- figure
@@ -101,10 +112,10 @@ def pruning(tables: Tables) -> list[Exhibit]:
     caption = (
         f"{seen} Test accuracy at the last epoch after a share of the weights was set to zero for good and the others "
         "were trained again: means over the finished replicates. The horizontal axis is logarithmic in the weights "
-        f"that remain. {intervals('Vertical lines', data)} Dashed: the original, nothing pruned, with its interval "
-        "shaded. A ticket keeps the weights that training made largest, and goes back to the original's own start; "
-        "the same mask with a new start is its control (Frankle and Carbin 2019). Biases and normalisations are "
-        f"never pruned. {families.shortfall(tables, pruned[pruned['what'] == PRUNE])}"
+        f"that remain, the vertical one in the error. {intervals('Vertical lines', data)} Dashed: the original, with "
+        "nothing pruned, its interval shaded. A ticket keeps the weights that training made largest, and goes back to "
+        "the original's own start; the same mask with a new start is its control (Frankle and Carbin 2019). Biases and "
+        f"normalisations are never pruned. {families.shortfall(tables, pruned[pruned['what'] == PRUNE])}"
     )
     return [Exhibit("pruning", "Accuracy over sparsity", caption, f"Line charts. {seen}", data, _figure(found, data))]
 
@@ -128,7 +139,7 @@ def _figure(found: Sequence[Ladder], data: pd.DataFrame) -> Figure:
     across = min(ACROSS, len(found))
     down = -(-len(found) // across)
     fig = style.figure(2.9 * down + 0.9)
-    grid_ = fig.subplots(down, across, squeeze=False, sharey=True)
+    grid_ = fig.subplots(down, across, squeeze=False)
     for axes in grid_.flat[len(found) :]:
         axes.set_visible(False)
     for axes, ladder in zip(grid_.flat, found, strict=False):
@@ -153,6 +164,20 @@ def _panel(axes: Axes, data: pd.DataFrame) -> None:
     axes.set(xscale="log", xlim=(places[-1] * 1.25, places[0] / 1.25), xlabel="weights pruned (%)")
     axes.xaxis.set_ticks(places, [f"{100 * (1 - left):.4g}" for left in places])
     axes.xaxis.set_minor_formatter("")
+    axes.set_yscale("function", functions=(_up, _down))
+    seen = 100 * data[["mean", "low", "high"]].clip(0, 1).to_numpy(float)
+    low, high = max(-2.0, float(np.nanmin(seen)) - 5), CEILING - 0.6 * (CEILING - float(np.nanmax(seen)))
+    axes.set_ylim(low, high)
+    axes.set_yticks([tick for tick in TICKS if low < tick < high])
+
+
+def _up(accuracy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Where an accuracy in percent stands: by the logarithm of the error, from CEILING on, so that 100 has a place."""
+    return np.asarray(-np.log10(np.maximum(CEILING - np.asarray(accuracy), 0.01)))
+
+
+def _down(place: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(CEILING - 10 ** -np.asarray(place))
 
 
 # ------------------------------------------------------------------------------------------- differences
@@ -195,7 +220,7 @@ def table(tables: Tables) -> list[Exhibit]:
             cell = ladder.cells[TICKET][row["sparsity"]]
             rows.append({
                 "network and data set": ladder.where,
-                "pruned": style.percent(row["sparsity"]),
+                "pruned": _pruned(row),
                 "ticket": share(grid.interval(ladder.values(cell))),
                 "less the same mask, new start": amount(row["start"], unit=""),
                 "less a random mask": amount(row["mask"], unit=""),
@@ -221,7 +246,7 @@ def table(tables: Tables) -> list[Exhibit]:
 def answer(tables: Tables) -> list[Answer]:
     """Is a ticket a winning one? By original."""
     found = [(ladder, differences(ladder)) for ladder in ladders(tables)]
-    return [_told(ladder.where, rows) for ladder, rows in found if rows] or [_without_tickets(found[0][0])]
+    return [_told(ladder, rows) for ladder, rows in found if rows] or [_without_tickets(found[0][0])]
 
 
 def _without_tickets(ladder: Ladder) -> Answer:
@@ -229,32 +254,38 @@ def _without_tickets(ladder: Ladder) -> Answer:
     return Answer(f"No cell is a ticket, pruned by magnitude and rewound (there are: {kinds}).", Verdict.UNDECIDED)
 
 
-def _told(where: str, rows: Sequence[Row]) -> Answer:
+def _told(ladder: Ladder, rows: Sequence[Row]) -> Answer:
     """Yes where a ticket wins at some sparsity after correction; no where each is shown not to; else undecided."""
     won = [row for row in rows if row["p"] <= stats.LEVEL]
     lost = all(row["decision"] == Decision.CONTRADICTED for row in rows)
     verdict = Verdict.YES if won else Verdict.NO if lost else Verdict.UNDECIDED
-    shown = won[-1] if won else max(rows, key=lambda row: (-row["p"], row["sparsity"]))
-    pruned = style.percent(shown["sparsity"])
-    parts = [
-        f"{amount(shown['start'])} against the same mask with a new start",
-        f"{amount(shown['whole'])} against the original",
-    ]
-    beside = f" Against a random mask it has {amount(shown['mask'])}." if shown["mask"]["n"] else ""
-    if won:
-        at = span([row["sparsity"] for row in won], style.percent)
-        sentence = f"Tickets win with {at} of the weights pruned. With {pruned} a ticket has {' and '.join(parts)}."
-    elif lost:
-        sentence = f"No ticket wins. With {pruned} of the weights pruned it has {' and '.join(parts)}."
-    else:
-        sentence = f"No ticket clearly wins, or fails to. With {pruned} pruned it has {' and '.join(parts)}."
-    known = {"start": "ticket less the same mask with a new start", "whole": "ticket less the original",
-             "mask": "ticket less a random mask"}  # fmt: skip
-    numbers = tuple(number(f"{words}, {where}, {pruned} pruned", shown[name], amount(shown[name]))
-                    for name, words in known.items() if shown[name]["n"])  # fmt: skip
+    shown = won[-1] if won else min(rows, key=lambda row: (row["p"], -row["sparsity"]))
+    said = {
+        Verdict.YES: f"Tickets win with {enumerated([_pruned(row) for row in won])} of the weights pruned",
+        Verdict.NO: "No ticket wins",
+        Verdict.UNDECIDED: "No ticket clearly wins, and not all clearly fail",
+    }[verdict]
+    beside = {
+        "start": "the same mask with a new start",
+        "whole": "the original",
+        "mask": "a random mask",
+    }
+    parts = [f"{amount(shown[name])} against {words}" for name, words in beside.items() if shown[name]["n"]]
+    told = enumerated(parts) or "nothing to be compared with"
+    numbers = tuple(
+        number(f"ticket less {words}, {ladder.where}, {_pruned(shown)} pruned", shown[name], amount(shown[name]))
+        for name, words in beside.items()
+        if shown[name]["n"]
+    )
     pair = [shown["start"], shown["whole"]]
-    counts = whole(row["n"] for row in pair)
-    missing = not shown["start"]["n"]
-    sure = f"one-sided tests at {stats.LEVEL:g}, corrected by Holm for {plural(len(rows), 'ticket')}, n = {counts}"
-    decide = "the same mask with a new start (remaining: rerandomised)" if missing else settle(seeds_needed(pair))
-    return Answer(f"{sentence}{beside}", verdict, where, numbers, sure, decide if verdict is Verdict.UNDECIDED else "")
+    sure = (
+        f"one-sided tests at {stats.LEVEL:g}, corrected by Holm for {plural(len(rows), 'ticket')}, {grid.seeds(pair)}"
+    )
+    needed = settle(seeds_needed(pair)) if ladder.cells.get(NEW_START) else "new starts (remaining: rerandomised)"
+    decide = needed if verdict is Verdict.UNDECIDED else ""
+    sentence = f"{said}. With {_pruned(shown)} pruned a ticket has {told}."
+    return Answer(sentence, verdict, ladder.where, numbers, sure, decide)
+
+
+def _pruned(row: Row) -> str:
+    return f"{100 * row['sparsity']:.4g} %"

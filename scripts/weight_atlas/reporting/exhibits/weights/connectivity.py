@@ -12,20 +12,20 @@ from weight_atlas.reporting.exhibits.design.grid import Row, amount, share
 from weight_atlas.reporting.exhibits.design.spans import place
 from weight_atlas.reporting.exhibits.features import pairs
 from weight_atlas.reporting.exhibits.perturbed.paths import ALIGNMENTS, CONNECTED
-from weight_atlas.reporting.exhibits.runs.runs import intervals
+from weight_atlas.reporting.exhibits.runs.runs import WORDS, intervals
 from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import enumerated, plural
+from weight_atlas.reporting.grammar.words import plural
 
 SEED = "seed"  # the factor of two seeds of one cell
 KEYS = ["network", "dataset", "factor", "pair"]
 MOST = 6  # pairs of the figure of lines
 SAID = {
-    Verdict.YES: "Once channels are matched, one basin holds {}.",
-    Verdict.NO: "Also with channels matched, a barrier lies between {}.",
-    Verdict.UNDECIDED: "Whether a barrier is left when channels are matched is open for {}.",
+    Verdict.YES: "In one basin once channels are matched",
+    Verdict.NO: "Apart, also once channels are matched",
+    Verdict.UNDECIDED: "Not clear once channels are matched",
 }
 
 
@@ -33,8 +33,9 @@ def compared(tables: Tables, name: str) -> pd.DataFrame:
     """connectivity.csv or lines.csv, with the words of each pair; seeds first, by cell where there are several."""
     found = pairs.chance_first(pairs.compared(tables, name))
     labels = found["cell_a"].map(tables.cells.drop_duplicates("cell_id").set_index("cell_id")["label"])
-    seeds = "two seeds" + (": " + labels if tables.axes else "")
-    return found.assign(pair=found["pair"].where(found["factor"] != SEED, seeds))
+    seeds = "two seeds" + (" of " + labels if tables.axes else "")
+    levels = found["level_a"] + " / " + found["level_b"] + " (" + found["factor"].map(lambda x: WORDS.get(x, x)) + ")"
+    return found.assign(pair=levels.where(found["factor"] != SEED, seeds))
 
 
 def estimates(tables: Tables) -> list[Row]:
@@ -80,14 +81,16 @@ def barriers(tables: Tables) -> list[Exhibit]:
         axes, at = found[row["network"], row["dataset"]], names[row["network"]].index(row["pair"])
         colour = style.PALETTE[0] if row["alignment"] == "plain" else style.PALETTE[1]
         marks.dot(axes, at + shift, row, _words(words), marker, colour, scale=100, bounds=(0, 1))
+    highest = min(103, max(axes.get_xlim()[1] for axes in found.values()))
     for axes in found.values():
         axes.axvline(100 * CONNECTED, color=style.INK, linestyle=":", linewidth=1.2, zorder=1, label="2 points")
-        axes.set_xlim(-1, min(axes.get_xlim()[1], 103))
+        axes.set_xlim(-1, highest)
     marks.legend(fig, found.values())
     seen = " ".join(one.statement for one in answer(tables.learnt()))
     caption = (
         f"{seen} By how many points test accuracy falls at most below the straight line between its ends, on the way "
-        f"from one trained model to another that differs in one thing. {intervals('Lines', data)} Plain, and with the "
+        "from one trained model to another that differs in one thing. Models that differ in something else than the "
+        f"seed share it, and so their start and the order of images. {intervals('Lines', data)} Plain, and with the "
         "channels of the second model matched to those of the first, which changes no output; the smaller barrier of "
         "the two counts. Left of the dotted line, 2 points, two models are called linearly connected (Frankle et al. "
         f"2020): one basin. {pairs.sampled(tables, data['factor'].unique())}"
@@ -167,13 +170,13 @@ def answer(tables: Tables) -> list[Answer]:
             plain[tuple(row[key] for key in KEYS)] = row
         else:
             groups.setdefault((place(row), _verdict(row)), []).append(row)
-    made = []
-    for (where, verdict), rows in groups.items():
+    places, made = [where for where, _ in groups], []
+    for (where, verdict), rows in sorted(groups.items(), key=lambda group: places.index(group[0][0])):
         each = [_told(row, plain[tuple(row[key] for key in KEYS)]) for row in rows]
         numbers = tuple(number(f"barrier, channels matched, {where}, {row['pair']}", row, _points(row)) for row in rows)
         sure = f"95 % intervals against {100 * CONNECTED:g} points, {grid.seeds(rows)}"
         decide = "more seeds" if verdict is Verdict.UNDECIDED else ""
-        made.append(Answer(SAID[verdict].format(enumerated(each)), verdict, where, numbers, sure, decide))
+        made.append(Answer(f"{SAID[verdict]}: {'; '.join(each)}.", verdict, where, numbers, sure, decide))
     return made
 
 
@@ -183,8 +186,8 @@ def _verdict(row: Row) -> Verdict:
 
 
 def _told(row: Row, plain: Row) -> str:
-    """ "two seeds (barrier 0.3 points [0.1, 0.5], before 15.2)"."""
-    return f"{row['pair']} (barrier {_points(row)}, before {100 * plain['mean']:.1f})"
+    """ "two seeds of sgd, barrier 0.3 points [0.1, 0.5] (as they are 15.2)"."""
+    return f"{row['pair']}, barrier {_points(row)} (as they are {100 * plain['mean']:.1f})"
 
 
 def _points(row: Row) -> str:
