@@ -176,7 +176,7 @@ def test_one_basin_a_barrier_and_what_nobody_can_say(tmp_path):
     assert unclear.text.startswith(f"Cannot say {where}. Not clear once channels are matched: two seeds of adam, ")
     assert unclear.decide == "more seeds" and "n = 4" in yes.sure
     assert no.text.startswith(f"No {where}. Apart, also once channels are matched: sgd / adam (optimizer), barrier ")
-    assert float(yes.text.rpartition("as they are ")[2].rstrip(").")) == pytest.approx(30, abs=0.5)
+    assert float(yes.text.rpartition("before: ")[2].rstrip(").")) == pytest.approx(30, abs=0.5)
     [number] = no.numbers
     own = pd.read_csv(tmp_path / "tables/connectivity.csv")
     own = own[(own["factor"] == "optimizer") & (own["alignment"] == "aligned")]["accuracy_barrier"]

@@ -17,7 +17,7 @@ from weight_atlas.reporting.grammar import marks, panels, style
 from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
 from weight_atlas.reporting.grammar.exhibit import Exhibit
 from weight_atlas.reporting.grammar.tables import Tables, as_row
-from weight_atlas.reporting.grammar.words import plural
+from weight_atlas.reporting.grammar.words import by_network, fixed, plural, span
 
 SEED = "seed"  # the factor of two seeds of one cell
 KEYS = ["network", "dataset", "factor", "pair"]
@@ -86,7 +86,9 @@ def barriers(tables: Tables) -> list[Exhibit]:
         axes.axvline(100 * CONNECTED, color=style.INK, linestyle=":", linewidth=1.2, zorder=1, label="2 points")
         axes.set_xlim(-1, highest)
     marks.legend(fig, found.values())
-    seen = " ".join(one.statement for one in answer(tables.learnt()))
+    matched = data[data["alignment"] == "aligned"]
+    left = by_network(matched, lambda rows: f"{span(100 * rows['mean'], lambda value: fixed(value, 1))} points")
+    seen = f"Mean barriers that are left when channels are matched: {left}."
     caption = (
         f"{seen} By how many points test accuracy falls at most below the straight line between its ends, on the way "
         "from one trained model to another that differs in one thing. Models that differ in something else than the "
@@ -108,25 +110,28 @@ def table(tables: Tables) -> list[Exhibit]:
     plain = {tuple(row[key] for key in KEYS): row for row in rows if row["alignment"] == "plain"}
     shown = [
         {
-            "network and data set": place(row),
+            "network": row["network"],
+            "data set": row["dataset"],
             "models": row["pair"],
             "pairs": row["pairs"],
-            "barrier": _points(plain[tuple(row[key] for key in KEYS)]),
-            "channels matched": _points(row),
+            "barrier": _points(plain[tuple(row[key] for key in KEYS)], ""),
+            "matched": _points(row, ""),
             "merged model": share(row["merged"]),
             "less the mean of both": amount(row["gain"], unit=""),
         }
         for row in rows
         if row["alignment"] == "aligned"
     ]
+    found = pd.DataFrame(shown)
+    columns = [name for name in found if name not in ("network", "data set") or found[name].nunique() > 1]
     caption = (
-        "Accuracy barriers in points, before and after channels are matched, and the test accuracy of the merged "
+        "Accuracy barriers in points, plain and with channels matched, and the test accuracy of the merged "
         "model: the mean of both models' weights, channels matched. Where a network has BatchNorm, running statistics "
         "are estimated anew, from up to 1,000 training images, for the merged model and for both ends. Brackets are "
         "95 % intervals over seeds; those of two seeds, which share models, are by a jackknife."
     )
     alt = f"Table of {plural(len(shown), 'kind')} of pairs."
-    return [Exhibit("connectivity-table", "Barriers and merged models", caption, alt, pd.DataFrame(shown),
+    return [Exhibit("connectivity-table", "Barriers and merged models", caption, alt, found, columns=columns,
                     behind="connectivity")]  # fmt: skip
 
 
@@ -186,9 +191,9 @@ def _verdict(row: Row) -> Verdict:
 
 
 def _told(row: Row, plain: Row) -> str:
-    """ "two seeds of sgd, barrier 0.3 points [0.1, 0.5] (as they are 15.2)"."""
-    return f"{row['pair']}, barrier {_points(row)} (as they are {100 * plain['mean']:.1f})"
+    """ "two seeds of sgd, barrier 0.3 points [0.1, 0.5] (before: 15.2)"."""
+    return f"{row['pair']}, barrier {_points(row)} (before: {100 * plain['mean']:.1f})"
 
 
-def _points(row: Row) -> str:
-    return amount(row).removeprefix("+")
+def _points(row: Row, unit: str = " points") -> str:
+    return amount(row, unit=unit).removeprefix("+")
