@@ -18,7 +18,7 @@ rule bundle:
     input:
         script=JOBS.script("bundle.py"),
         code=JOBS.imports("bundle.py"),
-        about=workflow_files("CITATION.cff", "LICENSE", "requirements.txt"),
+        about=workflow_files("CITATION.cff", "LICENSE", "Snakefile", "requirements.txt"),
         templates=workflow_files("report"),
         cells="<results>/cells.csv",
         config="<results>/config.json",
@@ -44,9 +44,10 @@ rule bundle:
     params:
         commit=lambda wildcards: commit.describe(BASE),
         snakemake=metadata.version("snakemake"),
+        weights=PLAN.config.weights,
     message:
         "bundling {output}"
     shell:
-        'source "$(dirname {input.script:q})/job.sh"; logged {log:q} '
+        'source "$(dirname {input.script:q})/job.sh"; '
         'python {input.script:q} --results "$(dirname {output:q})" --commit {params.commit:q} '
-        "--snakemake {params.snakemake} --output {output:q}"
+        "--snakemake {params.snakemake} --weights {params.weights} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,6 +1,6 @@
 """Bundle a folder of results into one archive to pass on, or check such an archive.
 
-    python scripts/bundle.py --results results/tour --output results/tour/tour.zip
+    python scripts/bundle.py --results results/tour --output results/tour/tour.zip [--weights last]
     python scripts/bundle.py --check results/tour/tour.zip
 
 The first needs what `snakemake bundle` makes before it: the report, and its figures as PNG.
@@ -9,9 +9,14 @@ The first needs what `snakemake bundle` makes before it: the report, and its fig
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from weight_atlas.export import check, commit
+from weight_atlas.vocabulary import Weights
+
+say = partial(print, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -23,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="the archive to write")
     parser.add_argument("--commit", help="the version of the workflow (by default what git says)")
     parser.add_argument("--snakemake", default="unknown", help="the version of Snakemake that ran it")
+    parser.add_argument(
+        "--weights", choices=get_args(Weights), default="none", help="which snapshots of the networks go along"
+    )
     options = parser.parse_args(arguments)
     if options.check:
         sys.exit(verify(options.check))
@@ -33,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     version = options.commit or commit.describe(bundle.ROOT)
     try:
-        bundle.write(options.results, options.output, version, options.snakemake)
+        bundle.write(options.results, options.output, version, options.snakemake, options.weights, say)
     except ValueError as error:
         sys.exit(f"bundle.py: {error}")
     size = options.output.stat().st_size / 1e6

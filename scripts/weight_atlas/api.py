@@ -2,19 +2,25 @@
 own measured, `wa.measure()`.
 
 All but the last take `name`, the config of the results (by default the only one, or the tour), and `root`, the folder
-that the workflow ran in (by default the current one, or the repository), or the one of the results. No command imports
-this module. pandas and torch are imported by the functions that need them.
+that the workflow ran in (by default the current one, or the repository), or the one of the results, or a bundle: a zip
+file, or the folder that it was unpacked to. No command imports this module. pandas and torch are imported by the
+functions that need them.
 """
 
+import dataclasses
 import difflib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from weight_atlas import folders, records, schema, store
+from weight_atlas import bundled, folders, records, schema, store
 from weight_atlas.cell_table import Cell, located
+from weight_atlas.networks.named import is_foreign, is_torchvision, source_file
+from weight_atlas.settings import Settings
 from weight_atlas.vocabulary import SPLITS
 
 if TYPE_CHECKING:
@@ -33,6 +39,13 @@ class FoundCell(NamedTuple):
 
     cell_id: str
     entry: Cell
+
+
+class Asked(NamedTuple):
+    """What cell is asked for, an id or labels, and of which results."""
+
+    cell: str | dict[str, str]
+    root: str | Path | None
 
 
 class LabelledImages(NamedTuple):
@@ -132,61 +145,74 @@ def exhibits(
 
 
 def load(
-    cell: str | Mapping[str, str],
+    cell: str | Path | Mapping[str, str] | None = None,
     seed: int = 0,
     epoch: int | str = "last",
     *,
     name: str | None = None,
     root: str | Path | None = None,
+    trust_code: bool = False,
+    **labels: str,
 ) -> "torch.nn.Module":
     """The network of a cell with the weights of one replicate: in eval mode, on the CPU, float32.
 
-    Changes to the module leave the file of the snapshot as it is.
+    Changes to the module leave the file of the snapshot as it is. Its SHA-256 is compared with the recorded one before
+    it is opened.
 
     Parameters
     ----------
-    cell : str or dict
+    cell : str, dict or path
         Its id, a part of it that no other has, or labels such as {"network": "lenet5", "optimizer": "sgd"} (of several
-        cells that fit, the one in the grid is taken).
+        cells that fit, the one in the grid is taken). Or the results, as `root` takes them, with labels beside it.
     seed : int
     epoch : int, "last" or "best"
         0 is the start.
+    trust_code : bool
+        Whether code that a bundle carries or names may run: the source of a network of its sender's own.
+    **labels
+        Labels of the cell, instead of a dict of them: network="lenet5".
 
     Raises
     ------
     ValueError
-        Where there is no such cell, seed or snapshot.
+        In one line, where there is no such cell, seed or snapshot, or where a file is not as recorded.
     """
+    asked, root = _asked(cell, root, labels)
     folder = _results(name, root)
-    cell_id, entry = _find(cell, folder)
-    if entry["cell"].network.tensors:
-        raise ValueError(f"no network is named for the given cell {cell!r}; wa.measure reads its files without one")
-    path = _snapshot(folder.parents[1], cell_id, entry, seed, epoch)
+    cell_id, entry = _find(asked, folder)
+    settings = entry["cell"]
+    if settings.network.tensors:
+        raise ValueError(f"no network is named for the given cell {cell_id!r}; wa.measure reads its files without one")
+    _bring(root, entry, seed)
+    path = _snapshot(folder, cell_id, entry, seed, epoch)
 
     from weight_atlas import starts  # these import torch: after the arguments are known to be right
     from weight_atlas.analysis import evaluation
 
     tensors = starts.load(path)
+    if bundled.is_bundle(folder) and is_foreign(settings.network.architecture):
+        return _of_bundle(folder, settings, tensors, trust_code)
     try:
-        model: torch.nn.Module = evaluation.module(entry["cell"], tensors)
+        model: torch.nn.Module = evaluation.module(_beside(settings, bundled.base(folder)), tensors)
     except RuntimeError as error:  # torch's, of several lines
-        code = f"scripts/weight_atlas/networks/architectures/{entry['cell'].network.architecture}.py"
+        code = f"scripts/weight_atlas/networks/architectures/{settings.network.architecture}.py"
         raise ValueError(f"{path}: does not fit the network as {code} has it now; run the workflow again") from error
     return model
 
 
 def images(
-    cell: str | Mapping[str, str],
+    cell: str | Path | Mapping[str, str] | None = None,
     split: str = "test",
     *,
     name: str | None = None,
     root: str | Path | None = None,
+    **labels: str,
 ) -> LabelledImages:
     """The images of the data set of a cell, as `load(cell)` takes them, and their labels.
 
     Parameters
     ----------
-    cell : as `load` takes it
+    cell, labels : as `load` takes them
     split : "train" (without augmentation), "valid" or "test"
 
     Raises
@@ -194,12 +220,17 @@ def images(
     ValueError
         Where there is no such cell or split, or where the prepared data set is missing.
     """
+    asked, root = _asked(cell, root, labels)
     folder = _results(name, root)
-    _, entry = _find(cell, folder)
+    cell_id, entry = _find(asked, folder)
     if not entry["card"]:
-        raise ValueError(f"no data set is named for the given cell {cell!r}; name one in the config, and run it again")
-    card_path = folder.parents[1] / entry["card"]
+        raise ValueError(
+            f"no data set is named for the given cell {cell_id!r}; name one in the config, and run it again"
+        )
+    card_path = bundled.base(folder) / entry["card"]
     data = card_path.with_suffix(".safetensors")
+    if not data.exists() and bundled.is_bundle(folder):
+        raise ValueError(f"{entry['card']}: a bundle has no images; give root=, a folder that the workflow ran in")
     if not data.exists():
         raise ValueError(f"{data}: the prepared data set is missing; run the workflow again, which prepares it")
 
@@ -259,10 +290,27 @@ def measure(
     }
 
 
+def _asked(cell: str | Path | Mapping[str, str] | None, root: str | Path | None, labels: Mapping[str, str]) -> Asked:
+    """What cell is asked for, and of which results: the first argument may be either."""
+    if root is None and (isinstance(cell, Path) or (isinstance(cell, str) and _is_results(Path(cell)))):
+        cell, root = None, cell
+    if isinstance(cell, str | Path) and labels:
+        raise ValueError(f"{cell}: an id and labels are given; give one of them")
+    return Asked(str(cell) if isinstance(cell, str | Path) else {**(cell or {}), **labels}, root)
+
+
+def _is_results(path: Path) -> bool:
+    return path.suffix == ".zip" or (path / "cells.csv").is_file()
+
+
 def _results(name: str | None, root: str | Path | None) -> Path:
-    """The folder results/<name>; ValueError where there is none, or where it is ambiguous."""
+    """The folder results/<name>, or that of a bundle; ValueError where there is none, or where it is ambiguous."""
     if root is not None and (Path(root) / "cells.csv").is_file():
         return Path(os.path.abspath(root))
+    if root is not None and Path(root).is_file():
+        return bundled.unpacked(Path(root)).folder
+    if root is not None and not Path(root).exists():
+        raise ValueError(f"{root}: there is no such folder or bundle")
     places = [Path(root)] if root is not None else [Path.cwd(), REPOSITORY]
     tables = next((paths for place in places if (paths := sorted(place.glob("results/*/cells.csv")))), [])
     known = {path.parent.name: path.parent for path in tables}
@@ -306,22 +354,69 @@ def _find_labelled(labels: Mapping[str, str], known: Mapping[str, Cell]) -> Foun
     fits = [(cell_id, entry) for cell_id, entry in fits if entry["role"] == "grid"] or fits
     ids = list(dict.fromkeys(cell_id for cell_id, _ in fits))
     if not ids:
-        raise ValueError(f"no cell has all of the labels {labels}; leave one out, or look at wa.cells()")
+        raise ValueError(f"no cell has all of the labels {dict(labels)}; leave one out, or look at wa.cells()")
     if len(ids) > 1:
-        differing = [key for key in fits[0][1] if len({entry[key] for _, entry in fits}) > 1]
-        what = f"{len(ids)} cells have the labels {labels}; give more of {', '.join(differing)}, or an id"
+        levels = {key: list(dict.fromkeys(entry[key] or "none" for _, entry in fits)) for key in fits[0][1]}
+        differing = [f"{key} ({_few(own)})" for key, own in levels.items() if len(own) > 1]
+        what = f"{len(ids)} cells have the labels {dict(labels)}; give more of {', '.join(differing)}, or an id"
         raise ValueError(f"{what}: {_few(ids)}")
     return FoundCell(ids[0], known[ids[0]])
 
 
-def _snapshot(root: Path, cell_id: str, entry: Mapping[str, Any], seed: int, epoch: int | str) -> Path:
+def _bring(root: str | Path | None, entry: Cell, seed: int) -> None:
+    """Unpack the snapshots of a replicate, where the results are a zip file."""
+    if root is not None and Path(root).is_file():
+        block = next((block for block in entry["blocks"] if seed in store.block_seeds(block)), None)
+        bundled.unpacked(Path(root)).bring(f"{block}/snapshots/seed{seed}/")
+
+
+def _beside(settings: Settings, root: Path) -> Settings:
+    """The same settings, with the user's file that makes the network where it is: here, or where the workflow ran."""
+    network = settings.json["network"]
+    file = source_file(network["architecture"])
+    if file is None or file.is_file() or not (root / file).is_file():
+        return settings
+    made = {**network, "architecture": f"{root / file}:{network['architecture'].partition(':')[2]}"}
+    return dataclasses.replace(settings, json={**settings.json, "network": made})
+
+
+def _of_bundle(
+    folder: Path, settings: Settings, tensors: "Mapping[str, torch.Tensor]", trust_code: bool
+) -> "torch.nn.Module":
+    """A network of a bundle that a module of Python makes: torchvision's, or where it is trusted its sender's own."""
+    from weight_atlas.networks import build, foreign
+
+    network, channels, size, classes = settings.network_arguments
+    kept = folder / "networks" / f"{foreign.stem(network, channels, size, classes)}.json"
+    if not kept.is_file():
+        raise ValueError(f"{folder}: has no table of {network['architecture']} ({kept.name}); get the bundle again")
+    made = store.read_json(kept)
+    if not trust_code and not is_torchvision(network["architecture"]):
+        what = f"networks/{kept.stem}.py.txt of the bundle" if made["source"] else "a module of this machine"
+        raise ValueError(
+            f"{network['architecture']} is made by code of the bundle's sender, {what}; read it, and give "
+            "trust_code=True, which runs it"
+        )
+    if made["source"] is None:
+        return build.recorded((network, channels, size, classes), made["record"], tensors)
+    with tempfile.TemporaryDirectory() as temporary:
+        source, _, maker = network["architecture"].partition(":")
+        file = Path(temporary) / Path(source).name
+        shutil.copyfile(kept.with_suffix(".py.txt"), file)
+        own = {**network, "architecture": f"{file}:{maker}"}
+        return build.recorded((own, channels, size, classes), made["record"], tensors)
+
+
+def _snapshot(folder: Path, cell_id: str, entry: Mapping[str, Any], seed: int, epoch: int | str) -> Path:
     """The path of a snapshot; ValueError, with those that exist, where it does not."""
     if seed not in entry["seeds"]:
         raise ValueError(f"{cell_id} has no seed {seed!r}; {_there(', '.join(map(str, entry['seeds'])))}")
+    root, is_bundle = bundled.base(folder), bundled.is_bundle(folder)
     try:
         [replicate] = records.replicates([root / block for block in entry["blocks"]], [seed], check=False)
     except FileNotFoundError as error:
-        raise ValueError(f"{cell_id} seed {seed} is not trained: {error}") from None
+        without = "is not in the bundle, which was made without its weights (snakemake bundle --config weights=last)"
+        raise ValueError(f"{cell_id} seed {seed} {without if is_bundle else f'is not trained: {error}'}") from None
     block, record = replicate.block, replicate.record
     chosen = record["epochs"] if epoch == "last" else epoch
     epochs: Iterable[int | str] = (*range(record["epochs"] + 1), "best")
@@ -334,7 +429,8 @@ def _snapshot(root: Path, cell_id: str, entry: Mapping[str, Any], seed: int, epo
     # A start that is kept as a hash has no file.
     names = [part.name for part in store.tensor_files(path)] if path.exists() else []
     if why := records.find_damage(block, record, names):
-        raise ValueError(f"{why}; remove {block}/run.json and run the workflow again, which trains this replicate")
+        again = f"remove {block}/run.json and run the workflow again, which trains this replicate"
+        raise ValueError(f"{why}; {'get the bundle again' if is_bundle else again}")
     return path
 
 

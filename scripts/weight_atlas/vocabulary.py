@@ -16,6 +16,8 @@ OTHER_AXES: Final = (*CHILD_AXES, "given", "tuned")
 Split = Literal["train", "valid", "test"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)  # in the order of their numbers in a prepared data set
 
+Weights = Literal["none", "last", "best", "all"]  # which snapshots of networks go along with a bundle
+
 
 class Kind(StrEnum):
     """How a cell came by its weights; its id begins with it."""

@@ -40,7 +40,7 @@ def make(root, name="small", cells=CELLS, noise=0.0, text=LETTERS):
     cells: {cell id: learning rate}; noise: what is added to the weights of the last epoch; text: a title.
     """
     folder = root / "results" / name
-    listed, runs, accuracy, movement = [], [], [], []
+    listed, runs, accuracy, movement, metrics, summary = [], [], [], [], [], []
     for number, (cell_id, rate) in enumerate(cells.items()):
         block = f"results/cells/{cell_id}/seeds_0-1"
         labels = {"dataset": "toy", "network": "one", "init": "default", "optimizer": f"level-{number}"}
@@ -58,14 +58,20 @@ def make(root, name="small", cells=CELLS, noise=0.0, text=LETTERS):
             runs.append(same | {"status": status, "cause": f"in {root}/x.py" if seed else "", "epochs": LAST} | machine)
             for protocol, value in (("last", 0.5), ("best_valid", 0.9 + 0.01 * seed - noise)):
                 accuracy.append(same | {"status": status, "protocol": protocol, "epoch": LAST, "accuracy": value})
+            for epoch in range(LAST + 1):
+                metrics.append(same | {"epoch": epoch, "test_accuracy": 0.25 * epoch + 0.01 * seed})
             for epoch, norm in ((LAST, size), (1, 1.0)):
                 steps = {"layer": "total", "from_epoch": 0, "to_epoch": epoch, "interval": "start"}
                 movement.append(same | steps | {"norm_from": 1.0, "norm_to": norm, "distance": norm / 2})
+        mean = {"mean": 0.505, "low": 0.4, "high": 0.61, "std": 0.01}
+        summary.append({"measure": "accuracy", "cell_id": cell_id, "key": "last", "n": 2, "of": 2, **mean})
         ended = {"cause": None, "epochs": LAST, "best_epoch": 1}
+        ended |= {"started": "2026-01-02T03:04:05Z", "wall_seconds": 90.2}
         replicates = [{"seed": run["seed"], "status": run["status"], **ended} for run in runs[-2:]]
         blocks.write(root / block, cell_id, settings(rate), replicates)
     write(folder / "cells.csv", listed)
-    for table, found in {"runs": runs, "accuracy": accuracy, "movement": movement}.items():
+    tables = {"runs": runs, "accuracy": accuracy, "movement": movement, "metrics": metrics, "summary": summary}
+    for table, found in tables.items():
         write(folder / f"tables/{table}.csv", found)
     describe(root, folder, text)
     return folder
@@ -92,7 +98,8 @@ def describe(root, folder, text):
     store.save_tensors(root / "data/toy-1.safetensors", {"images": np.zeros((2, 1, 1, 1), np.uint8)})
     card = {"dataset_id": "toy-1", "title": text, "source": "digits", "fingerprint": "f", "sha256": "0" * 64}
     store.write_json(root / "data/toy-1.json", card)
-    page = f'<!DOCTYPE html><p>{root}/logs<a href="#x">x</a><a href="data:,y">y</a><a href="https://a.org">z</a>'
+    page = '<!DOCTYPE html><meta name="generator" content="Pandoc 3.9">'
+    page += f'<p>{root}/logs<a href="#x">x</a><a href="data:,y">y</a><a href="https://a.org">z</a>'
     (folder / "report").mkdir(exist_ok=True)
     for name in pages(asked["asked"], config["page"]):
         (folder / f"report/{name}.html").write_text(page, encoding="utf-8")

@@ -327,7 +327,7 @@ def test_another_name_is_no_attribute():
 
 
 def test_the_example_of_the_docs_runs(finished):
-    (example, _) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/notebook.md").read_text(), re.M | re.S)
+    (example, _, _) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/notebook.md").read_text(), re.M | re.S)
     assert example.count("lenet5") == 1
     said = python(example.replace("lenet5", "lenet1"), finished.root)
     cell_id = the_id(finished.root, LENET)

@@ -1,6 +1,7 @@
 """One archive of all that a study told: what is in it, what is not, and whether it is whole."""
 
 import base64
+import csv
 import hashlib
 import json
 import re
@@ -17,9 +18,10 @@ from rocrate.rocrate import ROCrate
 
 from tests.unit import results
 from tests.unit.test_schema import check as check_package
-from weight_atlas.export import bundle, check, commit, latex, redact, ro_crate
+from weight_atlas.export import bundle, check, commit, latex, networks, redact, ro_crate
 
 ROOT = Path(__file__).resolve().parents[2]
+CITATION = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +155,39 @@ def test_the_crate_describes_every_file(made, unpacked):
             assert known[name]["contentSize"] == str(path.stat().st_size)
     types = {name: known[name]["encodingFormat"] for name in ("report.html", "cells.csv", "LICENSE", "style.css")}
     assert list(types.values()) == ["text/html", "text/csv", "text/plain", "text/css"]
-    assert told.root_dataset["license"].id == "LICENSE" and told.root_dataset["mainEntity"].id == "report.html"
-    assert told.get("#workflow")["version"] == "abc-dirty"
+    assert told.root_dataset["license"].id == "LICENSE"
+    for name, text in (("a.json", "application/json"), ("a.md", "text/markdown"), ("a", "text/plain")):
+        assert ro_crate.media_type(name) == text
+
+
+def test_the_crate_has_what_the_profile_of_workflow_runs_requires(made):
+    """https://w3id.org/ro/wfrun/workflow/0.6, and what it takes from the two profiles that it extends."""
+    told = ROCrate(made[1])
+    root, main = told.root_dataset, told.mainEntity
+    assert told.metadata["conformsTo"] == "https://w3id.org/ro/crate/1.3"
+    profiles = ("ro/wfrun/process/0.6", "ro/wfrun/workflow/0.6", "workflowhub/workflow-ro-crate/1.1")
+    assert [one.id for one in root["conformsTo"]] == [f"https://w3id.org/{profile}" for profile in profiles]
+    for one in root["conformsTo"]:
+        assert "CreativeWork" in one.type and one["name"] and one.id.endswith(f"/{one['version']}")
+    assert set(main.type) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"} and main["name"]
+    assert main.id in {part.id for part in root["hasPart"]}
+    assert main["programmingLanguage"].type == "ComputerLanguage" and main["programmingLanguage"]["name"] == "Snakemake"
+    assert (main["version"], main["identifier"]) == (yaml.safe_load(CITATION)["version"], "abc-dirty")
+    run = root["mentions"]
+    assert run.type == "CreateAction" and run["instrument"] is main and run["name"] and run["description"]
+    for entity in [*run["object"], *run["result"]]:
+        assert not isinstance(entity, str), f"{entity} is referred to and not described"
+    inputs = {entity.id: entity for entity in run["object"]}
+    assert (
+        inputs["#data/toy-1.safetensors"]["sha256"]
+        == hashlib.sha256((made[0].parents[1] / "data/toy-1.safetensors").read_bytes()).hexdigest()
+    )
+    made_by_it = {entity.id for entity in run["result"]}
+    assert {"report.html", "networks.csv", "tables/runs.csv"} <= made_by_it
+    assert not made_by_it & {"page.js", "LICENSE", "workflow/Snakefile", "config.yaml"}
+    assert (run["startTime"], run["endTime"]) == ("2026-01-02T03:04:05Z", "2026-01-02T03:05:35Z")
+    needed = {entity["name"]: entity.get("softwareVersion") for entity in main["softwareRequirements"]}
+    assert needed == {"numpy": "2.4.0", "python": "3.11.0", "snakemake": "9.0", "torch": "2.15.0", "Pandoc 3.9": None}
 
 
 def test_the_data_package_describes_every_table(unpacked):
@@ -176,6 +209,102 @@ def test_the_same_results_give_the_same_bytes(made, tmp_path, monkeypatch):
         path.touch()
     bundle.write(made[0], tmp_path / "again.zip", "abc-dirty", "9.0")
     assert (tmp_path / "again.zip").read_bytes() == made[1].read_bytes()
+
+
+# ----------------------------------------------------------------------------------------------- networks, weights
+
+
+def index(path):
+    with zipfile.ZipFile(path) as archive:
+        return list(csv.DictReader(archive.read("networks.csv").decode().splitlines()))
+
+
+def weights_in(path):
+    """{name: bytes} of the safetensors files of a bundle."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name.endswith(".safetensors")}
+
+
+def test_the_index_has_a_row_per_network_with_its_labels_file_and_digest(made):
+    root, rows = made[0].parents[1], index(made[1])
+    assert len(rows) == 4 and {row["carried"] for row in rows} == {"False"}
+    for row in rows:
+        content = (root / row["file"]).read_bytes()
+        assert (row["sha256"], int(row["bytes"])) == (hashlib.sha256(content).hexdigest(), len(content))
+        assert (row["dataset"], row["network"], row["study"]) == ("toy", "one", "first")
+        assert (row["snapshot"], row["epoch"]) == ("last", "2")
+        assert float(row["accuracy"]) == pytest.approx(0.5 + 0.01 * int(row["seed"]))
+    assert [(row["optimizer"], row["seed"], row["status"]) for row in rows] == [
+        *(("level-0", "0", "done"), ("level-0", "1", "done")),
+        *(("level-1", "0", "done"), ("level-1", "1", "diverged")),
+    ]
+
+
+def test_a_card_says_what_the_records_say(made, unpacked):
+    cell_id = "base-toy-one-adam-9876543210"
+    text = (unpacked / f"cards/{cell_id}.md").read_text(encoding="utf-8")
+    _, head, body = text.split("---\n", 2)
+    header = yaml.safe_load(head)
+    assert header["library_name"] == "pytorch" and header["datasets"] == ["toy-1"] and "base_model" not in header
+    [model] = header["model-index"]
+    assert model["name"] == cell_id and model["results"][0]["metrics"][0]["value"] == 0.505
+    assert "0.505 [0.400, 0.610], n = 2" in body
+    # LeNet-1: 4 x 25 + 4, 12 x 4 x 25 + 12, and 10 x 192 + 10 parameters.
+    assert "3 of them convolutions or linear; 3,246 parameters" in body
+    blocks_of_yaml = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", body, re.DOTALL)]
+    assert blocks_of_yaml[1] == {"kind": "init", "scheme": "default"}
+    assert blocks_of_yaml[2] == results.settings(0.01)["training"]
+    assert "torch 2.15.0" in body and "| 1 | diverged | 2 | 1 |" in body
+    for path in sorted((made[0].parents[1] / "results/cells" / cell_id).glob("seeds_0-1/snapshots/seed?/epoch_2.*")):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in body
+    page = (unpacked / "networks.md").read_text(encoding="utf-8")
+    assert f"(cards/{cell_id}.md)" in page and "are not in this archive" in page and "<" not in page.replace("\\<", "")
+
+
+def test_an_interval_ends_where_an_accuracy_can():
+    row = {"mean": "0.4", "low": "-0.9", "high": "1.7", "n": "2"}
+    assert networks.in_words(row) == "0.400 [0.000, 1.000], n = 2"
+    assert networks.in_words(row | {"low": "", "high": "", "n": "1"}) == "0.400, n = 1"
+
+
+@pytest.mark.parametrize(
+    ("weights", "names"), [("last", ["epoch_2"]), ("best", ["best"]), ("all", ["best", "epoch_0", "epoch_2"])]
+)
+def test_weights_go_along_as_they_are(made, tmp_path, weights, names):
+    said, path = [], tmp_path / "small.zip"
+    bundle.write(made[0], path, "abc-dirty", "9.0", weights, said.append)
+    root, found = made[0].parents[1], weights_in(path)
+    stems = [Path(name).stem for name in found]
+    assert sorted(stems) == sorted(names * 4)
+    for name, content in found.items():
+        assert content == (root / name).read_bytes()
+    size = sum(map(len, found.values())) / 1e6
+    assert said == [f"weights ({weights}): {4 * len(names)} snapshots, {len(found)} files, {size:.1f} MB"]
+    assert check.first_problem(path) is None
+    rows = index(path)
+    assert {row["file"] for row in rows} == set(found) and {row["carried"] for row in rows} == {"True"}
+    assert {entity.id for entity in ROCrate(path).data_entities} >= set(found)
+    bundle.write(made[0], tmp_path / "again.zip", "abc-dirty", "9.0", weights)
+    assert (tmp_path / "again.zip").read_bytes() == path.read_bytes()
+
+
+def test_weights_that_are_not_as_recorded_do_not_go_along(tmp_path):
+    folder = results.make(tmp_path / "work")
+    [path, *_] = sorted((tmp_path / "work/results/cells").rglob("best.safetensors"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"best.safetensors was altered: its SHA-256 is not the recorded one; remove"):
+        bundle.write(folder, tmp_path / "x.zip", "abc", "9.0", "best")
+    assert not (tmp_path / "x.zip").exists()
+    bundle.write(folder, tmp_path / "x.zip", "abc", "9.0", "last")
+
+
+def test_more_than_a_bundle_holds_is_refused_before_it_is_copied(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "MOST_UNPACKED", 1000)
+    with pytest.raises(ValueError, match=r"^weights: these take .* GB, and a bundle holds at most .* GB; give "):
+        bundle.write(made[0], tmp_path / "x.zip", "abc", "9.0", "all")
+    bundle.write(made[0], tmp_path / "x.zip", "abc", "9.0")  # without them it is small
 
 
 # ---------------------------------------------------------------------------------------------------- is it whole

@@ -177,6 +177,34 @@ def test_a_manifest_that_is_none(unpacked, tmp_path, case):  # noqa: F811
     assert check.first_problem(pack(unpacked, tmp_path / "x.zip")).startswith(MANIFESTS[case][1])
 
 
+CARDS = {
+    "a script": ("<script>alert(1)</script>", "has markup that no card has: '<script'"),
+    "an image": ('x <img src="x" onerror="alert(1)">', "has markup that no card has: '<img'"),
+    "a comment": ("<!-- x -->", "has markup that no card has: '<!--'"),
+    "a link that runs something": ("[x](javascript:alert(1))", "has markup that no card has: '](javascript:alert(1'"),
+    "a data link": ("![x]( data:text/html,x)", "has markup that no card has: ']( data:text/html,x'"),
+    "behind a block of code": ("```yaml\nx\n```\n<b>", "has markup that no card has: '<b'"),
+    "in a block without an end": ("```yaml\n<b>", "has markup that no card has: '<b'"),
+    "a block of code": ("```yaml\n<b>\n```\n1 < 2, \\<b> and [x](cards/y.md) or [z](https://a.org/z)", None),
+}
+
+
+@pytest.mark.parametrize("case", CARDS)
+def test_a_card_that_runs_something(unpacked, tmp_path, case):  # noqa: F811
+    text, line = CARDS[case]
+    (unpacked / "networks.md").write_text(text)
+    assert said(unpacked, tmp_path) == (line and f"networks.md {line}")
+
+
+def test_a_snakefile_that_is_another(unpacked, tmp_path):  # noqa: F811
+    with open(unpacked / active.SNAKEFILE, "a") as file:
+        file.write("print(1)\n")
+    line = "workflow/Snakefile is not this version's own script or filter"
+    assert said(unpacked, tmp_path) == line
+    (unpacked / active.SNAKEFILE).rename(unpacked / "Snakefile")
+    assert said(unpacked, tmp_path) == "Snakefile is of a kind that no bundle has"
+
+
 PAGES = {
     "a script": ("<script>alert(1)</script>", "has a script that is not this version's own: 'alert(1)'"),
     "a script from elsewhere": (

@@ -47,6 +47,9 @@ EXCEPTIONS = {
     ("reporting.exhibits.transfer.transfers", "networks"): "the layer table of a cell's network",
     ("reporting.exhibits.networks", "networks"): "the layer tables of a study, to count",
     ("reporting.exhibits.diagrams", "networks"): "the same, to draw",
+    ("export.cards", "networks"): "the size of a network's layer table",
+    ("export.networks", "networks.foreign"): "the traced layer tables that go along with weights",
+    ("export.networks", "networks.named"): "the same: which networks have one",
 }
 # Imports inside functions that close a circle, and why they may.
 LATE = {

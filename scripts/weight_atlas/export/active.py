@@ -15,13 +15,28 @@ from xml.parsers import expat
 import yaml
 
 REPORT = Path(__file__).resolve().parents[3] / "report"
+SNAKEFILE = "workflow/Snakefile"  # what a bundle calls that of this workflow
 # A page of the report, and its source (weight_atlas.plan.pages).
 PAGE, DOCUMENT = (
     re.compile(rf"(report|data|runs|methods|study-[A-Za-z0-9][\w.+-]*)\.{kind}") for kind in ("html", "qmd")
 )
 OWN = ("page.js", "exhibits.js", "filter.lua", "paper.lua", "paper.typ", "glossary.lua", "template.html")
 FILTERS = [{"at": "pre-ast", "path": name} for name in ("glossary.lua", "filter.lua")]  # of the source, by Quarto
-KINDS = (".bib", ".cff", ".css", ".csv", ".json", ".png", ".scss", ".sha256", ".svg", ".tex", ".txt", ".yaml")
+KINDS = (
+    ".bib",
+    ".cff",
+    ".css",
+    ".csv",
+    ".json",
+    ".png",
+    ".safetensors",
+    ".scss",
+    ".sha256",
+    ".svg",
+    ".tex",
+    ".txt",
+    ".yaml",
+)
 TAGS = re.compile(
     "a|abbr|article|aside|b|blockquote|body|br|button|caption|cite|code|col|colgroup|dd|del|details|dfn|div|dl|dt|em|"
     "figcaption|figure|footer|h[1-6]|head|header|hr|html|i|img|ins|kbd|li|link|main|mark|meta|nav|ol|p|pre|q|s|samp|"
@@ -57,8 +72,10 @@ HEADER |= {"wide", "references", "crossref"}
 
 def problem(name: str, content: bytes) -> str | None:
     """The first thing in a file of a bundle that could run something, in a few words; None where nothing could."""
-    if name in OWN:
+    if name in (*OWN, SNAKEFILE):
         return None if _sha256(content) == _own()[name] else "is not this version's own script or filter"
+    if name.endswith(".md"):
+        return _text(content, _card)
     if PAGE.fullmatch(name):
         return _text(content, _page)
     if DOCUMENT.fullmatch(name):
@@ -70,7 +87,8 @@ def problem(name: str, content: bytes) -> str | None:
 
 def reads(name: str) -> bool:
     """Whether the content of a file is looked at as a whole."""
-    return bool(name in OWN or PAGE.fullmatch(name) or DOCUMENT.fullmatch(name) or name.endswith(".svg"))
+    known = name in (*OWN, SNAKEFILE) or PAGE.fullmatch(name) or DOCUMENT.fullmatch(name)
+    return bool(known or name.endswith((".svg", ".md")))
 
 
 def _sha256(content: bytes) -> str:
@@ -81,6 +99,7 @@ def _sha256(content: bytes) -> str:
 def _own() -> dict[str, str]:
     """The SHA-256 of each of our own scripts and filters, and of the script within the template, by name."""
     own = {name: _sha256((REPORT / name).read_bytes()) for name in OWN}
+    own[SNAKEFILE] = _sha256(REPORT.with_name("Snakefile").read_bytes())
     template = (REPORT / "template.html").read_text(encoding="utf-8")
     scripts = re.findall(r"<script>(.*?)</script>", template, re.DOTALL)
     return own | {f"template {number}": _sha256(text.encode()) for number, text in enumerate(scripts)}
@@ -140,6 +159,13 @@ def _harmless(link: str, tag: str) -> bool:
     if scheme.lower() == "data":
         return bool(re.fullmatch(DATA.get(tag, "(?!)"), rest, re.DOTALL | re.IGNORECASE))
     return scheme.lower() in SCHEMES
+
+
+def _card(text: str) -> str | None:
+    """Markup, or a link that runs something, in a card or index outside of blocks of code: ours have none."""
+    text = re.sub(r"(?ms)^(`{3,})[a-z]+\n.*?^\1\n", "", f"{text}\n")
+    found = re.search(r"(?<!\\)<[A-Za-z/!?][^\s>]{0,30}|(?i:\]\(\s*(?!https?:)\w+:[^)\s]*)", text)
+    return f"has markup that no card has: {found[0][:40]!r}" if found else None
 
 
 # ------------------------------------------------------------------------------------------ the page's own source

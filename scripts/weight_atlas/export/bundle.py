@@ -1,14 +1,17 @@
-"""One archive of the results of a config, to pass on: report, tables, figures, config, versions and hashes.
+"""One archive of the results of a config, to pass on: report, tables, figures, config, versions and hashes, a card of
+each trained network, and on request their weights.
 
 The same results give the same bytes: names are sorted, and no time of day and no path of the machine enters.
 """
 
 import base64
+import hashlib
 import json
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,21 +19,31 @@ import yaml
 from markupsafe import escape
 
 from weight_atlas import schema
-from weight_atlas.export import active, latex, redact, ro_crate
+from weight_atlas.export import active, cards, latex, networks, redact, ro_crate
 from weight_atlas.export.result import Result
 from weight_atlas.plan import spec
 from weight_atlas.plan.pages import pages
 from weight_atlas.reporting.pages import document, markdown, render
 from weight_atlas.schema import dictionary
-from weight_atlas.store import atomic_write, read_json, sha256, tensor_files, write_json
+from weight_atlas.store import atomic_write, read_json, sha256, write_json
 
 ROOT = Path(__file__).resolve().parents[3]
 ABOUT = ("CITATION.cff", "LICENSE", "requirements.txt")  # of the workflow's own folder
+OWN = (*ABOUT, *document.FILES, active.SNAKEFILE, "config.json", "config.yaml")  # what the run did not make
+AT_ONCE = 2**20  # bytes
+AGAIN = "remove the run.json of its block and run the workflow again, which trains it again"
 CARD_KEYS = ("dataset_id", "title", "source", "fingerprint", "sha256")  # what the provenance says of a data set
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the time that every file of the archive has: the first that a zip can say
 
 
-def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
+def write(
+    results: Path,
+    output: Path,
+    commit: str,
+    snakemake: str,
+    weights: str = "none",
+    say: Callable[[str], object] = lambda line: None,
+) -> None:
     """Bundle a folder of results into a zip file.
 
     Parameters
@@ -39,30 +52,42 @@ def write(results: Path, output: Path, commit: str, snakemake: str) -> None:
     output : the zip file
     commit : of the workflow, as `weight_atlas.export.commit.describe` gives it
     snakemake : its version
+    weights : which snapshots of the networks go along: none, last, best or all
+    say : is given a line on the weights before they are copied
 
     Raises
     ------
     ValueError
-        In one line, where something is missing that belongs into the bundle.
+        In one line, where something is missing that belongs into the bundle, or where weights are not as recorded.
     """
     result = Result(results)
+    listed = networks.snapshots(result, weights)
+    carried = networks.to_carry(listed) if weights != "none" else {}
+    if carried:
+        size = networks.size_of(carried.values()) / 1e6
+        say(f"weights ({weights}): {len(listed)} snapshots, {len(carried)} files, {size:.1f} MB")
     with tempfile.TemporaryDirectory(prefix="bundle-") as temporary:
         folder = Path(temporary)
         titles, sources = _exhibits(result, folder)
         _tables(result, folder)
         _report(result, folder)
+        _networks(result, folder, listed, weights, f"{result.config['name']}.zip")
         package = _dictionary(result, folder, titles, sources)
         _text(folder / dictionary.NAME, json.dumps(package, indent=1, ensure_ascii=False) + "\n")
-        about = provenance(result, commit, snakemake)
+        data = _sums({name: result.root / name for name in _data(result)})
+        about = provenance(result, commit, snakemake) | {"inputs": _digests(data)}
         _text(folder / "provenance.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-        _text(folder / "data.sha256", _sums({name: result.root / name for name in _data(result)}))
-        _text(folder / "weights.sha256", _sums(_last_snapshots(result)))
+        _text(folder / "data.sha256", data)
+        _text(folder / "weights.sha256", _lines(_last_snapshots(result, carried)))
         redact.redact(folder, result)
-        names = _names(folder)
-        _text(folder / ro_crate.NAME, ro_crate.describe(folder, names, about, titles))
-        _text(folder / ro_crate.MANIFEST, _sums({name: folder / name for name in _names(folder)}))
+        digests = {name: one.digests[name] for one in listed for name in one.files if name in carried}
+        described = {name: ro_crate.Part(path.stat().st_size, digests[name]) for name, path in carried.items()}
+        described |= {name: ro_crate.Part.of(folder / name) for name in _names(folder)}
+        _text(folder / ro_crate.NAME, ro_crate.describe(folder, described, about, titles, OWN))
+        sums = digests | {name: sha256(folder / name) for name in _names(folder)}
+        _text(folder / ro_crate.MANIFEST, _lines(sums))
         with atomic_write(output) as part:
-            _zip(folder, part)
+            _zip({name: folder / name for name in _names(folder)} | carried, digests, part)
 
 
 # --------------------------------------------------------------------------------------------- what is in it
@@ -81,6 +106,7 @@ def _report(result: Result, folder: Path) -> None:
         _copy(ROOT / "report" / name, folder / name)
     for name in ABOUT:
         _copy(ROOT / name, folder / name)
+    _copy(ROOT / "Snakefile", folder / active.SNAKEFILE)
     if "folders" in result.config:  # of where it ran; a bundle has its own
         write_json(folder / "config.json", {key: value for key, value in result.config.items() if key != "folders"})
     else:
@@ -103,6 +129,17 @@ def _tables(result: Result, folder: Path) -> None:
         _copy(result.path(card), folder / "data" / Path(card).name)
 
 
+def _networks(result: Result, folder: Path, listed: Sequence[networks.Snapshot], weights: str, bundle: str) -> None:
+    """The index of the trained networks and their cards; where weights go along, what loads these."""
+    networks.write_index(result, listed, weights != "none", folder / networks.INDEX)
+    _text(folder / networks.PAGE, networks.page(result, listed, weights != "none", bundle))
+    means = networks.accuracy(result)
+    for cell_id, own in networks.by_cell(listed).items():
+        _text(folder / networks.card_name(cell_id), cards.card(result, cell_id, own, means.get(cell_id), bundle))
+    if weights != "none":
+        networks.write_records(result, listed, folder)
+
+
 def _dictionary(
     result: Result, folder: Path, titles: dict[str, str], sources: dict[str, dict[str, list[str]]]
 ) -> dict[str, Any]:
@@ -113,7 +150,8 @@ def _dictionary(
         if name in titles:
             resources.append(dictionary.figure(name, titles[name], header, sources[name]))
         else:
-            resources.append(dictionary.resource(schema.TABLES[Path(name).stem], name, header))
+            table = f"bundle/{Path(name).stem}" if name == networks.INDEX else Path(name).stem
+            resources.append(dictionary.resource(schema.TABLES[table], name, header))
     return dictionary.package(result.config["name"], resources)
 
 
@@ -177,7 +215,8 @@ def provenance(result: Result, commit: str, snakemake: str) -> dict[str, Any]:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     _, head, _ = (result.folder / "report/report.qmd").read_text(encoding="utf-8").split("---\n", 2)
     runs = [read_json(path / "run.json") for path in _blocks(result) if (path / "run.json").exists()]
-    machines = [record["machine"] for run in runs for record in run["replicates"]]
+    records = [record for run in runs for record in run["replicates"]]
+    machines = [record["machine"] for record in records]
     kinds = sorted({kind for one in machines for kind in one["versions"]})
     versions = {kind: sorted({one["versions"][kind] for one in machines if kind in one["versions"]}) for kind in kinds}
     cards = [read_json(result.path(name)) for name in result.cards]
@@ -189,10 +228,22 @@ def provenance(result: Result, commit: str, snakemake: str) -> dict[str, Any]:
         "date": str(yaml.safe_load(head)["date"]),
         "workflow": {"title": citation["title"], "version": str(citation["version"]), "commit": commit},
         "versions": versions | {"snakemake": snakemake},
+        "renderer": render.generator(result.folder / "report/report.html").removeprefix("rendered by "),
+        "time": _time(records),
+        "code": sorted({record["recipe"].get("code") or "" for record in records} - {""}),
         "devices": sorted({f"{one['device']}: {one['device_name']}" for one in machines if one["device"]}),
         "data": [{key: card[key] for key in CARD_KEYS} for card in cards],
         "replicates": dict(sorted(Counter(result.status(*replicate) for replicate in replicates).items())),
     }
+
+
+def _time(replicates: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """When the first replicate began and the last one ended, in UTC, as far as the records say."""
+    began = [(record["started"], record.get("wall_seconds") or 0) for record in replicates if record.get("started")]
+    if not began:
+        return {}
+    ends = [datetime.fromisoformat(start) + timedelta(seconds=round(took)) for start, took in began]
+    return {"start": min(began)[0], "end": max(ends).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 def _blocks(result: Result) -> list[Path]:
@@ -207,27 +258,35 @@ def _data(result: Result) -> list[str]:
     return sorted(datasets | {f"data/weights/{weights_id}.safetensors" for weights_id in starts if weights_id})
 
 
-def _last_snapshots(result: Result) -> dict[str, Path]:
-    """{name: path} of the files of the last snapshot of each replicate that is done or diverged."""
-    paths = {}
-    for cell_id, cell in result.cells.items():
-        for seed in cell["seeds"]:
-            last = result.last_snapshot(cell_id, seed)
-            if last and result.status(cell_id, seed) in ("done", "diverged"):
-                files = tensor_files(last)
-                result.check(cell_id, seed, files)
-                for path in files:
-                    paths[path.relative_to(result.root).as_posix()] = path
-    return paths
+def _last_snapshots(result: Result, carried: Mapping[str, Path]) -> dict[str, str]:
+    """{name: SHA-256} of the files of the last snapshot of each replicate that is done or diverged.
+
+    carried: those that are compared with their records when they are copied; the others are here.
+    """
+    found: dict[str, str] = {}
+    for one in networks.snapshots(result, "last"):
+        result.check(one.cell_id, one.seed, [path for name, path in one.files.items() if name not in carried])
+        found |= one.digests
+    return found
 
 
 # ----------------------------------------------------------------------------------------------------- files
 
 
+def _lines(digests: Mapping[str, str]) -> str:
+    """The lines that `sha256sum -c` reads, of {name: SHA-256}."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
+
+
+def _digests(lines: str) -> dict[str, str]:
+    """{name: SHA-256} of such lines."""
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines.splitlines())}
+
+
 def _sums(files: Mapping[str, Path]) -> str:
-    """The lines that `sha256sum -c` reads, of {name: path}."""
+    """The lines of {name: path}."""
     try:
-        return "".join(f"{sha256(files[name])}  {name}\n" for name in sorted(files))
+        return _lines({name: sha256(path) for name, path in files.items()})
     except FileNotFoundError as error:
         raise ValueError(f"{error.filename}: is missing; make it again with snakemake --cores all") from None
 
@@ -246,11 +305,20 @@ def _text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _zip(folder: Path, path: Path) -> None:
+def _zip(files: Mapping[str, Path], digests: Mapping[str, str], path: Path) -> None:
+    """Write files as a zip by their names; digests: the SHA-256 that some must have, which are weights, and stay as
+    they are, since compressing them saves little."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in _names(folder):
+        for name in sorted(files):
             entry = zipfile.ZipInfo(name, ZIP_TIME)
             entry.external_attr = 0o644 << 16
             entry.create_system = 3  # Unix, wherever this runs
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, (folder / name).read_bytes())
+            entry.compress_type = zipfile.ZIP_STORED if name in digests else zipfile.ZIP_DEFLATED
+            entry.file_size = files[name].stat().st_size
+            sha = hashlib.sha256()
+            with open(files[name], "rb") as file, archive.open(entry, "w") as member:
+                while piece := file.read(AT_ONCE):
+                    sha.update(piece)
+                    member.write(piece)
+            if digests.get(name, sha.hexdigest()) != sha.hexdigest():
+                raise ValueError(f"{files[name]} was altered: its SHA-256 is not the recorded one; {AGAIN}")

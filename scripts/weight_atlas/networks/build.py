@@ -76,6 +76,24 @@ def module(table: Table) -> nn.Module:
     return construct.construct(*table.arguments) if isinstance(table, TracedTable) else TableModule(table)
 
 
+def recorded(
+    arguments: tuple[Mapping[str, Any], int, int, int], record: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> nn.Module:
+    """A traced network by what its trace left (`foreign.record`), with these tensors, in eval mode.
+
+    arguments: as of `build`. Raises ValueError in one line where other tensors belong to what its module makes now.
+    """
+    with construct.no_storage():
+        model = module(TracedTable(arguments, record))
+    try:
+        fill(model, tensors, assign=True)
+    except RuntimeError as error:  # torch's, of several lines
+        raise ValueError(
+            f"{arguments[0]['architecture']}: makes another network than the one that was traced"
+        ) from error
+    return model.eval()
+
+
 def fill(model: nn.Module, tensors: Mapping[str, Tensor], assign: bool = False) -> None:
     """Give a module the values of its tensors by their names; where `assign`, the tensors themselves.
 

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -89,21 +90,38 @@ def traced(network: Mapping[str, Any], channels: int, size: int, classes: int) -
         In one line, where there is no such network, or where it cannot be made or run: with the file and line of the
         user's own code that failed.
     """
+    return TracedTable((network, channels, size, classes), record(network, channels, size, classes))
+
+
+def record(network: Mapping[str, Any], channels: int, size: int, classes: int) -> dict[str, Any]:
+    """What the trace leaves that `traced` makes its table of, as JSON; raises the same."""
+    return _record(_request(network, channels, size, classes), _content(network))
+
+
+def stem(network: Mapping[str, Any], channels: int, size: int, classes: int) -> str:
+    """A name for that record: the network's, and a digest of what it was traced for, versions apart."""
+    name = re.sub(r"[^a-z0-9]+", "-", network["architecture"].lower()).strip("-")
+    return f"{name}-{hashlib.sha256(_request(network, channels, size, classes).encode()).hexdigest()[:10]}"
+
+
+def _request(network: Mapping[str, Any], channels: int, size: int, classes: int) -> str:
     request = {key: network.get(key) for key in ("architecture", "width", "options")}
-    request |= {"channels": channels, "size": size, "classes": classes}
+    return json.dumps(request | {"channels": channels, "size": size, "classes": classes}, sort_keys=True)
+
+
+def _content(network: Mapping[str, Any]) -> str | None:
+    """The SHA-256 of the user's file that makes a network, where one does."""
     file = source_file(network["architecture"])
     if file is not None and not file.is_file():
         raise ValueError(f"module: there is no file {file}; give its path from the working directory, {Path.cwd()}")
-    content = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
-    record = _record(json.dumps(request, sort_keys=True), content)
-    return TracedTable((network, channels, size, classes), record)
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file else None
 
 
 def published(network: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
     """{name of torchvision's weights of a network: {"mean", "std"} that its images are normalised by, per channel}."""
     request = {"architecture": network["architecture"], "width": 1.0, "options": {}}
-    record = _record(json.dumps(request | {"channels": 3, "size": 224, "classes": 1000}, sort_keys=True), None)
-    weights: dict[str, dict[str, list[float]]] = record["published"]
+    made = _record(json.dumps(request | {"channels": 3, "size": 224, "classes": 1000}, sort_keys=True), None)
+    weights: dict[str, dict[str, list[float]]] = made["published"]
     return weights
 
 
@@ -117,12 +135,12 @@ def _record(request: str, content: str | None) -> dict[str, Any]:
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept
-    record = _trace(request)
+    made = _trace(request)
     if Path(".snakemake").is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(record))
-    return record
+            temporary.write_text(json.dumps(made))
+    return made
 
 
 def _digest(request: str, content: str | None) -> str:

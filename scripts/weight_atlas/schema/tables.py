@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from weight_atlas.schema import compare, measures, runs, transfer
+from weight_atlas.schema import bundle, compare, measures, runs, transfer
 from weight_atlas.vocabulary import AXES
 
 SUBJECTS = {
@@ -14,6 +14,7 @@ SUBJECTS = {
     "Correlations against chance": measures.CHANCE,
     "Freeze-depth transfer": transfer.TABLES,
     "Comparison of two results": compare.TABLES,
+    "Networks of a bundle": bundle.TABLES,
 }
 TABLES = {table.name: table for tables in SUBJECTS.values() for table in tables}
 # The tables that one measure job writes for its group of cells, and those that `collect` leaves in tables/.

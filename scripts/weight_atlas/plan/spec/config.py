@@ -11,9 +11,10 @@ from weight_atlas.plan.spec.optimizers import Optimizer
 from weight_atlas.plan.spec.studies import Given, Step, Study
 from weight_atlas.plan.spec.training import Training
 from weight_atlas.plan.spec.values import DISTINCT, Flag, Measures, Model, Name, Path, Replicates, Text, Title, at_most
+from weight_atlas.vocabulary import Weights
 
 # Keys that say what to do this once: they are no part of what results are made from.
-PASSING = ("retry_failed", "prune", "compare")
+PASSING = ("retry_failed", "prune", "compare", "weights")
 
 
 class Config(Model):
@@ -46,6 +47,7 @@ class Config(Model):
     studies: Text | Annotated[list[Name], Field(min_length=1), DISTINCT] = "all"
     cells: Literal["all", "document"] = "all"
     compare: Path | None = None
+    weights: Weights = "none"
     page: Literal["several", "single"] = "several"
     pathvars: dict[Literal["data", "cells", "results", "logs"], Path] = {}
 
