@@ -384,3 +384,54 @@ def test_the_command_ends_with_an_error_where_something_stays(place, denied):
     assert done.stdout.splitlines()[-2].endswith(f"old  {OLD}{stays}")
     assert done.stdout.splitlines()[-1].startswith(f"removed: {int(not denied)} in all")
     assert (root / OLD).exists() == denied
+
+
+MODULE = """
+from torch import nn
+
+
+def net(num_classes=10, filters=2):
+    rest = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(filters, num_classes)]
+    return nn.Sequential(nn.Conv2d(1, filters, 5), *rest)
+"""
+
+
+def own(name, filters):
+    """A config with a network of the user's own."""
+    config = small(name) | {"networks": {"lenet1": {"module": "mine.py:net", "filters": filters}}}
+    config["definitions"]["dynamics"]["grid"]["init"] = ["xavier_uniform"]
+    return config
+
+
+def prune(root, config):
+    """What the command prints, and the layer tables that are left."""
+    script = Path(__file__).parents[2] / "scripts/prune.py"
+    command = [sys.executable, str(script), "--config", json.dumps(config), "--command", "x"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, {path.name for path in (root / ".snakemake/atlas/networks").iterdir()}
+
+
+def test_layer_tables_go_when_no_config_names_the_network_any_more(tmp_path, monkeypatch):
+    """One is of this config, one of a file in config/, one of the results of a third config, one of none of them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MODULE)
+    (tmp_path / ".snakemake").mkdir()
+    (tmp_path / "config").mkdir()
+    made = {}
+    for name, filters in {"mine": 3, "second": 4, "third": 5, "gone": 6}.items():
+        _, there = prune(tmp_path, own(name, filters))  # which plans, and so traces it
+        [made[name]] = there - set(made.values())
+    (tmp_path / "config/second.yaml").write_text(yaml.safe_dump(own("second", 4)))
+    plan = study.Plan(own("third", 5), tmp_path, look=False)
+    write(tmp_path, plan)
+    store.write_json(tmp_path / "results/third/config.json", plan.config.model_dump(mode="json"))
+    said, there = prune(tmp_path, own("mine", 3))
+    [line] = [line for line in said.splitlines() if ".snakemake/atlas/networks" in line]
+    assert line.endswith(f"old  .snakemake/atlas/networks/{made['gone']}  (the layer table of mine.py:net)")
+    assert there == set(made.values())
+    said, there = prune(tmp_path, own("mine", 3) | {"prune": "remove"})
+    assert said.splitlines()[-1].startswith("removed: 1 in all") and there == set(made.values()) - {made["gone"]}
+    (tmp_path / "mine.py").write_text(MODULE + "# another one\n")
+    said, there = prune(tmp_path, own("mine", 3) | {"prune": "remove"})
+    assert not there & set(made.values()) and len(there) == 3  # of another file, each is traced again

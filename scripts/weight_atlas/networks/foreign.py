@@ -22,6 +22,9 @@ from weight_atlas.networks.table import Layer, Shape, Table
 from weight_atlas.store import atomic_write
 
 KEPT = Path(".snakemake/atlas/networks")  # below the working directory; nothing is kept where there is no .snakemake
+_asked: set[str] = (
+    set()
+)  # the names of the files of KEPT that this process had a use for, whether or not they are there
 
 
 class TracedTable(Table):
@@ -132,6 +135,7 @@ def _record(request: str, content: str | None) -> dict[str, Any]:
     content: SHA-256 of the user's file.
     """
     path = KEPT / f"{_digest(request, content)}.json"
+    _asked.add(path.name)
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept
@@ -139,8 +143,13 @@ def _record(request: str, content: str | None) -> dict[str, Any]:
     if Path(".snakemake").is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(made))
+            temporary.write_text(json.dumps({"architecture": json.loads(request)["architecture"], **made}))
     return made
+
+
+def asked() -> frozenset[str]:
+    """The names of the files of KEPT that this process had a use for: those of the configs that it has planned."""
+    return frozenset(_asked)
 
 
 def _digest(request: str, content: str | None) -> str:

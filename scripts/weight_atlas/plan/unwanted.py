@@ -1,9 +1,11 @@
-"""What no config asks for any more: trained cells, prepared data and measures; listed, or removed.
+"""What no config asks for any more: trained cells, prepared data, measures and traced layer tables; listed, or removed.
 
 What is asked for is a set of names (`weight_atlas.folders`): blocks (`results/cells/<cell>/seeds_0-2`), data sets and
-weights (`data/<dataset>`, `data/weights/<weights>`, no suffix), measures (`results/<name>/measures/<group>`).
+weights (`data/<dataset>`, `data/weights/<weights>`, no suffix), measures (`results/<name>/measures/<group>`), and the
+files of layer tables (`.snakemake/atlas/networks/<digest>.json`).
 """
 
+import contextlib
 import json
 import os
 import re
@@ -16,7 +18,8 @@ from typing import NamedTuple
 import yaml
 
 from weight_atlas import schema, store
-from weight_atlas.plan import lock, outcome, removal
+from weight_atlas.networks import foreign
+from weight_atlas.plan import lock, outcome, removal, spec
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.plan.disk import used
 from weight_atlas.plan.study import Plan, block_path
@@ -29,12 +32,13 @@ WEIGHTS = re.compile(r".+-[0-9a-f]{10}")
 
 @dataclass(frozen=True)
 class Item:
-    """Something on the disk: its name, its files and directories, and, of trained cells, the blocks, each of which a
-    process may be training."""
+    """Something on the disk: its name, its files and directories, of trained cells the blocks, each of which a process
+    may be training, and what it is, where its name does not say so."""
 
     path: str
     files: list[Path]
     blocks: list[Path] = field(default_factory=list)
+    what: str = ""
 
 
 # ------------------------------------------------------------------------------------------- what is asked for
@@ -84,6 +88,21 @@ def others(plan: Plan) -> Iterator[Demand]:
     for path in sorted(plan.path("results").glob("*/cells.csv")):
         if path.parent != plan.path(f"results/{plan.config.name}"):
             yield Demand(f"results/{path.parent.name}", shown_by(path.parent))
+            _plan_again(plan, path.with_name("config.json"))
+
+
+def _plan_again(plan: Plan, path: Path) -> None:
+    """Plan the config of some results, so that it is known which networks it has traced; where that fails, they are
+    traced again when they are needed."""
+    if any((plan.root / foreign.KEPT).glob("*.json")) and path.is_file():
+        with contextlib.suppress(ConfigError, ValueError, OSError):
+            config = store.read_json(path)
+            Plan({key: config[key] for key in spec.Config.model_fields if key in config}, plan.root, look=False)
+
+
+def traced() -> set[str]:
+    """The files of the layer tables that the plans of this process have asked for."""
+    return {(foreign.KEPT / name).as_posix() for name in foreign.asked()}
 
 
 # ----------------------------------------------------------------------------------------------- what is there
@@ -111,6 +130,18 @@ def stored(plan: Plan) -> Iterator[Item]:
         name = plan.config.name if cells.parent == own else cells.parent.name
         for group in _folders(cells.parent / "measures"):
             yield Item(f"results/{name}/measures/{group.name}", [group])
+    for table in sorted((plan.root / foreign.KEPT).glob("*.json")):
+        yield Item((foreign.KEPT / table.name).as_posix(), [table], what=_network(table))
+
+
+def _network(table: Path) -> str:
+    """What a traced layer table is, in words; those of before do not name their network."""
+    try:
+        kept = store.read_json(table)
+    except (ValueError, OSError):
+        kept = {}
+    architecture = kept.get("architecture") if isinstance(kept, dict) else None
+    return f"the layer table of {architecture}" if architecture else "a layer table"
 
 
 def _folders(path: Path) -> list[Path]:
@@ -179,10 +210,12 @@ def table(plan: Plan, remove: bool, command: str, say: Callable[[str], object]) 
         else:
             names.append(printable(name))
             wanted |= paths
+    wanted |= traced()
     say("\n".join(["", f"wanted by: {', '.join(names)}", *unreadable, "", ""]))
     for item in unwanted(plan, wanted):
         size, latest = used(item.files)
         say(f"{outcome.size(size):>9}  {outcome.spoken(time.time() - latest):>9} old  {printable(item.path)}")
+        say(f"  ({printable(item.what)})" if item.what else "")
         say(f"  (still shown in {plan.folders.results})" if _shown(item, shown) else "")
         try:
             root = _root(plan, item)
