@@ -150,6 +150,13 @@ def test_its_versions_are_those_of_the_requirements():
     assert packages == {name: known[name] for name in packages}
 
 
+def test_its_versions_are_allowed_by_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {canonicalize_name(one.name): one.specifier for one in map(Requirement, project["dependencies"])}
+    packages = environment()[1]
+    assert named and all(allowed.contains(packages[name]) for name, allowed in named.items())
+
+
 def test_beside_these_it_has_quarto_at_a_pinned_version():
     conda, _ = environment()
     assert set(conda) == {"python", "pip", "quarto"} and Version(conda["quarto"])
