@@ -74,7 +74,6 @@ rule collect:
         config="<results>/config.json",
         runs=JOBS.block_files("run.json"),
         metrics=JOBS.block_files("metrics.csv"),
-        snapshots=JOBS.snapshots(),
         measures=JOBS.measures(),
         cards=JOBS.cards(),
     output:

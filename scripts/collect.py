@@ -78,7 +78,6 @@ def collect(
     measured = rated, read("movement"), read("unchanged"), read("features")
     write("summary", summary.rows(ended, *measured, read("parameters")))
     sound = learnt.without(ended)  # of these are all tests and effects
-    write("right", right.rows(asked))
     answers = read("right")
     write("crossed", right.crossed(answers, sound))
     of_best = right.by_cell(answers, sound)

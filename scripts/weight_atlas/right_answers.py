@@ -1,13 +1,37 @@
 """Which test images a network classifies right, as a table holds it: a bit an image, in hexadecimal."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from weight_atlas import store
+from weight_atlas.vocabulary import Status
+
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class RightRow(NamedTuple):
+    """A row of right.csv."""
+
+    cell_id: str
+    seed: int
+    protocol: str
+    test_images: int
+    bits: str
+
+
+def of_replicate(cell_id: str, block: Path, record: Mapping[str, Any]) -> list[RightRow]:
+    """The right answers of a replicate by protocol, where it is done; given checkpoints record none."""
+    path = store.right_path(block, record["seed"])
+    if record["status"] != Status.DONE or not path.exists():
+        return []
+    images = int(store.tensor_header(path).metadata["images"])
+    found = sorted(store.load_arrays(path).items())
+    return [RightRow(cell_id, record["seed"], protocol, images, to_text(packed)) for protocol, packed in found]
 
 
 def to_text(packed: NDArray[np.uint8]) -> str:

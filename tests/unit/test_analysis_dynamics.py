@@ -48,7 +48,7 @@ CHILDREN = (
     "facts",
 )  # no cell of these tests was perturbed
 NOT_ASKED = tuple(table for one in MEASURES.values() if one.taken is Taken.ASKED for table in one.tables)
-ABSENT = (*CHILDREN, *NOT_ASKED, "checkpoints", "correlations", "spectra", "missing", "faults")
+ABSENT = (*CHILDREN, *NOT_ASKED, "checkpoints", "correlations", "spectra", "missing", "faults", "right")
 
 
 def frame(table, rows):

@@ -249,7 +249,10 @@ WRONG = {
     "several ids": (lambda root: wa.load("lenet1", root=root), "'lenet1' is a part of 7 ids; give more of one: bas"),
     "several": (lambda root: wa.load(LENET | {"optimizer": "adam"} | {"init": "kai"}, root=root), "no cell has ini"),
     "axis": (lambda root: wa.load({"net": "lenet1"}, root=root), "no label is called 'net'; allowed: study, kind"),
-    "labels": (lambda root: wa.load({"network": "lenet1"}, root=root), "4 cells have .*give more of init, optimize"),
+    "labels": (
+        lambda root: wa.load({"network": "lenet1"}, root=root),
+        r"4 cells have .*give more of init \(kaiming_uniform, pretr",
+    ),
     "none": (lambda root: wa.load(RESNET | {"init": "pretrained"}, root=root), "no cell has all of the labels"),
     "seed": (lambda root: wa.load(LENET, 3, root=root), "has no seed 3; there are: 0, 1, 2$"),
     "epoch": (lambda root: wa.load(LENET, 0, 9, root=root), "has no snapshot 9; there are: 0, 1, 2, best$"),

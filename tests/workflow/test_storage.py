@@ -4,9 +4,12 @@ A node is a new folder here, to which Snakemake takes the sources by the storage
 not name is not there. Needs Debian's package rsync, by which the storage plugin `fs` copies.
 """
 
+import csv
+import json
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +150,35 @@ def test_a_bundle_is_whole(stored):
     stored.run("bundle")
     made = stored.workflow.python("scripts/bundle.py", "--check", str(stored.store / "results/stored/stored.zip"))
     assert made.returncode == 0 and made.stdout.endswith("stored.zip: ok\n")
+
+
+def test_it_is_compared_with_its_own_bundle(stored, tmp_path):
+    """What is compared lies on this machine, unpacked."""
+    with zipfile.ZipFile(stored.store / "results/stored/stored.zip") as archive:
+        archive.extractall(tmp_path / "sent")
+    stored.run("compare", compare=str(tmp_path / "sent"))
+    folder = stored.store / "results/stored/compare"
+    with open(folder / "cells.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 and all(row["paired_by"] == "id" for row in rows)
+    assert all(row["replicates"] == row["last"] == "2" for row in rows)
+
+
+def test_a_failed_replicate_is_trained_again_where_it_is_asked_for(stored):
+    """The last test here: a record is changed, and with it what follows."""
+    [path] = stored.store.glob("results/cells/transfer-digits-*-frozen-*/seeds_0-1/run.json")
+    before, weights = json.loads(path.read_text()), stored.weights()
+    run = json.loads(path.read_text())
+    run["replicates"][1] |= {"status": "failed", "cause": "a fault that has gone"}
+    path.write_text(json.dumps(run))
+    assert "transferring" not in stored.run("all", "--dry-run")
+    said = stored.run("all", retry_failed=True)
+    trained = re.findall(r"Job \d+: ((?:training|retraining|transferring) .*)", said)
+    assert trained == [f"transferring {run['cell_id']}, replicates 0 to 1"]
+    after = json.loads(path.read_text())
+    assert [record["status"] for record in after["replicates"]] == ["done", "done"]
+    assert [one["sha256"]["best.safetensors"] for one in after["replicates"]] == [
+        one["sha256"]["best.safetensors"] for one in before["replicates"]
+    ]
+    assert stored.weights() == weights
+    assert "Nothing to be done" in stored.run("all")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from weight_atlas import cell_table, networks, records, schema, store
+from weight_atlas import cell_table, networks, records, right_answers, schema, store
 from weight_atlas.analysis import course, evaluation, measures
 from weight_atlas.analysis.evaluation import Images
 from weight_atlas.analysis.measure import CellMeasure, ModelMeasure, Network, Replicate, TrainedModel, ends_job
@@ -140,6 +140,7 @@ def _walk(network: Network, cell_measures: Sequence[CellMeasure], collected: Col
         for seed, block, _, record in records.replicates(cell["blocks"], cell["seeds"]):
             if record["status"] == Status.MISSING:
                 collected.add({"missing": [(cell["cell_id"], seed, record["cause"])]})
+            collected.add({"right": [*right_answers.of_replicate(cell["cell_id"], Path(block), record)]})
             with collected.spared("course", [cell["cell_id"]], seed):
                 _replicate(network, cell, Path(block), record, model_measures, collected)
     for model_measure in model_measures:

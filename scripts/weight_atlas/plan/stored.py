@@ -55,6 +55,12 @@ class Storage:
         here = {str(path.relative_to(copies)) for path in copies.rglob("*")}
         self.bring(f"{folder}/{path}" for path in sorted(there | here) if re.fullmatch(pattern, path))
 
+    def forget(self, paths: Iterable[str]) -> None:
+        """Remove the copies here of files that a job is about to make again: Snakemake takes an output in a storage
+        that has a copy here for write-protected."""
+        for path in paths:
+            Path(self._object(path).local_path()).unlink(missing_ok=True)
+
     def send(self, files: Mapping[str, Path]) -> None:
         """Put files there."""
         for path, file in files.items():

@@ -144,7 +144,7 @@ TABLES = (
     Table(
         "right",
         "Which test images a finished replicate classifies right, by one of two protocols.",
-        "weight_atlas.analysis.runs.right",
+        "weight_atlas.right_answers",
         (
             *REPLICATE,
             string("protocol", "How the epoch is chosen.", (Protocol.LAST, Protocol.BEST_VALID)),

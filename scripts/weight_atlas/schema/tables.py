@@ -19,7 +19,7 @@ SUBJECTS = {
 TABLES = {table.name: table for tables in SUBJECTS.values() for table in tables}
 # The tables that one measure job writes for its group of cells, and those that `collect` leaves in tables/.
 BY_MEASURES = (*measures.WEIGHTS, *measures.FEATURES, *measures.LANDSCAPES, *measures.PERTURBED)
-MEASURES = (*(table.name for table in BY_MEASURES), "missing", "faults")
+MEASURES = (*(table.name for table in BY_MEASURES), "missing", "faults", "right")
 COLLECTED = tuple(name for name in TABLES if name != "cells" and "/" not in name)
 
 

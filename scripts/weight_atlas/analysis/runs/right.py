@@ -1,39 +1,16 @@
 """Which test images each replicate classifies right, and what an accuracy is worth on new images."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from weight_atlas import records, right_answers, stats, store
+from weight_atlas import right_answers, stats
 from weight_atlas.vocabulary import Protocol, Status
 
 Right = dict[str, dict[int, NDArray[np.bool_]]]  # {cell_id: {seed: [images]}}
-
-
-class RightRow(NamedTuple):
-    """A row of right.csv."""
-
-    cell_id: str
-    seed: int
-    protocol: str
-    test_images: int
-    bits: str
-
-
-def rows(asked: Mapping[str, Any]) -> list[RightRow]:
-    """The right answers of all finished replicates of trained cells, by protocol; given checkpoints record none."""
-    found = []
-    for cell_id, cell in asked.items():
-        for seed, block, _, record in records.replicates(cell["blocks"], cell["seeds"], check=False):
-            path = store.right_path(block, seed)
-            if record["status"] == Status.DONE and path.exists():
-                images = int(store.tensor_header(path).metadata["images"])
-                for protocol, packed in sorted(store.load_arrays(path).items()):
-                    found.append(RightRow(cell_id, seed, protocol, images, right_answers.to_text(packed)))
-    return found
 
 
 def by_cell(right: pd.DataFrame, sound: pd.DataFrame, protocol: str = Protocol.BEST_VALID) -> Right:
