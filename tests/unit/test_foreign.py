@@ -19,7 +19,7 @@ from weight_atlas.analysis.alignment import facts, transforms
 from weight_atlas.analysis.features import convergence
 from weight_atlas.analysis.features.feature_statistics import feature_layer
 from weight_atlas.networks import construct, foreign, inputs, symmetry, trace
-from weight_atlas.networks.build import build, empty, fill
+from weight_atlas.networks.build import build, empty, fill, recorded
 from weight_atlas.plan import lagging, stages, study
 from weight_atlas.plan.checks import ConfigError
 from weight_atlas.reporting.exhibits import diagrams
@@ -543,3 +543,20 @@ def test_lines_of_the_page_on_torchvisions_classifiers_are_what_is_traced():
 def test_every_line_of_the_page_is_what_is_traced(name):
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, str(root / "docs/classifiers.py"), "--check", name], check=True)
+
+
+def test_a_network_is_made_of_what_its_trace_left():
+    """As in a bundle: no trace, the same outputs; and other tensors are refused in one line."""
+    network = {"architecture": "torchvision.models:squeezenet1_1", "width": 1.0, "options": {"stem": "small"}}
+    arguments = (network, 1, 32, 10)
+    torch.manual_seed(0)
+    model = construct.construct(*arguments).eval()
+    kept = json.loads(json.dumps(foreign.record(*arguments)))
+    made = recorded(arguments, kept, model.state_dict())
+    images = torch.rand(2, 1, 32, 32)
+    with torch.inference_mode():
+        assert not made.training and torch.equal(made(images), model(images))
+    with pytest.raises(ValueError, match="^torchvision.models:squeezenet1_1: makes another network than the one that"):
+        recorded(arguments, kept, {"other.weight": torch.zeros(1)})
+    assert foreign.stem(*arguments).startswith("torchvision-models-squeezenet1-1-")
+    assert foreign.stem(*arguments) != foreign.stem(network, 1, 64, 10)
