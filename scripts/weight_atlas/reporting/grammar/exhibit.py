@@ -84,10 +84,11 @@ def _written(folder: Path, exhibit: Exhibit) -> Exhibit:
         path.write_text(schema.frame_text(exhibit.data), encoding="utf-8")
     if exhibit.figure is None:
         return exhibit
-    drawn = picture(exhibit, exhibit.figure)
+    figure = exhibit.figure
+    drawn = picture(exhibit, figure)
     if len(drawn) > LARGEST and not exhibit.raster:
         exhibit = replace(exhibit, raster=True)
-        drawn = picture(exhibit, exhibit.figure)
+        drawn = picture(exhibit, figure)
     with atomic_write(folder / str(exhibit.file)) as path:
         path.write_bytes(drawn)
     return exhibit
