@@ -91,8 +91,7 @@ if IS_MAIN:
     if STORED:
         kept = {str(file): file for name, file in stamps.items() if name in AGAIN or not STORAGE.has(str(file))}
         STORAGE.send(kept | {path: PLAN.path(JOBS.names[path]) for path in JOBS.claims()})
-        ends = ("/run.json", ".json", ".safetensors")
-        STORAGE.forget(JOBS.folders.place(f"{name}{end}") for name in AGAIN for end in ends)
+        STORAGE.forget(path for name in AGAIN for path in JOBS.files_of(name))
 
 REMOVING = PLAN.config.prune == "remove"
 READING = {"plan", "power", "status"} | (

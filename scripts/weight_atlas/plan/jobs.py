@@ -236,6 +236,10 @@ class Jobs:
         """The cards of all data sets."""
         return [self.located(f"{outdated.data_path(dataset)}.json") for dataset in self.plan.datasets]
 
+    def files_of(self, name: str) -> list[str]:
+        """Where the files of a block, a data set or weights may be."""
+        return [self.folders.place(f"{name}{end}") for end in ("/run.json", ".json", ".safetensors")]
+
     def prepared(self) -> list[str]:
         """The tensor files of all data sets, in the order of their cards."""
         return [self.located(f"{outdated.data_path(dataset)}.safetensors") for dataset in self.plan.datasets]
