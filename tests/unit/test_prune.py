@@ -1,5 +1,7 @@
 """Pruning against torch.nn.utils.prune: the masks, the training that keeps them, and a run that is interrupted."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -352,6 +354,9 @@ def test_the_figure_and_the_table_have_every_cell(tmp_path):
     assert figure.data["sparsity"].value_counts().to_dict() == {0.0: 2, 0.5: 3, 0.8: 3, 0.95: 3}
     row = figure.data.set_index(["mask", "remaining", "sparsity"]).loc[("magnitude", "rewound", 0.8)]
     assert row["mean"] == pytest.approx(np.mean([winning("ticket", 0.8, seed) for seed in range(5)]))
+    ends = [100 * np.mean([winning("ticket", sparsity, seed) for seed in range(5)]) for sparsity in (0.5, 0.95)]
+    told = r"lenet5 on digits: ticket, ([\d.]+) % \[.+\] with 50 % pruned and ([\d.]+) % \[.+\] with 95 % pruned\. "
+    assert [float(one) for one in re.match(told, figure.caption).groups()] == pytest.approx(ends, abs=0.05)
     assert table.data["pruned"].tolist() == ["50 %", "80 %", "95 %"]
     assert table.data["less a random mask"].iloc[1].startswith("+1")
     axes = figure.figure.axes[0]

@@ -108,7 +108,7 @@ def pruning(tables: Tables) -> list[Exhibit]:
     found = ladders(tables)
     data = pd.DataFrame([row for one in found for row in _means(one)])
     pruned = families.family(tables)
-    seen = " ".join(one.statement for one in answer(tables.learnt()))
+    seen = _seen(data)
     caption = (
         f"{seen} Test accuracy at the last epoch after a share of the weights was set to zero for good and the others "
         "were trained again: means over the finished replicates. The horizontal axis is logarithmic in the weights "
@@ -118,6 +118,18 @@ def pruning(tables: Tables) -> list[Exhibit]:
         f"normalisations are never pruned. {families.shortfall(tables, pruned[pruned['what'] == PRUNE])}"
     )
     return [Exhibit("pruning", "Accuracy over sparsity", caption, f"Line charts. {seen}", data, _figure(found, data))]
+
+
+def _seen(data: pd.DataFrame) -> str:
+    """A sentence on the first and the last rung of each ladder, of tickets where there are any."""
+    told = []
+    for where, own in data[data["sparsity"] > 0].groupby("where", sort=False):
+        lines = own.groupby(["mask", "remaining"], sort=False)
+        line = TICKET if TICKET in lines.groups else next(iter(lines.groups))
+        rungs = lines.get_group(line).sort_values("sparsity").to_dict("records")
+        ends = [f"{share(row)} with {_pruned(row)} pruned" for row in (rungs[:1] + rungs[1:][-1:])]
+        told.append(f"{where}: {LINES[line][0].partition(':')[0]}, {' and '.join(ends)}.")
+    return " ".join(told)
 
 
 def _means(ladder: Ladder) -> Iterator[Row]:
