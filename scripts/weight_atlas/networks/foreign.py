@@ -22,9 +22,7 @@ from weight_atlas.networks.table import Layer, Shape, Table
 from weight_atlas.store import atomic_write
 
 KEPT = Path(".snakemake/atlas/networks")  # below the working directory; nothing is kept where there is no .snakemake
-_asked: set[str] = (
-    set()
-)  # the names of the files of KEPT that this process had a use for, whether or not they are there
+_asked: set[str] = set()  # the files of KEPT that this process had a use for, by name, whether or not they are there
 
 
 class TracedTable(Table):
