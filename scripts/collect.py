@@ -3,13 +3,13 @@
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from weight_atlas import cell_table, pairs, schema, store
+from weight_atlas import cell_table, pairs, records, right_answers, schema, store
 from weight_atlas.analysis import comparisons
 from weight_atlas.analysis.runs import accuracy, anova, learnt, right, runs, summary, tuning
 from weight_atlas.analysis.transfer import transfer
@@ -55,9 +55,13 @@ def collect(
         return schema.read(output / f"{table}.csv", table)
 
     blocks = [Path(block) for cell in asked.values() for block in cell["blocks"]]
-    joined: dict[str, list[Any]] = {"metrics": ordered(asked, "metrics", [block / "metrics.csv" for block in blocks])}
-    for name in schema.MEASURES:
-        joined[name] = ordered(asked, name, [folder / f"{name}.csv" for folder in measures])
+    paths = {"metrics": [block / "metrics.csv" for block in blocks]}
+    paths |= {name: [folder / f"{name}.csv" for folder in measures] for name in schema.MEASURES}
+    found: dict[str, list[Any]] = {
+        name: [row for path in own for row in schema.rows(path, name)] for name, own in paths.items()
+    }
+    found["right"] += right_alone(asked, {row[0] for row in found["right"]})
+    joined = {name: ordered(asked, name, rows) for name, rows in found.items()}
     missing = {(cell_id, int(seed)): cause for cell_id, seed, cause in joined["missing"]}
     for name, rows in joined.items():
         write(name, rows)
@@ -86,13 +90,25 @@ def collect(
     write("likeness", correlation_tests.rows(asked, read("correlations")))
     write("tuning", tuning.rows(asked, ended, metrics))
     write("anova", anova.rows(asked, sound, rated, metrics, read("tuning")))
-    for name, rows in transfer.rows(asked, ended, rated, metrics, thresholds).items():
-        write(name, rows)
+    for name, effects in transfer.rows(asked, ended, rated, metrics, thresholds).items():
+        write(name, effects)
     dictionary.write(output, "weight-atlas-tables", schema.COLLECTED)
 
 
-def ordered(asked: Cells, table: str, paths: Iterable[Path]) -> list[list[str]]:
-    """The rows of several CSV files of one kind, as text: the cells and seeds that are asked for, in their order.
+def right_alone(asked: Cells, measured: Collection[str]) -> list[list[str]]:
+    """The rows of right.csv of cells that others start from, of which nothing else is measured; in a storage, where
+    their snapshots are elsewhere, there are none."""
+    alone = {cell_id: cell for cell_id, cell in asked.items() if cell_id not in measured}
+    return [
+        list(map(str, row))
+        for cell_id, cell in alone.items()
+        for _, block, _, record in records.replicates(cell["blocks"], cell["seeds"], check=False)
+        for row in right_answers.of_replicate(cell_id, Path(block), record)
+    ]
+
+
+def ordered(asked: Cells, table: str, rows: Iterable[list[str]]) -> list[list[str]]:
+    """The rows of one kind, as text: those of the cells and seeds that are asked for, in their order.
 
     A row of two replicates has the place of the first one.
     """
@@ -100,7 +116,6 @@ def ordered(asked: Cells, table: str, paths: Iterable[Path]) -> list[list[str]]:
     for cell_id, cell in asked.items():
         for seed in (None, *map(str, cell["seeds"])):
             place[cell_id, seed] = len(place)
-    rows = [row for path in paths for row in schema.rows(path, table)]
     if table == "facts":  # of no cell: every group writes the same
         return list(map(list, dict.fromkeys(map(tuple, rows))))
     rows = [row for row in rows if all(replicate in place for replicate in replicates(table, row))]

@@ -47,3 +47,10 @@ def test_the_tables_have_a_data_package(tour):
     package = json.loads((tour / "tables/datapackage.json").read_text(encoding="utf-8"))
     check(package, tour / "tables")
     assert [resource["path"] for resource in package["resources"]] == [f"{name}.csv" for name in schema.COLLECTED]
+
+
+def test_every_trained_replicate_says_which_images_it_has_right(tour):
+    """Those of cells that others start from as well, of which no measure is taken."""
+    runs, right = (schema.read(path_of(tour, name), name) for name in ("runs", "right"))
+    done = runs[runs["status"] == "done"]
+    assert set(zip(done["cell_id"], done["seed"], strict=True)) == set(zip(right["cell_id"], right["seed"], strict=True))

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
 from weight_atlas.reporting.exhibits.design import grid
+from weight_atlas.reporting.exhibits.design.effects import records
 from weight_atlas.reporting.exhibits.design.grid import Row, amount, share
 from weight_atlas.reporting.exhibits.perturbed import families
 from weight_atlas.reporting.exhibits.perturbed.families import PRUNE, SAME
@@ -126,7 +127,7 @@ def _seen(data: pd.DataFrame) -> str:
     for where, own in data[data["sparsity"] > 0].groupby("where", sort=False):
         lines = own.groupby(["mask", "remaining"], sort=False)
         line = TICKET if TICKET in lines.groups else next(iter(lines.groups))
-        rungs = lines.get_group(line).sort_values("sparsity").to_dict("records")
+        rungs = records(lines.get_group(line).sort_values("sparsity"))
         ends = [f"{share(row)} with {_pruned(row)} pruned" for row in (rungs[:1] + rungs[1:][-1:])]
         told.append(f"{where}: {LINES[line][0].partition(':')[0]}, {' and '.join(ends)}.")
     return " ".join(told)
