@@ -183,7 +183,7 @@ def load(
     settings = entry["cell"]
     if settings.network.tensors:
         raise ValueError(
-            f"no network is named for the given cell {asked.cell or cell_id!r}; wa.measure reads its files without one"
+            f"no network is named for the given cell {asked or cell_id!r}; wa.measure reads its files without one"
         )
     _bring(root, entry, seed)
     path = _snapshot(folder, cell_id, entry, seed, epoch)
@@ -227,7 +227,7 @@ def images(
     cell_id, entry = _find(asked, folder)
     if not entry["card"]:
         raise ValueError(
-            f"no data set is named for the given cell {asked.cell or cell_id!r}; name one in the config, and run it again"
+            f"no data set is named for the given cell {asked or cell_id!r}; name one in the config, and run it again"
         )
     card_path = bundled.base(folder) / entry["card"]
     data = card_path.with_suffix(".safetensors")
