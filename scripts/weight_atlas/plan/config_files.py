@@ -16,12 +16,15 @@ SMALLEST = "name: small"
 
 def check(path: Path) -> None:
     """Refuse what `read` refuses, and what Snakemake's own loader of YAML would."""
-    read(path, yaml.FullLoader)
+    read(path, as_snakemake=True)
 
 
-def read(path: Path, loader: Any = LOADER) -> Any:
-    """What a file holds. ConfigError, in one line with the file and where possible line and column, for what is no
-    config file: another encoding, no YAML, several documents, no mapping, a key twice, aliases without end, code."""
+def read(path: Path, as_snakemake: bool = False) -> Any:
+    """What a file holds; as_snakemake: where its loader takes the file as well.
+
+    ConfigError, in one line with the file and where possible line and column, for what is no config file: another
+    encoding, no YAML, several documents, no mapping, a key twice, aliases without end, code.
+    """
     text = _text(path)
     if text.lstrip("\ufeff \t\r\n").startswith("{") and _is_json(text, path):
         return json.loads(text)
@@ -34,7 +37,9 @@ def read(path: Path, loader: Any = LOADER) -> Any:
             what = "a list" if isinstance(root, yaml.SequenceNode) else "one value"
             raise ConfigError(f"{path}: holds {what}; allowed: keys with their values, such as {SMALLEST!r}")
         _Nodes(path).walk(root, ())
-        return yaml.load(text, loader)
+        if as_snakemake:
+            yaml.load(text, yaml.FullLoader)
+        return yaml.constructor.SafeConstructor().construct_document(root)
     except ConfigError:
         raise
     except yaml.YAMLError as error:
