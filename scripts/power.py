@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 
 from weight_atlas import schema, stats
-from weight_atlas.plan import commands, outcome
+from weight_atlas.plan import commands, cost, outcome
 from weight_atlas.plan.cell import Entry
 from weight_atlas.plan.pace import Pace
 from weight_atlas.plan.study import Plan
@@ -65,7 +65,8 @@ def times(plan: Plan, entries: list[Entry]) -> Iterator[str]:
         if not all(cell.is_known for cell in cells):
             yield "unknown"
             continue
-        jobs = [(paces.job(cell, count), cell.settings.network.threads) for cell in cells]
+        needs = [cost.need(cell, count, plan.config.device) for cell in cells]
+        jobs = [(paces.job(cell, need), need.threads) for cell, need in zip(cells, needs, strict=True)]
         yield outcome.spoken(outcome.shared(jobs, outcome.all_cores()))
 
 

@@ -129,7 +129,9 @@ def test_the_next_plan_is_at_the_pace_of_what_was_trained_here(tmp_path):
         if kept is not None:
             (tmp_path / pace.PATH).write_text(kept)
         for cell in others:
-            assert pace.Pace(plan).job(plan.cells[cell], 2) == pytest.approx(pace.FORKED + 2 * times * thought[cell])
+            assert pace.Pace(plan).job(plan.cells[cell], cost.need(plan.cells[cell], 2, "cpu")) == pytest.approx(
+                pace.FORKED + 2 * times * thought[cell]
+            )
     plan.config.preload = False
     assert pace.Pace(plan).start == cost.START
 

@@ -57,11 +57,12 @@ def known(plan: Plan, jobs: list[CellBlock]) -> list[CellBlock]:
 def wall_seconds(plan: Plan, jobs: list[CellBlock], gpu: int | None = None) -> float:
     """A guess at the wall time of the training jobs: the longest one, or all of them shared by the cores; where they
     need a GPU and Snakemake is told how many such jobs run at a time (`gpu`), by so many."""
-    paces, cells = Pace(plan), [plan.cells[cell] for cell, _ in jobs]
-    times = [paces.job(cell, last - first + 1) for cell, (_, (first, last)) in zip(cells, jobs, strict=True)]
+    cells, paces = [plan.cells[cell] for cell, _ in jobs], Pace(plan)
+    needs = [cost.need(plan.cells[cell], block[1] - block[0] + 1, plan.config.device) for cell, block in jobs]
+    times = [paces.job(cell, need) for cell, need in zip(cells, needs, strict=True)]
     if gpu and plan.config.device != "cpu":
         return shared([(seconds, 1) for seconds in times], gpu)
-    return shared([(time, cell.settings.network.threads) for time, cell in zip(times, cells, strict=True)], all_cores())
+    return shared([(seconds, need.threads) for seconds, need in zip(times, needs, strict=True)], all_cores())
 
 
 def all_cores() -> int:
@@ -106,7 +107,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None, gpu:
 
     gpu_bytes: the memory of the smallest GPU here, where there is one; gpu: as in `wall_seconds`.
     """
-    lines = []
+    lines, paces = [], Pace(plan)
     for study in plan.asked:
         entries = [entry for entry in plan.entries if entry.study == study]
         lines.append(f"\nstudy {study}: {count_cells(entries)}")
@@ -115,7 +116,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None, gpu:
                 lines += shapes(experiment)
         for entry in entries:
             cell, seeds = plan.cells[entry.cell_id], entry.replicates
-            parameters, time, memory, disk = _need(plan, cell, seeds)
+            parameters, time, memory, disk = _need(plan, paces, cell, seeds)
             labels = " x ".join(filter(None, entry.labels.values()))
             lines.append(
                 f"  {_part(entry):9} {labels:60} {seeds} replicates  {parameters:>12} parameters  "
@@ -123,7 +124,7 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None, gpu:
             )
     jobs, trainings = missing(plan, again), trained(plan)
     unknown = sum(not cell.is_known for cell in plan.cells.values())
-    how = "at the pace of earlier trainings here" if Pace(plan).is_measured else "an estimate"
+    how = "at the pace of earlier trainings here" if paces.is_measured else "an estimate"
     without = f"; without {unknown} cells whose data are not at hand" if unknown else ""
     replicates = sum(plan.replicates[cell_id] for cell_id in dict(trainings))
     lines += [
@@ -141,14 +142,14 @@ def table(plan: Plan, again: Collection[str], gpu_bytes: int | None = None, gpu:
     return "\n".join(lines)
 
 
-def _need(plan: Plan, cell: Cell, seeds: int) -> tuple[str, str, str, str]:
+def _need(plan: Plan, paces: Pace, cell: Cell, seeds: int) -> tuple[str, str, str, str]:
     """The parameters, time, memory and disk of so many replicates of a cell, for the table; "?" where the data that
     would tell are not at hand, and epochs in place of the time."""
     if not cell.is_known:
         epochs = cell.settings.epochs
         return "?", f"{epochs} epoch{'s' * (epochs > 1)}", "?", "?"
     need = cost.need(cell, seeds, plan.config.device, plan.kept[cell.cell_id])
-    seconds = Pace(plan).job(cell, seeds) if cell.kind != "given" else need.seconds
+    seconds = paces.job(cell, need) if cell.kind != "given" else need.seconds
     return f"{cell.table.parameter_count:,}", spoken(seconds), str(need.mem_mb), size(need.disk_bytes)
 
 

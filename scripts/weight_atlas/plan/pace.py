@@ -34,11 +34,15 @@ class Pace:
 
     def replicate(self, cell: Cell) -> float:
         """The expected seconds of a replicate, without the start of its job."""
-        return expected(self._plan, cell) * self._paces.get(cell.architecture, self._paces.get(ALL, 1.0))
+        return expected(self._plan, cell) * self._times(cell)
 
-    def job(self, cell: Cell, replicates: int) -> float:
-        """The expected seconds of a job."""
-        return self.start + replicates * self.replicate(cell)
+    def job(self, cell: Cell, need: cost.Need) -> float:
+        """The expected seconds of a job that trains, whose need is this one."""
+        return self.start + (need.seconds - cost.START) * self._times(cell)
+
+    def _times(self, cell: Cell) -> float:
+        """How many times longer than expected."""
+        return self._paces.get(cell.architecture, self._paces.get(ALL, 1.0))
 
 
 def expected(plan: Plan, cell: Cell) -> float:
