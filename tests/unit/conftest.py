@@ -21,3 +21,15 @@ def toy(tmp_path_factory):
     card = {"dataset_id": "toy", "mean": [float(pixels.mean())], "std": [float(pixels.std())]}
     store.write_json(folder / "toy.json", card)
     return folder
+
+
+@pytest.fixture(scope="module")
+def parent(toy, tmp_path_factory):
+    """A trained replicate: a small ResNet18 with biases of BatchNorm, running statistics and an optimizer's state."""
+    from tests.unit.test_training import settings, train
+
+    out = tmp_path_factory.mktemp("parent")
+    cell = settings("resnet18", width=0.0625)
+    cell["training"]["keep_optimizer"] = True
+    train(toy, out, cell)
+    return out

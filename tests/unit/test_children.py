@@ -13,16 +13,6 @@ from weight_atlas.starts import perturb
 NETWORK = {"architecture": "resnet18", "width": 0.0625, "options": {}, "threads": 1}
 
 
-@pytest.fixture(scope="module")
-def parent(toy, tmp_path_factory):
-    """A trained replicate: a small ResNet18 with biases of BatchNorm, running statistics and an optimizer's state."""
-    out = tmp_path_factory.mktemp("parent")
-    cell = settings("resnet18", width=0.0625)
-    cell["training"]["keep_optimizer"] = True
-    train(toy, out, cell)
-    return out
-
-
 def changed(parent, *steps, seed=0):
     """(weights before, weights after, what is recorded) of perturbation steps."""
     path = store.snapshot_path(parent, 0, 2)

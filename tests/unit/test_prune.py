@@ -26,16 +26,6 @@ NETWORK = {"architecture": "resnet18", "width": 0.0625, "options": {}, "threads"
 ADAM = {"type": "adamw", "lr": 0.003, "betas": [0.9, 0.999], "weight_decay": 0.1}
 
 
-@pytest.fixture(scope="module")
-def parent(toy, tmp_path_factory):
-    """A trained replicate: a small ResNet18, whose BatchNorms have moved, with its optimizer's state."""
-    out = tmp_path_factory.mktemp("parent")
-    cell = settings("resnet18", width=0.0625)
-    cell["training"]["keep_optimizer"] = True
-    train(toy, out, cell)
-    return out
-
-
 def step(**options):
     known = {name: default for name, (_, default) in perturbations.options("prune").items()}
     return {"type": "prune", "layers": None, "tensors": "all"} | known | options
