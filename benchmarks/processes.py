@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +54,18 @@ def core_seconds(*commands: list[str], folder: Path = ROOT) -> float:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def in_turns(sides: Mapping[str, Callable[[], tuple[float, float]]], repeats: int) -> dict[str, tuple[float, float]]:
+    """The medians of (seconds, core-seconds) of some sides, which take turns."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, side in sides.items():
+            found[name].append(side())
+    return {
+        name: (statistics.median(wall for wall, _ in rows), statistics.median(used for _, used in rows))
+        for name, rows in found.items()
+    }
 
 
 def prepared(folder: Path) -> dict[str, tuple[str, dict]]:

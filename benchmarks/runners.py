@@ -16,12 +16,12 @@ The sides take turns; medians.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import processes
@@ -131,14 +131,10 @@ def main() -> None:
     sides["here, up to the trained cells"] = workflow("--until", "train")
     sides["the same, each job for itself"] = workflow("--until", "train", preload=False)
     sides["here, with measures and report"] = workflow()
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-    for _ in range(args.repeats):
-        for name, side in sides.items():
-            found[name].append(run(side, args.cells, args.cores))
+    runs = {name: partial(run, side, args.cells, args.cores) for name, side in sides.items()}
     print(f"{args.cells} cells of lenet1, one epoch on 200 images each, {args.cores} cores, medians of {args.repeats}")
     print("| Side | s | Core-seconds | Core-seconds a cell |\n| --- | ---: | ---: | ---: |")
-    for name, rows in found.items():
-        wall, used = (statistics.median(column) for column in zip(*rows, strict=True))
+    for name, (wall, used) in processes.in_turns(runs, args.repeats).items():
         print(f"| {name} | {wall:.1f} | {used:.1f} | {used / args.cells:.2f} |")
 
 

@@ -7,11 +7,11 @@ The tour must have run in this checkout (`snakemake --cores all`). The two sides
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import processes
@@ -43,14 +43,10 @@ def main() -> None:
             first = subprocess.run(snakemake(args.cores, "--dry-run"), cwd=folder, capture_output=True, text=True)
             if NOTHING not in first.stdout + first.stderr:
                 sys.exit(f"start.py: {name}: there is something to be done; run `snakemake --cores all` first")
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-        for _ in range(args.repeats):
-            for name, folder in sides.items():
-                found[name].append(spent(folder, args.cores))
+        found = processes.in_turns({name: partial(spent, own, args.cores) for name, own in sides.items()}, args.repeats)
     print(f"nothing to be done, medians of {args.repeats}")
     print("| What | s | Core-seconds |\n| --- | ---: | ---: |")
-    for name, rows in found.items():
-        wall, used = (statistics.median(column) for column in zip(*rows, strict=True))
+    for name, (wall, used) in found.items():
         print(f"| {name} | {wall:.2f} | {used:.2f} |")
 
 
