@@ -156,8 +156,8 @@ def is_fork() -> bool:
 def run(words: Sequence[str]) -> NoReturn:
     """Run a command, the words after `python`, in this process, a fork; it ends with that."""
     sys.orig_argv = [sys.executable, *words]
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     status = 1
     try:
         if words[0] == "-m":

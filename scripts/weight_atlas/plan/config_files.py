@@ -26,8 +26,8 @@ def read(path: Path, as_snakemake: bool = False) -> Any:
     encoding, no YAML, several documents, no mapping, a key twice, aliases without end, code.
     """
     text = _text(path)
-    if text.lstrip("\ufeff \t\r\n").startswith("{") and _is_json(text, path):
-        return json.loads(text)
+    if text.lstrip("\ufeff \t\r\n").startswith("{") and (found := _json(text, path)) is not None:
+        return found
     try:
         _check_events(text, path)
         root = yaml.compose(text, LOADER)
@@ -84,8 +84,8 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _is_json(text: str, path: Path) -> bool:
-    """Whether a text is JSON, which Snakemake tries first; ConfigError where it names a key twice."""
+def _json(text: str, path: Path) -> Any:
+    """What a text is as JSON, which Snakemake tries first; None where it is none. ConfigError for a key twice."""
 
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         for place, (key, _) in enumerate(pairs):
@@ -94,12 +94,11 @@ def _is_json(text: str, path: Path) -> bool:
         return dict(pairs)
 
     try:
-        json.loads(text, object_pairs_hook=distinct)
+        return json.loads(text, object_pairs_hook=distinct)
     except ConfigError:
         raise
     except (ValueError, RecursionError):
-        return False
-    return True
+        return None
 
 
 def _check_events(text: str, place: Path | str) -> None:

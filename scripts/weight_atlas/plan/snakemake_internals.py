@@ -111,14 +111,18 @@ def config_settings(workflow: Workflow) -> dict[str, Any]:
 def share_python(workflow: Workflow) -> None:
     """Let jobs use the Python that runs Snakemake (scripts/job.sh), unless they have conda environments: the rules name
     no other software, whatever else a site's profile deploys."""
-    has_own = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
+    has_own = "CONDA" in _deployed(workflow)
     os.environ["WEIGHT_ATLAS_PYTHON"] = "" if has_own else os.path.dirname(sys.executable)
+
+
+def _deployed(workflow: Workflow) -> set[str]:
+    """How a user has software deployed."""
+    return {method.name for method in workflow.deployment_settings.deployment_method}
 
 
 def is_local(workflow: Workflow) -> bool:
     """Whether jobs run on this machine, with the Python that runs Snakemake."""
-    deployed = {method.name for method in workflow.deployment_settings.deployment_method}
-    return bool(workflow.local_exec) and not deployed & {"CONDA", "APPTAINER"}
+    return bool(workflow.local_exec) and not _deployed(workflow) & {"CONDA", "APPTAINER"}
 
 
 def count_forks(folder: Path) -> None:

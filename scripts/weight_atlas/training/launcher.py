@@ -242,7 +242,8 @@ class Launch:
                 if due or (gpu and line.startswith("device: ")):
                     shown = time.monotonic()
                     print(f"{self.block.cell_id}  {line.rstrip()}", flush=True)
-        return Exit(child.returncode or 0, list(last))
+        assert child.returncode is not None, "it was waited for"
+        return Exit(child.returncode, list(last))
 
     def _interrupt(self, number: int, child: subprocess.Popen[str] | warm.Forked) -> None:
         self.interrupted = number
