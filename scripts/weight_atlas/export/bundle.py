@@ -75,16 +75,17 @@ def write(
         package = _dictionary(result, folder, titles, sources)
         _text(folder / dictionary.NAME, json.dumps(package, indent=1, ensure_ascii=False) + "\n")
         data = _sums({name: result.root / name for name in _data(result)})
-        about = provenance(result, commit, snakemake) | {"inputs": _digests(data)}
+        about = provenance(result, commit, snakemake) | {"inputs": data}
         _text(folder / "provenance.json", json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-        _text(folder / "data.sha256", data)
+        _text(folder / "data.sha256", _lines(data))
         _text(folder / "weights.sha256", _lines(_last_snapshots(result, carried)))
         redact.redact(folder, result)
         digests = {name: one.digests[name] for one in listed for name in one.files if name in carried}
         described = {name: ro_crate.Part(path.stat().st_size, digests[name]) for name, path in carried.items()}
         described |= {name: ro_crate.Part.of(folder / name) for name in _names(folder)}
         _text(folder / ro_crate.NAME, ro_crate.describe(folder, described, about, titles, OWN))
-        sums = digests | {name: sha256(folder / name) for name in _names(folder)}
+        sums = {name: one.sha256 for name, one in described.items()}
+        sums[ro_crate.NAME] = sha256(folder / ro_crate.NAME)
         _text(folder / ro_crate.MANIFEST, _lines(sums))
         with atomic_write(output) as part:
             _zip({name: folder / name for name in _names(folder)} | carried, digests, part)
@@ -278,15 +279,10 @@ def _lines(digests: Mapping[str, str]) -> str:
     return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
 
 
-def _digests(lines: str) -> dict[str, str]:
-    """{name: SHA-256} of such lines."""
-    return {name: digest for digest, name in (line.split("  ", 1) for line in lines.splitlines())}
-
-
-def _sums(files: Mapping[str, Path]) -> str:
-    """The lines of {name: path}."""
+def _sums(files: Mapping[str, Path]) -> dict[str, str]:
+    """{name: SHA-256} of {name: path}, sorted."""
     try:
-        return _lines({name: sha256(path) for name, path in files.items()})
+        return {name: sha256(files[name]) for name in sorted(files)}
     except FileNotFoundError as error:
         raise ValueError(f"{error.filename}: is missing; make it again with snakemake --cores all") from None
 

@@ -121,7 +121,7 @@ def _content(network: Mapping[str, Any]) -> str | None:
 def published(network: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
     """{name of torchvision's weights of a network: {"mean", "std"} that its images are normalised by, per channel}."""
     request = {"architecture": network["architecture"], "width": 1.0, "options": {}}
-    made = _record(json.dumps(request | {"channels": 3, "size": 224, "classes": 1000}, sort_keys=True), None)
+    made = _record(_request(request, 3, 224, 1000), None)
     weights: dict[str, dict[str, list[float]]] = made["published"]
     return weights
 
