@@ -88,10 +88,18 @@ class Server:
         os._exit(0)
 
     def _fork(self, connection: socket.socket) -> Request | None:
-        """The fork for a client, which returns its request; in the server None."""
+        """The fork for a client, which returns its request; in the server None.
+
+        Where the system has no room for it the client is sent away, and runs its command by itself.
+        """
         self.import_packages()
         client, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if (process := os.fork()) == 0:
+        try:
+            process = os.fork()
+        except OSError:
+            connection.close()
+            return None
+        if process == 0:
             for other in list(self._selector.get_map().values()):
                 if other.fileobj is not sys.stdin:
                     os.close(other.fd)
@@ -215,8 +223,9 @@ def main() -> None:
     """Serve until the run has ended."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # who stops the run means its jobs, and they tell their clients
+    server = Server(Path(sys.argv[1]), sys.argv[2:])
     print("ready", flush=True)
-    become(Server(Path(sys.argv[1]), sys.argv[2:]).serve())
+    become(server.serve())
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Commands that are forks of a process that has imported what they use behave as commands do."""
 
+import errno
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from tests import warm
 from tests.conftest import bare, until
 from weight_atlas import warm as library
+from weight_atlas.plan import preload
 
 SCRIPTS = Path(library.__file__).parents[1]
 
@@ -94,6 +97,37 @@ def test_where_nothing_listens_python_itself_runs_the_command(tmp_path):
     (tmp_path / "command.py").write_text("import sys\nprint(sys.orig_argv[0], 'torch' in sys.modules)\n")
     words = ["-IS", warm.CLIENT, sys.executable, tmp_path / "socket", tmp_path / "command.py"]
     assert subprocess.check_output([sys.executable, *words], text=True) == f"{sys.executable} False\n"
+
+
+def test_where_it_cannot_fork_the_client_is_sent_away(tmp_path, monkeypatch):
+    def full():
+        raise OSError(errno.ENOMEM, "no memory")
+
+    reading, writing = os.pipe()
+    monkeypatch.setattr(sys, "stdin", os.fdopen(reading))
+    monkeypatch.setattr(os, "fork", full)
+    server = library.Server(tmp_path / "server", [])
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "server" / library.SOCKET))
+        connection, _ = server._listening.accept()
+        assert server._fork(connection) is None and client.recv(1) == b""
+    os.close(writing)
+
+
+def test_without_room_for_a_socket_each_job_imports_for_itself(tmp_path, monkeypatch):
+    """The path of a socket has at most 107 bytes."""
+    monkeypatch.delenv(preload.SOCKET, raising=False)
+    for name, begins in (("short", True), ("long" * 40, False), ("nowhere/at-all", False)):
+        folder = tmp_path / name
+        if begins or len(name) > 100:
+            folder.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        process = preload.Preloaded()
+        made = process.begin()
+        assert (made is not None) == (preload.SOCKET in os.environ) == begins, name
+        process.end()
+        assert preload.SOCKET not in os.environ
+        until(lambda folder=folder: not folder.exists() or not list(folder.iterdir()))
 
 
 @pytest.mark.parametrize("ending, status", [("sys.exit(3)", 3), ("os.kill(os.getpid(), 9)", -9), ("signal.pause()", 5)])
