@@ -1,6 +1,7 @@
 """What is made again: recipes, what changes them, and the stamps that Snakemake goes by."""
 
 import ast
+import errno
 import json
 import os
 import time
@@ -213,6 +214,16 @@ def test_what_was_found_in_code_is_found_again_without_looking(remembered, monke
     remembered()
     monkeypatch.setattr(code.ast, "parse", None)
     assert (code.digest("some.py"), code.closure("some.py")) == first
+
+
+def test_where_nothing_can_be_remembered_nothing_stops(remembered, monkeypatch):
+    def full(path, obj):
+        raise OSError(errno.ENOSPC, "no room")
+
+    first = code.digest("some.py")
+    monkeypatch.setattr(code.store, "write_json", full)
+    code.remember()
+    assert not code.KNOWN.exists() and code.digest("some.py") == first
 
 
 @pytest.mark.parametrize("kept", ["", "[]", "{", "by another"])

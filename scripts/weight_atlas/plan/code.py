@@ -139,7 +139,8 @@ def _by() -> list[str]:
 def remember() -> None:
     """Write what was found in files for the next process that asks, where anything is new."""
     if _known().pop(NEW, False):
-        store.write_json(KNOWN, _known())
+        with suppress(OSError):  # a full disk, or a folder that cannot be written, stops no look at it
+            store.write_json(KNOWN, _known())
 
 
 def _canonical(node: object) -> object:
