@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from weight_atlas import stats
 from weight_atlas.faults import NothingToShow
+from weight_atlas.reporting.exhibits.features.pairs import by_seeds
 from weight_atlas.reporting.exhibits.runs.runs import WORDS, shortfall, with_cells
 from weight_atlas.reporting.grammar import heatmaps, style
 from weight_atlas.reporting.grammar.answers import Answer, Verdict, number
@@ -183,8 +184,7 @@ def agreements(tables: Tables, threshold: float = THRESHOLD) -> pd.DataFrame:
         taus = {DEPTH: _depth(own)} | _compared(orders, pairs[pairs["cell_a"].isin(own["cell_id"])])
         for factor, values in taus.items():
             if factor == "seed":
-                means = values.groupby(["seed_a", "seed_b"])["tau"].mean().reset_index()
-                estimate = stats.pair_mean({(a, b): tau for a, b, tau in means.itertuples(index=False, name=None)})
+                estimate = stats.pair_mean(by_seeds(values, "tau"))
             else:
                 estimate = stats.mean_interval(values.groupby("seed_a")["tau"].mean())
             row = as_row(estimate)

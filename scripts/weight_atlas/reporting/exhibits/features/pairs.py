@@ -199,13 +199,17 @@ def likeness(found: pd.DataFrame, measures: Iterable[str]) -> list[Row]:
         for measure in measures:
             row = grid.interval(own.groupby("seed_a")[measure].mean())
             if factor == "seed":
-                means = own.groupby(["seed_a", "seed_b"])[measure].mean().reset_index()
-                values = {(int(a), int(b)): float(value) for a, b, value in means.itertuples(index=False, name=None)}
-                row |= stats.pair_mean(values)._asdict()
+                row |= stats.pair_mean(by_seeds(own, measure))._asdict()
             row |= {"low": max(row["low"], -1.0), "high": min(row["high"], 1.0)} if math.isfinite(row["low"]) else {}
             names = {"network": network, "dataset": dataset, "factor": factor, "measure": measure}
             made.append({**names, "pairs": int(own[measure].notna().sum()), **row})
     return made
+
+
+def by_seeds(own: pd.DataFrame, column: str) -> dict[tuple[int, int], float]:
+    """The mean of a column by pair of seeds, as `stats.pair_mean` takes it."""
+    means = own.groupby(["seed_a", "seed_b"])[column].mean().reset_index()
+    return {(int(a), int(b)): float(value) for a, b, value in means.itertuples(index=False, name=None)}
 
 
 def answer(tables: Tables) -> list[Answer]:

@@ -57,10 +57,8 @@ def _mean(own: pd.DataFrame, column: str) -> Row:
     """The mean of a column with its interval over seeds: of pairs of seeds, which share models, by the jackknife; where
     all are equal, as wide as the step of an accuracy makes it."""
     if (own["factor"] == SEED).all():
-        values = own.groupby(["seed_a", "seed_b"])[column].mean()
-        frame = values.reset_index()
-        known = {(int(a), int(b)): float(value) for a, b, value in frame.itertuples(index=False, name=None)}
-        row, fewest = as_row(stats.pair_mean(known)), 3
+        known = pairs.by_seeds(own, column)
+        values, row, fewest = pd.Series(list(known.values())), as_row(stats.pair_mean(known)), 3
     else:
         values, fewest = own.groupby("seed_a")[column].mean(), 2
         row = grid.interval(values)
